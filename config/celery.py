@@ -1,0 +1,76 @@
+"""Celery's configuration: queues, routes, reliability, beat."""
+
+from typing import Any, Final
+
+from kombu import Queue
+
+from config.settings import Settings
+
+PODS_QUEUE: Final = "pods"
+"""Takes work from anybody."""
+
+
+def host_queue(host: str) -> str:
+    """Return the name of one host's own queue."""
+    return f"{PODS_QUEUE}.{host}"
+
+
+def celery_config(settings: Settings) -> dict[str, Any]:
+    """Return everything that `app.conf` is given."""
+    url = settings.redis_url.get_secret_value()
+    transport = {
+        "visibility_timeout": settings.visibility_timeout_s,
+        # How soon after that it is noticed: each 4 s, instead of each 100 s.
+        "unacked_restore_limit": 100,
+        "socket_timeout": settings.redis_timeout_s * 4,
+        "socket_connect_timeout": settings.redis_timeout_s,
+        "socket_keepalive": True,
+        "health_check_interval": 10,
+    }
+    return {
+        "broker_url": url,
+        "result_backend": url,
+        "broker_transport_options": transport,
+        "broker_connection_retry_on_startup": True,
+        # Redis may be away for longer than any number of tries.
+        "broker_connection_max_retries": None,
+        "result_backend_transport_options": {"retry_policy": {"timeout": 5.0}},
+        "redis_socket_timeout": settings.redis_timeout_s,
+        "redis_socket_connect_timeout": settings.redis_timeout_s,
+        "redis_retry_on_timeout": True,
+        "redis_socket_keepalive": True,
+        "result_backend_always_retry": True,
+        "result_expires": 24 * 3600,
+        "result_extended": False,
+        "accept_content": ["json"],
+        "task_serializer": "json",
+        "result_serializer": "json",
+        "task_default_queue": PODS_QUEUE,
+        "task_queues": [Queue(PODS_QUEUE)],
+        # A typo would make a queue that nobody reads.
+        "task_create_missing_queues": False,
+        "task_acks_late": True,
+        "task_reject_on_worker_lost": True,
+        "task_track_started": True,
+        "task_publish_retry": True,
+        "worker_prefetch_multiplier": 1,
+        "worker_pool": "threads",
+        "worker_concurrency": settings.task_concurrency,
+        "worker_hijack_root_logger": False,
+        "worker_redirect_stdouts": False,
+        "worker_send_task_events": True,
+        "task_send_sent_event": False,
+        # Tasks under way go on through an outage of Redis, and are harmless when they come twice.
+        "worker_cancel_long_running_tasks_on_connection_loss": False,
+        "worker_enable_remote_control": True,
+        "enable_utc": True,
+        "timezone": "UTC",
+        "imports": ("tasks.pods",),
+        "beat_schedule": {
+            "reconcile": {
+                "task": "pods.reconcile",
+                "schedule": settings.reconcile_interval_s,
+                "options": {"queue": PODS_QUEUE, "expires": settings.reconcile_interval_s},
+            }
+        },
+    }

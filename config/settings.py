@@ -1,0 +1,116 @@
+"""The only reader of the environment."""
+
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_PORTS = 65536
+_DOCKER_CONFIG = Path("~/.docker").expanduser()
+
+
+class Settings(BaseSettings):
+    """Everything that can be set, all of it by environment variables that begin with PINACLE_.
+
+    The two that Docker defines itself, DOCKER_HOST and DOCKER_CONFIG, keep Docker's names.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="PINACLE_", extra="ignore", frozen=True)
+
+    redis_url: SecretStr = Field(
+        default=SecretStr("redis://127.0.0.1:6379/0"),
+        description="Redis for broker, results and records; with AOF, `appendfsync always` and `noeviction`.",
+    )
+    docker_host: str = Field(
+        default="unix:///var/run/docker.sock",
+        validation_alias="DOCKER_HOST",
+        description="The Engine, as Docker defines it.",
+    )
+    docker_config: Path = Field(
+        default=_DOCKER_CONFIG,
+        validation_alias="DOCKER_CONFIG",
+        description="Folder of Docker's config.json, for the credentials of private registries.",
+    )
+    host_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")] | None = Field(
+        default=None, description="Name of this host; the Engine's own name when not set."
+    )
+    installation: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")] = Field(
+        default="pinacle", description="Label that tells the pods of this installation from another's."
+    )
+    runtime: str | None = Field(
+        default=None, description="Runtime for pods whose spec names none; the Engine's own when not set."
+    )
+    network: str = Field(default="pinacle", description="Name of the bridge network of all pods.")
+    pids_limit: int = Field(default=4096, ge=16, description="Processes and threads a pod may have.")
+    log_max_size: str = Field(default="10m", description="Size at which a container's log is rotated.")
+    log_max_files: int = Field(default=3, ge=1, description="Rotated logs kept for a container.")
+    min_free_mb: int = Field(
+        default=2048, ge=0, description="Free megabytes on the data root below which no pod is created."
+    )
+    data_root: Path | None = Field(
+        default=None,
+        description="Where the worker sees the Engine's data root; the Engine's own path when not set.",
+    )
+    port_range: Annotated[str, Field(pattern=r"^\d{1,5}-\d{1,5}$")] = Field(
+        default="20000-29999", description="Host ports from which free ones are chosen."
+    )
+    reconcile_interval_s: float = Field(default=30.0, gt=0, description="Seconds between two passes.")
+    reconcile_concurrency: int = Field(default=8, ge=1, description="Pods that a pass repairs at once.")
+    task_concurrency: int = Field(default=48, ge=4, description="Threads of the worker.")
+    task_wait_s: float = Field(
+        default=25.0, gt=0, le=600, description="Longest that a task waits before it answers `pending`."
+    )
+    task_attempts: int = Field(
+        default=5, ge=1, description="How often a message is taken before it is given up as poison."
+    )
+    step_deadline_s: float = Field(default=10.0, gt=0, description="Deadline of one Engine call.")
+    fill_deadline_s: float = Field(
+        default=900.0, gt=0, description="Deadline of the call that fills volumes from an image."
+    )
+    pull_silence_s: float = Field(
+        default=120.0, gt=0, description="Longest silence of a pull before it counts as failed."
+    )
+    lease_ttl_s: float = Field(default=20.0, gt=0, description="Validity of a lease that is not renewed.")
+    heartbeat_ttl_s: float = Field(
+        default=20.0, gt=0, description="Age at which a host's heartbeat no longer counts."
+    )
+    redis_timeout_s: float = Field(default=5.0, gt=0, description="Deadline of one call to Redis.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Least severe event that is logged."
+    )
+    log_format: Literal["auto", "json", "console"] = Field(
+        default="auto", description="`auto` is colours on a terminal and JSON elsewhere."
+    )
+
+    @property
+    def visibility_timeout_s(self) -> int:
+        """Seconds after which Redis hands a message that was not acknowledged to another worker.
+
+        Longer than any task, as a task that outlives it runs twice.
+        """
+        return int(2 * self.task_wait_s + 3 * self.step_deadline_s)
+
+    @property
+    def ports(self) -> range:
+        """The host ports from which free ones are chosen."""
+        first, last = self.port_range.split("-")
+        return range(int(first), int(last) + 1)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.lease_ttl_s <= self.step_deadline_s:
+            raise ValueError(
+                f"PINACLE_LEASE_TTL_S ({self.lease_ttl_s}) must be greater than PINACLE_STEP_DEADLINE_S "
+                f"({self.step_deadline_s}): no step is sent that may outlive its lease"
+            )
+        if not 1 <= self.ports.start < self.ports.stop <= _PORTS:
+            raise ValueError(f"PINACLE_PORT_RANGE ({self.port_range}) must be two ports, the lower one first")
+        return self
+
+
+@cache
+def settings() -> Settings:
+    """Return the settings of this process, read once."""
+    return Settings()

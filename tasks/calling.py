@@ -1,0 +1,77 @@
+"""From a Celery task to the service, and back: waiting, passing on, and what a caller sees of an error."""
+
+from collections.abc import Coroutine
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+from celery import Task
+from celery.exceptions import Ignore
+from structlog.contextvars import bound_contextvars
+
+from config.celery import host_queue
+from worker.app import app, runtime
+from worker.pods.requests import Request
+from worker.service import Forward
+
+if TYPE_CHECKING:
+    AnyTask = Task[..., Any]
+else:
+    AnyTask = Task  # generic in its published types only
+
+pod_task: Final = partial(app.task, bind=True, Request="worker.requests:RedactedRequest")
+"""Makes a task of a function; what the worker tells others of its arguments is redacted."""
+_in_flight: Final[set[str]] = set()
+"""Ids of the tasks that run in this process now."""
+
+
+def submit(task: AnyTask, pod_id: str, request: Request) -> dict[str, Any]:
+    """Have the request accepted and its pod reconciled; raises PodError with a text for the caller."""
+    task_id = str(task.request.id)
+    own = runtime()
+    if task_id in _in_flight and own.loop.run(own.parts.store.accepted_generation(task_id)) is not None:
+        # A second copy of a message whose first copy is at work: that one will give the answer.
+        raise Ignore
+    may_wait = own.may_wait()
+    _in_flight.add(task_id)
+    try:
+        with bound_contextvars(task_id=task_id, pod_id=pod_id):
+            result = own.loop.run(own.parts.service.submit(pod_id, request, task_id=task_id, wait=may_wait))
+    finally:
+        _in_flight.discard(task_id)
+        if may_wait:
+            own.done_waiting()
+    if isinstance(result, Forward):
+        pass_on(task, result.host)
+    return result
+
+
+def pass_on(task: AnyTask, host: str) -> NoReturn:
+    """Send the message on to its pod's host under the same id, so that the caller's result is still good."""
+    request: Any = task.request
+    task.apply_async(
+        args=request.args,
+        kwargs=request.kwargs,
+        task_id=request.id,
+        queue=host_queue(host),
+        **{key: value for key in ("expires", "headers") if (value := getattr(request, key))},
+    )
+    raise Ignore
+
+
+def answer(work: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:
+    """Run short work and return its result."""
+    return runtime().loop.run(work)
+
+
+def host_pass(task: AnyTask, host: str | None) -> dict[str, Any]:
+    """Run a pass here; sent to nobody in particular, it is sent on to every other live host as well."""
+    own = runtime()
+    sent: dict[str, str] = {}
+    if host is None:
+        for other in sorted(own.loop.run(own.parts.store.live_hosts()) - {own.parts.host}):
+            message = task.apply_async(
+                kwargs={"host": other}, queue=host_queue(other), expires=own.settings.reconcile_interval_s
+            )
+            sent[other] = message.id
+    result = own.loop.run(own.parts.passes.run(wait_s=own.settings.task_wait_s))
+    return {**result.as_json(), "sent_to": sent}

@@ -1,0 +1,65 @@
+"""The tasks of the contract: each writes an intent, then has that pod reconciled. Arguments are JSON."""
+
+from typing import Any
+
+from tasks.calling import AnyTask, answer, host_pass, pod_task, submit
+from worker.app import runtime
+from worker.pods.naming import parse_pod_id
+from worker.pods.parsing import parse_flag, parse_spec
+from worker.pods.requests import Create, Delete, Restart, Start, Stop, Update
+
+Answer = dict[str, Any]
+
+
+@pod_task(name="pods.create")
+def create(self: AnyTask, pod_id: Any = None, spec: Any = None, adopt: Any = False) -> Answer:
+    """Make the pod exist and run."""
+    return submit(self, parse_pod_id(pod_id), Create(spec=parse_spec(spec), adopt=parse_flag("adopt", adopt)))
+
+
+@pod_task(name="pods.start")
+def start(self: AnyTask, pod_id: Any = None) -> Answer:
+    """Have a stopped pod run again."""
+    return submit(self, parse_pod_id(pod_id), Start())
+
+
+@pod_task(name="pods.stop")
+def stop(self: AnyTask, pod_id: Any = None) -> Answer:
+    """Stop the pod; its container and its volumes stay."""
+    return submit(self, parse_pod_id(pod_id), Stop())
+
+
+@pod_task(name="pods.restart")
+def restart(self: AnyTask, pod_id: Any = None, force: Any = False) -> Answer:
+    """Bring a pod back after a crash; a healthy one is left alone unless `force`."""
+    return submit(self, parse_pod_id(pod_id), Restart(force=parse_flag("force", force)))
+
+
+@pod_task(name="pods.update")
+def update(self: AnyTask, pod_id: Any = None, spec: Any = None) -> Answer:
+    """Give the pod another spec, on the same volumes."""
+    return submit(self, parse_pod_id(pod_id), Update(spec=parse_spec(spec)))
+
+
+@pod_task(name="pods.delete")
+def delete(self: AnyTask, pod_id: Any = None) -> Answer:
+    """Remove the pod and its volumes, for good."""
+    return submit(self, parse_pod_id(pod_id), Delete())
+
+
+@pod_task(name="pods.get")
+def get(_self: AnyTask, pod_id: Any = None) -> Answer:
+    """Return one pod as it is recorded."""
+    return answer(runtime().parts.service.get(parse_pod_id(pod_id)))
+
+
+@pod_task(name="pods.list")
+def list_(_self: AnyTask) -> Answer:
+    """Return all pods as they are recorded."""
+    return answer(runtime().parts.service.list())
+
+
+@pod_task(name="pods.reconcile")
+def reconcile(self: AnyTask, host: Any = None) -> Answer:
+    """Run a pass on this host, and on every other live one unless `host` names this one."""
+    return host_pass(self, host)

@@ -1,0 +1,61 @@
+"""The composition root: the Celery app, and what a worker process is made of."""
+
+from typing import Any, Final
+
+from celery import Celery
+from celery.signals import (
+    celeryd_after_setup,
+    setup_logging,
+    worker_shutdown,
+    worker_shutting_down,
+)
+
+from config.celery import celery_config, host_queue
+from config.logging import configure_logging
+from config.settings import settings
+from worker.bootsteps import PodWork
+from worker.runtime import Runtime
+
+app: Final = Celery("pinacle")
+app.conf.update(celery_config(settings()))
+app.steps["worker"].add(PodWork)
+app.set_default()
+
+
+class _Process:
+    """What lives as long as the worker process does."""
+
+    runtime: Runtime | None = None
+
+
+def runtime() -> Runtime:
+    """Return the runtime of this worker process."""
+    if _Process.runtime is None:
+        raise RuntimeError("pod tasks run in a worker: celery -A worker.app:app worker")
+    return _Process.runtime
+
+
+@setup_logging.connect
+def _configure_logging(**_: Any) -> None:
+    configure_logging(level=settings().log_level, style=settings().log_format)
+
+
+@celeryd_after_setup.connect
+def _join_host(instance: Any, **_: Any) -> None:
+    """Find out which host this is, and read its own queue as well."""
+    _Process.runtime = Runtime(settings())
+    instance.app.amqp.queues.select_add(host_queue(_Process.runtime.parts.host))
+    instance.pod_runtime = _Process.runtime
+
+
+@worker_shutting_down.connect
+def _stop_waiting(**_: Any) -> None:
+    if _Process.runtime is not None:
+        _Process.runtime.stop_waiting()
+
+
+@worker_shutdown.connect
+def _close(**_: Any) -> None:
+    if _Process.runtime is not None:
+        _Process.runtime.stop(settings().step_deadline_s)
+        _Process.runtime = None

@@ -1,0 +1,68 @@
+"""From a step to the one Engine call it stands for."""
+
+from typing import assert_never
+
+from worker.pods import steps
+from worker.pods.container import container_request, limits, volume_labels
+from worker.pods.layout import full_names
+from worker.pods.model import Installation, Record
+from worker.pods.naming import volume_name
+from worker.pods.observation import Observation
+from worker.pods.steps import Step, StepResult
+from worker.ports import Engine
+
+
+async def apply(  # noqa: C901, PLR0911, PLR0912 - a table, one case for each step
+    engine: Engine,
+    step: Step,
+    *,
+    record: Record,
+    seen: Observation,
+    installation: Installation,
+    incarnation: str,
+) -> StepResult:
+    """Do one step and return what it found out, as `worker.pods.steps.fold` wants it.
+
+    `incarnation` is a name never used before, for the step that needs one. Raises what the Engine raises.
+    """
+    match step:
+        case steps.PinImage(reference=reference):
+            return await engine.find_image(reference) or await engine.pull_image(reference)
+        case steps.PullDigest(image=image):
+            pulled = await engine.pull_image(image.repo_digest or image.reference)
+            return pulled.evolve(reference=image.reference)
+        case steps.BeginFill():
+            return incarnation
+        case steps.CreateVolume(volume=volume):
+            name = volume_name(record.pod_id, volume.name)
+            return await engine.create_volume(name, volume_labels(record.pod_id, volume, installation))
+        case steps.CreateContainer():
+            return await engine.create_container(container_request(record, installation))
+        case steps.ReadVolumes():
+            return await engine.read_volumes(record.pod_id, full_names(record.pod_id, record.state))
+        case steps.StartContainer(container_id=container_id):
+            await engine.start_container(container_id)
+        case steps.UnpauseContainer(container_id=container_id):
+            await engine.unpause_container(container_id)
+        case steps.StopContainer(container_id=container_id, timeout_s=timeout_s):
+            await engine.stop_container(container_id, timeout_s)
+        case steps.UpdateContainer(container_id=container_id, tier=tier):
+            await engine.update_container(container_id, limits(tier))
+        case steps.RecordExit(container_id=container_id):
+            known = seen.container.exit if seen.container is not None else None
+            return known or await engine.inspect_exit(container_id)
+        case steps.RemoveContainer(container_id=container_id, force=force):
+            await engine.remove_container(container_id, force=force)
+        case steps.RemoveVolume(name=name):
+            await engine.remove_volume(name)
+        case steps.CommitFill() | steps.FinishPurge():
+            pass
+        case _:
+            assert_never(step)
+    return None
+
+
+def step_name(step: Step) -> str:
+    """Return the step's name for logs, metrics and results: `create_container` for CreateContainer."""
+    words = type(step).__name__
+    return "".join(f"_{char.lower()}" if char.isupper() else char for char in words).lstrip("_")

@@ -1,0 +1,109 @@
+"""One HTTP call to the Engine: with a deadline, counted, and with every failure made one of ours."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final
+
+import aiodocker
+import aiohttp
+
+from worker.docker.failures import explain
+from worker.errors import EngineUnavailableError, InvalidInputError, OutcomeUnknownError, PermanentError
+
+OLDEST_API: Final = (1, 41)
+"""Engine 20.10, the oldest that this was tested with."""
+_UNIX: Final = "unix://"
+_SCHEMES: Final = (_UNIX, "tcp://", "http://", "https://", "npipe://")
+
+
+class EngineCalls:
+    """Sends calls to one Engine, from one event loop. Connects when it is first used."""
+
+    def __init__(self, url: str, *, deadline_s: float, on_call: Callable[[str], None] | None = None) -> None:
+        """`on_call` is told the operation's name for every request that is sent. Raises InvalidInputError."""
+        if not url.startswith(_SCHEMES) or url in _SCHEMES:
+            raise InvalidInputError(
+                f"DOCKER_HOST: {url!r} is not an Engine's address; allowed: unix:///path, tcp://host:port"
+            )
+        self._url = url
+        self._deadline_s = deadline_s
+        self._on_call = on_call
+        self._docker: aiodocker.Docker | None = None
+
+    async def json(
+        self,
+        operation: str,
+        method: str,
+        path: str,
+        *,
+        params: dict[str, str] | None = None,
+        body: dict[str, Any] | None = None,
+        headers: dict[str, str] | None = None,
+        deadline_s: float | None = None,
+    ) -> Any:
+        """Send one request and return the answer's JSON, None where it has none.
+
+        Raises worker.errors for everything that can go wrong.
+        """
+        docker = await self.client()
+        self.count(operation)
+        seconds = self._deadline_s if deadline_s is None else deadline_s
+        try:
+            async with asyncio.timeout(seconds):
+                return await docker._query_json(  # noqa: SLF001 - the library's own methods do not quote names
+                    path, method=method, params=params, data=body, headers=headers
+                )
+        except TimeoutError as error:
+            raise OutcomeUnknownError(
+                f"{operation}: the Engine gave no answer within {seconds:g} s; it may or may not be done"
+            ) from error
+        except aiodocker.DockerError as error:
+            raise explain(operation, self._url, error) from error
+        except (aiohttp.ClientError, ConnectionError) as error:
+            raise OutcomeUnknownError(f"{operation}: the connection to the Engine broke: {error}") from error
+
+    def count(self, operation: str) -> None:
+        """Tell that a request is sent which `json` does not send."""
+        if self._on_call is not None:
+            self._on_call(operation)
+
+    async def client(self) -> aiodocker.Docker:
+        """Return the client, once the Engine has said which API it speaks.
+
+        Raises EngineUnavailableError, and PermanentError for an Engine that is too old.
+        """
+        if self._docker is None:
+            self._docker = self._connect()
+        if self._docker.api_version == "auto":
+            try:
+                async with asyncio.timeout(self._deadline_s):
+                    await self._docker._check_version()  # noqa: SLF001 - else it is asked outside any deadline
+            except (TimeoutError, aiodocker.DockerError, aiohttp.ClientError, OSError) as error:
+                raise EngineUnavailableError(
+                    f"the Engine at {self._url} does not answer: {str(error) or 'time is up'}. Is it "
+                    "running, and is DOCKER_HOST right?"
+                ) from error
+            self._check_age(self._docker.api_version)
+        return self._docker
+
+    async def close(self) -> None:
+        if self._docker is not None:
+            await self._docker.close()
+            self._docker = None
+
+    def _connect(self) -> aiodocker.Docker:
+        if not self._url.startswith(_UNIX):
+            return aiodocker.Docker(url=self._url, api_version="auto")
+        # A new connection for each call: one that was kept would break with the first call after a restart
+        # of the Engine, and it would be unknown whether that call was done.
+        connector = aiohttp.UnixConnector(self._url.removeprefix(_UNIX), force_close=True)
+        docker = aiodocker.Docker(url="unix://localhost", connector=connector, api_version="auto")
+        docker._owns_connector = True  # noqa: SLF001 - so that closing the client closes it too
+        return docker
+
+    def _check_age(self, version: str) -> None:
+        spoken = tuple(int(part) for part in version.lstrip("v").split("."))
+        if spoken < OLDEST_API:
+            raise PermanentError(
+                f"the Engine at {self._url} speaks API {version}; needed: 1.41 or newer (Engine 20.10)"
+            )

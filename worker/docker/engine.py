@@ -1,0 +1,188 @@
+"""The Engine as the reconciler wants it: `worker.ports.Engine` on one real Docker Engine."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from worker.docker.calls import EngineCalls
+from worker.docker.images import Images
+from worker.docker.parse import inspected_container, inspected_exit, listed_container, listed_volume
+from worker.docker.request import create_body, update_body
+from worker.errors import ConflictError, ImageGoneError, ObjectMissingError
+from worker.pods import naming
+from worker.pods.container import ContainerRequest, Limits
+from worker.pods.model import PinnedImage
+from worker.pods.observation import (
+    ContainerState,
+    Exit,
+    Observation,
+    ObservedContainer,
+    ObservedVolume,
+    Snapshot,
+)
+from worker.ports import EngineInfo
+
+_NO_COMMUNICATION: Final = "com.docker.network.bridge.enable_icc"
+
+
+class DockerEngine:
+    """One Docker Engine, API 1.41 or newer. See `worker.ports.Engine` for what each method promises."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        step_deadline_s: float,
+        fill_deadline_s: float,
+        pull_silence_s: float,
+        docker_config: Path,
+        network: str,
+        installation: str,
+        on_call: Callable[[str], None] | None = None,
+    ) -> None:
+        """`on_call` is told the operation's name for every request. Raises InvalidInputError for `url`."""
+        self._calls = EngineCalls(url, deadline_s=step_deadline_s, on_call=on_call)
+        self._fill_deadline_s = fill_deadline_s
+        self._network = network
+        self._installation = installation
+        self._images = Images(self._calls, docker_config=docker_config, pull_silence_s=pull_silence_s)
+
+    async def info(self) -> EngineInfo:
+        entry = await self._calls.json("info", "GET", "info")
+        return EngineInfo(
+            name=entry["Name"],
+            api_version=(await self._calls.client()).api_version.lstrip("v"),
+            runtimes=frozenset(entry.get("Runtimes") or ()),
+            data_root=entry["DockerRootDir"],
+        )
+
+    async def observe(self, pod_id: str, volume_names: frozenset[str]) -> Observation:
+        container = await self._container(naming.container_name(pod_id))
+        return Observation(container=container, volumes=await self.read_volumes(pod_id, volume_names))
+
+    async def observe_all(self) -> Snapshot:
+        containers = await self._calls.json("container_list", "GET", "containers/json", params={"all": "1"})
+        volumes = await self._volumes()
+        return Snapshot.of(map(listed_container, containers), volumes)
+
+    async def read_volumes(self, pod_id: str, volume_names: frozenset[str]) -> dict[str, ObservedVolume]:
+        return dict(Snapshot.of((), await self._volumes()).pod(pod_id, volume_names).volumes)
+
+    async def inspect_exit(self, container_id: str) -> Exit:
+        return inspected_exit(
+            await self._calls.json("container_inspect", "GET", f"containers/{container_id}/json")
+        )
+
+    async def create_volume(self, name: str, labels: Mapping[str, str]) -> ObservedVolume:
+        body = {"Name": name, "Driver": "local", "Labels": dict(labels)}
+        return listed_volume(await self._calls.json("volume_create", "POST", "volumes/create", body=body))
+
+    async def remove_volume(self, name: str) -> None:
+        try:
+            await self._calls.json("volume_remove", "DELETE", f"volumes/{name}")
+        except ObjectMissingError:
+            return
+
+    async def create_container(self, request: ContainerRequest) -> ObservedContainer:
+        body = create_body(request)
+        try:
+            created = await self._create(request.name, body)
+        except ObjectMissingError:
+            # 404 and not for the image: the network is not there.
+            await self.ensure_network()
+            created = await self._create(request.name, body)
+        return ObservedContainer(
+            id=created["Id"],
+            name=request.name,
+            state=ContainerState.CREATED,
+            image_id=request.image_id,
+            labels=request.labels,
+            volumes={mount.target: mount.source for mount in request.mounts},
+        )
+
+    async def start_container(self, container_id: str) -> None:
+        try:
+            await self._change("container_start", "POST", container_id, "/start")
+        except ObjectMissingError as error:
+            if f"network {self._network} not found" not in str(error):
+                raise
+            await self.ensure_network()
+            await self._change("container_start", "POST", container_id, "/start")
+
+    async def unpause_container(self, container_id: str) -> None:
+        try:
+            await self._change("container_unpause", "POST", container_id, "/unpause")
+        except ConflictError as error:
+            if "not paused" not in str(error):
+                raise
+
+    async def stop_container(self, container_id: str, timeout_s: int) -> None:
+        params = {"t": str(timeout_s)}
+        await self._change("container_stop", "POST", container_id, "/stop", params=params)
+
+    async def update_container(self, container_id: str, limits: Limits) -> None:
+        await self._change("container_update", "POST", container_id, "/update", body=update_body(limits))
+
+    async def remove_container(self, container_id: str, *, force: bool = False) -> None:
+        params = {"force": "1"} if force else None
+        try:
+            await self._change("container_remove", "DELETE", container_id, "", params=params)
+        except ObjectMissingError:
+            return
+
+    async def find_image(self, reference: str) -> PinnedImage | None:
+        return await self._images.find(reference)
+
+    async def check_registry(self, reference: str) -> None:
+        await self._images.check_registry(reference)
+
+    async def pull_image(self, reference: str) -> PinnedImage:
+        return await self._images.pull(reference)
+
+    async def ensure_network(self) -> None:
+        """Make the bridge network of all pods, on which none of them reaches another, unless it is there."""
+        body = {
+            "Name": self._network,
+            "Driver": "bridge",
+            "CheckDuplicate": True,
+            "Options": {_NO_COMMUNICATION: "false"},
+            "Labels": {naming.LABEL_INSTALLATION: self._installation},
+        }
+        try:
+            await self._calls.json("network_create", "POST", "networks/create", body=body)
+        except ConflictError as error:
+            if "already exists" not in str(error):
+                raise
+
+    async def close(self) -> None:
+        await self._calls.close()
+
+    async def _container(self, name: str) -> ObservedContainer | None:
+        try:
+            entry = await self._calls.json("container_inspect", "GET", f"containers/{name}/json")
+        except ObjectMissingError:
+            return None
+        found = inspected_container(entry)
+        # The Engine also takes the beginning of an id for a name.
+        return found if found.name == name else None
+
+    async def _volumes(self) -> list[ObservedVolume]:
+        answer = await self._calls.json("volume_list", "GET", "volumes")
+        return [listed_volume(entry) for entry in answer.get("Volumes") or ()]
+
+    async def _create(self, name: str, body: dict[str, Any]) -> dict[str, str]:
+        created: dict[str, str] = await self._calls.json(
+            "container_create",
+            "POST",
+            "containers/create",
+            params={"name": name},
+            body=body,
+            deadline_s=self._fill_deadline_s,
+        )
+        return created
+
+    async def _change(self, operation: str, method: str, container_id: str, verb: str, **more: Any) -> None:
+        try:
+            await self._calls.json(operation, method, f"containers/{container_id}{verb}", **more)
+        except ImageGoneError as error:
+            raise ObjectMissingError(str(error)) from error

@@ -1,0 +1,69 @@
+"""What the Engine says when it fails, made one of our errors: later, or never.
+
+Texts are those of Engine 20.10 to 28; some errors that will never go away come as a 500.
+"""
+
+from typing import Final
+
+import aiodocker
+import aiohttp
+
+from worker.errors import (
+    ConflictError,
+    EngineUnavailableError,
+    ImageGoneError,
+    ObjectMissingError,
+    OutcomeUnknownError,
+    PermanentError,
+    PodError,
+    PortTakenError,
+)
+
+_NO_CONNECTION: Final = 900
+"""aiodocker's own status for a connection that failed."""
+_NOT_FOUND, _CONFLICT, _BAD_REQUEST = 404, 409, 400
+_PORT_TAKEN: Final = ("port is already allocated", "address already in use")
+_NEVER: Final = (
+    "executable file not found",
+    "no such file or directory: unknown",
+    "permission denied: unknown",
+    "is a directory: unknown",
+    "exec format error",
+    "unable to find user",
+    "no matching entries in passwd file",
+    "unknown runtime",
+    "invalid runtime",
+    "cannot assign requested address",
+    "chdir to cwd",
+    "minimum memory limit allowed",
+    "range of cpus is from",
+)
+
+
+def explain(operation: str, url: str, error: aiodocker.DockerError) -> PodError:
+    """Return our error for one that the Engine, or the way to it, gave."""
+    text = f"{operation}: {error.message}"
+    lowered = error.message.lower()
+    if error.status == _NO_CONNECTION:
+        return _no_connection(operation, url, error)
+    if error.status == _NOT_FOUND:
+        return ImageGoneError(text) if "no such image" in lowered else ObjectMissingError(text)
+    if any(part in lowered for part in _PORT_TAKEN):
+        return PortTakenError(
+            f"{text}. Another program of this host uses the port: free it, or update the pod"
+        )
+    if any(part in lowered for part in _NEVER) or error.status == _BAD_REQUEST:
+        return PermanentError(text)
+    if error.status == _CONFLICT:
+        return ConflictError(text)
+    return EngineUnavailableError(f"{operation}: the Engine failed with {error.status}: {error.message}")
+
+
+def _no_connection(operation: str, url: str, error: aiodocker.DockerError) -> PodError:
+    cause = error.__context__
+    if isinstance(cause, aiohttp.ClientConnectorError):
+        return EngineUnavailableError(
+            f"{operation}: the Engine at {url} cannot be reached: {cause.strerror or cause}. Is it running, "
+            "may this user open its socket, and is DOCKER_HOST right?"
+        )
+    return OutcomeUnknownError(f"{operation}: the connection to the Engine broke before it answered: {cause}")

@@ -1,0 +1,119 @@
+"""Images: on the host, at the registry, and on the way between."""
+
+import asyncio
+from pathlib import Path
+from time import monotonic
+from typing import Any, Final
+from urllib.parse import quote
+
+import aiodocker
+import aiohttp
+import structlog
+
+from worker.docker.calls import EngineCalls
+from worker.docker.credentials import auth_header
+from worker.docker.failures import explain
+from worker.docker.parse import inspected_image
+from worker.docker.progress import PullProgress
+from worker.errors import (
+    EngineUnavailableError,
+    ImageGoneError,
+    ImageNotFoundError,
+    ObjectMissingError,
+    OutcomeUnknownError,
+    PermanentError,
+)
+from worker.pods.model import PinnedImage
+
+_log: Final = structlog.get_logger(__name__)
+_PROGRESS_EVERY_S: Final = 5.0
+_REFUSED: Final = (
+    "not found",
+    "manifest unknown",
+    "does not exist",
+    "denied",
+    "unauthorized",
+    "no basic auth",
+)
+"""What registries say, and the Engine passes on, of an image that is not there or not for us to read."""
+
+
+class Images:
+    """The image part of the adapter."""
+
+    def __init__(self, calls: EngineCalls, *, docker_config: Path, pull_silence_s: float) -> None:
+        self._calls = calls
+        self._docker_config = docker_config
+        self._pull_silence_s = pull_silence_s
+
+    async def find(self, reference: str) -> PinnedImage | None:
+        try:
+            entry = await self._calls.json("image_inspect", "GET", f"images/{_quoted(reference)}/json")
+        except (ImageGoneError, ObjectMissingError):
+            return None
+        return inspected_image(reference, entry)
+
+    async def check_registry(self, reference: str) -> None:
+        headers = await auth_header(self._docker_config, reference)
+        path = f"distribution/{_quoted(reference)}/json"
+        try:
+            await self._calls.json("distribution_inspect", "GET", path, headers=headers)
+        except (EngineUnavailableError, ObjectMissingError, PermanentError) as error:
+            raise self._no_image(reference, str(error)) from error
+
+    async def pull(self, reference: str) -> PinnedImage:
+        headers = await auth_header(self._docker_config, reference)
+        await self._pull(reference, headers)
+        found = await self.find(reference)
+        if found is None:
+            raise ImageNotFoundError(f"image {reference!r} was pulled, but this host does not have it")
+        return found
+
+    async def _pull(self, reference: str, headers: dict[str, str]) -> None:
+        docker = await self._calls.client()
+        self._calls.count("image_pull")
+        named = ":" in reference.rpartition("/")[2]
+        params = {"fromImage": reference} | ({} if named else {"tag": "latest"})
+        # No limit for the whole, only for silence: a big image over a slow line is no failure.
+        timeout = aiohttp.ClientTimeout(total=None, sock_read=self._pull_silence_s)
+        try:
+            async with docker._query(  # noqa: SLF001 - `images.pull` has no limit for silence
+                "images/create", "POST", params=params, headers=headers, timeout=timeout
+            ) as response:
+                await self._follow(reference, response)
+        except (TimeoutError, aiohttp.ServerTimeoutError) as error:
+            silence = f"{self._pull_silence_s:g}"
+            raise EngineUnavailableError(f"the pull of {reference!r} was silent for {silence} s") from error
+        except aiodocker.DockerError as error:
+            failure = explain("image_pull", "the Engine", error)
+            raise self._no_image(reference, str(failure)) from error
+        except (aiohttp.ClientError, ConnectionError) as error:
+            raise OutcomeUnknownError(f"the pull of {reference!r} broke off: {error}") from error
+
+    async def _follow(self, reference: str, response: aiohttp.ClientResponse) -> None:
+        progress, logged = PullProgress(), monotonic()
+        async with response:
+            async for line in response.content:
+                failure = progress.take(line)
+                if failure is not None:
+                    raise self._no_image(reference, failure)
+                if monotonic() - logged > _PROGRESS_EVERY_S:
+                    _log.info("image_pulling", image=reference, **progress.as_fields())
+                    logged = monotonic()
+        _log.info("image_pulled", image=reference, **progress.as_fields())
+        await asyncio.sleep(0)
+
+    def _no_image(self, reference: str, text: str) -> ImageNotFoundError | EngineUnavailableError:
+        if any(part in text.lower() for part in _REFUSED) and "no such host" not in text.lower():
+            return ImageNotFoundError(
+                f"spec.image: {reference!r} is not on this host, and its registry does not have it or does "
+                f"not show it to us ({text}); allowed: an image that exists, with credentials in Docker's "
+                "config.json if it is private"
+            )
+        return EngineUnavailableError(
+            f"spec.image: {reference!r} is not on this host, and its registry cannot be asked: {text}"
+        )
+
+
+def _quoted(reference: str) -> Any:
+    return quote(reference, safe="/:@")

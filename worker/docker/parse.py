@@ -1,0 +1,84 @@
+"""The Engine's JSON, parsed into observations. No JSON leaves this package."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from worker.pods.model import PinnedImage
+from worker.pods.observation import ContainerState, Exit, ObservedContainer, ObservedVolume
+
+_NEVER: Final = "0001-01-01T00:00:00Z"
+_MICROSECONDS: Final = 6
+
+
+def listed_container(entry: Mapping[str, Any]) -> ObservedContainer:
+    """Parse an entry of the container list; how it ended is not in there."""
+    return ObservedContainer(
+        id=entry["Id"],
+        # Legacy links give a container further names, with more slashes.
+        name=next((n[1:] for n in entry["Names"] if n.count("/") == 1), ""),
+        state=ContainerState(entry["State"]),
+        image_id=entry["ImageID"],
+        labels=entry.get("Labels") or {},
+        volumes=_volume_mounts(entry.get("Mounts") or ()),
+    )
+
+
+def inspected_container(entry: Mapping[str, Any]) -> ObservedContainer:
+    """Parse the answer to an inspect."""
+    state = ContainerState(entry["State"]["Status"])
+    return ObservedContainer(
+        id=entry["Id"],
+        name=entry["Name"].removeprefix("/"),
+        state=state,
+        image_id=entry["Image"],
+        labels=entry["Config"].get("Labels") or {},
+        volumes=_volume_mounts(entry.get("Mounts") or ()),
+        exit=inspected_exit(entry) if state is ContainerState.EXITED else None,
+    )
+
+
+def inspected_exit(entry: Mapping[str, Any]) -> Exit:
+    state = entry["State"]
+    return Exit(
+        code=state["ExitCode"],
+        oom_killed=bool(state.get("OOMKilled")),
+        started_at=_seconds(state["StartedAt"]),
+        finished_at=_seconds(state["FinishedAt"]),
+    )
+
+
+def listed_volume(entry: Mapping[str, Any]) -> ObservedVolume:
+    return ObservedVolume(name=entry["Name"], labels=entry.get("Labels") or {})
+
+
+def inspected_image(reference: str, entry: Mapping[str, Any]) -> PinnedImage:
+    digests = entry.get("RepoDigests") or ()
+    declared = (entry.get("Config") or {}).get("Volumes") or {}
+    return PinnedImage(
+        reference=reference,
+        id=entry["Id"],
+        repo_digest=_digest_for(reference, digests),
+        volumes=tuple(sorted(declared)),
+    )
+
+
+def _digest_for(reference: str, digests: Any) -> str | None:
+    """Return the digest under the repository that was asked for, else any."""
+    repository = reference.partition("@")[0]
+    head, _, last = repository.rpartition("/")
+    repository = f"{head}/{last.partition(':')[0]}".lstrip("/")
+    return next((d for d in digests if d.partition("@")[0] == repository), next(iter(digests), None))
+
+
+def _volume_mounts(mounts: Any) -> dict[str, str]:
+    return {mount["Destination"]: mount["Name"] for mount in mounts if mount.get("Type") == "volume"}
+
+
+def _seconds(text: str) -> float:
+    """Return seconds since the epoch; 0 for the Engine's time that never was. Nanoseconds are cut off."""
+    if text == _NEVER:
+        return 0.0
+    whole, _, fraction = text.removesuffix("Z").partition(".")
+    moment = datetime.fromisoformat(f"{whole}.{fraction[:_MICROSECONDS]:0<6}").replace(tzinfo=UTC)
+    return moment.timestamp()

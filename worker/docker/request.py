@@ -1,0 +1,76 @@
+"""A container request, as the Engine's JSON."""
+
+from typing import Any
+
+from worker.pods.container import ContainerRequest, Limits, VolumeMount
+from worker.pods.model import PublishedPort
+
+_TMPFS_OPTIONS = "rw,nosuid,nodev,exec,mode=755"
+"""As a distribution mounts `/run`, but with exec, which programs that unpack themselves there need."""
+
+
+def create_body(request: ContainerRequest) -> dict[str, Any]:
+    """Return the body of `POST /containers/create`."""
+    spec = request.spec
+    body: dict[str, Any] = {
+        "Image": request.image_id,
+        "Hostname": request.hostname,
+        "Env": [f"{name}={value}" for name, value in spec.env.items()],
+        "Labels": request.labels,
+        # Nobody ever types into it, but an image whose command is a shell stays up, as a machine does.
+        "OpenStdin": True,
+        "StopTimeout": spec.stop_timeout_s,
+        "ExposedPorts": {_port_key(port): {} for port in request.ports},
+        "HostConfig": _host_config(request),
+    }
+    given = {"Cmd": spec.command, "WorkingDir": spec.working_dir, "User": spec.user}
+    return body | {key: value for key, value in given.items() if value is not None}
+
+
+def update_body(limits: Limits) -> dict[str, Any]:
+    """Return the limits as `HostConfig` and `POST /containers/{id}/update` want them."""
+    # As much swap as memory would let a pod use twice what it pays for; equal values mean no swap.
+    return {
+        "NanoCPUs": limits.nano_cpus,
+        "Memory": limits.memory_bytes,
+        "MemorySwap": limits.memory_bytes,
+    }
+
+
+def _host_config(request: ContainerRequest) -> dict[str, Any]:
+    config: dict[str, Any] = {
+        "Mounts": [_mount(mount, request.unasked_labels) for mount in request.mounts],
+        "Tmpfs": dict.fromkeys(request.tmpfs, _TMPFS_OPTIONS),
+        "NetworkMode": request.network,
+        "PortBindings": _bindings(request.ports),
+        "PidsLimit": request.pids_limit,
+        "LogConfig": {
+            "Type": "json-file",
+            "Config": {"max-size": request.log_max_size, "max-file": str(request.log_max_files)},
+        },
+        # Docker's own restarts would race the reconciler and skip the storage check.
+        "RestartPolicy": {"Name": "no"},
+        "Init": request.spec.init,
+        **update_body(request.limits),
+    }
+    return config | ({"Runtime": request.runtime} if request.runtime is not None else {})
+
+
+def _mount(mount: VolumeMount, unasked_labels: dict[str, str]) -> dict[str, Any]:
+    return {
+        "Type": "volume",
+        "Source": mount.source,
+        "Target": mount.target,
+        "VolumeOptions": {"NoCopy": mount.no_copy, "Labels": unasked_labels},
+    }
+
+
+def _bindings(ports: tuple[PublishedPort, ...]) -> dict[str, list[dict[str, str]]]:
+    bindings: dict[str, list[dict[str, str]]] = {}
+    for port in ports:
+        bindings.setdefault(_port_key(port), []).append({"HostIp": port.address, "HostPort": str(port.host)})
+    return bindings
+
+
+def _port_key(port: PublishedPort) -> str:
+    return f"{port.container}/{port.protocol}"

@@ -1,0 +1,90 @@
+"""Two kinds of error: try again later, or never.
+
+Adapters translate what their library raises and chain it with `from`. Errors carry one text, made for
+the person who reads a task's result, and never a value of a pod's `env`. They do not log; the edge does.
+"""
+
+
+class PodError(Exception):
+    """What every error of ours is; the text says what was wrong and what to do."""
+
+
+class RetryableError(PodError):
+    """It may work later, without anybody changing anything."""
+
+    def __init__(self, message: str, *, delay_s: float | None = None) -> None:
+        """`delay_s`: when to try again, where the raiser knows better than the back-off."""
+        super().__init__(message)
+        self.delay_s = delay_s
+
+
+class PermanentError(PodError):
+    """It will not work until somebody changes something."""
+
+
+class EngineUnavailableError(RetryableError):
+    """The Engine cannot be reached or fails inside (5xx): what is true there is unknown, not gone."""
+
+
+class OutcomeUnknownError(RetryableError):
+    """A call was sent and no answer came in time: it may or may not have been done."""
+
+
+class ConflictError(RetryableError):
+    """The Engine is busy with the same object: in use, or being made or removed."""
+
+
+class ObjectMissingError(RetryableError):
+    """The object of a step is not there any more: look again and plan anew."""
+
+
+class StoreUnavailableError(RetryableError):
+    """Redis cannot be reached or refuses to write."""
+
+
+class LeaseHeldError(RetryableError):
+    """Another process holds the right to change this pod."""
+
+
+class LeaseLostError(RetryableError):
+    """The right to change this pod expired or passed on; nothing more may be sent."""
+
+
+class GenerationConflictError(RetryableError):
+    """The intent changed between reading it and writing the next one."""
+
+
+class HostFullError(RetryableError):
+    """Too little disk space is free to create a pod."""
+
+
+class InvalidInputError(PermanentError):
+    """An argument is wrong; nothing was written."""
+
+
+class PodNotFoundError(PermanentError):
+    """No such pod."""
+
+
+class PodExistsError(PermanentError):
+    """The pod exists with another spec."""
+
+
+class ForeignObjectError(PermanentError):
+    """A container or volume bears a pod's name and is not ours."""
+
+
+class ImageNotFoundError(PermanentError):
+    """The image is neither on the host nor where its name points."""
+
+
+class ImageGoneError(RetryableError):
+    """The pinned image id is not on the host any more; the planner decides what follows."""
+
+
+class PortTakenError(PermanentError):
+    """A host port is reserved by another pod or used by another program."""
+
+
+class PoisonedTaskError(PermanentError):
+    """A message was taken too often without ever being finished."""

@@ -1,0 +1,100 @@
+"""A pass: look at all pods of this host with two Engine calls, and repair those that need it."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any, Final
+
+import structlog
+
+from worker.dispatcher import Dispatcher
+from worker.pods.layout import full_names
+from worker.pods.model import Installation, Phase, Record
+from worker.pods.plan import plan
+from worker.ports import Engine, Store
+from worker.reconciler import Seen
+
+_log: Final = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PassResult:
+    """What one pass found and how far its repairs came while somebody waited."""
+
+    host: str
+    pods: int
+    repairs: int
+    """Pods that were not as they should be."""
+    repaired: int
+    pending: int
+    failed: int
+    duration_ms: float
+
+    def as_json(self) -> dict[str, Any]:
+        return dict(vars(self))
+
+
+class Passes:
+    """Runs passes over one host, one at a time."""
+
+    def __init__(
+        self,
+        *,
+        host: str,
+        engine: Engine,
+        store: Store,
+        dispatcher: Dispatcher,
+        installation: Installation,
+        clock: Callable[[], float],
+    ) -> None:
+        self._host = host
+        self._engine = engine
+        self._store = store
+        self._dispatcher = dispatcher
+        self._installation = installation
+        self._clock = clock
+        self._one_at_a_time = asyncio.Lock()
+
+    async def run(self, *, wait_s: float) -> PassResult:
+        """Look at all pods and start the repairs; wait for these at most `wait_s`.
+
+        Raises EngineUnavailableError or OutcomeUnknownError when the Engine does not answer: then nothing is
+        known, and nothing is done.
+        """
+        began = monotonic()
+        async with self._one_at_a_time:
+            records, due = await self._look()
+        phases = await asyncio.gather(*(self._repair(seen, wait_s) for seen in due))
+        result = PassResult(
+            host=self._host,
+            pods=sum(record.exists for record in records),
+            repairs=len(due),
+            repaired=sum(phase not in {None, Phase.FAILED, Phase.STORAGE_MISSING} for phase in phases),
+            pending=phases.count(None),
+            failed=sum(phase in {Phase.FAILED, Phase.STORAGE_MISSING} for phase in phases),
+            duration_ms=round((monotonic() - began) * 1000, 1),
+        )
+        _log.log(20 if due else 10, "pass_finished", **result.as_json())
+        return result
+
+    async def _look(self) -> tuple[list[Record], list[Seen]]:
+        """Records first, Engine second: what changes between the two changes the record as well."""
+        records = await self._store.load_host(self._host)
+        snapshot = await self._engine.observe_all()
+        now = self._clock()
+        due = []
+        for record in records.values():
+            seen = snapshot.pod(record.pod_id, full_names(record.pod_id, record.state))
+            decided = plan(record, seen, now, self._installation)
+            standing = (record.state.phase, record.state.reason)
+            if decided.steps or (decided.phase, decided.reason) != standing:
+                due.append(Seen(record=record, observation=seen))
+        return list(records.values()), due
+
+    async def _repair(self, seen: Seen, wait_s: float) -> Phase | None:
+        record = seen.record
+        outcome = await self._dispatcher.settle(
+            record.pod_id, record.intent.generation, timeout_s=wait_s, seen=seen, urgent=False
+        )
+        return None if outcome is None else outcome.record.state.phase

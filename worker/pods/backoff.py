@@ -1,0 +1,54 @@
+"""How long to wait before trying again. Pure: the jitter comes from the pod's own name, not from chance."""
+
+from typing import Final
+from zlib import crc32
+
+from worker.pods.model import Crash
+from worker.pods.observation import Exit
+
+FIRST_CRASH_DELAY_S: Final = 1.0
+LONGEST_CRASH_DELAY_S: Final = 300.0
+STABLE_AFTER_S: Final = 600.0
+"""A container that ran this long had not crashed in a loop: its end counts as the first."""
+FIRST_ERROR_DELAY_S: Final = 0.5
+LONGEST_ERROR_DELAY_S: Final = 30.0
+FAILED_DELAY_S: Final = 300.0
+"""What failed for good is looked at again this late: somebody may have mended it in the meantime."""
+
+
+def crash_delay(count: int, pod_id: str) -> float:
+    """Return seconds to wait before the start after the `count`-th crash in a row; 0 after the first."""
+    if count <= 1:
+        return 0.0
+    return _jittered(
+        min(FIRST_CRASH_DELAY_S * 2.0 ** min(count - 2, 30), LONGEST_CRASH_DELAY_S), pod_id, count
+    )
+
+
+def error_delay(errors: int, pod_id: str) -> float:
+    """Return seconds to wait after the `errors`-th failed attempt in a row."""
+    exponent = min(max(errors, 1) - 1, 30)
+    return _jittered(min(FIRST_ERROR_DELAY_S * 2.0**exponent, LONGEST_ERROR_DELAY_S), pod_id, errors)
+
+
+def next_crash(previous: Crash | None, exited: Exit, *, run: int, pod_id: str, now: float) -> Crash:
+    """Return the note about a container that ended unasked just now."""
+    was_stable = exited.finished_at - exited.started_at >= STABLE_AFTER_S
+    count = 1 if previous is None or was_stable else previous.count + 1
+    return Crash(
+        run=run,
+        count=count,
+        exit_code=exited.code,
+        oom_killed=exited.oom_killed,
+        next_try_at=now + crash_delay(count, pod_id),
+    )
+
+
+def is_due(at: float, now: float, *, longest: float) -> bool:
+    """Whether `at` has come; also when it lies further ahead than any delay, as after a clock's jump back."""
+    return at <= now or at - now > 2 * longest
+
+
+def _jittered(delay: float, pod_id: str, count: int) -> float:
+    """Spread over 75 % to 125 %, so that pods which failed together do not come back together."""
+    return delay * (0.75 + 0.5 * crc32(f"{pod_id}:{count}".encode()) / 2**32)

@@ -1,0 +1,123 @@
+"""The container that a record asks for: its name, labels, mounts and limits."""
+
+import json
+from dataclasses import dataclass
+from typing import Final
+
+from config.tiers import DEFAULT_TIER, TIERS, Tier
+from worker.pods import naming
+from worker.pods.layout import temporary_mounts
+from worker.pods.model import Installation, PublishedPort, Record, Volume
+from worker.pods.spec import PodSpec, canonical_hash, public_spec, recreating_part
+
+_GIB: Final = 2**30
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What the Engine enforces of a tier."""
+
+    nano_cpus: int
+    """Billionths of a processor."""
+    memory_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class VolumeMount:
+    source: str
+    target: str
+    no_copy: bool
+    """True once the volume is filled: the image never fills a volume twice."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContainerRequest:
+    """Everything the Engine has to be told to create a pod's container."""
+
+    name: str
+    image_id: str
+    spec: PodSpec
+    hostname: str
+    labels: dict[str, str]
+    mounts: tuple[VolumeMount, ...]
+    unasked_labels: dict[str, str]
+    """For a volume that the Engine would make by itself, so that it is recognised and never used."""
+    tmpfs: tuple[str, ...]
+    ports: tuple[PublishedPort, ...]
+    limits: Limits
+    runtime: str | None
+    network: str
+    pids_limit: int
+    log_max_size: str
+    log_max_files: int
+
+
+def container_request(record: Record, installation: Installation) -> ContainerRequest:
+    """Return what to ask the Engine for; raises ValueError before an image is pinned."""
+    spec, image = record.intent.spec, record.image
+    if spec is None or image is None:
+        raise ValueError(f"pod {record.pod_id}: a container needs a spec and a pinned image")
+    incarnation = newest_incarnation(record)
+    return ContainerRequest(
+        name=naming.container_name(record.pod_id),
+        image_id=image.id,
+        spec=spec,
+        hostname=spec.hostname or naming.default_hostname(record.pod_id),
+        labels={
+            naming.LABEL_POD: record.pod_id,
+            naming.LABEL_INSTALLATION: installation.name,
+            naming.LABEL_INCARNATION: incarnation,
+            naming.LABEL_SPEC: json.dumps(public_spec(spec), separators=(",", ":")),
+            naming.LABEL_SPEC_HASH: spec_hash(record),
+        },
+        mounts=tuple(_mount(record.pod_id, volume) for volume in record.state.layout),
+        unasked_labels={naming.LABEL_UNASKED: incarnation},
+        tmpfs=temporary_mounts(image.volumes),
+        ports=record.intent.ports,
+        limits=limits(spec.tier),
+        runtime=spec.runtime or installation.default_runtime,
+        network=installation.network,
+        pids_limit=installation.pids_limit,
+        log_max_size=installation.log_max_size,
+        log_max_files=installation.log_max_files,
+    )
+
+
+def volume_labels(pod_id: str, volume: Volume, installation: Installation) -> dict[str, str]:
+    """Return the labels of a volume that we create."""
+    return {
+        naming.LABEL_POD: pod_id,
+        naming.LABEL_VOLUME: volume.name,
+        naming.LABEL_INSTALLATION: installation.name,
+        naming.LABEL_INCARNATION: volume.incarnation or "",
+    }
+
+
+def limits(tier: str) -> Limits:
+    size: Tier = TIERS.get(tier, TIERS[DEFAULT_TIER])
+    return Limits(nano_cpus=size.cpus * 10**9, memory_bytes=size.memory_gib * _GIB)
+
+
+def spec_hash(record: Record) -> str:
+    """Return a digest of all that a container cannot change without being made anew."""
+    if record.intent.spec is None or record.image is None:
+        raise ValueError(f"pod {record.pod_id}: a spec hash needs a spec and a pinned image")
+    return canonical_hash(
+        {
+            "spec": recreating_part(record.intent.spec),
+            "image": record.image.id,
+            "ports": [[p.container, p.host, p.protocol, p.address] for p in record.intent.ports],
+            "layout": [[v.name, v.path, v.incarnation] for v in record.state.layout],
+        }
+    )
+
+
+def newest_incarnation(record: Record) -> str:
+    """Return the incarnation of the newest volume we made; empty where all were made by an older system."""
+    return next((v.incarnation for v in reversed(record.state.layout) if v.incarnation), "")
+
+
+def _mount(pod_id: str, volume: Volume) -> VolumeMount:
+    return VolumeMount(
+        source=naming.volume_name(pod_id, volume.name), target=volume.path, no_copy=volume.filled
+    )

@@ -1,0 +1,191 @@
+"""Intent, record and what they are made of. An observation is another type, in `observation`."""
+
+from dataclasses import replace
+from enum import StrEnum
+from typing import Any, Final, Self
+
+from pydantic import TypeAdapter
+from pydantic.dataclasses import dataclass
+
+from worker.pods.spec import PodSpec, Protocol
+
+
+class IntentKind(StrEnum):
+    RUNNING = "running"
+    STOPPED = "stopped"
+    DELETED = "deleted"
+
+
+class Phase(StrEnum):
+    """Where a pod stands on its way to its intent; part of the contract."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    STOPPED = "stopped"
+    BACKOFF = "backoff"
+    STORAGE_MISSING = "storage_missing"
+    DELETING = "deleting"
+    DELETED = "deleted"
+    FAILED = "failed"
+
+
+RESTING_PHASES: Final = frozenset(
+    {Phase.RUNNING, Phase.STOPPED, Phase.BACKOFF, Phase.STORAGE_MISSING, Phase.DELETED, Phase.FAILED}
+)
+"""Phases in which a task has its answer: nothing more happens at once."""
+
+
+class VolumeClass(StrEnum):
+    UNIVERSAL = "universal"
+    DECLARED = "declared"
+    SYSTEM = "system"
+
+
+class _Evolving:
+    def evolve(self, **changes: Any) -> Self:
+        """Return a copy with `changes`."""
+        return replace(self, **changes)  # type: ignore[type-var]  # every subclass is a dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class PinnedImage(_Evolving):
+    """An image as found on the host once, so that the pod never moves to another by itself."""
+
+    reference: str
+    id: str
+    repo_digest: str | None = None
+    """`name@sha256:…`; an imported or locally built image has none."""
+    volumes: tuple[str, ...] = ()
+    """The paths of the image's VOLUME lines."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishedPort:
+    """A published port with its host port settled."""
+
+    container: int
+    host: int
+    protocol: Protocol
+    address: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Volume(_Evolving):
+    """One entry of a pod's layout, as recorded."""
+
+    name: str
+    path: str
+    volume_class: VolumeClass
+    incarnation: str | None
+    """The creation that made it, as its label says; None for one that an older system made without labels."""
+    filled: bool
+    """False from the moment its creation is planned until the image has filled it for good."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Intent(_Evolving):
+    """What should be true of a pod. Accepted once, in the order of `generation`."""
+
+    kind: IntentKind
+    generation: int
+    spec: PodSpec | None
+    """None only for the deletion of a pod that was never recorded."""
+    image: PinnedImage | None = None
+    """The spec's image where the host had it when the intent was accepted."""
+    ports: tuple[PublishedPort, ...] = ()
+    force: bool = False
+    """Restart the container even if it is healthy."""
+    adopt: bool = False
+    """Replace a foreign container that bears the pod's name and mounts the pod's volumes."""
+    purge_generation: int = 0
+    """Generation of the last accepted deletion; what is older goes before anything new is made."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Crash(_Evolving):
+    """The last unasked end of a pod's container, and how many there were in a row."""
+
+    run: int
+    """Which start this was the end of: `PodState.starts` at the time."""
+    count: int
+    exit_code: int
+    oom_killed: bool
+    next_try_at: float
+    """Seconds since the epoch."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PodState(_Evolving):
+    """What we know and must not forget about a pod besides its intent. Written under the lease only."""
+
+    phase: Phase = Phase.PENDING
+    reason: str | None = None
+    """What a pending pod waits for, or what went wrong."""
+    container_id: str | None = None
+    image: PinnedImage | None = None
+    layout: tuple[Volume, ...] = ()
+    settled_generation: int = 0
+    """The last intent that was reached; a container that ends afterwards ended unasked."""
+    purged_generation: int = 0
+    failed_generation: int = 0
+    """The intent that met a permanent error, not to be tried again before `retry_at`."""
+    retry_at: float = 0.0
+    """Seconds since the epoch; 0 for at once."""
+    errors: int = 0
+    """Failed attempts in a row, for the back-off between them."""
+    tier: str | None = None
+    """The tier that the container was last given; a live update changes it."""
+    starts: int = 0
+    restarts: int = 0
+    """Starts that nobody asked for: after a crash, or of a container that was lost."""
+    crash: Crash | None = None
+
+    @property
+    def initialised(self) -> bool:
+        """Whether all volumes were filled: only then may the pod be started."""
+        return bool(self.layout) and all(volume.filled for volume in self.layout)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record(_Evolving):
+    """The durable note about one pod."""
+
+    pod_id: str
+    host: str
+    intent: Intent
+    state: PodState = PodState()
+
+    @property
+    def purging(self) -> bool:
+        """Whether a deletion was accepted whose removals are not finished."""
+        return self.intent.purge_generation > self.state.purged_generation
+
+    @property
+    def exists(self) -> bool:
+        """Whether this is a pod, rather than the tombstone of one."""
+        return self.intent.kind is not IntentKind.DELETED
+
+    @property
+    def image(self) -> PinnedImage | None:
+        """The pinned image of the present spec, None while it has to be found."""
+        if self.intent.spec is None:
+            return None
+        if self.state.image is not None and self.state.image.reference == self.intent.spec.image:
+            return self.state.image
+        return self.intent.image
+
+
+@dataclass(frozen=True, kw_only=True)
+class Installation:
+    """What all pods of one installation share."""
+
+    name: str
+    network: str
+    default_runtime: str | None = None
+    pids_limit: int = 4096
+    log_max_size: str = "10m"
+    log_max_files: int = 3
+
+
+INTENT: Final = TypeAdapter(Intent)
+STATE: Final = TypeAdapter(PodState)

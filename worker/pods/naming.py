@@ -1,0 +1,47 @@
+"""Names and labels: the only things by which Engine objects are recognised, and always whole."""
+
+import re
+from typing import Final
+
+from worker.errors import InvalidInputError
+
+CONTAINER_PREFIX: Final = "pinacle-pod-"
+VOLUME_PREFIX: Final = "pinacle-vol-"
+
+LABEL_POD: Final = "dev.pinacle.pod"
+LABEL_VOLUME: Final = "dev.pinacle.volume"
+LABEL_INSTALLATION: Final = "dev.pinacle.installation"
+LABEL_INCARNATION: Final = "dev.pinacle.incarnation"
+LABEL_SPEC: Final = "dev.pinacle.spec"
+"""On containers: the spec as JSON, without `env`."""
+LABEL_SPEC_HASH: Final = "dev.pinacle.spec-hash"
+LABEL_UNASKED: Final = "dev.pinacle.unasked"
+"""On a volume that the Engine made by itself, because a container was created while it was missing.
+
+Such a volume is empty and stands where data should be: it is never used."""
+
+POD_ID_RULE: Final = "1 to 63 of A-Z a-z 0-9 _ - beginning with a letter or a digit"
+_POD_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
+_HOSTNAME_FORBIDDEN: Final = re.compile(r"[^A-Za-z0-9-]")
+
+
+def parse_pod_id(value: object) -> str:
+    """Return `value` if it is a pod id; raises InvalidInputError with the rule otherwise."""
+    if not isinstance(value, str):
+        raise InvalidInputError(f"pod_id: {value!r:.80} is not a string; allowed: {POD_ID_RULE}")
+    if _POD_ID.fullmatch(value) is None:
+        raise InvalidInputError(f"pod_id: {value!r:.80} is not a pod id; allowed: {POD_ID_RULE}")
+    return value
+
+
+def container_name(pod_id: str) -> str:
+    return f"{CONTAINER_PREFIX}{pod_id}"
+
+
+def volume_name(pod_id: str, volume: str) -> str:
+    return f"{VOLUME_PREFIX}{pod_id}-{volume}"
+
+
+def default_hostname(pod_id: str) -> str:
+    """The pod id with what host names may not hold replaced; at most 63 characters, as pod ids are."""
+    return _HOSTNAME_FORBIDDEN.sub("-", pod_id).strip("-") or "pod"

@@ -1,0 +1,133 @@
+"""What the Engine says is true now. Parsed at the border; no raw JSON travels inside."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any, Final, Self
+
+from worker.pods import naming
+
+
+class ContainerState(StrEnum):
+    """As Docker names them."""
+
+    CREATED = "created"
+    RUNNING = "running"
+    PAUSED = "paused"
+    RESTARTING = "restarting"
+    REMOVING = "removing"
+    EXITED = "exited"
+    DEAD = "dead"
+
+
+ALIVE: Final = frozenset({ContainerState.RUNNING, ContainerState.PAUSED, ContainerState.RESTARTING})
+"""States in which the container has processes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exit:
+    """How a container ended; from an inspect, as the list does not say. Times in seconds since the epoch."""
+
+    code: int
+    oom_killed: bool
+    started_at: float
+    finished_at: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObservedContainer:
+    id: str
+    name: str
+    state: ContainerState
+    image_id: str
+    labels: Mapping[str, str]
+    volumes: Mapping[str, str]
+    """Mount path to volume name, of volume mounts only."""
+    exit: Exit | None = None
+    """None where it was not asked for, or the container never ended."""
+
+    @property
+    def pod_id(self) -> str | None:
+        return self.labels.get(naming.LABEL_POD)
+
+    @property
+    def spec_hash(self) -> str | None:
+        return self.labels.get(naming.LABEL_SPEC_HASH)
+
+    @property
+    def has_run(self) -> bool:
+        return self.state is not ContainerState.CREATED
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObservedVolume:
+    name: str
+    labels: Mapping[str, str]
+
+    @property
+    def incarnation(self) -> str | None:
+        return self.labels.get(naming.LABEL_INCARNATION)
+
+    @property
+    def unasked(self) -> str | None:
+        return self.labels.get(naming.LABEL_UNASKED)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observation:
+    """One pod's container, by exact name, and the volumes whose exact names could be this pod's."""
+
+    container: ObservedContainer | None
+    volumes: Mapping[str, ObservedVolume]
+    volumes_current: bool = True
+    """Whether the volumes were read after the container was seen or made: creating makes missing ones."""
+    fresh: str | None = None
+    """The incarnation that was begun after this observation; its volumes are not leftovers."""
+    image_gone: bool = False
+    """The Engine said that the pinned image id is not there."""
+
+    def evolve(self, **changes: Any) -> Self:
+        """Return a copy with `changes`."""
+        return replace(self, **changes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unknown:
+    """The Engine did not say. Never the same as gone."""
+
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """Everything on one host, from two list calls: containers first, volumes second."""
+
+    containers: Mapping[str, ObservedContainer]
+    """By exact name."""
+    volumes: Mapping[str, ObservedVolume]
+    """By exact name."""
+    labelled: Mapping[str, frozenset[str]]
+    """Pod id to the names of the volumes whose labels and whole name say that they are this pod's."""
+
+    @classmethod
+    def of(cls, containers: Iterable[ObservedContainer], volumes: Iterable[ObservedVolume]) -> Self:
+        by_name = {volume.name: volume for volume in volumes}
+        labelled: dict[str, set[str]] = defaultdict(set)
+        for volume in by_name.values():
+            pod_id, short = volume.labels.get(naming.LABEL_POD), volume.labels.get(naming.LABEL_VOLUME)
+            if pod_id and short and volume.name == naming.volume_name(pod_id, short):
+                labelled[pod_id].add(volume.name)
+        return cls(
+            containers={container.name: container for container in containers},
+            volumes=by_name,
+            labelled={pod_id: frozenset(names) for pod_id, names in labelled.items()},
+        )
+
+    def pod(self, pod_id: str, volume_names: frozenset[str]) -> Observation:
+        """Return what concerns one pod; `volume_names` are the full names that it has or would have."""
+        names = volume_names | self.labelled.get(pod_id, frozenset())
+        return Observation(
+            container=self.containers.get(naming.container_name(pod_id)),
+            volumes={name: self.volumes[name] for name in sorted(names) if name in self.volumes},
+        )

@@ -1,0 +1,112 @@
+"""From plain JSON to a spec, or to an error that says what is wrong and what would be right."""
+
+import difflib
+from dataclasses import fields
+from typing import Final
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from config.tiers import TIERS
+from worker.errors import InvalidInputError
+from worker.pods.spec import SPEC, PodSpec, PortSpec, Restart
+
+_KEYS: Final = tuple(f.name for f in fields(PodSpec))
+_PORT_KEYS: Final = tuple(f.name for f in fields(PortSpec))
+_ALLOWED: Final = {
+    "image": "an image reference, such as 'debian:12-slim'",
+    "command": "a list of strings",
+    "env": "an object whose values are strings",
+    "working_dir": "an absolute path",
+    "user": "a user name or id, such as 'www-data' or '1000:1000'",
+    "hostname": "1 to 63 letters, digits, '-' and '.'",
+    "ports": "a list of {container, host?, protocol?, address?}",
+    "container": "a port number from 1 to 65535",
+    "host": "a port number from 1 to 65535",
+    "protocol": "'tcp' or 'udp'",
+    "address": "an IP address of the host",
+    "tier": ", ".join(TIERS),
+    "runtime": "the name of a runtime that the Engine lists",
+    "restart": ", ".join(Restart),
+    "init": "true or false",
+    "stop_timeout_s": "a whole number of seconds from 0 to 600",
+}
+
+
+def parse_flag(name: str, value: object) -> bool:
+    """Return `value` if it is a boolean; raises InvalidInputError otherwise."""
+    if not isinstance(value, bool):
+        raise InvalidInputError(f"{name}: {value!r:.80} is not allowed; allowed: true or false")
+    return value
+
+
+def parse_spec(value: object) -> PodSpec:
+    """Return the spec that `value`, plain JSON, describes.
+
+    Raises InvalidInputError that names each wrong field, what was wrong and what is allowed; never with
+    a value of `env` in it.
+    """
+    if value is None:
+        raise InvalidInputError("spec: is missing; allowed: an object with at least 'image'")
+    if not isinstance(value, dict):
+        raise InvalidInputError(
+            f"spec: is a {_json_type(value)}; allowed: an object with at least 'image', "
+            'such as {"image": "debian:12-slim"}'
+        )
+    try:
+        return SPEC.validate_python(value)
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_context=True)
+        # Without `from`: the library's text quotes the input, which may hold a value of `env`.
+        raise InvalidInputError("; ".join(_explain(detail) for detail in details)) from None
+
+
+def _explain(detail: ErrorDetails) -> str:
+    where = _location(detail["loc"])
+    match detail["type"]:
+        case "missing":
+            return f"{where}: is missing; allowed: {_allowed(detail)}"
+        case "unexpected_keyword_argument":
+            return f"{where}: is not a key of the {_owner(detail)}{_nearest(detail)}"
+        case "value_error":
+            return f"{where}: {_quoted(detail)}{detail['ctx']['error']}"
+        case _:
+            return f"{where}: {_quoted(detail)}is not allowed; allowed: {_allowed(detail)}"
+
+
+def _allowed(detail: ErrorDetails) -> str:
+    named = [str(part) for part in detail["loc"] if part in _ALLOWED]
+    return _ALLOWED[named[-1]] if named else ", ".join(_KEYS)
+
+
+def _location(loc: tuple[int | str, ...]) -> str:
+    path = "spec"
+    for part in loc:
+        if part == "[key]":
+            continue
+        path += f"[{part}]" if isinstance(part, int) else f".{part}"
+    return path
+
+
+def _is_secret(detail: ErrorDetails) -> bool:
+    return detail["loc"][:1] == ("env",)
+
+
+def _quoted(detail: ErrorDetails) -> str:
+    return "" if _is_secret(detail) else f"{detail['input']!r:.80} "
+
+
+def _owner(detail: ErrorDetails) -> str:
+    return "spec" if len(detail["loc"]) == 1 else "port"
+
+
+def _nearest(detail: ErrorDetails) -> str:
+    keys = _KEYS if len(detail["loc"]) == 1 else _PORT_KEYS
+    near = difflib.get_close_matches(str(detail["loc"][-1]), keys, n=1, cutoff=0.5)
+    hint = f"; did you mean '{near[0]}'?" if near else ""
+    return f"{hint}; allowed: {', '.join(keys)}"
+
+
+def _json_type(value: object) -> str:
+    names = {str: "string", list: "list", tuple: "list", bool: "boolean", int: "number", float: "number"}
+    return names.get(type(value), type(value).__name__)

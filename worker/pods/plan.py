@@ -1,0 +1,74 @@
+"""The planner: from what should be and what is, to the steps between. The only place that decides.
+
+`plan` is pure and looks at one pod. Its steps are the next batch: the caller applies them in order, folds
+each into record and observation, and plans again until nothing is left to do.
+"""
+
+from typing import Final, assert_never
+
+from worker.pods.backoff import FAILED_DELAY_S, is_due
+from worker.pods.decision import Plan, go, rest
+from worker.pods.model import Installation, IntentKind, Phase, Record
+from worker.pods.observation import ALIVE, ContainerState, Observation, Unknown
+from worker.pods.ownership import container_problem, volume_problem
+from worker.pods.running import BUSY_DELAY_S, plan_running, stopping_steps
+from worker.pods.steps import FinishPurge, RemoveContainer, RemoveVolume, Step
+from worker.pods.storage import storage_problem
+
+DEFAULT_STOP_TIMEOUT_S: Final = 10
+
+
+def plan(record: Record, seen: Observation | Unknown, now: float, installation: Installation) -> Plan:
+    """Return the next steps for a pod. `now` in seconds since the epoch.
+
+    The record stands for the intent: a plan also depends on what was noted of the pod's creation and
+    failures. From an unknown observation nothing follows.
+    """
+    if isinstance(seen, Unknown):
+        return rest(record.state.phase, seen.reason)
+    if record.purging:
+        return _plan_purge(record, seen, installation)
+    match record.intent.kind:
+        case IntentKind.DELETED:
+            return rest(Phase.DELETED)
+        case IntentKind.STOPPED:
+            return _plan_stopped(record, seen, now, installation)
+        case IntentKind.RUNNING:
+            return _failed_before(record, now) or plan_running(record, seen, now, installation)
+        case _:
+            assert_never(record.intent.kind)
+
+
+def _failed_before(record: Record, now: float) -> Plan | None:
+    state = record.state
+    waits = not is_due(state.retry_at, now, longest=FAILED_DELAY_S)
+    if state.failed_generation == record.intent.generation and waits:
+        return rest(Phase.FAILED, state.reason, retry_at=state.retry_at)
+    return None
+
+
+def _plan_stopped(record: Record, seen: Observation, now: float, installation: Installation) -> Plan:
+    container = seen.container
+    if container is not None:
+        foreign = container_problem(record.pod_id, container, installation)
+        if foreign is not None:
+            return rest(Phase.FAILED, foreign)
+        if container.state in (ContainerState.REMOVING, ContainerState.RESTARTING):
+            return rest(Phase.PENDING, f"the container is {container.state}", retry_at=now + BUSY_DELAY_S)
+        if container.state in ALIVE:
+            spec = record.intent.spec
+            return go(*stopping_steps(container, spec.stop_timeout_s if spec else DEFAULT_STOP_TIMEOUT_S))
+    filled = [volume for volume in record.state.layout if volume.filled]
+    problem = storage_problem(record, seen, filled)
+    return rest(Phase.STOPPED if problem is None else Phase.STORAGE_MISSING, problem)
+
+
+def _plan_purge(record: Record, seen: Observation, installation: Installation) -> Plan:
+    steps: list[Step] = []
+    if seen.container is not None:
+        foreign = container_problem(record.pod_id, seen.container, installation)
+        if foreign is not None:
+            return rest(Phase.DELETING, foreign)
+        steps.append(RemoveContainer(seen.container.id, force=True))
+    ours = [v for v in seen.volumes.values() if volume_problem(record.pod_id, v, installation) is None]
+    return go(*steps, *(RemoveVolume(volume.name) for volume in ours), FinishPurge(), phase=Phase.DELETING)

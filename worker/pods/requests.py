@@ -1,0 +1,113 @@
+"""What can be asked for, and the intent that follows from it. One request, one intent, nothing else."""
+
+from dataclasses import dataclass
+from typing import assert_never
+
+from worker.errors import PodExistsError, PodNotFoundError
+from worker.pods.model import Intent, IntentKind, PinnedImage, PublishedPort, Record
+from worker.pods.spec import PodSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class Create:
+    spec: PodSpec
+    adopt: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Start:
+    pass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stop:
+    pass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Restart:
+    force: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Update:
+    spec: PodSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delete:
+    pass
+
+
+Request = Create | Start | Stop | Restart | Update | Delete
+
+
+@dataclass(frozen=True, kw_only=True)
+class Means:
+    """What was found out for a new spec before it is accepted."""
+
+    image: PinnedImage | None = None
+    ports: tuple[PublishedPort, ...] = ()
+
+
+def check(pod_id: str, record: Record | None, request: Request) -> None:
+    """Refuse what cannot be asked of this pod. Raises PodNotFoundError or PodExistsError."""
+    exists = record is not None and record.exists
+    if isinstance(request, Delete) or (isinstance(request, Create) and not exists):
+        return
+    if record is None or not exists:
+        gone = "was deleted" if record is not None else "does not exist"
+        raise PodNotFoundError(
+            f"pod_id: pod {pod_id!r} {gone}; allowed: an existing pod, or pods.create first"
+        )
+    if isinstance(request, Create) and is_made(record) and request.spec != record.intent.spec:
+        raise PodExistsError(
+            f"spec: pod {pod_id!r} exists with another spec; to change it call pods.update({pod_id!r}, "
+            "spec), to begin anew call pods.delete first"
+        )
+
+
+def brings_spec(record: Record | None, request: Request) -> PodSpec | None:
+    """Return the new spec that has to be looked into before the request is accepted, None without one."""
+    if not isinstance(request, Create | Update):
+        return None
+    unchanged = record is not None and record.exists and request.spec == record.intent.spec
+    return None if unchanged else request.spec
+
+
+def intent_for(  # noqa: PLR0911 - a table, one case for each request
+    record: Record | None, request: Request, means: Means
+) -> Intent:
+    """Return the intent that follows from an allowed request."""
+    before = record.intent if record is not None else Intent(kind=IntentKind.DELETED, generation=0, spec=None)
+    after = before.evolve(generation=before.generation + 1, force=False)
+    match request:
+        case Create(spec=spec, adopt=adopt) if not _same(before, spec):
+            return _with_spec(after, spec, means).evolve(kind=IntentKind.RUNNING, adopt=adopt)
+        case Create(adopt=adopt):
+            return after.evolve(kind=IntentKind.RUNNING, adopt=adopt)
+        case Start():
+            return after.evolve(kind=IntentKind.RUNNING)
+        case Stop():
+            return after.evolve(kind=IntentKind.STOPPED)
+        case Restart(force=force):
+            return after.evolve(kind=IntentKind.RUNNING, force=force)
+        case Update(spec=spec):
+            return after if _same(before, spec) else _with_spec(after, spec, means)
+        case Delete():
+            return after.evolve(kind=IntentKind.DELETED, purge_generation=after.generation)
+        case _:
+            assert_never(request)
+
+
+def is_made(record: Record) -> bool:
+    """Whether anything was made for the pod; a first creation that failed before may come with a new spec."""
+    return bool(record.state.layout) or record.state.container_id is not None
+
+
+def _same(before: Intent, spec: PodSpec) -> bool:
+    return before.kind is not IntentKind.DELETED and before.spec == spec
+
+
+def _with_spec(after: Intent, spec: PodSpec, means: Means) -> Intent:
+    return after.evolve(spec=spec, image=means.image, ports=means.ports)

@@ -1,0 +1,56 @@
+"""What a task answers: plain JSON, never with a value of `env`."""
+
+from typing import Any
+
+from worker.pods.model import IntentKind, Phase, Record
+from worker.pods.naming import volume_name
+from worker.pods.spec import public_spec
+
+
+def pod_result(
+    record: Record, *, steps: tuple[str, ...] = (), waits_for: str | None = None
+) -> dict[str, Any]:
+    """Return one pod as callers see it; `waits_for` says why it is pending where the record does not know."""
+    intent, state = record.intent, record.state
+    return {
+        "pod_id": record.pod_id,
+        "intent": intent.kind.value,
+        "generation": intent.generation,
+        "phase": visible_phase(record).value,
+        "host": record.host,
+        "container_id": state.container_id,
+        "image": record.image.id if record.image is not None else None,
+        "volumes": [
+            {
+                "name": volume_name(record.pod_id, volume.name),
+                "path": volume.path,
+                "class": volume.volume_class.value,
+            }
+            for volume in state.layout
+        ],
+        "ports": [
+            {"container": p.container, "host": p.host, "protocol": p.protocol, "address": p.address}
+            for p in intent.ports
+        ],
+        "restarts": state.restarts,
+        "last_error": waits_for or state.reason,
+        "retry_at": state.retry_at or None,
+        "exit_code": state.crash.exit_code if state.crash is not None else None,
+        "oom_killed": state.crash.oom_killed if state.crash is not None else None,
+        "spec": public_spec(intent.spec) if intent.spec is not None else None,
+        "steps": list(steps),
+    }
+
+
+def visible_phase(record: Record) -> Phase:
+    """Return the recorded phase, or what an intent that was accepted since makes of it."""
+    intent, state = record.intent, record.state
+    if record.purging:
+        return Phase.DELETING
+    if intent.generation in {state.settled_generation, state.failed_generation}:
+        return state.phase
+    if intent.kind is IntentKind.DELETED:
+        return Phase.DELETED
+    # These hold back every intent alike, and say so.
+    holding = (Phase.STORAGE_MISSING, Phase.BACKOFF, Phase.FAILED)
+    return state.phase if state.phase in holding else Phase.PENDING

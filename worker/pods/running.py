@@ -1,0 +1,227 @@
+"""The plan for a pod that should run."""
+
+from typing import assert_never
+
+from worker.pods import naming
+from worker.pods.backoff import LONGEST_CRASH_DELAY_S, is_due
+from worker.pods.container import spec_hash
+from worker.pods.decision import Plan, go, rest
+from worker.pods.layout import wanted_layout
+from worker.pods.model import Installation, Phase, PinnedImage, Record, Volume
+from worker.pods.observation import ALIVE, ContainerState, Observation, ObservedContainer
+from worker.pods.ownership import container_problem, is_adoptable, volume_problem
+from worker.pods.spec import PodSpec, Restart
+from worker.pods.steps import (
+    BeginFill,
+    CommitFill,
+    CreateContainer,
+    CreateVolume,
+    PinImage,
+    PullDigest,
+    ReadVolumes,
+    RecordExit,
+    RemoveContainer,
+    RemoveVolume,
+    StartContainer,
+    Step,
+    StopContainer,
+    UnpauseContainer,
+    UpdateContainer,
+)
+from worker.pods.storage import storage_problem, unasked_volume
+
+BUSY_DELAY_S = 1.0
+"""When to look again at a container that the Engine is working on."""
+
+
+def plan_running(record: Record, seen: Observation, now: float, installation: Installation) -> Plan:
+    spec, image = record.intent.spec, record.image
+    if spec is None:
+        return rest(Phase.FAILED, "the spec is not known: send pods.update with the whole spec")
+    foreign = _foreign(record, seen, installation)
+    if foreign is not None:
+        return rest(Phase.FAILED, foreign)
+    if image is None:
+        return go(PinImage(spec.image))
+    if seen.image_gone:
+        return _image_gone(image)
+    return _storage_first(record, seen, image) or _container(record, seen, spec, now, installation)
+
+
+def _foreign(record: Record, seen: Observation, installation: Installation) -> str | None:
+    if seen.container is not None and not is_adoptable(record, seen.container):
+        problem = container_problem(record.pod_id, seen.container, installation)
+        if problem is not None:
+            return problem
+    problems = (volume_problem(record.pod_id, volume, installation) for volume in seen.volumes.values())
+    return next((problem for problem in problems if problem is not None), None)
+
+
+def _image_gone(image: PinnedImage) -> Plan:
+    if image.repo_digest is not None:
+        return go(PullDigest(image))
+    return rest(
+        Phase.FAILED,
+        f"image {image.reference} ({image.id}) is gone from this host and has no repository digest to pull: "
+        f"load it again, then send pods.restart",
+    )
+
+
+def _storage_first(record: Record, seen: Observation, image: PinnedImage) -> Plan | None:
+    """Return what has to happen to the volumes before the container is looked at, None if they are fine."""
+    problem = storage_problem(record, seen, _due_volumes(record, seen))
+    if problem is not None:
+        return _storage_missing(seen, problem)
+    unfilled = [volume for volume in record.state.layout if not volume.filled]
+    if unfilled and seen.fresh is None:
+        return _unfinished(record, seen, unfilled)
+    if wanted_layout(image.volumes).keys() - {volume.path for volume in record.state.layout}:
+        return _begin(seen)
+    return None
+
+
+def _due_volumes(record: Record, seen: Observation) -> list[Volume]:
+    """Return the volumes that must be there: the filled ones, and all once a container was made on them."""
+    made = seen.fresh is not None and seen.container is not None and not seen.container.has_run
+    return [volume for volume in record.state.layout if volume.filled or (made and seen.volumes_current)]
+
+
+def _storage_missing(seen: Observation, problem: str) -> Plan:
+    container = seen.container
+    if container is not None and container.state is ContainerState.CREATED:
+        return go(RemoveContainer(container.id), phase=Phase.STORAGE_MISSING)
+    return rest(Phase.STORAGE_MISSING, problem)
+
+
+def _begin(seen: Observation) -> Plan:
+    unasked = unasked_volume(seen)
+    if unasked is not None:
+        return rest(
+            Phase.STORAGE_MISSING, f"volume {unasked} was made by the Engine in place of a missing one"
+        )
+    return go(BeginFill())
+
+
+def _unfinished(record: Record, seen: Observation, unfilled: list[Volume]) -> Plan:
+    """A first creation was cut off: it is done if a container ran on it, else rolled back and begun anew."""
+    container = seen.container
+    names = {naming.volume_name(record.pod_id, volume.name): volume for volume in unfilled}
+    mounted = names.keys() & set(container.volumes.values()) if container is not None else set()
+    if container is not None and mounted and container.has_run:
+        return go(CommitFill())
+    steps: list[Step] = []
+    if container is not None and mounted:
+        steps.append(RemoveContainer(container.id))
+    for name, volume in names.items():
+        found = seen.volumes.get(name)
+        if found is not None and volume.incarnation in (found.incarnation, found.unasked):
+            steps.append(RemoveVolume(name))
+    return go(*steps, BeginFill())
+
+
+def _container(record: Record, seen: Observation, spec: PodSpec, now: float, own: Installation) -> Plan:
+    container = seen.container
+    if container is None:
+        return go(*_missing_volumes(record, seen), CreateContainer())
+    if container.state in (ContainerState.REMOVING, ContainerState.RESTARTING):
+        return rest(Phase.PENDING, f"the container is {container.state}", retry_at=now + BUSY_DELAY_S)
+    if container.state is ContainerState.DEAD:
+        return go(RemoveContainer(container.id, force=True))
+    foreign = container_problem(record.pod_id, container, own) is not None
+    if foreign or container.spec_hash != spec_hash(record):
+        return go(*_replace(container, spec))
+    return _own_container(record, seen, container, spec, now)
+
+
+def _missing_volumes(record: Record, seen: Observation) -> list[CreateVolume]:
+    return [
+        CreateVolume(volume)
+        for volume in record.state.layout
+        if not volume.filled and naming.volume_name(record.pod_id, volume.name) not in seen.volumes
+    ]
+
+
+def _replace(container: ObservedContainer, spec: PodSpec) -> list[Step]:
+    return [*stopping_steps(container, spec.stop_timeout_s), RemoveContainer(container.id)]
+
+
+def stopping_steps(container: ObservedContainer, timeout_s: int) -> list[Step]:
+    """Return what ends the container's processes; a paused one cannot receive a signal."""
+    if container.state not in ALIVE:
+        return []
+    paused = container.state is ContainerState.PAUSED
+    wake: list[Step] = [UnpauseContainer(container.id)] if paused else []
+    return [*wake, StopContainer(container.id, timeout_s)]
+
+
+def _own_container(
+    record: Record, seen: Observation, container: ObservedContainer, spec: PodSpec, now: float
+) -> Plan:
+    match container.state:
+        case ContainerState.RUNNING:
+            return _alive(record, container, spec)
+        case ContainerState.PAUSED:
+            return go(UnpauseContainer(container.id))
+        case ContainerState.CREATED:
+            return _created(record, seen, container, spec, now)
+        case ContainerState.EXITED:
+            return _exited(record, container, spec, now)
+        case ContainerState.RESTARTING | ContainerState.REMOVING | ContainerState.DEAD:
+            raise ValueError(f"{container.state} is handled before")
+        case _:
+            assert_never(container.state)
+
+
+def _alive(record: Record, container: ObservedContainer, spec: PodSpec) -> Plan:
+    if record.intent.force and _asked(record):
+        return go(StopContainer(container.id, spec.stop_timeout_s))
+    if record.state.tier != spec.tier:
+        return go(UpdateContainer(container.id, spec.tier))
+    return rest(Phase.RUNNING)
+
+
+def _created(
+    record: Record, seen: Observation, container: ObservedContainer, spec: PodSpec, now: float
+) -> Plan:
+    if not seen.volumes_current:
+        return go(ReadVolumes())
+    if not record.state.initialised:
+        return go(CommitFill())
+    return _start(record, container, spec, now)
+
+
+def _exited(record: Record, container: ObservedContainer, spec: PodSpec, now: float) -> Plan:
+    if _asked(record):
+        return _start(record, container, spec, now)
+    crash = record.state.crash
+    if crash is None or crash.run != record.state.starts:
+        return go(RecordExit(container.id))
+    stays = spec.restart is Restart.NEVER or (spec.restart is Restart.ON_FAILURE and crash.exit_code == 0)
+    if stays:
+        phase = Phase.STOPPED if crash.exit_code == 0 else Phase.FAILED
+        return rest(phase, f"{_ending(record)}; restart is '{spec.restart}'")
+    return _start(record, container, spec, now)
+
+
+def _start(record: Record, container: ObservedContainer, spec: PodSpec, now: float) -> Plan:
+    asked, crash = _asked(record), record.state.crash
+    crashed = not asked and crash is not None and crash.run == record.state.starts
+    if crashed and crash and not is_due(crash.next_try_at, now, longest=LONGEST_CRASH_DELAY_S):
+        return rest(Phase.BACKOFF, _ending(record), retry_at=crash.next_try_at)
+    start = StartContainer(container.id, unasked=not asked)
+    if record.state.tier != spec.tier:
+        return go(UpdateContainer(container.id, spec.tier), start)
+    return go(start)
+
+
+def _asked(record: Record) -> bool:
+    """Whether the present intent has not been reached yet: what ended before it ended is no crash."""
+    return record.state.settled_generation < record.intent.generation
+
+
+def _ending(record: Record) -> str:
+    crash = record.state.crash
+    if crash is None:
+        return "it ended"
+    memory = ", out of memory" if crash.oom_killed else ""
+    return f"it ended by itself with exit code {crash.exit_code}{memory}, {crash.count} times in a row"

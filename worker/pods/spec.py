@@ -1,0 +1,131 @@
+"""The spec: what to run, frozen. `worker.pods.parsing` makes one from plain JSON."""
+
+import ipaddress
+import json
+import posixpath
+import re
+from dataclasses import field
+from enum import StrEnum
+from hashlib import sha256
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter
+from pydantic.dataclasses import dataclass
+
+from config.tiers import DEFAULT_TIER, TIERS
+
+_STRICT: Final = ConfigDict(extra="forbid")
+
+
+class Restart(StrEnum):
+    """What happens when a pod's container ends unasked."""
+
+    ALWAYS = "always"
+    ON_FAILURE = "on-failure"
+    NEVER = "never"
+
+
+def _known_tier(value: str) -> str:
+    if value not in TIERS:
+        raise ValueError(f"is not a tier; allowed: {', '.join(TIERS)}")
+    return value
+
+
+def _ip_address(value: str) -> str:
+    try:
+        return str(ipaddress.ip_address(value))
+    except ValueError:
+        raise ValueError("is not an IP address; allowed: an address of the host, such as 127.0.0.1") from None
+
+
+def _absolute(value: str) -> str:
+    if not posixpath.isabs(value):
+        raise ValueError("is not an absolute path; allowed: a path that begins with /")
+    return value
+
+
+def _no_nul(value: str) -> str:
+    if "\0" in value:
+        raise ValueError("holds a NUL character; allowed: text without one")
+    return value
+
+
+def _environment(value: dict[str, str]) -> dict[str, str]:
+    for name in value:
+        if not name or "=" in name:
+            raise ValueError("has a name that is empty or holds '='; allowed: names without '='")
+    return value
+
+
+def _image_reference(value: str) -> str:
+    if re.fullmatch(r"[A-Za-z0-9]+(?:(?:[._:/@+-]|__|-+)[A-Za-z0-9]+)*", value) is None:
+        raise ValueError("is not an image reference; allowed: name[:tag] or name@sha256:…")
+    return value
+
+
+Text = Annotated[str, AfterValidator(_no_nul)]
+PortNumber = Annotated[int, Field(ge=1, le=65535, strict=True)]
+Protocol = Literal["tcp", "udp"]
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class PortSpec:
+    """One published port, as asked for; `host` None asks for a free one, chosen once."""
+
+    container: PortNumber
+    host: PortNumber | None = None
+    protocol: Protocol = "tcp"
+    address: Annotated[str, AfterValidator(_ip_address)] = "127.0.0.1"
+
+
+def _ports_differ(value: tuple[PortSpec, ...]) -> tuple[PortSpec, ...]:
+    inside = [(port.container, port.protocol, port.address) for port in value]
+    outside = [(port.host, port.protocol, port.address) for port in value if port.host is not None]
+    for asked, side in ((inside, "container"), (outside, "host")):
+        twice = next((port for port in asked if asked.count(port) > 1), None)
+        if twice is not None:
+            raise ValueError(
+                f"ask for {side} port {twice[0]}/{twice[1]} on {twice[2]} twice; allowed: each port once"
+            )
+    return value
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class PodSpec:
+    """What to run, and how. None stands for the image's own value."""
+
+    image: Annotated[Text, AfterValidator(_image_reference)]
+    command: tuple[Text, ...] | None = None
+    env: Annotated[dict[Text, Text], AfterValidator(_environment)] = field(default_factory=dict, repr=False)
+    working_dir: Annotated[Text, AfterValidator(_absolute)] | None = None
+    user: Annotated[Text, Field(min_length=1)] | None = None
+    hostname: Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,61}[A-Za-z0-9])?$")] | None = None
+    ports: Annotated[tuple[PortSpec, ...], AfterValidator(_ports_differ)] = ()
+    tier: Annotated[str, AfterValidator(_known_tier)] = DEFAULT_TIER
+    runtime: Annotated[Text, Field(min_length=1)] | None = None
+    restart: Restart = Restart.ALWAYS
+    init: Annotated[bool, Field(strict=True)] = True
+    stop_timeout_s: Annotated[int, Field(ge=0, le=600, strict=True)] = 10
+
+
+LIVE_FIELDS: Final = frozenset({"tier", "restart", "stop_timeout_s"})
+"""Fields whose change leaves the container in place; every other one makes it anew."""
+
+SPEC: Final = TypeAdapter(PodSpec)
+
+
+def public_spec(spec: PodSpec) -> dict[str, Any]:
+    """Return the spec as plain JSON without `env`, fit for labels and results."""
+    plain: dict[str, Any] = SPEC.dump_python(spec, mode="json", exclude={"env"})
+    return plain
+
+
+def canonical_hash(value: object) -> str:
+    """Return the SHA-256 of `value` as JSON with sorted keys."""
+    return sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def recreating_part(spec: PodSpec) -> dict[str, Any]:
+    """Return those fields, as plain JSON, whose change makes the container anew."""
+    plain: dict[str, Any] = SPEC.dump_python(spec, mode="json", exclude=set(LIVE_FIELDS))
+    return plain

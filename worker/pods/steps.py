@@ -1,0 +1,205 @@
+"""The steps of a plan, and what each does to what we know.
+
+A step is one idempotent Engine operation, or a note in the record that must be durable before the next
+operation. `fold` tells, without looking again, what is true once a step has succeeded.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from worker.pods.backoff import next_crash
+from worker.pods.layout import begun_layout
+from worker.pods.model import PinnedImage, Record, Volume
+from worker.pods.naming import volume_name
+from worker.pods.observation import ContainerState, Exit, Observation, ObservedContainer, ObservedVolume
+
+
+@dataclass(frozen=True)
+class PinImage:
+    """Find the image on the host, or pull it, and pin what was found."""
+
+    reference: str
+
+
+@dataclass(frozen=True)
+class PullDigest:
+    """Pull the pinned digest again, as the pinned image is gone from the host."""
+
+    image: PinnedImage
+
+
+@dataclass(frozen=True)
+class BeginFill:
+    """Note, durably, the incarnation and the volumes that are about to be made."""
+
+
+@dataclass(frozen=True)
+class CreateVolume:
+    volume: Volume
+
+
+@dataclass(frozen=True)
+class CreateContainer:
+    """Create, which fills the volumes that are not filled yet; the others are mounted as they are."""
+
+
+@dataclass(frozen=True)
+class ReadVolumes:
+    """List the volumes again: creating a container makes missing ones silently."""
+
+
+@dataclass(frozen=True)
+class CommitFill:
+    """Note, durably, that the image has filled the volumes: from now on they hold the owner's data."""
+
+
+@dataclass(frozen=True)
+class StartContainer:
+    container_id: str
+    unasked: bool
+    """Whether nobody asked for this start: it counts as a restart."""
+
+
+@dataclass(frozen=True)
+class UnpauseContainer:
+    container_id: str
+
+
+@dataclass(frozen=True)
+class StopContainer:
+    container_id: str
+    timeout_s: int
+
+
+@dataclass(frozen=True)
+class UpdateContainer:
+    """Give a live container the limits of another tier."""
+
+    container_id: str
+    tier: str
+
+
+@dataclass(frozen=True)
+class RecordExit:
+    """Find out how a container ended, once, and note it."""
+
+    container_id: str
+
+
+@dataclass(frozen=True)
+class RemoveContainer:
+    container_id: str
+    force: bool = False
+    """Also when it runs; only for deletion, and for a container that is dead already."""
+
+
+@dataclass(frozen=True)
+class RemoveVolume:
+    name: str
+    """The full name."""
+
+
+@dataclass(frozen=True)
+class FinishPurge:
+    """Note that nothing is left of what was deleted, and release its host ports."""
+
+
+Step = (
+    PinImage
+    | PullDigest
+    | BeginFill
+    | CreateVolume
+    | CreateContainer
+    | ReadVolumes
+    | CommitFill
+    | StartContainer
+    | UnpauseContainer
+    | StopContainer
+    | UpdateContainer
+    | RecordExit
+    | RemoveContainer
+    | RemoveVolume
+    | FinishPurge
+)
+
+StepResult = PinnedImage | ObservedContainer | ObservedVolume | dict[str, ObservedVolume] | Exit | str | None
+"""What applying a step found out: see `fold` for which step gives which."""
+
+RECORD_STEPS: Final = (BeginFill, CommitFill, FinishPurge)
+"""Steps that touch the record only."""
+
+
+def fold(
+    record: Record, seen: Observation, step: Step, result: StepResult, now: float
+) -> tuple[Record, Observation]:
+    """Return record and observation as they are once `step` has succeeded with `result`."""
+    return _fold_record(record, seen, step, result, now), _fold_observation(seen, step, result)
+
+
+def _fold_record(  # noqa: C901 - a table, one case for each step
+    record: Record, seen: Observation, step: Step, result: StepResult, now: float
+) -> Record:
+    state = record.state
+    match step, result:
+        case ((PinImage() | PullDigest()), PinnedImage()):
+            state = state.evolve(image=result)
+        case BeginFill(), str(incarnation):
+            layout = begun_layout(record, seen.volumes, incarnation=incarnation)
+            state = state.evolve(layout=layout, image=record.image)
+        case CreateContainer(), ObservedContainer():
+            spec = record.intent.spec
+            state = state.evolve(container_id=result.id, image=record.image, tier=spec.tier if spec else None)
+        case CommitFill(), _:
+            state = state.evolve(layout=tuple(volume.evolve(filled=True) for volume in state.layout))
+        case StartContainer(unasked=unasked), _:
+            state = state.evolve(
+                starts=state.starts + 1,
+                restarts=state.restarts + unasked,
+                settled_generation=record.intent.generation,
+                crash=state.crash if unasked else None,
+            )
+        case UpdateContainer(tier=tier), _:
+            state = state.evolve(tier=tier)
+        case RecordExit(), Exit():
+            crash = next_crash(state.crash, result, run=state.starts, pod_id=record.pod_id, now=now)
+            state = state.evolve(crash=crash)
+        case RemoveContainer(), _:
+            state = state.evolve(container_id=None)
+        case RemoveVolume(name=name), _:
+            left = tuple(v for v in state.layout if v.filled or volume_name(record.pod_id, v.name) != name)
+            state = state.evolve(layout=left)
+        case FinishPurge(), _:
+            state = type(state)(purged_generation=record.intent.purge_generation)
+        case _:
+            pass
+    return record.evolve(state=state)
+
+
+def _fold_observation(  # noqa: C901, PLR0911 - a table, one case for each step
+    seen: Observation, step: Step, result: StepResult
+) -> Observation:
+    container = seen.container
+    match step, result:
+        case ((PinImage() | PullDigest()), _):
+            return seen.evolve(image_gone=False)
+        case BeginFill(), str(incarnation):
+            return seen.evolve(fresh=incarnation)
+        case CreateVolume(), ObservedVolume():
+            return seen.evolve(volumes={**seen.volumes, result.name: result})
+        case CreateContainer(), ObservedContainer():
+            return seen.evolve(container=result, volumes_current=False)
+        case ReadVolumes(), dict():
+            return seen.evolve(volumes=result, volumes_current=True)
+        case RemoveContainer(), _:
+            # What the container had begun to fill is a leftover from here on.
+            return seen.evolve(container=None, fresh=None)
+        case RemoveVolume(name=name), _:
+            return seen.evolve(volumes={key: value for key, value in seen.volumes.items() if key != name})
+        case ((StartContainer() | UnpauseContainer()), _) if container is not None:
+            return seen.evolve(container=replace(container, state=ContainerState.RUNNING, exit=None))
+        case StopContainer(), _ if container is not None:
+            return seen.evolve(container=replace(container, state=ContainerState.EXITED))
+        case RecordExit(), Exit() if container is not None:
+            return seen.evolve(container=replace(container, exit=result))
+        case _:
+            return seen

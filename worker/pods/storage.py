@@ -1,0 +1,46 @@
+"""Whether a pod's data is where it should be. A pod never starts on an empty or replaced volume."""
+
+from collections.abc import Iterable
+
+from worker.pods import naming
+from worker.pods.model import Record, Volume
+from worker.pods.observation import Observation, ObservedVolume
+
+
+def storage_problem(record: Record, seen: Observation, volumes: Iterable[Volume]) -> str | None:
+    """Return what is wrong with the first of `volumes` that is missing or replaced, None if all are there."""
+    for volume in volumes:
+        name = naming.volume_name(record.pod_id, volume.name)
+        problem = _volume_problem(record.pod_id, volume, name, seen.volumes.get(name))
+        if problem is not None:
+            return problem
+    return None
+
+
+def unasked_volume(seen: Observation) -> str | None:
+    """Return the name of a volume that the Engine made in place of a missing one, None if there is none."""
+    return next((volume.name for volume in seen.volumes.values() if volume.unasked is not None), None)
+
+
+def _volume_problem(pod_id: str, volume: Volume, name: str, found: ObservedVolume | None) -> str | None:
+    if found is None:
+        return f"volume {name} ({volume.path}) is missing: {_remedy(pod_id, volume, name)}"
+    if found.unasked is not None:
+        return (
+            f"volume {name} ({volume.path}) is missing, an empty one stands in its place: remove that one, "
+            "then " + _remedy(pod_id, volume, name)
+        )
+    if found.incarnation != volume.incarnation:
+        return (
+            f"volume {name} ({volume.path}) was replaced: it bears {naming.LABEL_INCARNATION}="
+            f"{found.incarnation} instead of {volume.incarnation}: {_remedy(pod_id, volume, name)}"
+        )
+    return None
+
+
+def _remedy(pod_id: str, volume: Volume, name: str) -> str:
+    labels = {naming.LABEL_POD: pod_id, naming.LABEL_VOLUME: volume.name}
+    if volume.incarnation is not None:
+        labels[naming.LABEL_INCARNATION] = volume.incarnation
+    words = " ".join(f"--label {key}={value}" for key, value in labels.items())
+    return f"mount the disk that holds it, or restore it into `docker volume create {words} {name}`"

@@ -1,0 +1,193 @@
+"""What the reconciler needs of an Engine and of a store; one contract suite runs against every maker."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from worker.pods.container import ContainerRequest, Limits
+from worker.pods.model import Intent, PinnedImage, PodState, PublishedPort, Record
+from worker.pods.observation import Exit, Observation, ObservedContainer, ObservedVolume, Snapshot
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineInfo:
+    """What an Engine says of itself."""
+
+    name: str
+    api_version: str
+    runtimes: frozenset[str]
+    data_root: str
+
+
+class Engine(Protocol):
+    """One Docker Engine. Each method is one idempotent operation with a deadline.
+
+    All raise EngineUnavailableError (cannot be reached, or a 5xx) and OutcomeUnknownError (no answer within
+    the deadline, or the connection was cut while waiting for it). Unknown is not gone: only a plain 404
+    from the Engine means that something does not exist.
+    """
+
+    async def info(self) -> EngineInfo:
+        """Return what the Engine says of itself. 1 call."""
+
+    async def observe(self, pod_id: str, volume_names: frozenset[str]) -> Observation:
+        """Return one pod as it is: an inspect by exact name, then one list of volumes. 2 calls.
+
+        `volume_names` are the full names that the pod has or would have; volumes whose labels and whole name
+        say that they are this pod's are found as well. An ended container comes with its `exit`.
+        """
+
+    async def observe_all(self) -> Snapshot:
+        """Return everything on the host: one list of containers, then one of volumes. Exactly 2 calls."""
+
+    async def read_volumes(self, pod_id: str, volume_names: frozenset[str]) -> dict[str, ObservedVolume]:
+        """Return the pod's volumes by full name, as `observe` does. 1 call."""
+
+    async def inspect_exit(self, container_id: str) -> Exit:
+        """Return how a container ended. Raises ObjectMissingError if it is gone. 1 call."""
+
+    async def create_volume(self, name: str, labels: Mapping[str, str]) -> ObservedVolume:
+        """Create a local volume; one that exists is returned as it is, with its own labels. 1 call."""
+
+    async def remove_volume(self, name: str) -> None:
+        """Remove a volume; one that is not there is fine. Raises ConflictError while it is in use. 1 call."""
+
+    async def create_container(self, request: ContainerRequest) -> ObservedContainer:
+        """Create, without starting; this fills volumes that are mounted without `no_copy`. 1 call, 2 at most.
+
+        The network of `request` is made if the Engine says that it is missing (then: 4 calls at most).
+        Raises ConflictError where the name is taken (also by a creation still under way),
+        ImageGoneError where the image id is not there, PermanentError for what can never work.
+        """
+
+    async def start_container(self, container_id: str) -> None:
+        """Start; one that runs is fine. Raises ObjectMissingError, PortTakenError, PermanentError. 1 call."""
+
+    async def unpause_container(self, container_id: str) -> None:
+        """Unpause; one that is not paused is fine. Raises ObjectMissingError. 1 call."""
+
+    async def stop_container(self, container_id: str, timeout_s: int) -> None:
+        """Stop within `timeout_s`, then kill; one that does not run is fine. 1 call.
+
+        Raises ObjectMissingError. A stop that takes longer than a step's deadline raises
+        OutcomeUnknownError and goes on in the Engine.
+        """
+
+    async def update_container(self, container_id: str, limits: Limits) -> None:
+        """Change processors and memory, running or not. Raises ObjectMissingError. 1 call."""
+
+    async def remove_container(self, container_id: str, *, force: bool = False) -> None:
+        """Remove a container and nothing else; one that is not there is fine. 1 call.
+
+        Raises ConflictError while a removal is under way, or if it runs and `force` is false.
+        """
+
+    async def find_image(self, reference: str) -> PinnedImage | None:
+        """Return the image as the host has it, None if it does not. 1 call."""
+
+    async def check_registry(self, reference: str) -> None:
+        """Ask the registry whether the image exists, without pulling it. 1 call.
+
+        Raises ImageNotFoundError where it does not exist or may not be read, EngineUnavailableError where the
+        registry cannot be asked.
+        """
+
+    async def pull_image(self, reference: str) -> PinnedImage:
+        """Pull and return what the host has then. Raises ImageNotFoundError where there is none. 2 calls.
+
+        Has no deadline for the whole, only one for silence: progress goes to the log.
+        """
+
+    async def close(self) -> None:
+        """Give up the connection."""
+
+
+class Lease(Protocol):
+    """The fenced, expiring, exclusive right to change one pod; renews itself until it is released."""
+
+    @property
+    def token(self) -> int:
+        """Grows with every lease that is given; a write with an older one is refused."""
+
+    def remaining(self) -> float:
+        """Return seconds until it expires unless it is renewed; 0 or less once it is lost."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proposal:
+    """An intent to be accepted, if the pod's generation is still `expected_generation`."""
+
+    pod_id: str
+    task_id: str
+    expected_generation: int
+    """0 for a pod without any record."""
+    host: str
+    intent: Intent
+    """With its `generation` one above the expected."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accepted:
+    """The answer to a proposal that became, or had become, the intent."""
+
+    generation: int
+    seen_before: bool
+    """Whether this task id had set an intent already; then nothing was changed."""
+
+
+class Store(Protocol):
+    """The durable records. All methods raise StoreUnavailableError."""
+
+    async def load(self, pod_id: str) -> Record | None:
+        """Return the record or tombstone. One round trip."""
+
+    async def load_host(self, host: str) -> dict[str, Record]:
+        """Return all records and tombstones of one host. A constant number of round trips."""
+
+    async def load_all(self) -> dict[str, Record]:
+        """Return all records and tombstones. A constant number of round trips."""
+
+    async def accepted_generation(self, task_id: str) -> int | None:
+        """Return the generation that this task id has set before, None if it has not."""
+
+    async def accept(self, proposal: Proposal) -> Accepted:
+        """Set the intent and remember the task id, in one script.
+
+        Raises GenerationConflictError if the generation moved on, PortTakenError (naming port and pod) if a
+        host port is reserved by another pod of that host. Reserves `intent.ports`, gives back those that the
+        pod no longer asks for, and keeps the reservations through stop and update.
+        """
+
+    async def reserved_ports(self, host: str) -> Sequence[tuple[PublishedPort, str]]:
+        """Return all reserved host ports of a host with their pods (`container` is not kept: 0)."""
+
+    async def save(self, record: Record, lease: Lease) -> None:
+        """Write the state, if the lease is the newest and has not expired; announce a change of phase.
+
+        Raises LeaseLostError otherwise, having written nothing. A state that was purged while its intent is
+        still `deleted` gives back the pod's host ports.
+        """
+
+    async def lease(self, pod_id: str) -> Lease:
+        """Take the lease. Raises LeaseHeldError while another has it, or its last step may still run."""
+
+    async def release(self, pod_id: str, lease: Lease) -> None:
+        """Give the lease back at once, if it is still ours."""
+
+    async def count_attempt(self, task_id: str) -> int:
+        """Count one more taking of a message; returns how often it was taken."""
+
+    async def beat_heart(self, host: str) -> None:
+        """Say that a worker of this host is alive."""
+
+    async def live_hosts(self) -> frozenset[str]:
+        """Return the hosts whose heartbeat is fresh."""
+
+    async def wait_for_change(self, pod_id: str, known: PodState, timeout_s: float) -> None:
+        """Return when the pod's state differs from `known`, its lease is released, or time is up."""
+
+    async def close(self) -> None:
+        """Give up the connections."""
+
+
+__all__ = ["Accepted", "Engine", "EngineInfo", "Lease", "Proposal", "Store"]

@@ -1,0 +1,92 @@
+"""What has to be known before a new spec is accepted: bad input is refused while nothing is written yet."""
+
+import asyncio
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from worker.errors import ForeignObjectError, HostFullError, InvalidInputError
+from worker.pods.layout import full_names
+from worker.pods.model import Installation, Phase, PinnedImage, Record
+from worker.pods.observation import Observation
+from worker.pods.plan import plan
+from worker.pods.port_choice import choose_ports
+from worker.pods.requests import Means
+from worker.pods.spec import PodSpec
+from worker.ports import Engine, Store
+
+_MB = 10**6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preflight:
+    """Looks into a spec on the host that will run it."""
+
+    host: str
+    engine: Engine
+    store: Store
+    installation: Installation
+    clock: Callable[[], float]
+    free_ports: range
+    min_free_mb: int
+    data_root: Path | None
+    """Where this process sees the Engine's data root; None takes the path that the Engine names."""
+
+    async def means(self, pod_id: str, record: Record | None, spec: PodSpec) -> Means:
+        """Return image and host ports for a spec.
+
+        Raises InvalidInputError, ImageNotFoundError, PortTakenError, HostFullError where too little space is
+        free for a new pod, or what keeps the Engine from answering.
+        """
+        is_new = record is None or not record.exists
+        await self._check_host(spec, is_new=is_new)
+        image = await self._image(spec)
+        reserved = await self.store.reserved_ports(self.host) if spec.ports else ()
+        before = () if record is None or is_new else record.intent.ports
+        ports = choose_ports(pod_id, spec, before=before, reserved=reserved, free=self.free_ports)
+        return Means(image=image, ports=ports)
+
+    async def first_look(self, candidate: Record) -> Observation:
+        """Observe the place where a new pod would go.
+
+        Raises ForeignObjectError where somebody else's container or volume bears its names. What a deletion
+        has still to remove is no hindrance.
+        """
+        names = full_names(candidate.pod_id, candidate.state)
+        seen = await self.engine.observe(candidate.pod_id, names)
+        decided = plan(candidate, seen, self.clock(), self.installation)
+        if decided.phase is Phase.FAILED and decided.reason is not None:
+            raise ForeignObjectError(decided.reason)
+        return seen
+
+    async def _check_host(self, spec: PodSpec, *, is_new: bool) -> None:
+        runtime = spec.runtime or self.installation.default_runtime
+        measured = is_new and self.min_free_mb > 0
+        if runtime is None and not measured:
+            return
+        info = await self.engine.info()
+        if runtime is not None and runtime not in info.runtimes:
+            known = ", ".join(sorted(info.runtimes))
+            raise InvalidInputError(
+                f"spec.runtime: {runtime!r} is not a runtime of this Engine; allowed: {known}"
+            )
+        if measured:
+            await self._check_space(self.data_root or Path(info.data_root))
+
+    async def _image(self, spec: PodSpec) -> PinnedImage | None:
+        found = await self.engine.find_image(spec.image)
+        if found is None:
+            await self.engine.check_registry(spec.image)
+        return found
+
+    async def _check_space(self, root: Path) -> None:
+        # An Engine behind a forwarded socket keeps its data on another machine: nothing to measure here.
+        if not await asyncio.to_thread(root.is_dir):
+            return
+        free_mb = (await asyncio.to_thread(shutil.disk_usage, root)).free // _MB
+        if free_mb < self.min_free_mb:
+            raise HostFullError(
+                f"host {self.host} has {free_mb} MB free on {root}, and creates no pod below "
+                f"{self.min_free_mb} MB (PINACLE_MIN_FREE_MB): free some space, or create it on another host"
+            )

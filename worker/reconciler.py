@@ -1,0 +1,221 @@
+"""Reconcile one pod: observe, plan, apply, record. Nothing else changes a container or a volume."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final
+from uuid import uuid4
+
+from worker.apply import apply, step_name
+from worker.errors import (
+    ImageGoneError,
+    LeaseLostError,
+    PermanentError,
+    PodError,
+    PodNotFoundError,
+    RetryableError,
+    StoreUnavailableError,
+)
+from worker.pods.backoff import FAILED_DELAY_S, error_delay
+from worker.pods.decision import Plan
+from worker.pods.layout import full_names
+from worker.pods.model import Installation, Phase, Record
+from worker.pods.observation import Observation
+from worker.pods.plan import plan
+from worker.pods.steps import CreateContainer, Step, fold
+from worker.ports import Engine, Lease, Store
+
+_LONGEST_WAY: Final = 40
+"""Rounds of planning; the longest way, an update that first rolls back a creation, takes about ten."""
+_SETTLED: Final = frozenset({Phase.RUNNING, Phase.STOPPED, Phase.DELETED})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """An observation made earlier, good for as long as the record is still the one it was made beside."""
+
+    record: Record
+    observation: Observation
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How one reconcile ended."""
+
+    record: Record
+    steps: tuple[str, ...] = ()
+    error: PodError | None = None
+    retry_at: float | None = None
+    """Seconds since the epoch; None where only an event or a new intent changes anything."""
+
+
+class Reconciler:
+    """Makes the pods of one host as their intents say."""
+
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        store: Store,
+        installation: Installation,
+        clock: Callable[[], float],
+        step_deadline_s: float,
+        new_incarnation: Callable[[], str] = lambda: uuid4().hex,
+    ) -> None:
+        """`clock` gives seconds since the epoch."""
+        self.engine = engine
+        self.store = store
+        self.installation = installation
+        self.clock = clock
+        self.step_deadline_s = step_deadline_s
+        self.new_incarnation = new_incarnation
+        self.draining = False
+        """Set when the process is about to end: no further step is begun."""
+
+    async def reconcile(self, pod_id: str, seen: Seen | None = None) -> Outcome:
+        """Bring one pod as far as it goes now.
+
+        Errors that concern the pod end up in its record and in the outcome. Raises PodNotFoundError where
+        there is no record, and LeaseHeldError, LeaseLostError or StoreUnavailableError where nothing could
+        be recorded. When cancelled in the middle of a step the lease is left to expire, as the Engine may
+        still be at work.
+        """
+        lease = await self.store.lease(pod_id)
+        try:
+            outcome = await self._reconcile(pod_id, lease, seen)
+        except PodError:
+            await self.store.release(pod_id, lease)
+            raise
+        await self.store.release(pod_id, lease)
+        return outcome
+
+    async def _reconcile(self, pod_id: str, lease: Lease, seen: Seen | None) -> Outcome:
+        record = await self.store.load(pod_id)
+        if record is None:
+            raise PodNotFoundError(f"pod {pod_id}: there is no such pod")
+        attempt = Attempt(self, lease, record)
+        try:
+            observation = await self._observe(record, seen)
+            return await attempt.rest(await attempt.go(observation))
+        except (LeaseLostError, StoreUnavailableError):
+            raise
+        except PodError as error:
+            return await attempt.failed(error)
+
+    async def _observe(self, record: Record, seen: Seen | None) -> Observation:
+        if seen is not None and seen.record == record:
+            return seen.observation
+        return await self.engine.observe(record.pod_id, full_names(record.pod_id, record.state))
+
+
+class Attempt:
+    """One pod, one lease, one walk from what is to what should be."""
+
+    def __init__(self, reconciler: Reconciler, lease: Lease, record: Record) -> None:
+        self._own = reconciler
+        self._lease = lease
+        self.record = record
+        self.done: list[str] = []
+
+    async def go(self, seen: Observation) -> Plan:
+        """Plan and apply until nothing is left to do; returns the plan without steps.
+
+        An intent accepted meanwhile is taken up before the lease is given back.
+        """
+        for _ in range(_LONGEST_WAY):
+            decided = self._plan(seen)
+            if decided.steps:
+                seen = await self._apply_all(decided.steps, seen)
+            if not await self._take_up_new_intent() and not decided.steps:
+                return decided
+        raise RetryableError(
+            f"pod {self.record.pod_id}: no end after {_LONGEST_WAY} plans; the last did {self.done[-5:]}"
+        )
+
+    def _plan(self, seen: Observation) -> Plan:
+        return plan(self.record, seen, self._own.clock(), self._own.installation)
+
+    async def _apply_all(self, batch: tuple[Step, ...], seen: Observation) -> Observation:
+        for step in batch:
+            self._check_right_to_act()
+            try:
+                seen = await self._apply(step, seen)
+            except ImageGoneError:
+                if not isinstance(step, CreateContainer) or seen.image_gone:
+                    raise
+                return seen.evolve(image_gone=True)
+        return seen
+
+    async def _apply(self, step: Step, seen: Observation) -> Observation:
+        own = self._own
+        result = await apply(
+            own.engine,
+            step,
+            record=self.record,
+            seen=seen,
+            installation=own.installation,
+            incarnation=own.new_incarnation(),
+        )
+        record, seen = fold(self.record, seen, step, result, own.clock())
+        self.done.append(step_name(step))
+        if record.state != self.record.state:
+            await own.store.save(record, self._lease)
+        self.record = record
+        return seen
+
+    def _check_right_to_act(self) -> None:
+        if self._own.draining:
+            raise LeaseLostError("the worker is stopping: whoever comes next takes over from here")
+        if self._lease.remaining() <= self._own.step_deadline_s:
+            raise LeaseLostError(
+                f"pod {self.record.pod_id}: the lease ends in {self._lease.remaining():.1f} s, "
+                f"too soon for a step of at most {self._own.step_deadline_s:.1f} s"
+            )
+
+    async def _take_up_new_intent(self) -> bool:
+        latest = await self._own.store.load(self.record.pod_id)
+        if latest is None or latest.intent.generation == self.record.intent.generation:
+            return False
+        self.record = replace(self.record, intent=latest.intent)
+        return True
+
+    async def rest(self, decided: Plan) -> Outcome:
+        """Record where the pod stands and that nothing is left to do."""
+        state = self.record.state.evolve(
+            phase=decided.phase, reason=decided.reason, errors=0, retry_at=decided.retry_at or 0.0
+        )
+        if decided.phase in _SETTLED:
+            state = state.evolve(settled_generation=self.record.intent.generation)
+        if decided.phase is not Phase.FAILED:
+            state = state.evolve(failed_generation=0)
+        await self._save(self.record.evolve(state=state))
+        return Outcome(record=self.record, steps=tuple(self.done), retry_at=decided.retry_at)
+
+    async def failed(self, error: PodError) -> Outcome:
+        """Record what went wrong and when to try again."""
+        now, state = self._own.clock(), self.record.state
+        state = state.evolve(reason=str(error), errors=state.errors + 1)
+        if isinstance(error, PermanentError):
+            generation = self.record.intent.generation
+            state = state.evolve(
+                phase=Phase.FAILED, failed_generation=generation, retry_at=now + FAILED_DELAY_S
+            )
+        else:
+            state = state.evolve(phase=self._pending_phase(), retry_at=now + self._delay(error, state.errors))
+        await self._save(self.record.evolve(state=state))
+        return Outcome(record=self.record, steps=tuple(self.done), error=error, retry_at=state.retry_at)
+
+    def _delay(self, error: PodError, errors: int) -> float:
+        given = error.delay_s if isinstance(error, RetryableError) else None
+        return error_delay(errors, self.record.pod_id) if given is None else given
+
+    def _pending_phase(self) -> Phase:
+        """A pod that had reached its intent and merely could not be looked at keeps its phase."""
+        if self.record.purging:
+            return Phase.DELETING
+        settled = self.record.state.settled_generation == self.record.intent.generation
+        return self.record.state.phase if settled and not self.done else Phase.PENDING
+
+    async def _save(self, record: Record) -> None:
+        if record.state != self.record.state:
+            await self._own.store.save(record, self._lease)
+        self.record = record

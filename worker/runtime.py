@@ -1,0 +1,238 @@
+"""One event loop, one Engine client and one Redis client for a process, and the work that runs by itself."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
+from dataclasses import dataclass
+from time import time
+from typing import Any, Final, TypeVar
+
+import stamina
+import structlog
+
+from config.settings import Settings
+from worker.dispatcher import Dispatcher
+from worker.docker.engine import DockerEngine
+from worker.errors import PodError, RetryableError
+from worker.passes import Passes
+from worker.pods.model import Installation
+from worker.preflight import Preflight
+from worker.reconciler import Reconciler
+from worker.service import PodService
+from worker.store.redis_store import RedisStore
+
+_log: Final = structlog.get_logger(__name__)
+_T = TypeVar("_T")
+
+
+class LoopThread:
+    """An event loop in a thread of its own, for callers in other threads."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="pinacle-loop", daemon=True)
+        self._thread.start()
+
+    def submit(self, work: Coroutine[Any, Any, _T]) -> Future[_T]:
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    def run(self, work: Coroutine[Any, Any, _T]) -> _T:
+        """Run in the loop and return the result in the calling thread."""
+        return self.submit(work).result()
+
+    def close(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """What one process works with; made in its event loop."""
+
+    host: str
+    engine: DockerEngine
+    store: RedisStore
+    dispatcher: Dispatcher
+    passes: Passes
+    service: PodService
+
+
+def installation_of(settings: Settings) -> Installation:
+    return Installation(
+        name=settings.installation,
+        network=settings.network,
+        default_runtime=settings.runtime,
+        pids_limit=settings.pids_limit,
+        log_max_size=settings.log_max_size,
+        log_max_files=settings.log_max_files,
+    )
+
+
+def make_store(settings: Settings) -> RedisStore:
+    return RedisStore(
+        settings.redis_url.get_secret_value(),
+        lease_ttl_s=settings.lease_ttl_s,
+        takeover_delay_s=settings.step_deadline_s,
+        heartbeat_ttl_s=settings.heartbeat_ttl_s,
+        socket_timeout_s=settings.redis_timeout_s,
+    )
+
+
+def make_engine(settings: Settings, on_call: Callable[[str], None] | None = None) -> DockerEngine:
+    return DockerEngine(
+        settings.docker_host,
+        step_deadline_s=settings.step_deadline_s,
+        fill_deadline_s=settings.fill_deadline_s,
+        pull_silence_s=settings.pull_silence_s,
+        docker_config=settings.docker_config,
+        network=settings.network,
+        installation=settings.installation,
+        on_call=on_call,
+    )
+
+
+async def find_host(settings: Settings, engine: DockerEngine) -> str:
+    """Return the name of this host: as set, or the Engine's own, for which it waits as long as it takes."""
+    if settings.host_id is not None:
+        return settings.host_id
+    async for attempt in stamina.retry_context(on=RetryableError, attempts=None, timeout=None, wait_max=5.0):
+        with attempt:
+            return (await engine.info()).name
+    raise AssertionError("unreachable: it is tried for ever")
+
+
+def make_parts(settings: Settings, *, host: str, engine: DockerEngine, store: RedisStore) -> Parts:
+    """Put the parts of one process together."""
+    installation = installation_of(settings)
+    reconciler = Reconciler(
+        engine=engine,
+        store=store,
+        installation=installation,
+        clock=time,
+        step_deadline_s=settings.step_deadline_s,
+    )
+    dispatcher = Dispatcher(
+        reconciler=reconciler, store=store, clock=time, repairs_at_once=settings.reconcile_concurrency
+    )
+    preflight = Preflight(
+        host=host,
+        engine=engine,
+        store=store,
+        installation=installation,
+        clock=time,
+        free_ports=settings.ports,
+        min_free_mb=settings.min_free_mb,
+        data_root=settings.data_root,
+    )
+    return Parts(
+        host=host,
+        engine=engine,
+        store=store,
+        dispatcher=dispatcher,
+        passes=Passes(
+            host=host,
+            engine=engine,
+            store=store,
+            dispatcher=dispatcher,
+            installation=installation,
+            clock=time,
+        ),
+        service=PodService(
+            host=host,
+            store=store,
+            dispatcher=dispatcher,
+            preflight=preflight,
+            task_wait_s=settings.task_wait_s,
+            task_attempts=settings.task_attempts,
+        ),
+    )
+
+
+class Runtime:
+    """What a worker process keeps for as long as it lives."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.loop = LoopThread()
+        self._waiting = threading.BoundedSemaphore(max(1, settings.task_concurrency - RESERVED_THREADS))
+        self._background: list[Future[None]] = []
+        self.parts: Parts = self.loop.run(self._connect())
+
+    async def _connect(self) -> Parts:
+        engine, store = make_engine(self.settings), make_store(self.settings)
+        host = await find_host(self.settings, engine)
+        structlog.contextvars.bind_contextvars(host=host)
+        return make_parts(self.settings, host=host, engine=engine, store=store)
+
+    def start(self) -> None:
+        """Begin what runs by itself: the heartbeat, and passes at an interval."""
+        self._background = [
+            self.loop.submit(self._beat()),
+            self.loop.submit(self._pass_at_interval()),
+            self.loop.submit(self._check_durability()),
+        ]
+
+    def stop(self, grace_s: float) -> None:
+        """Finish steps under way within `grace_s`, give leases back, close the connections."""
+        for work in self._background:
+            work.cancel()
+        self.loop.run(self._close(grace_s))
+        self.loop.close()
+
+    def stop_waiting(self) -> None:
+        """Answer everybody who waits now: the process is about to end."""
+        self.loop.submit(self.parts.dispatcher.drain(self.settings.step_deadline_s))
+
+    def may_wait(self) -> bool:
+        """Take one of the places for tasks that wait; False when only room for short work is left."""
+        return self._waiting.acquire(blocking=False)
+
+    def done_waiting(self) -> None:
+        self._waiting.release()
+
+    async def _close(self, grace_s: float) -> None:
+        await self.parts.dispatcher.drain(grace_s)
+        await self.parts.engine.close()
+        await self.parts.store.close()
+
+    async def _beat(self) -> None:
+        await _at_interval(self.settings.heartbeat_ttl_s / 4, "heartbeat", self._beat_once)
+
+    async def _beat_once(self) -> None:
+        await self.parts.store.beat_heart(self.parts.host)
+
+    async def _pass_at_interval(self) -> None:
+        await _at_interval(self.settings.reconcile_interval_s, "pass", self._pass_once)
+
+    async def _pass_once(self) -> None:
+        await self.parts.passes.run(wait_s=self.settings.reconcile_interval_s)
+
+    async def _check_durability(self) -> None:
+        for problem in await self.parts.store.durability_problems():
+            _log.warning("redis_not_durable", problem=problem)
+
+
+RESERVED_THREADS: Final = 8
+"""Threads that no waiting task takes, so that a stop, a list or a get never queues behind creations."""
+
+
+async def _at_interval(seconds: float, name: str, once: Callable[[], Coroutine[Any, Any, object]]) -> None:
+    """Do something for ever, by the loop's monotonic clock; a failure is logged when it begins and ends."""
+    failing = False
+    while True:
+        due = asyncio.get_running_loop().time() + seconds
+        try:
+            await once()
+        except PodError as error:
+            if not failing:
+                _log.warning(f"{name}_failed", reason=str(error))
+            failing = True
+        except Exception:  # noqa: BLE001 - a bug must not end the safety net; it is logged whole, each time
+            _log.exception(f"{name}_failed")
+        else:
+            if failing:
+                _log.info(f"{name}_resumed")
+            failing = False
+        await asyncio.sleep(max(0.0, due - asyncio.get_running_loop().time()))

@@ -1,0 +1,173 @@
+"""Accept an intent, then reconcile that pod: what every task does."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+import stamina
+import structlog
+
+from worker.dispatcher import Dispatcher
+from worker.errors import (
+    EngineUnavailableError,
+    GenerationConflictError,
+    OutcomeUnknownError,
+    PodNotFoundError,
+    PoisonedTaskError,
+    StoreUnavailableError,
+)
+from worker.pods.model import Record
+from worker.pods.requests import Create, Means, Request, Update, brings_spec, check, intent_for
+from worker.pods.results import pod_result
+from worker.ports import Proposal, Store
+from worker.preflight import Preflight
+from worker.reconciler import Seen
+
+_log: Final = structlog.get_logger(__name__)
+_PASSING: Final = (
+    EngineUnavailableError,
+    OutcomeUnknownError,
+    StoreUnavailableError,
+    GenerationConflictError,
+)
+"""What is worth another try while the caller waits anyway."""
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forward:
+    """The pod lives on another host, whose worker has to give the answer."""
+
+    host: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PodService:
+    """Everything that can be asked about single pods, on one host."""
+
+    host: str
+    store: Store
+    dispatcher: Dispatcher
+    preflight: Preflight
+    task_wait_s: float
+    task_attempts: int
+
+    async def submit(
+        self, pod_id: str, request: Request, *, task_id: str, wait: bool = True
+    ) -> dict[str, Any] | Forward:
+        """Accept the request, once for each `task_id`, have the pod reconciled and return its result.
+
+        With `wait` false the answer is given as soon as the intent is accepted. Raises PodError of every
+        kind; nothing was written then.
+        """
+        await self._patiently(lambda: self._count(task_id))
+        accepted = await self._patiently(lambda: self._accept(pod_id, request, task_id))
+        if isinstance(accepted, Forward):
+            return accepted
+        generation, seen = accepted
+        record = await self._patiently(lambda: self._load(pod_id))
+        if record.host != self.host:
+            return await self._elsewhere(record)
+        timeout_s = self.task_wait_s if wait else 0.0
+        outcome = await self.dispatcher.settle(pod_id, generation, timeout_s=timeout_s, seen=seen)
+        if outcome is not None:
+            return pod_result(outcome.record, steps=outcome.steps)
+        return pod_result(await self._patiently(lambda: self._load(pod_id)))
+
+    async def get(self, pod_id: str) -> dict[str, Any]:
+        """Return one pod as recorded, or the tombstone of one. Raises PodNotFoundError."""
+        return pod_result(await self._patiently(lambda: self._load(pod_id)))
+
+    async def list(self) -> dict[str, Any]:
+        """Return all pods of all hosts as recorded, tombstones left out once everything is removed."""
+        records = await self._patiently(self.store.load_all)
+        shown = [record for record in records.values() if record.exists or record.purging]
+        return {"pods": [pod_result(record) for record in sorted(shown, key=lambda r: r.pod_id)]}
+
+    async def _count(self, task_id: str) -> None:
+        attempts = await self.store.count_attempt(task_id)
+        if attempts > self.task_attempts:
+            raise PoisonedTaskError(
+                f"task {task_id} was taken {attempts - 1} times and never finished: it is given up. "
+                "The worker's log says what happened each time"
+            )
+
+    async def _accept(self, pod_id: str, request: Request, task_id: str) -> tuple[int, Seen | None] | Forward:
+        known = await self.store.accepted_generation(task_id)
+        if known is not None:
+            return known, None
+        record = await self.store.load(pod_id)
+        check(pod_id, record, request)
+        if record is not None and record.exists and record.host != self.host:
+            # A new spec can be looked into only where it will run.
+            if isinstance(request, Create | Update) and record.host in await self.store.live_hosts():
+                return Forward(host=record.host)
+            return await self._propose(record, pod_id, request, task_id, Means()), None
+        means = await self._means(pod_id, record, request)
+        seen = await self._first_look(pod_id, record, request, means)
+        generation = await self._propose(record, pod_id, request, task_id, means)
+        return generation, seen
+
+    async def _means(self, pod_id: str, record: Record | None, request: Request) -> Means:
+        spec = brings_spec(record, request)
+        if spec is None:
+            return Means()
+        means = await self.preflight.means(pod_id, record, spec)
+        unchanged = record is not None and record.exists and record.intent.spec is not None
+        if unchanged and record and record.intent.spec and record.intent.spec.image == spec.image:
+            # The image stays the one that was pinned, whatever its tag has come to mean since.
+            return Means(image=record.intent.image, ports=means.ports)
+        return means
+
+    async def _first_look(
+        self, pod_id: str, record: Record | None, request: Request, means: Means
+    ) -> Seen | None:
+        """Look where a new pod would go, so that what stands in its way is refused before it is accepted."""
+        if not isinstance(request, Create) or (record is not None and record.exists):
+            return None
+        host = record.host if record is not None else self.host
+        candidate = Record(pod_id=pod_id, host=host, intent=intent_for(record, request, means))
+        if record is not None:
+            candidate = candidate.evolve(state=record.state)
+        seen = await self.preflight.first_look(candidate)
+        return Seen(record=candidate, observation=seen)
+
+    async def _propose(
+        self, record: Record | None, pod_id: str, request: Request, task_id: str, means: Means
+    ) -> int:
+        intent = intent_for(record, request, means)
+        accepted = await self.store.accept(
+            Proposal(
+                pod_id=pod_id,
+                task_id=task_id,
+                expected_generation=record.intent.generation if record is not None else 0,
+                host=record.host if record is not None else self.host,
+                intent=intent,
+            )
+        )
+        _log.info("intent_accepted", pod_id=pod_id, intent=intent.kind.value, generation=accepted.generation)
+        return accepted.generation
+
+    async def _elsewhere(self, record: Record) -> dict[str, Any] | Forward:
+        if record.host in await self.store.live_hosts():
+            return Forward(host=record.host)
+        return pod_result(
+            record, waits_for=f"host {record.host} has no heartbeat: it goes on as soon as its worker is back"
+        )
+
+    async def _load(self, pod_id: str) -> Record:
+        record = await self.store.load(pod_id)
+        if record is None:
+            raise PodNotFoundError(
+                f"pod_id: pod {pod_id!r} does not exist; allowed: an id that pods.list shows"
+            )
+        return record
+
+    async def _patiently(self, do: Callable[[], Awaitable[_T]]) -> _T:
+        """Try again with back-off while Engine or Redis do not answer, for as long as a task may take."""
+        async for attempt in stamina.retry_context(
+            on=_PASSING, attempts=None, timeout=self.task_wait_s, wait_initial=0.05, wait_max=2.0
+        ):
+            with attempt:
+                return await do()
+        raise AssertionError("unreachable: the last attempt raises")

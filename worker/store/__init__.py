@@ -1,0 +1,1 @@
+"""The durable records in Redis, and the only importer of redis."""

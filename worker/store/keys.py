@@ -1,0 +1,47 @@
+"""The names of everything that is kept in Redis."""
+
+from typing import Final
+
+PREFIX: Final = "pinacle:"
+ALL_PODS: Final = f"{PREFIX}pods"
+"""Set of the ids of all pods and tombstones."""
+FENCE: Final = f"{PREFIX}fence"
+"""Counter: the token of the newest lease."""
+HEARTBEATS: Final = f"{PREFIX}heartbeats"
+"""Sorted set: host by the time of its last heartbeat, in seconds by Redis' clock."""
+EVENTS: Final = f"{PREFIX}events"
+"""Capped stream of changes of phase."""
+CHANGES: Final = f"{PREFIX}changed:"
+"""Beginning of the names of the channels on which changes of pods are announced."""
+
+
+def pod(pod_id: str) -> str:
+    """Hash: host, generation, intent and state as JSON, fence (the highest token that wrote)."""
+    return f"{PREFIX}pod:{pod_id}"
+
+
+def lease(pod_id: str) -> str:
+    return f"{PREFIX}lease:{pod_id}"
+
+
+def host_pods(host: str) -> str:
+    """Set of the ids of one host's pods and tombstones."""
+    return f"{PREFIX}pods:{host}"
+
+
+def ports(host: str) -> str:
+    """Hash: `protocol/port/address` to the pod that has it reserved."""
+    return f"{PREFIX}ports:{host}"
+
+
+def task(task_id: str) -> str:
+    """The generation that a task id has set."""
+    return f"{PREFIX}task:{task_id}"
+
+
+def attempts(task_id: str) -> str:
+    return f"{PREFIX}attempts:{task_id}"
+
+
+def changed(pod_id: str) -> str:
+    return f"{CHANGES}{pod_id}"

@@ -1,0 +1,97 @@
+"""Leases: fenced, expiring, renewed by themselves until they are released."""
+
+import asyncio
+from collections.abc import Callable
+from time import monotonic
+from typing import Final
+from uuid import uuid4
+
+import structlog
+from redis.asyncio import Redis
+
+from worker.errors import LeaseHeldError, StoreUnavailableError
+from worker.store import keys, scripts
+from worker.store.translate import translated
+
+_log: Final = structlog.get_logger(__name__)
+_MS: Final = 1000
+
+
+class RedisLease:
+    """The right to change one pod; see `worker.ports.Lease`."""
+
+    def __init__(self, *, token: int, owner: str, valid_until: float, clock: Callable[[], float]) -> None:
+        """`valid_until` in seconds of `clock`, which is monotonic."""
+        self.token = token
+        self.owner = owner
+        self.valid_until = valid_until
+        self._clock = clock
+        self.renewal: asyncio.Task[None] | None = None
+
+    def remaining(self) -> float:
+        return self.valid_until - self._clock()
+
+
+class Leases:
+    """Gives, renews and takes back leases.
+
+    A lease counts for `ttl_s` from before it was asked for; Redis keeps it for `takeover_delay_s` longer, so
+    that the last step of a holder that died has ended before anybody else begins one.
+    """
+
+    def __init__(
+        self,
+        redis: Redis,
+        *,
+        ttl_s: float,
+        takeover_delay_s: float,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self._ttl_s = ttl_s
+        self._kept_ms = round((ttl_s + takeover_delay_s) * _MS)
+        self._clock = clock
+        self._take = redis.register_script(scripts.TAKE_LEASE)
+        self._renew = redis.register_script(scripts.RENEW_LEASE)
+        self._release = redis.register_script(scripts.RELEASE_LEASE)
+
+    async def take(self, pod_id: str) -> RedisLease:
+        """Take a pod's lease. Raises LeaseHeldError or StoreUnavailableError."""
+        owner, asked_at = uuid4().hex, self._clock()
+        with translated("lease"):
+            token = await self._take(keys=[keys.lease(pod_id), keys.FENCE], args=[owner, self._kept_ms])
+        if token is None:
+            raise LeaseHeldError(f"pod {pod_id}: somebody else is working on it")
+        lease = RedisLease(
+            token=int(token), owner=owner, valid_until=asked_at + self._ttl_s, clock=self._clock
+        )
+        lease.renewal = asyncio.create_task(self._keep(pod_id, lease), name=f"renew lease of {pod_id}")
+        return lease
+
+    async def release(self, pod_id: str, lease: RedisLease) -> None:
+        """Give a lease back; one that is lost already stays lost."""
+        await _cancel(lease.renewal)
+        lease.valid_until = self._clock()
+        with translated("lease"):
+            await self._release(keys=[keys.lease(pod_id)], args=[lease.owner, keys.changed(pod_id)])
+
+    async def _keep(self, pod_id: str, lease: RedisLease) -> None:
+        """Renew until cancelled; a renewal that fails leaves the lease to expire."""
+        while lease.remaining() > 0:
+            await asyncio.sleep(self._ttl_s / 3)
+            asked_at = self._clock()
+            try:
+                with translated("lease"):
+                    kept = await self._renew(keys=[keys.lease(pod_id)], args=[lease.owner, self._kept_ms])
+            except StoreUnavailableError as error:
+                _log.warning("lease_not_renewed", pod_id=pod_id, reason=str(error))
+                continue
+            if not kept:
+                lease.valid_until = asked_at
+                return
+            lease.valid_until = asked_at + self._ttl_s
+
+
+async def _cancel(task: asyncio.Task[None] | None) -> None:
+    if task is not None:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

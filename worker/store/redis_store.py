@@ -1,0 +1,240 @@
+"""The records in Redis: `worker.ports.Store`."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from worker.errors import GenerationConflictError, LeaseLostError, PortTakenError, StoreUnavailableError
+from worker.pods.model import INTENT, STATE, IntentKind, PodState, PublishedPort, Record
+from worker.ports import Accepted, Lease, Proposal
+from worker.store import keys, scripts
+from worker.store.leases import Leases, RedisLease
+from worker.store.translate import translated
+from worker.store.watch import Watch
+
+_TASK_MEMORY_S: Final = 7 * 24 * 3600
+_TOMBSTONE_MEMORY_S: Final = 6 * 24 * 3600
+"""Shorter than that of tasks, so that a message as old as its pod's tombstone is still known."""
+_STREAM_LENGTH: Final = 10_000
+_FIELDS: Final = ("host", "intent", "state")
+_DURABLE: Final = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction"}
+
+
+class RedisStore:
+    """Records, accepted tasks, leases, reservations, heartbeats. See `worker.ports.Store`."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        lease_ttl_s: float,
+        takeover_delay_s: float,
+        heartbeat_ttl_s: float,
+        socket_timeout_s: float,
+        task_memory_s: float = _TASK_MEMORY_S,
+        tombstone_memory_s: float = _TOMBSTONE_MEMORY_S,
+    ) -> None:
+        self._redis = Redis.from_url(
+            url,
+            decode_responses=True,
+            socket_timeout=socket_timeout_s,
+            socket_connect_timeout=socket_timeout_s,
+            health_check_interval=10,
+            # One more try, for a connection that was closed while it lay in the pool. Everything that is
+            # sent is idempotent: by task id, by token, or by the owner of a lease.
+            retry=Retry(NoBackoff(), 1),
+        )
+        self._heartbeat_ttl_s = heartbeat_ttl_s
+        self._task_memory_s = round(task_memory_s)
+        self._tombstone_memory_s = round(tombstone_memory_s)
+        self._leases = Leases(self._redis, ttl_s=lease_ttl_s, takeover_delay_s=takeover_delay_s)
+        self._watch = Watch(self._redis)
+        self._accept = self._redis.register_script(scripts.ACCEPT)
+        self._save = self._redis.register_script(scripts.SAVE)
+        self._count_attempt = self._redis.register_script(scripts.COUNT_ATTEMPT)
+        self._beat = self._redis.register_script(scripts.BEAT)
+        self._live = self._redis.register_script(scripts.LIVE_HOSTS)
+
+    async def load(self, pod_id: str) -> Record | None:
+        with translated("load"):
+            fields: Any = await self._redis.hmget(keys.pod(pod_id), _FIELDS)
+        return _record(pod_id, fields)
+
+    async def load_host(self, host: str) -> dict[str, Record]:
+        return await self._load_members(keys.host_pods(host))
+
+    async def load_all(self) -> dict[str, Record]:
+        return await self._load_members(keys.ALL_PODS)
+
+    async def accepted_generation(self, task_id: str) -> int | None:
+        with translated("accept"):
+            generation = await self._redis.get(keys.task(task_id))
+        return None if generation is None else int(generation)
+
+    async def accept(self, proposal: Proposal) -> Accepted:
+        intent = proposal.intent
+        # A deleted pod keeps its ports until nothing is left that could still be bound to them.
+        with translated("accept"):
+            answer, value, *owner = await self._accept(
+                keys=[
+                    keys.pod(proposal.pod_id),
+                    keys.task(proposal.task_id),
+                    keys.ALL_PODS,
+                    keys.host_pods(proposal.host),
+                    keys.ports(proposal.host),
+                ],
+                args=[
+                    proposal.pod_id,
+                    proposal.expected_generation,
+                    proposal.host,
+                    INTENT.dump_json(intent).decode(),
+                    intent.generation,
+                    self._task_memory_s,
+                    *map(_port_field, intent.ports),
+                ],
+            )
+        if answer == "generation":
+            raise GenerationConflictError(
+                f"pod {proposal.pod_id}: generation is {value}, not {proposal.expected_generation}"
+            )
+        if answer == "port":
+            raise PortTakenError(
+                f"spec.ports: {_port_text(value)} is reserved by pod {owner[0]!r}; allowed: another port, or "
+                "none to have a free one chosen"
+            )
+        return Accepted(generation=int(value), seen_before=answer == "seen")
+
+    async def reserved_ports(self, host: str) -> Sequence[tuple[PublishedPort, str]]:
+        with translated("load"):
+            reserved: Any = await self._redis.hgetall(keys.ports(host))
+        return [(_port_of(field), pod_id) for field, pod_id in reserved.items()]
+
+    async def save(self, record: Record, lease: Lease) -> None:
+        intent, state = record.intent, record.state
+        gone = intent.kind is IntentKind.DELETED and state.purged_generation >= intent.purge_generation > 0
+        with translated("save"):
+            answer = await self._save(
+                keys=[
+                    keys.pod(record.pod_id),
+                    keys.lease(record.pod_id),
+                    keys.ports(record.host),
+                    keys.EVENTS,
+                ],
+                args=[
+                    record.pod_id,
+                    lease.token,
+                    STATE.dump_json(state).decode(),
+                    state.phase.value,
+                    state.reason or "",
+                    int(gone),
+                    intent.generation,
+                    self._tombstone_memory_s,
+                    _STREAM_LENGTH,
+                    keys.changed(record.pod_id),
+                ],
+            )
+        if answer != "saved":
+            raise LeaseLostError(
+                f"pod {record.pod_id}: lease {lease.token} is not the newest; nothing was saved"
+            )
+
+    async def lease(self, pod_id: str) -> Lease:
+        return await self._leases.take(pod_id)
+
+    async def release(self, pod_id: str, lease: Lease) -> None:
+        if not isinstance(lease, RedisLease):
+            raise TypeError(f"{lease!r} is a lease of another store")
+        await self._leases.release(pod_id, lease)
+
+    async def count_attempt(self, task_id: str) -> int:
+        with translated("attempt"):
+            return int(await self._count_attempt(keys=[keys.attempts(task_id)], args=[self._task_memory_s]))
+
+    async def beat_heart(self, host: str) -> None:
+        with translated("heartbeat"):
+            await self._beat(keys=[keys.HEARTBEATS], args=[host])
+
+    async def live_hosts(self) -> frozenset[str]:
+        with translated("heartbeat"):
+            return frozenset(await self._live(keys=[keys.HEARTBEATS], args=[self._heartbeat_ttl_s]))
+
+    async def wait_for_change(self, pod_id: str, known: PodState, timeout_s: float) -> None:
+        async def is_over() -> bool:
+            with translated("watch"):
+                async with self._redis.pipeline(transaction=False) as pipe:
+                    pipe.exists(keys.lease(pod_id))
+                    pipe.hmget(keys.pod(pod_id), _FIELDS)
+                    held, fields = await pipe.execute()
+            record = _record(pod_id, fields)
+            return not held or record is None or record.state != known
+
+        await self._watch.wait(pod_id, is_over, timeout_s)
+
+    async def durability_problems(self) -> list[str]:
+        """Return what keeps an accepted intent from surviving a power cut, in sentences for a person."""
+        try:
+            with translated("durability"):
+                found: dict[str | None, str | None] = {}
+                for name in _DURABLE:
+                    found |= await self._redis.config_get(name)
+        except StoreUnavailableError as error:
+            return [f"it could not be checked whether Redis keeps what it is told: {error}"]
+        return [
+            f"Redis has {name} {found.get(name)!r}, needed: {needed!r}; an accepted intent could be lost"
+            for name, needed in _DURABLE.items()
+            if found.get(name) != needed
+        ]
+
+    async def close(self) -> None:
+        await self._watch.close()
+        await self._redis.aclose()
+
+    async def _load_members(self, key: str) -> dict[str, Record]:
+        with translated("load"):
+            members: Any = await self._redis.smembers(key)
+            ids: list[str] = sorted(members)
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for pod_id in ids:
+                    pipe.hmget(keys.pod(pod_id), _FIELDS)
+                rows: list[Any] = await pipe.execute()
+        records = {pod_id: _record(pod_id, fields) for pod_id, fields in zip(ids, rows, strict=True)}
+        await self._forget(key, (pod_id for pod_id, record in records.items() if record is None))
+        return {pod_id: record for pod_id, record in records.items() if record is not None}
+
+    async def _forget(self, key: str, expired: Iterable[str]) -> None:
+        """Take tombstones that have expired out of a set."""
+        ids = list(expired)
+        if ids:
+            with translated("load"):
+                await self._redis.srem(key, *ids)
+
+
+def _record(pod_id: str, fields: Sequence[str | None]) -> Record | None:
+    host, intent, state = fields
+    if host is None or intent is None:
+        return None
+    return Record(
+        pod_id=pod_id,
+        host=host,
+        intent=INTENT.validate_json(intent),
+        state=PodState() if state is None else STATE.validate_json(state),
+    )
+
+
+def _port_field(port: PublishedPort) -> str:
+    return f"{port.protocol}/{port.host}/{port.address}"
+
+
+def _port_of(field: str) -> PublishedPort:
+    protocol, host, address = field.split("/", 2)
+    return PublishedPort(
+        container=0, host=int(host), protocol="udp" if protocol == "udp" else "tcp", address=address
+    )
+
+
+def _port_text(field: str) -> str:
+    protocol, host, address = field.split("/", 2)
+    return f"host port {host}/{protocol} on {address}"

@@ -1,0 +1,114 @@
+"""The Lua scripts: whatever has to be read and written in one piece."""
+
+from typing import Final
+
+ACCEPT: Final = """
+-- KEYS: pod, task, all pods, host's pods, host's ports
+-- ARGV: pod id, expected generation, host, intent, generation, task memory (s), then the wanted ports
+local seen = redis.call('GET', KEYS[2])
+if seen then return {'seen', seen} end
+local generation = redis.call('HGET', KEYS[1], 'generation') or '0'
+if generation ~= ARGV[2] then return {'generation', generation} end
+local wildcard = {['0.0.0.0'] = true, ['::'] = true}
+local taken = redis.call('HGETALL', KEYS[5])
+local wanted = {}
+for i = 7, #ARGV do wanted[ARGV[i]] = true end
+for i = 1, #taken, 2 do
+  if taken[i + 1] ~= ARGV[1] then
+    local place, address = string.match(taken[i], '^([^/]+/[^/]+)/(.+)$')
+    for port, _ in pairs(wanted) do
+      local want_place, want_address = string.match(port, '^([^/]+/[^/]+)/(.+)$')
+      if place == want_place and
+         (address == want_address or wildcard[address] or wildcard[want_address]) then
+        return {'port', port, taken[i + 1]}
+      end
+    end
+  end
+end
+for i = 1, #taken, 2 do
+  if taken[i + 1] == ARGV[1] and not wanted[taken[i]] then redis.call('HDEL', KEYS[5], taken[i]) end
+end
+for port, _ in pairs(wanted) do redis.call('HSET', KEYS[5], port, ARGV[1]) end
+redis.call('HSET', KEYS[1], 'host', ARGV[3], 'intent', ARGV[4], 'generation', ARGV[5])
+redis.call('PERSIST', KEYS[1])
+redis.call('SADD', KEYS[3], ARGV[1])
+redis.call('SADD', KEYS[4], ARGV[1])
+redis.call('SET', KEYS[2], ARGV[5], 'EX', ARGV[6])
+return {'accepted', ARGV[5]}
+"""
+
+SAVE: Final = """
+-- KEYS: pod, lease, host's ports, events
+-- ARGV: pod id, token, state, phase, reason, gone (1 or 0), generation, tombstone memory (s),
+--       length of the stream, channel
+local holder = redis.call('HGET', KEYS[2], 'token')
+if holder ~= ARGV[2] then return 'lease' end
+local fence = redis.call('HGET', KEYS[1], 'fence')
+if fence and tonumber(fence) > tonumber(ARGV[2]) then return 'lease' end
+local generation = redis.call('HGET', KEYS[1], 'generation')
+if not generation then return 'lease' end
+local previous = redis.call('HGET', KEYS[1], 'phase') or ''
+redis.call('HSET', KEYS[1], 'state', ARGV[3], 'fence', ARGV[2], 'phase', ARGV[4])
+if ARGV[4] ~= previous then
+  redis.call('XADD', KEYS[4], 'MAXLEN', '~', ARGV[9], '*', 'pod_id', ARGV[1], 'phase', ARGV[4],
+    'previous', previous, 'host', redis.call('HGET', KEYS[1], 'host'), 'generation', ARGV[7],
+    'reason', ARGV[5])
+end
+-- Only if no new pod was asked for in the meantime: that one keeps its ports and its record.
+if ARGV[6] == '1' and generation == ARGV[7] then
+  local taken = redis.call('HGETALL', KEYS[3])
+  for i = 1, #taken, 2 do
+    if taken[i + 1] == ARGV[1] then redis.call('HDEL', KEYS[3], taken[i]) end
+  end
+  redis.call('EXPIRE', KEYS[1], ARGV[8])
+end
+redis.call('PUBLISH', ARGV[10], ARGV[4])
+return 'saved'
+"""
+
+TAKE_LEASE: Final = """
+-- KEYS: lease, fence   ARGV: owner, milliseconds until somebody else may take it
+-- The same owner asks again when the answer was lost on its way: it gets the lease that it has.
+local owner = redis.call('HGET', KEYS[1], 'owner')
+if owner == ARGV[1] then
+  redis.call('PEXPIRE', KEYS[1], ARGV[2])
+  return redis.call('HGET', KEYS[1], 'token')
+end
+if owner then return false end
+local token = redis.call('INCR', KEYS[2])
+redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'token', token)
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+return tostring(token)
+"""
+
+RENEW_LEASE: Final = """
+-- KEYS: lease   ARGV: owner, milliseconds
+if redis.call('HGET', KEYS[1], 'owner') ~= ARGV[1] then return 0 end
+return redis.call('PEXPIRE', KEYS[1], ARGV[2])
+"""
+
+RELEASE_LEASE: Final = """
+-- KEYS: lease   ARGV: owner, channel
+if redis.call('HGET', KEYS[1], 'owner') ~= ARGV[1] then return 0 end
+redis.call('DEL', KEYS[1])
+redis.call('PUBLISH', ARGV[2], 'released')
+return 1
+"""
+
+COUNT_ATTEMPT: Final = """
+-- KEYS: attempts   ARGV: memory (s)
+local count = redis.call('INCR', KEYS[1])
+redis.call('EXPIRE', KEYS[1], ARGV[1])
+return count
+"""
+
+BEAT: Final = """
+-- KEYS: heartbeats   ARGV: host
+redis.call('ZADD', KEYS[1], redis.call('TIME')[1], ARGV[1])
+return 1
+"""
+
+LIVE_HOSTS: Final = """
+-- KEYS: heartbeats   ARGV: seconds for which a heartbeat counts
+return redis.call('ZRANGEBYSCORE', KEYS[1], redis.call('TIME')[1] - ARGV[1], '+inf')
+"""

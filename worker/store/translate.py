@@ -1,0 +1,38 @@
+"""What Redis says when it fails, made one of our errors with what to do about it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import redis.exceptions
+
+from worker.errors import StoreUnavailableError
+
+
+@contextmanager
+def translated(operation: str) -> Iterator[None]:
+    """Turn every error of redis-py inside into StoreUnavailableError."""
+    try:
+        yield
+    except redis.exceptions.RedisError as error:
+        raise StoreUnavailableError(f"{operation}: {_explain(error)}") from error
+    except (OSError, TimeoutError) as error:
+        raise StoreUnavailableError(f"{operation}: Redis cannot be reached: {error}") from error
+
+
+def _explain(error: redis.exceptions.RedisError) -> str:
+    text = str(error)
+    remedies = {
+        "NOAUTH": "Redis asks for a password: set it in PINACLE_REDIS_URL",
+        "WRONGPASS": "Redis refuses the password in PINACLE_REDIS_URL",
+        "invalid username-password": "Redis refuses the password in PINACLE_REDIS_URL",
+        "OOM": "Redis has used up its maxmemory and refuses to write: give it more",
+        "MISCONF": "Redis cannot write to its disk and refuses to write: free some space there",
+        "READONLY": "this Redis is a read-only replica: point PINACLE_REDIS_URL at the primary",
+        "LOADING": "Redis is still loading its data",
+    }
+    told = next((remedy for sign, remedy in remedies.items() if sign in text), None)
+    if told is not None:
+        return f"{told} ({text})"
+    if isinstance(error, redis.exceptions.ConnectionError | redis.exceptions.TimeoutError):
+        return f"Redis cannot be reached or does not answer: {text}"
+    return f"Redis failed: {text}"

@@ -1,0 +1,92 @@
+"""Waiting for a pod to change: one subscription for the whole process, shared by all who wait."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Final
+
+import structlog
+from redis.asyncio import Redis
+
+from worker.errors import StoreUnavailableError
+from worker.store import keys
+from worker.store.translate import translated
+
+_log: Final = structlog.get_logger(__name__)
+_RECONNECT_S: Final = 0.5
+
+
+class Watch:
+    """Follows the announcements of all pods for as long as anybody waits for one."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._waiting: dict[str, set[asyncio.Event]] = defaultdict(set)
+        self._follower: asyncio.Task[None] | None = None
+        self._subscribed = asyncio.Event()
+
+    async def wait(self, pod_id: str, is_over: Callable[[], Awaitable[bool]], timeout_s: float) -> None:
+        """Return when `is_over` says so, looked at after each announcement, or time is up.
+
+        Subscribes first and looks second, so that no change falls between the two. Raises
+        StoreUnavailableError when looking fails.
+        """
+        news = asyncio.Event()
+        self._waiting[pod_id].add(news)
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(timeout_s):
+                    await self._follow()
+                    while not await is_over():
+                        await news.wait()
+                        news.clear()
+        finally:
+            self._waiting[pod_id].discard(news)
+            if not self._waiting[pod_id]:
+                del self._waiting[pod_id]
+
+    async def close(self) -> None:
+        if self._follower is not None:
+            self._follower.cancel()
+            await asyncio.gather(self._follower, return_exceptions=True)
+
+    async def _follow(self) -> None:
+        if self._follower is None or self._follower.done():
+            self._follower = asyncio.create_task(self._listen(), name="watch pods")
+        await self._subscribed.wait()
+
+    async def _listen(self) -> None:
+        """Read announcements while anybody waits; everybody looks again after each reconnect."""
+        try:
+            while self._waiting:
+                try:
+                    with translated("watch"):
+                        await self._read()
+                except StoreUnavailableError as error:
+                    _log.warning("watch_interrupted", reason=str(error))
+                    self._subscribed.clear()
+                    await asyncio.sleep(_RECONNECT_S)
+        finally:
+            self._subscribed.clear()
+
+    async def _read(self) -> None:
+        async with self._redis.pubsub() as subscription:
+            await subscription.psubscribe(f"{keys.CHANGES}*")
+            while self._waiting:
+                message = await subscription.get_message(timeout=1.0)
+                if message is None:
+                    continue
+                if message["type"] == "psubscribe":
+                    self._subscribed.set()
+                    self._tell_all()
+                elif message["type"] == "pmessage":
+                    self._tell(message["channel"].removeprefix(keys.CHANGES))
+
+    def _tell(self, pod_id: str) -> None:
+        for news in self._waiting.get(pod_id, ()):
+            news.set()
+
+    def _tell_all(self) -> None:
+        for pod_id in list(self._waiting):
+            self._tell(pod_id)
