@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from celery import Task
 from celery.exceptions import Ignore
+from kombu import Queue
 from structlog.contextvars import bound_contextvars
 
 from config.celery import host_queue
 from worker.app import app, runtime
+from worker.errors import PodError
 from worker.pods.requests import Request
 from worker.service import Forward
 
@@ -18,8 +20,11 @@ if TYPE_CHECKING:
 else:
     AnyTask = Task  # generic in its published types only
 
-pod_task: Final = partial(app.task, bind=True, Request="worker.requests:RedactedRequest")
-"""Makes a task of a function; what the worker tells others of its arguments is redacted."""
+pod_task: Final = partial(app.task, bind=True, throws=(PodError,), Request="worker.requests:RedactedRequest")
+"""Makes a task of a function.
+
+What the worker tells others of its arguments is redacted, and a refusal is no fault to be traced back.
+"""
 _in_flight: Final[set[str]] = set()
 """Ids of the tasks that run in this process now."""
 
@@ -34,7 +39,7 @@ def submit(task: AnyTask, pod_id: str, request: Request) -> dict[str, Any]:
     may_wait = own.may_wait()
     _in_flight.add(task_id)
     try:
-        with bound_contextvars(task_id=task_id, pod_id=pod_id):
+        with bound_contextvars(task_id=task_id, pod_id=pod_id, host=own.parts.host):
             result = own.loop.run(own.parts.service.submit(pod_id, request, task_id=task_id, wait=may_wait))
     finally:
         _in_flight.discard(task_id)
@@ -52,7 +57,7 @@ def pass_on(task: AnyTask, host: str) -> NoReturn:
         args=request.args,
         kwargs=request.kwargs,
         task_id=request.id,
-        queue=host_queue(host),
+        queue=Queue(host_queue(host)),
         **{key: value for key in ("expires", "headers") if (value := getattr(request, key))},
     )
     raise Ignore
@@ -70,7 +75,9 @@ def host_pass(task: AnyTask, host: str | None) -> dict[str, Any]:
     if host is None:
         for other in sorted(own.loop.run(own.parts.store.live_hosts()) - {own.parts.host}):
             message = task.apply_async(
-                kwargs={"host": other}, queue=host_queue(other), expires=own.settings.reconcile_interval_s
+                kwargs={"host": other},
+                queue=Queue(host_queue(other)),
+                expires=own.settings.reconcile_interval_s,
             )
             sent[other] = message.id
     result = own.loop.run(own.parts.passes.run(wait_s=own.settings.task_wait_s))

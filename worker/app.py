@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+import stamina
 from celery import Celery
 from celery.signals import (
     celeryd_after_setup,
@@ -38,6 +39,8 @@ def runtime() -> Runtime:
 @setup_logging.connect
 def _configure_logging(**_: Any) -> None:
     configure_logging(level=settings().log_level, style=settings().log_format)
+    # Each of its tries is logged by those who wait for the outcome.
+    stamina.instrumentation.set_on_retry_hooks([])
 
 
 @celeryd_after_setup.connect

@@ -82,6 +82,10 @@ class ImageGoneError(RetryableError):
     """The pinned image id is not on the host any more; the planner decides what follows."""
 
 
+class RegistryUnavailableError(RetryableError):
+    """The image is not on the host, and its registry cannot be asked for it."""
+
+
 class PortTakenError(PermanentError):
     """A host port is reserved by another pod or used by another program."""
 

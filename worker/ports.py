@@ -88,8 +88,8 @@ class Engine(Protocol):
     async def check_registry(self, reference: str) -> None:
         """Ask the registry whether the image exists, without pulling it. 1 call.
 
-        Raises ImageNotFoundError where it does not exist or may not be read, EngineUnavailableError where the
-        registry cannot be asked.
+        Raises ImageNotFoundError where it does not exist or may not be read, RegistryUnavailableError where
+        the registry cannot be asked.
         """
 
     async def pull_image(self, reference: str) -> PinnedImage:

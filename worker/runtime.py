@@ -159,11 +159,11 @@ class Runtime:
         self._waiting = threading.BoundedSemaphore(max(1, settings.task_concurrency - RESERVED_THREADS))
         self._background: list[Future[None]] = []
         self.parts: Parts = self.loop.run(self._connect())
+        structlog.contextvars.bind_contextvars(host=self.parts.host)
 
     async def _connect(self) -> Parts:
         engine, store = make_engine(self.settings), make_store(self.settings)
         host = await find_host(self.settings, engine)
-        structlog.contextvars.bind_contextvars(host=host)
         return make_parts(self.settings, host=host, engine=engine, store=store)
 
     def start(self) -> None:

@@ -22,6 +22,7 @@ from worker.errors import (
     ObjectMissingError,
     OutcomeUnknownError,
     PermanentError,
+    RegistryUnavailableError,
 )
 from worker.pods.model import PinnedImage
 
@@ -103,14 +104,14 @@ class Images:
         _log.info("image_pulled", image=reference, **progress.as_fields())
         await asyncio.sleep(0)
 
-    def _no_image(self, reference: str, text: str) -> ImageNotFoundError | EngineUnavailableError:
+    def _no_image(self, reference: str, text: str) -> ImageNotFoundError | RegistryUnavailableError:
         if any(part in text.lower() for part in _REFUSED) and "no such host" not in text.lower():
             return ImageNotFoundError(
                 f"spec.image: {reference!r} is not on this host, and its registry does not have it or does "
                 f"not show it to us ({text}); allowed: an image that exists, with credentials in Docker's "
                 "config.json if it is private"
             )
-        return EngineUnavailableError(
+        return RegistryUnavailableError(
             f"spec.image: {reference!r} is not on this host, and its registry cannot be asked: {text}"
         )
 

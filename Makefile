@@ -1,0 +1,50 @@
+# Everything here does its own set-up. On Debian and Ubuntu that includes the distribution's packages, when
+# run as root; elsewhere it says what to install.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+# Installs what the lock names; the newest would do too, but a new machine should get what was tested.
+UV := uv==0.13.8
+
+.PHONY: help demo up test check format lock clean
+
+help: ## Show what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(STAMP) ## Show a pod keeping its data while its container is destroyed (needs root)
+	$(BIN)/python -m worker.local.demo
+
+up: $(STAMP) ## Run the whole stack in the foreground until it is told to end
+	$(BIN)/python -m worker.local.up
+
+test: $(STAMP) ## Run every test (needs root: real Engines, real Redis, real containers)
+	$(BIN)/python -m worker.local.packages
+	$(BIN)/pytest $(TESTS)
+
+check: $(STAMP) ## Lint, check types, check the architecture
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+format: $(STAMP) ## Format the code and mend what can be mended
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+lock: $(STAMP) ## Pin all dependencies anew, by hash and without any address
+	$(BIN)/uv pip compile -q --generate-hashes --python-version 3.11 --no-header pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile -q --generate-hashes --python-version 3.11 --no-header --extra dev pyproject.toml -o requirements-dev.lock
+
+clean: ## Remove what was made here, except .pinacle, which holds data
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+$(STAMP): requirements-dev.lock
+	@worker/local/make-venv $(PYTHON) $(VENV)
+	@$(BIN)/python -m pip install -q --disable-pip-version-check $(UV)
+	@$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r requirements-dev.lock
+	@touch $@

@@ -1,0 +1,116 @@
+"""Real parts for all tests: one private Engine, one Redis, and nothing left of them afterwards."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.worker import Client, WorkerProcess
+from worker.local.engine import PrivateEngine
+from worker.local.images import import_busybox, import_debian
+from worker.local.redis import RedisServer
+
+CACHE = Path(__file__).parents[1] / ".pinacle" / "cache"
+
+
+@pytest.fixture(scope="session")
+def scratch() -> Iterator[Path]:
+    """A short folder for everything that a run makes; nothing may be mounted below it at the end."""
+    folder = Path(tempfile.mkdtemp(prefix="pin-"))
+    yield folder
+    mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
+    left = [mount for mount in mounts if mount.startswith(f"{folder}/")]
+    assert not left, f"mounts were left: {left}"
+    assert not _processes_of(folder), f"processes were left: {_processes_of(folder)}"
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def engine(scratch: Path) -> Iterator[PrivateEngine]:
+    """A private Engine for the whole run; a test that kills one makes its own."""
+    engine = PrivateEngine(scratch / "e")
+    engine.start()
+    try:
+        yield engine
+        assert engine.docker("ps", "-aq") == "", "containers were left"
+        assert engine.docker("volume", "ls", "-q") == "", "volumes were left"
+    finally:
+        engine.destroy()
+
+
+@pytest.fixture(scope="session")
+def busybox(engine: PrivateEngine) -> str:
+    return import_busybox(engine)
+
+
+@pytest.fixture(scope="session")
+def database_image(engine: PrivateEngine) -> str:
+    """An image as PostgreSQL's is: with a VOLUME below /var/lib."""
+    return import_busybox(engine, "pinacle-database", changes=("VOLUME /var/lib/db",))
+
+
+@pytest.fixture(scope="session")
+def debian(engine: PrivateEngine) -> str:
+    return import_debian(engine, CACHE)
+
+
+@pytest.fixture(scope="session")
+def redis_server(scratch: Path) -> Iterator[RedisServer]:
+    server = RedisServer(scratch / "r")
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def redis_url(redis_server: RedisServer) -> str:
+    """An empty Redis, for one test."""
+    redis_server.flush()
+    return redis_server.url
+
+
+@pytest.fixture(scope="module")
+def settings(engine: PrivateEngine, redis_server: RedisServer) -> dict[str, str]:
+    """The environment of a worker on the private Engine."""
+    return {
+        "DOCKER_HOST": engine.url,
+        "PINACLE_REDIS_URL": redis_server.url,
+        "PINACLE_RECONCILE_INTERVAL_S": "2",
+        "PINACLE_TASK_WAIT_S": "20",
+        "PINACLE_MIN_FREE_MB": "100",
+        "PINACLE_LOG_FORMAT": "json",
+    }
+
+
+@pytest.fixture(scope="module")
+def pod_worker(scratch: Path, settings: dict[str, str]) -> Iterator[WorkerProcess]:
+    """One worker for the tests of a module."""
+    worker = WorkerProcess(scratch, settings)
+    worker.start()
+    yield worker
+    worker.stop()
+
+
+@pytest.fixture(scope="module")
+def client(pod_worker: WorkerProcess, settings: dict[str, str]) -> Iterator[Client]:
+    """A caller; deletes every pod that a module's tests leave."""
+    client = Client(settings["PINACLE_REDIS_URL"])
+    yield client
+    for pod in client.call("list")["pods"]:
+        client.call("delete", pod["pod_id"])
+    client.close()
+
+
+def _processes_of(folder: Path) -> list[str]:
+    """Return the command lines of processes that name the scratch folder."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if f"{folder}/" in line:
+            found.append(line)
+    return found

@@ -1,0 +1,1 @@
+"""The local stack: what a developer's machine, a demonstration or a test needs beside the worker."""

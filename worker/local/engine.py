@@ -1,0 +1,202 @@
+"""A private Docker Engine: its own folder, socket and network namespace, nothing shared with another one."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import IO, Final
+
+from worker.local.packages import find
+from worker.local.waiting import wait_until
+
+_READY_S: Final = 60.0
+_ENDED_S: Final = 30.0
+
+
+class EngineFailedError(Exception):
+    """The private Engine did not come up, or did not end."""
+
+
+class PrivateEngine:
+    """A dockerd of our own, for as long as it is needed. Needs root."""
+
+    def __init__(self, root: Path, *, config: Mapping[str, object] | None = None) -> None:
+        """`root` holds everything, and must be short enough for a socket's path. `config` is daemon.json."""
+        self.root = root
+        self.socket = root / "docker.sock"
+        self.data_root = root / "data"
+        self.namespace = f"pinacle-{sha256(str(root).encode()).hexdigest()[:8]}"
+        self._exec_root = root / "exec"
+        self._pid_file = root / "dockerd.pid"
+        self._containerd_pid_file = self._exec_root / "containerd" / "containerd.pid"
+        self._config = dict(config or {})
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"unix://{self.socket}"
+
+    @property
+    def log(self) -> Path:
+        return self.root / "dockerd.log"
+
+    def command(self) -> list[str]:
+        """Return what runs dockerd in its own network namespace, in the foreground."""
+        # Not `ip netns exec`: that hides the cgroup mounts.
+        return [*self.inside(), find("dockerd") or "dockerd", *self._arguments()]
+
+    def inside(self) -> list[str]:
+        """Return the words before a command that runs it in the Engine's network namespace."""
+        return [find("nsenter") or "nsenter", f"--net=/run/netns/{self.namespace}", "--"]
+
+    def prepare(self) -> None:
+        """Make folder and network namespace, and clear away what a killed Engine left in this folder."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        self._clear_pid_files()
+        (self.root / "daemon.json").write_text(json.dumps(self._config))
+        if not Path("/run/netns", self.namespace).exists():
+            _run("ip", "netns", "add", self.namespace)
+        _run("ip", "-n", self.namespace, "link", "set", "lo", "up")
+
+    def start(self) -> None:
+        """Start, and wait until it answers. Raises EngineFailedError with the end of its log."""
+        self.prepare()
+        with self.log.open("ab") as log:
+            self._process = _spawn(self.command(), log)
+        wait_until(self._is_ready, _READY_S, what=f"dockerd in {self.root}", failed=self._why_ended)
+
+    def kill(self) -> None:
+        """Kill dockerd and its containerd with SIGKILL, as a crash does; containers go on running."""
+        pids = [pid for pid in (self._dockerd_pid(), self._containerd_pid()) if pid]
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        self._reap()
+        wait_until(lambda: not any(map(_is_alive, pids)), _ENDED_S, what=f"end of {pids}")
+        self._clear_pid_files()
+
+    def stop(self) -> None:
+        """End dockerd with SIGTERM, which stops its containers first."""
+        if self._process is None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(_ENDED_S)
+        except subprocess.TimeoutExpired as error:
+            raise EngineFailedError(f"dockerd in {self.root} did not end; {self._tail()}") from error
+        self._process = None
+
+    def destroy(self) -> None:
+        """Stop and remove everything: containers, mounts, files, namespace."""
+        if self._process is not None and self._is_ready():
+            self._remove_containers()
+        self.stop()
+        for mount in self.mounts():
+            _run("umount", "--lazy", mount)
+        if Path("/run/netns", self.namespace).exists():
+            _run("ip", "netns", "delete", self.namespace)
+        shutil.rmtree(self.root)
+
+    def mounts(self) -> list[str]:
+        """Return the mounts below the Engine's folder, the innermost first."""
+        lines = Path("/proc/self/mounts").read_text().splitlines()
+        points = [line.split()[1] for line in lines]
+        return sorted((point for point in points if point.startswith(f"{self.root}/")), reverse=True)
+
+    def docker(self, *arguments: str, stdin: IO[bytes] | bytes | None = None) -> str:
+        """Run Docker's command line against this Engine; return what it prints."""
+        content = stdin if isinstance(stdin, bytes) else b"" if stdin is None else None
+        done = subprocess.run(
+            [find("docker") or "docker", "-H", self.url, *arguments],
+            check=False,
+            capture_output=True,
+            input=content,
+            stdin=None if stdin is None or isinstance(stdin, bytes) else stdin,
+        )
+        if done.returncode != 0:
+            raise EngineFailedError(f"docker {' '.join(arguments)}: {done.stderr.decode().strip()}")
+        return str(done.stdout.decode())
+
+    def _arguments(self) -> list[str]:
+        return [
+            f"--host={self.url}",
+            f"--data-root={self.data_root}",
+            f"--exec-root={self._exec_root}",
+            f"--pidfile={self._pid_file}",
+            f"--config-file={self.root / 'daemon.json'}",
+        ]
+
+    def _is_ready(self) -> bool:
+        return answers(self.socket)
+
+    def _why_ended(self) -> str | None:
+        if self._process is None or self._process.poll() is None:
+            return None
+        return f"dockerd ended with {self._process.returncode}; {self._tail()}"
+
+    def _tail(self) -> str:
+        lines = self.log.read_text(errors="replace").splitlines()[-8:]
+        return f"the end of {self.log}:\n" + "\n".join(lines)
+
+    def _remove_containers(self) -> None:
+        ids = self.docker("ps", "-aq").split()
+        if ids:
+            self.docker("rm", "-f", *ids)
+
+    def _dockerd_pid(self) -> int | None:
+        return self._process.pid if self._process is not None else _pid_in(self._pid_file)
+
+    def _containerd_pid(self) -> int | None:
+        return _pid_in(self._containerd_pid_file)
+
+    def _reap(self) -> None:
+        if self._process is not None:
+            self._process.wait(_ENDED_S)
+            self._process = None
+
+    def _clear_pid_files(self) -> None:
+        """Left by a kill, they make the next start fail; another process may have the number by now."""
+        self._pid_file.unlink(missing_ok=True)
+        self._containerd_pid_file.unlink(missing_ok=True)
+
+
+def answers(socket_path: Path) -> bool:
+    """Whether an Engine answers a ping on a unix socket."""
+    try:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(2.0)
+            connection.connect(str(socket_path))
+            connection.sendall(b"GET /_ping HTTP/1.0\r\n\r\n")
+            return connection.recv(64).split(b" ")[1:2] == [b"200"]
+    except OSError:
+        return False
+
+
+def _spawn(command: Sequence[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
+    environment = {**os.environ, "PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"}
+    return subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True
+    )
+
+
+def _run(program: str, *arguments: str) -> None:
+    subprocess.run([find(program) or program, *arguments], check=True)
+
+
+def _pid_in(path: Path) -> int | None:
+    try:
+        return int(path.read_text())
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"

@@ -1,0 +1,97 @@
+"""Base images made on this machine, where no registry can be reached."""
+
+import io
+import json
+import os
+import subprocess
+import tarfile
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from worker.local.engine import PrivateEngine
+from worker.local.packages import find, require
+
+STAY: Final = 'trap "exit 0" TERM; while :; do sleep 1 & wait; done'
+"""A command that stays up and ends at once when it is asked to."""
+_FOLDERS: Final = (
+    *("bin", "lib", "etc", "home", "root", "opt", "srv", "var/log", "var/lib", "usr/local/bin", "usr/bin"),
+    *("workspace", "tmp", "run", "proc", "sys", "dev"),
+)
+_FILES: Final = {
+    "etc/passwd": b"root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000::/home/user:/bin/sh\n",
+    "etc/group": b"root:x:0:\nuser:x:1000:\n",
+    "opt/readme": b"This came with the image.\n",
+    "var/log/boot": b"This too.\n",
+}
+
+
+def import_busybox(
+    engine: PrivateEngine, name: str = "pinacle-busybox", *, changes: tuple[str, ...] = ()
+) -> str:
+    """Make a 2 MB image with real /bin and /lib folders, and return its name.
+
+    `changes` are Dockerfile lines, such as `VOLUME /var/lib/db`.
+    """
+    require("busybox")
+    command = f"CMD {json.dumps(['sh', '-c', STAY])}"
+    flags = [flag for change in (command, *changes) for flag in ("--change", change)]
+    engine.docker("import", *flags, "-", name, stdin=_busybox_root())
+    return name
+
+
+def import_debian(engine: PrivateEngine, cache: Path, name: str = "pinacle-debian") -> str:
+    """Make a Debian image from the distribution's packages, and return its name.
+
+    The root is made once (about 40 s) and kept in `cache` as a tar of about 200 MB.
+    """
+    root = cache / "debian.tar"
+    if not root.exists():
+        require("debootstrap")
+        cache.mkdir(parents=True, exist_ok=True)
+        _bootstrap(root)
+    with root.open("rb") as tar:
+        command = f"CMD {json.dumps(['sh', '-c', STAY])}"
+        engine.docker("import", "--change", command, "-", name, stdin=tar)
+    return name
+
+
+def _bootstrap(tar: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix="pinacle-root-") as folder:
+        command = [find("debootstrap") or "debootstrap", "--variant=minbase", "bookworm", folder]
+        environment = {**os.environ, "PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"}
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)
+        partial = tar.with_suffix(".partial")
+        packed = ["tar", "-C", folder, "--numeric-owner", "--one-file-system", "-cf", str(partial), "."]
+        subprocess.run(packed, check=True)
+        partial.rename(tar)
+
+
+def _busybox_root() -> bytes:
+    program = Path(find("busybox") or "/bin/busybox")
+    applets = subprocess.run([program, "--list"], check=True, capture_output=True, text=True).stdout.split()
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for folder in _FOLDERS:
+            _add(tar, folder, kind=tarfile.DIRTYPE, mode=0o755)
+        for path, content in _FILES.items():
+            _add(tar, path, content, mode=0o644)
+        _add(tar, "bin/busybox", program.read_bytes(), mode=0o755)
+        for applet in applets:
+            if applet != "busybox":
+                _add(tar, f"bin/{applet}", kind=tarfile.SYMTYPE, link="busybox")
+    return buffer.getvalue()
+
+
+def _add(
+    tar: tarfile.TarFile,
+    path: str,
+    content: bytes = b"",
+    *,
+    kind: bytes = tarfile.REGTYPE,
+    mode: int = 0o777,
+    link: str = "",
+) -> None:
+    entry = tarfile.TarInfo(path)
+    entry.type, entry.mode, entry.size, entry.linkname = kind, mode, len(content), link
+    tar.addfile(entry, io.BytesIO(content))

@@ -1,0 +1,80 @@
+"""Programs that the local stack needs, installed from the distribution's packages where that is possible."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Final
+
+_PACKAGES: Final = {
+    "dockerd": "docker.io",
+    "containerd": "containerd",
+    "runc": "runc",
+    "iptables": "iptables",
+    "ip": "iproute2",
+    "nsenter": "util-linux",
+    "busybox": "busybox-static",
+    "debootstrap": "debootstrap",
+    "setfattr": "attr",
+    "docker-registry": "docker-registry",
+    "docker": "docker.io",
+}
+"""Program to the Debian and Ubuntu package that has it."""
+ENGINE: Final = ("dockerd", "containerd", "runc", "iptables", "ip", "nsenter", "busybox")
+_SEARCH_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+class MissingProgramsError(Exception):
+    """Programs are missing that only a person can install."""
+
+
+def find(program: str) -> str | None:
+    """Return where a program is, also where a user's PATH does not lead."""
+    return shutil.which(program, path=f"{os.defpath}:{_SEARCH_PATH}")
+
+
+def require(*programs: str) -> None:
+    """Install what is missing when that can be done: as root on Debian or Ubuntu.
+
+    Raises MissingProgramsError, which says what to install, otherwise.
+    """
+    missing = [program for program in programs if find(program) is None]
+    if not missing:
+        return
+    packages = sorted({_PACKAGES[program] for program in missing})
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        raise MissingProgramsError(
+            f"missing: {', '.join(missing)}. Install them (on Debian or Ubuntu: apt-get install "
+            f"{' '.join(packages)}), or run this as root on Debian or Ubuntu, where it does that itself"
+        )
+    _install(packages)
+
+
+def _install(packages: list[str]) -> None:
+    print(f"Installing {' '.join(packages)} ...", flush=True)
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    # Packages start their services on installation, unless this says that they may not.
+    policy = Path("/usr/sbin/policy-rc.d")
+    had_policy = policy.exists()
+    if not had_policy:
+        policy.write_text("#!/bin/sh\nexit 101\n")
+        policy.chmod(0o755)
+    try:
+        quiet = ["-qq", "-o", "Dpkg::Use-Pty=0"]
+        subprocess.run(["apt-get", *quiet, "update"], check=True, env=environment)
+        subprocess.run(
+            ["apt-get", *quiet, "install", "-y", "--no-install-recommends", *packages],
+            check=True,
+            env=environment,
+            stdout=subprocess.DEVNULL,
+        )
+    finally:
+        if not had_policy:
+            policy.unlink()
+
+
+if __name__ == "__main__":
+    try:
+        require(*_PACKAGES)
+    except MissingProgramsError as error:
+        raise SystemExit(f"error: {error}") from None

@@ -1,0 +1,166 @@
+"""`make up`: the whole stack in the foreground, kept by supervisord until it is told to end."""
+
+import os
+import secrets
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+from rich.table import Table
+
+from config.settings import Settings
+from worker.local.engine import PrivateEngine, answers
+from worker.local.packages import ENGINE, MissingProgramsError, require
+from worker.local.redis import is_listening, server_command
+
+ROOT: Final = Path(__file__).parents[2]
+REDIS_PORT: Final = 6399
+FLOWER_PORT: Final = 5555
+
+
+class CannotStartError(Exception):
+    """Something is in the way that a person has to clear."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Program:
+    """One process that supervisord keeps; lower priorities start first and end last."""
+
+    name: str
+    command: list[str]
+    priority: int
+    stop_s: int = 30
+    shown: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def main() -> None:
+    """Decide what is needed, show it, and become supervisord."""
+    folder = Path(os.environ.get("PINACLE_FOLDER", ROOT / ".pinacle"))
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    try:
+        programs, environment = plan_stack(folder)
+    except (CannotStartError, MissingProgramsError) as error:
+        raise SystemExit(f"error: {error}") from None
+    _write(folder / "programs", programs)
+    _show(programs, environment, folder)
+    supervisord = Path(sys.executable).with_name("supervisord")
+    os.chdir(ROOT)
+    os.execve(  # noqa: S606 - becomes the supervisor, which then gets the signals
+        supervisord,
+        [str(supervisord), "-c", str(ROOT / "config" / "supervisord.conf")],
+        {**os.environ, **environment, "PINACLE_FOLDER": str(folder)},
+    )
+
+
+def plan_stack(folder: Path) -> tuple[list[Program], dict[str, str]]:
+    """Return what has to run, and the settings it shares.
+
+    Raises CannotStartError for a port that is taken, MissingProgramsError where an Engine cannot be had.
+    """
+    settings = Settings()
+    environment: dict[str, str] = {}
+    programs: list[Program] = []
+    if "redis_url" not in settings.model_fields_set:
+        _refuse_taken(REDIS_PORT, "the embedded Redis; set PINACLE_REDIS_URL to use the one that is there")
+        environment["PINACLE_REDIS_URL"] = f"redis://127.0.0.1:{REDIS_PORT}/0"
+        programs.append(_redis(folder / "redis"))
+    if not _has_engine(settings.docker_host):
+        engine = PrivateEngine(folder / "engine")
+        require(*ENGINE)
+        engine.prepare()
+        environment["DOCKER_HOST"] = engine.url
+        command = engine.command()
+        programs.append(Program(name="engine", command=command, priority=10, stop_s=60, shown=engine.url))
+    _refuse_taken(FLOWER_PORT, "Flower")
+    environment["FLOWER_BASIC_AUTH"] = os.environ.get("FLOWER_BASIC_AUTH") or _password(folder)
+    return programs + _celery(folder, settings), environment
+
+
+def _has_engine(docker_host: str) -> bool:
+    """Whether an Engine answers there; one that is not on a unix socket is taken at its word."""
+    return not docker_host.startswith("unix://") or answers(Path(docker_host.removeprefix("unix://")))
+
+
+def _refuse_taken(port: int, what: str) -> None:
+    if is_listening(port):
+        raise CannotStartError(f"port {port} of 127.0.0.1 is taken, and needed for {what}")
+
+
+def _redis(folder: Path) -> Program:
+    folder.mkdir(parents=True, exist_ok=True)
+    shown = f"redis://127.0.0.1:{REDIS_PORT}/0"
+    return Program(name="redis", command=server_command(folder, REDIS_PORT), priority=10, shown=shown)
+
+
+def _celery(folder: Path, settings: Settings) -> list[Program]:
+    celery = [sys.executable, "-m", "celery", "-A", "worker.app:app"]
+    schedule = ["--schedule", str(folder / "beat"), "--pidfile="]
+    page = f"http://127.0.0.1:{FLOWER_PORT}"
+    flower = ["flower", "--address=127.0.0.1", f"--port={FLOWER_PORT}"]
+    grace = int(settings.task_wait_s + settings.step_deadline_s + 10)
+    return [
+        Program(name="worker", command=[*celery, "worker"], priority=20, stop_s=grace, shown="tasks"),
+        Program(name="beat", command=[*celery, "beat", *schedule], priority=30, shown="schedules passes"),
+        Program(name="flower", command=[*celery, *flower], priority=30, shown=page),
+    ]
+
+
+def _password(folder: Path) -> str:
+    """Return Flower's user and password, made once and kept for the owner of the folder only."""
+    path = folder / "flower-auth"
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_text(f"pinacle:{secrets.token_urlsafe(18)}")
+    return path.read_text()
+
+
+def _write(folder: Path, programs: list[Program]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("*.conf"):
+        old.unlink()
+    for program in programs:
+        words = " ".join(_quoted(word) for word in program.command)
+        lines = [
+            f"[program:{program.name}]",
+            f"command={words}",
+            f"priority={program.priority}",
+            f"stopwaitsecs={program.stop_s}",
+            "autorestart=true",
+            "startsecs=1",
+            "startretries=1000000",
+            "redirect_stderr=true",
+            "stdout_logfile=/dev/fd/1",
+            "stdout_logfile_maxbytes=0",
+        ]
+        (folder / f"{program.name}.conf").write_text("\n".join(lines) + "\n")
+
+
+def _quoted(word: str) -> str:
+    """Quote one word for supervisord, to which a percent sign means a variable."""
+    escaped = word.replace("%", "%%").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def _show(programs: list[Program], environment: Mapping[str, str], folder: Path) -> None:
+    table = Table(title="pinacle pod worker", title_justify="left")
+    table.add_column("program")
+    table.add_column("what", overflow="fold")
+    for program in programs:
+        table.add_row(program.name, program.shown)
+    console = Console(stderr=True)
+    console.print(table)
+    for name in ("PINACLE_REDIS_URL", "DOCKER_HOST"):
+        if name in environment:
+            console.print(f"{name}={environment[name]}", soft_wrap=True)
+    if "FLOWER_BASIC_AUTH" not in os.environ:
+        console.print(f"Flower's user:password is in {folder / 'flower-auth'}", soft_wrap=True)
+    console.print("Ctrl-C or SIGTERM ends it all; pods go on when it is started again.")
+
+
+if __name__ == "__main__":
+    main()
