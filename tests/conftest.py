@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.worker import Client, WorkerProcess
+from tests.support.worker import WorkerProcess
+from worker.local.client import Client
 from worker.local.engine import PrivateEngine
 from worker.local.images import import_busybox, import_debian
 from worker.local.redis import RedisServer

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.pods import Pod
-from tests.support.worker import Client
+from worker.local.client import Client
 from worker.local.engine import PrivateEngine
 
 DIRECTORIES = ("/workspace", "/home", "/root", "/etc", "/usr/local", "/opt", "/var", "/srv")

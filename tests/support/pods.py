@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Self
 
-from tests.support.worker import Client
+from worker.local.client import Client
 from worker.local.engine import EngineFailedError, PrivateEngine
 from worker.local.waiting import wait_until
 

@@ -1,18 +1,12 @@
-"""A worker process as users run it, and a client that calls its tasks by name as a web app does."""
+"""A worker process as users run it."""
 
 import os
 import subprocess
 import sys
 from pathlib import Path
 from signal import SIGKILL, SIGTERM, Signals
-from typing import TYPE_CHECKING, Any
-
-from celery import Celery
 
 from worker.local.waiting import wait_until
-
-if TYPE_CHECKING:
-    from celery.result import AsyncResult
 
 ROOT = Path(__file__).parents[2]
 
@@ -75,31 +69,3 @@ class WorkerProcess:
         code = self._process.wait(90)
         self._process = None
         return code
-
-
-class Client:
-    """Calls tasks by name, without importing any of our code."""
-
-    def __init__(self, redis_url: str) -> None:
-        self._app = Celery(broker=redis_url, backend=redis_url)
-        self._app.conf.broker_transport_options = {"socket_timeout": 10}
-
-    def send(
-        self, task: str, *args: Any, task_id: str | None = None, queue: str = "pods", **kwargs: Any
-    ) -> "AsyncResult[Any]":
-        return self._app.send_task(f"pods.{task}", args=args, kwargs=kwargs, queue=queue, task_id=task_id)
-
-    def call(self, task: str, *args: Any, timeout_s: float = 90, **kwargs: Any) -> Any:
-        """Call a task and return its result; raises what the task raised."""
-        return self.send(task, *args, **kwargs).get(timeout=timeout_s)
-
-    def error(self, task: str, *args: Any, **kwargs: Any) -> str:
-        """Call a task that has to fail and return what its caller sees, the kind of error first."""
-        try:
-            answer = self.call(task, *args, **kwargs)
-        except Exception as error:  # noqa: BLE001 - the classes are made by Celery, from their names
-            return f"{type(error).__name__}: {error}"
-        raise AssertionError(f"pods.{task} should have failed and answered {answer}")
-
-    def close(self) -> None:
-        self._app.close()

@@ -4,7 +4,7 @@ import os
 import secrets
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -34,7 +34,8 @@ class Program:
     priority: int
     stop_s: int = 30
     shown: str = ""
-    environment: Mapping[str, str] = field(default_factory=dict)
+    log: Path | None = None
+    """Where its output goes; None for the terminal."""
 
 
 def main() -> None:
@@ -75,7 +76,9 @@ def plan_stack(folder: Path) -> tuple[list[Program], dict[str, str]]:
         engine.prepare()
         environment["DOCKER_HOST"] = engine.url
         command = engine.command()
-        programs.append(Program(name="engine", command=command, priority=10, stop_s=60, shown=engine.url))
+        programs.append(
+            Program(name="engine", command=command, priority=10, stop_s=60, shown=engine.url, log=engine.log)
+        )
     _refuse_taken(FLOWER_PORT, "Flower")
     environment["FLOWER_BASIC_AUTH"] = os.environ.get("FLOWER_BASIC_AUTH") or _password(folder)
     return programs + _celery(folder, settings), environment
@@ -94,7 +97,8 @@ def _refuse_taken(port: int, what: str) -> None:
 def _redis(folder: Path) -> Program:
     folder.mkdir(parents=True, exist_ok=True)
     shown = f"redis://127.0.0.1:{REDIS_PORT}/0"
-    return Program(name="redis", command=server_command(folder, REDIS_PORT), priority=10, shown=shown)
+    command = server_command(folder, REDIS_PORT)
+    return Program(name="redis", command=command, priority=10, shown=shown, log=folder / "redis.log")
 
 
 def _celery(folder: Path, settings: Settings) -> list[Program]:
@@ -134,8 +138,8 @@ def _write(folder: Path, programs: list[Program]) -> None:
             "startsecs=1",
             "startretries=1000000",
             "redirect_stderr=true",
-            "stdout_logfile=/dev/fd/1",
-            "stdout_logfile_maxbytes=0",
+            f"stdout_logfile={program.log or '/dev/fd/1'}",
+            f"stdout_logfile_maxbytes={'10MB' if program.log else '0'}",
         ]
         (folder / f"{program.name}.conf").write_text("\n".join(lines) + "\n")
 

@@ -1,0 +1,270 @@
+"""Random intents, random faults between any two steps, then quiet: the world is as it should be."""
+
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from random import Random
+from typing import Final
+
+from tests.support.fake_engine import HALF, FakeEngine
+from tests.support.fake_store import FakeStore
+from worker.errors import EngineUnavailableError, OutcomeUnknownError, PodError, StoreUnavailableError
+from worker.pods.layout import full_names
+from worker.pods.model import Installation, IntentKind, Phase, PinnedImage, PodState, Record
+from worker.pods.naming import volume_name
+from worker.pods.observation import ObservedVolume, Snapshot
+from worker.pods.plan import plan
+from worker.pods.requests import (
+    Create,
+    Delete,
+    Means,
+    Request,
+    Restart,
+    Start,
+    Stop,
+    Update,
+    check,
+    intent_for,
+)
+from worker.pods.spec import PodSpec
+from worker.ports import Lease, Proposal
+from worker.reconciler import Reconciler
+
+SEEDS: Final = 500
+OPERATIONS: Final = 50
+PODS: Final = ("a", "a-b", "a-usr", "ab")
+OWN: Final = Installation(name="test", network="net")
+IMAGE: Final = PinnedImage(reference="image", id="sha256:1", volumes=("/var/lib/db",))
+OTHER: Final = PinnedImage(reference="other", id="sha256:2", repo_digest="other@sha256:9", volumes=("/data",))
+SPECS: Final = (
+    PodSpec(image="image"),
+    PodSpec(image="image", hostname="renamed"),
+    PodSpec(image="image", tier="dev.large"),
+    PodSpec(image="other"),
+)
+MUST_BE_CUT: Final = frozenset(
+    {
+        *("image_inspect", "image_pull", "volume_create", "volume_list", "volume_remove", "container_create"),
+        *("container_start", "container_stop", "container_update", "container_unpause", "container_remove"),
+        *("fill", "begin_fill", "commit_fill", "record_exit", "finish_purge", "rest"),
+        *("accept", "lease", "load", "release"),
+    }
+)
+"""Every kind of Engine operation and every kind of note, by what it is called in this test."""
+OPENING: Final = frozenset({"lease", "load", "release", "container_inspect", "volume_list"})
+
+
+class World:
+    """Four pods, one fake Engine, one fake store, and somebody who pulls plugs."""
+
+    def __init__(self, seed: int, cuts: Counter[str]) -> None:
+        self.random = Random(seed)
+        self.engine, self.store, self.cuts = FakeEngine(), _NotingStore(self._note), cuts
+        self.engine.images = {"image": IMAGE, "other": OTHER}
+        self.engine.registry = {"other@sha256:9": OTHER, "other": OTHER}
+        self.now = 1000.0
+        self.written: dict[str, str] = {}
+        """What the owner of a pod wrote last, by pod."""
+        self._touched: dict[str, frozenset[str]] = {}
+        self.fault_rate = 0.0
+        self._serial = 0
+        self.engine.before = self._fault(EngineUnavailableError)
+        self.engine.after = self._fault(OutcomeUnknownError)
+        self.engine.during_fill = lambda: self._cut("fill", OutcomeUnknownError("dockerd was killed"))
+        self.store.before = self.store.after = self._fault(StoreUnavailableError)
+        self.noted = "rest"
+        self.reconciler = self._new_process()
+
+    async def request(self, pod_id: str, request: Request) -> None:
+        """Accept an intent as the service does, twice, as a redelivery would."""
+        record = await self.store.load(pod_id)
+        check(pod_id, record, request)
+        self._serial += 1
+        proposal = Proposal(
+            pod_id=pod_id,
+            task_id=f"task-{self._serial}",
+            expected_generation=record.intent.generation if record is not None else 0,
+            host="here",
+            intent=intent_for(record, request, Means(image=IMAGE if self.random.random() < 0.5 else None)),
+        )
+        try:
+            for _ in range(2):
+                await self.store.accept(proposal)
+        finally:
+            accepted = self.store.records.get(pod_id)
+            if accepted is not None and accepted.purging:
+                self.written.pop(pod_id, None)
+        assert self.store.records[pod_id].intent.generation == proposal.expected_generation + 1
+
+    async def work(self, pod_id: str) -> None:
+        """Reconcile once, after which the process may be another one."""
+        with suppress(PodError):
+            await self.reconciler.reconcile(pod_id)
+        if self.random.random() < self.fault_rate:
+            self.reconciler = self._new_process()
+
+    async def settle(self) -> None:
+        """No more faults: reconcile until nothing changes, with time going on."""
+        self.fault_rate = 0.0
+        for _ in range(12):
+            self.pass_time(700.0)
+            for pod_id in self.store.records:
+                await self.work(pod_id)
+
+    def pass_time(self, seconds: float) -> None:
+        self.now += seconds
+        self.store.now = self.engine.now = self.now
+
+    def write(self, pod_id: str) -> None:
+        """Have the owner of a running pod write into all its volumes."""
+        # What is written after a deletion was accepted goes with the rest.
+        if self.engine.is_running(pod_id) and not self.store.records[pod_id].purging:
+            self._serial += 1
+            self.written[pod_id] = f"written {self._serial}"
+            self._touched[pod_id] = self.engine.write(pod_id, self.written[pod_id])
+
+    def touched(self, pod_id: str) -> frozenset[str]:
+        """Return the volumes that the last writing went to: one that came later has no such content."""
+        return self._touched.get(pod_id, frozenset())
+
+    def _new_process(self) -> Reconciler:
+        return Reconciler(
+            engine=self.engine,
+            store=self.store,
+            installation=OWN,
+            clock=lambda: self.now,
+            step_deadline_s=10.0,
+            new_incarnation=lambda: f"{self.random.getrandbits(64):016x}",
+        )
+
+    def _note(self, kind: str) -> None:
+        self.noted = kind
+
+    def _fault(self, error: type[PodError]) -> Callable[[str], None]:
+        def maybe(operation: str) -> None:
+            # What every reconcile begins with is cut less often, or hardly one would come further.
+            if operation in OPENING and self.random.random() > 0.2:
+                return
+            self._cut(self.noted if operation == "save" else operation, error(f"{operation}: cut"))
+
+        return maybe
+
+    def _cut(self, what: str, error: PodError) -> None:
+        if self.random.random() < self.fault_rate:
+            self.cuts[what] += 1
+            raise error
+
+
+class _NotingStore(FakeStore):
+    """Tells which note a save is about to make."""
+
+    def __init__(self, note: Callable[[str], None]) -> None:
+        super().__init__()
+        self._note = note
+
+    async def save(self, record: Record, lease: Lease) -> None:
+        before = self.records[record.pod_id].state if record.pod_id in self.records else record.state
+        self._note(_kind_of_note(before, record.state))
+        await super().save(record, lease)
+
+
+def _kind_of_note(before: PodState, after: PodState) -> str:
+    if after.purged_generation != before.purged_generation:
+        return "finish_purge"
+    if after.initialised and not before.initialised and before.layout:
+        return "commit_fill"
+    if after.layout != before.layout:
+        return "begin_fill"
+    if after.crash != before.crash and after.crash is not None:
+        return "record_exit"
+    return "rest"
+
+
+REQUESTS: Final[tuple[Callable[[Random], Request], ...]] = (
+    lambda random: Create(spec=random.choice(SPECS)),
+    lambda random: Create(spec=random.choice(SPECS)),
+    lambda random: Update(spec=random.choice(SPECS)),
+    lambda random: Update(spec=random.choice(SPECS)),
+    lambda _: Start(),
+    lambda _: Stop(),
+    lambda random: Restart(force=random.random() < 0.5),
+    lambda _: Delete(),
+)
+
+
+def accident(world: World, pod_id: str) -> None:
+    """Something that nobody asked for."""
+    match world.random.randrange(7):
+        case 0:
+            world.engine.lose_container(pod_id)
+        case 1 if world.engine.is_running(pod_id):
+            world.engine.crash(pod_id)
+        case 2:
+            world.engine.restart_host()
+        case 3 if world.engine.is_running(pod_id):
+            world.engine.pause(pod_id)
+        case 4:
+            world.engine.images.pop("other", None)
+        case _:
+            world.write(pod_id)
+
+
+async def live(world: World) -> None:
+    """Requests, accidents and faults for a while."""
+    for _ in range(OPERATIONS):
+        pod_id = world.random.choice(PODS)
+        world.fault_rate = world.random.choice((0.0, 0.05, 0.25))
+        with suppress(PodError):
+            await world.request(pod_id, world.random.choice(REQUESTS)(world.random))
+        for _ in range(world.random.randrange(3)):
+            await world.work(pod_id)
+            world.pass_time(world.random.choice((0.1, 5.0, 40.0)))
+        accident(world, pod_id)
+
+
+def check_world(world: World, seed: int) -> None:
+    """Assert what must hold once all is quiet."""
+    for pod_id, record in world.store.records.items():
+        where = f"seed {seed}, pod {pod_id}: {record.state.phase}, {record.state.reason}"
+        names = full_names(pod_id, record.state)
+        seen = Snapshot.of(
+            [c.observed for c in world.engine.containers.values()],
+            [ObservedVolume(name=n, labels=v.labels) for n, v in world.engine.volumes.items()],
+        ).pod(pod_id, names)
+        assert plan(record, seen, world.now, OWN).steps == (), where
+        assert world.engine.is_running(pod_id) == (record.intent.kind is IntentKind.RUNNING), where
+        if record.intent.kind is IntentKind.DELETED:
+            assert record.state.phase is Phase.DELETED, where
+            assert not seen.volumes, where
+            assert seen.container is None, where
+        for name in (volume_name(pod_id, volume.name) for volume in record.state.layout):
+            if pod_id in world.written and name in world.touched(pod_id):
+                assert world.engine.volumes[name].content == world.written[pod_id], f"{where}: {name}"
+    half = [
+        (name, content)
+        for _, contents in world.engine.started
+        for name, content in contents.items()
+        if content in ("", HALF)
+    ]
+    assert not half, f"seed {seed}: started on volumes that were not filled: {half}"
+    known = {naming_prefix(pod_id) for pod_id in PODS}
+    assert all(any(name.startswith(prefix) for prefix in known) for name in world.engine.volumes)
+
+
+def naming_prefix(pod_id: str) -> str:
+    return volume_name(pod_id, "")
+
+
+async def test_the_world_converges_whatever_is_cut() -> None:
+    """Data stays, nothing starts half filled, and every kind of step was cut at least once."""
+    cuts: Counter[str] = Counter()
+    starts = 0
+    for seed in range(SEEDS):
+        world = World(seed, cuts)
+        await live(world)
+        await world.settle()
+        check_world(world, seed)
+        starts += len(world.engine.started)
+    print(f"\n{SEEDS} worlds, {starts} starts, cuts: {dict(sorted(cuts.items()))}")
+    never = MUST_BE_CUT - cuts.keys()
+    assert not never, f"never cut: {sorted(never)}"

@@ -1,0 +1,235 @@
+"""An Engine in memory, for the planner's and the reconciler's tests. The contract suite keeps it honest."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import count
+
+from worker.errors import ConflictError, ImageGoneError, ObjectMissingError
+from worker.pods import naming
+from worker.pods.container import ContainerRequest, Limits
+from worker.pods.model import PinnedImage
+from worker.pods.observation import (
+    ALIVE,
+    ContainerState,
+    Exit,
+    Observation,
+    ObservedContainer,
+    ObservedVolume,
+    Snapshot,
+)
+from worker.ports import EngineInfo
+
+FROM_IMAGE = "from the image"
+HALF = "half of what the image has"
+
+
+@dataclass
+class FakeVolume:
+    """A volume and what is in it; empty is an empty string."""
+
+    labels: dict[str, str]
+    content: str = ""
+
+
+@dataclass
+class FakeContainer:
+    observed: ObservedContainer
+    mounts: tuple[str, ...]
+    limits: Limits
+    seen_at_start: dict[str, str] = field(default_factory=dict)
+    """What was in its volumes when it was last started."""
+
+
+class FakeEngine:
+    """Containers, volumes and images as dicts; each public method of the protocol goes through `_call`."""
+
+    def __init__(self) -> None:
+        self.containers: dict[str, FakeContainer] = {}
+        self.volumes: dict[str, FakeVolume] = {}
+        self.images: dict[str, PinnedImage] = {}
+        self.registry: dict[str, PinnedImage] = {}
+        self.calls: Counter[str] = Counter()
+        self.before: Callable[[str], None] = lambda _operation: None
+        """Called before an operation is done; when it raises, nothing was done."""
+        self.after: Callable[[str], None] = lambda _operation: None
+        """Called after it was done; when it raises, the answer is lost."""
+        self.during_fill: Callable[[], None] = lambda: None
+        """Called in the middle of filling volumes; when it raises, they stay half filled."""
+        self.started: list[tuple[str, dict[str, str]]] = []
+        """Every start: the container's name, and what was in its volumes."""
+        self.now = 0.0
+        self._ids = count(1)
+
+    async def info(self) -> EngineInfo:
+        self._begin("info")
+        return EngineInfo(
+            name="fake", api_version="1.41", runtimes=frozenset({"runc"}), data_root="/nonexistent"
+        )
+
+    async def observe(self, pod_id: str, volume_names: frozenset[str]) -> Observation:
+        self._begin("container_inspect")
+        found = self.containers.get(naming.container_name(pod_id))
+        self._begin("volume_list")
+        volumes = self._snapshot().pod(pod_id, volume_names).volumes
+        return Observation(container=None if found is None else found.observed, volumes=volumes)
+
+    async def observe_all(self) -> Snapshot:
+        self._begin("container_list")
+        self._begin("volume_list")
+        return self._snapshot()
+
+    async def read_volumes(self, pod_id: str, volume_names: frozenset[str]) -> dict[str, ObservedVolume]:
+        self._begin("volume_list")
+        return dict(self._snapshot().pod(pod_id, volume_names).volumes)
+
+    async def inspect_exit(self, container_id: str) -> Exit:
+        self._begin("container_inspect")
+        exited = self._by_id(container_id).observed.exit
+        return exited or Exit(code=0, oom_killed=False, started_at=0.0, finished_at=0.0)
+
+    async def create_volume(self, name: str, labels: Mapping[str, str]) -> ObservedVolume:
+        self._begin("volume_create")
+        volume = self.volumes.setdefault(name, FakeVolume(labels=dict(labels)))
+        self.after("volume_create")
+        return ObservedVolume(name=name, labels=volume.labels)
+
+    async def remove_volume(self, name: str) -> None:
+        self._begin("volume_remove")
+        users = [c.observed.name for c in self.containers.values() if name in c.mounts]
+        if users:
+            raise ConflictError(f"volume {name} is in use by {users}")
+        self.volumes.pop(name, None)
+        self.after("volume_remove")
+
+    async def create_container(self, request: ContainerRequest) -> ObservedContainer:
+        self._begin("container_create")
+        if request.name in self.containers:
+            raise ConflictError(f"the name {request.name} is in use")
+        if request.image_id not in {image.id for image in self.images.values()}:
+            raise ImageGoneError(f"No such image: {request.image_id}")
+        for mount in request.mounts:
+            volume = self.volumes.setdefault(mount.source, FakeVolume(labels=dict(request.unasked_labels)))
+            if not mount.no_copy and not volume.content:
+                volume.content = HALF
+                self.during_fill()
+                volume.content = FROM_IMAGE
+        observed = ObservedContainer(
+            id=f"{next(self._ids):064x}",
+            name=request.name,
+            state=ContainerState.CREATED,
+            image_id=request.image_id,
+            labels=request.labels,
+            volumes={mount.target: mount.source for mount in request.mounts},
+        )
+        self.containers[request.name] = FakeContainer(
+            observed=observed,
+            mounts=tuple(mount.source for mount in request.mounts),
+            limits=request.limits,
+        )
+        self.after("container_create")
+        return observed
+
+    async def start_container(self, container_id: str) -> None:
+        self._begin("container_start")
+        container = self._by_id(container_id)
+        if container.observed.state is not ContainerState.RUNNING:
+            contents = {name: self.volumes[name].content for name in container.mounts if name in self.volumes}
+            self.started.append((container.observed.name, contents))
+            self._become(container, ContainerState.RUNNING)
+        self.after("container_start")
+
+    async def unpause_container(self, container_id: str) -> None:
+        self._begin("container_unpause")
+        container = self._by_id(container_id)
+        if container.observed.state is ContainerState.PAUSED:
+            self._become(container, ContainerState.RUNNING)
+        self.after("container_unpause")
+
+    async def stop_container(self, container_id: str, timeout_s: int) -> None:
+        self._begin("container_stop")
+        container = self._by_id(container_id)
+        if container.observed.state in ALIVE:
+            self._end(container, 143)
+        self.after("container_stop")
+
+    async def update_container(self, container_id: str, limits: Limits) -> None:
+        self._begin("container_update")
+        self._by_id(container_id).limits = limits
+        self.after("container_update")
+
+    async def remove_container(self, container_id: str, *, force: bool = False) -> None:
+        self._begin("container_remove")
+        found = next((c for c in self.containers.values() if c.observed.id == container_id), None)
+        if found is not None:
+            if found.observed.state in ALIVE and not force:
+                raise ConflictError(f"container {container_id} runs")
+            del self.containers[found.observed.name]
+        self.after("container_remove")
+
+    async def find_image(self, reference: str) -> PinnedImage | None:
+        self._begin("image_inspect")
+        return self.images.get(reference)
+
+    async def check_registry(self, reference: str) -> None:
+        self._begin("distribution_inspect")
+
+    async def pull_image(self, reference: str) -> PinnedImage:
+        self._begin("image_pull")
+        self.images[reference] = self.registry[reference]
+        self.after("image_pull")
+        return self.images[reference]
+
+    async def close(self) -> None:
+        return
+
+    def crash(self, pod_id: str, code: int = 137) -> None:
+        """End a pod's container unasked, after a minute's run."""
+        container = self.containers[naming.container_name(pod_id)]
+        if container.observed.state is ContainerState.RUNNING:
+            self._end(container, code)
+
+    def lose_container(self, pod_id: str) -> None:
+        self.containers.pop(naming.container_name(pod_id), None)
+
+    def restart_host(self) -> None:
+        """End all containers, as a restart of the Engine or its host does."""
+        for container in self.containers.values():
+            if container.observed.state in ALIVE:
+                self._end(container, 255)
+
+    def pause(self, pod_id: str) -> None:
+        self._become(self.containers[naming.container_name(pod_id)], ContainerState.PAUSED)
+
+    def write(self, pod_id: str, content: str) -> frozenset[str]:
+        """Write into all volumes of a pod that runs, as its owner does; returns their names."""
+        mounts = self.containers[naming.container_name(pod_id)].mounts
+        for name in mounts:
+            self.volumes[name].content = content
+        return frozenset(mounts)
+
+    def is_running(self, pod_id: str) -> bool:
+        found = self.containers.get(naming.container_name(pod_id))
+        return found is not None and found.observed.state is ContainerState.RUNNING
+
+    def _begin(self, operation: str) -> None:
+        self.before(operation)
+        self.calls[operation] += 1
+
+    def _snapshot(self) -> Snapshot:
+        containers = [replace(c.observed, exit=None) for c in self.containers.values()]
+        volumes = [ObservedVolume(name=name, labels=v.labels) for name, v in self.volumes.items()]
+        return Snapshot.of(containers, volumes)
+
+    def _by_id(self, container_id: str) -> FakeContainer:
+        found = next((c for c in self.containers.values() if c.observed.id == container_id), None)
+        if found is None:
+            raise ObjectMissingError(f"No such container: {container_id}")
+        return found
+
+    def _become(self, container: FakeContainer, state: ContainerState) -> None:
+        container.observed = replace(container.observed, state=state, exit=None)
+
+    def _end(self, container: FakeContainer, code: int) -> None:
+        exited = Exit(code=code, oom_killed=False, started_at=self.now - 60, finished_at=self.now)
+        container.observed = replace(container.observed, state=ContainerState.EXITED, exit=exited)

@@ -1,0 +1,142 @@
+"""A store in memory, for the reconciler's tests. The contract suite keeps it honest."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from worker.errors import GenerationConflictError, LeaseHeldError, LeaseLostError, PortTakenError
+from worker.pods.model import IntentKind, PodState, PublishedPort, Record
+from worker.pods.port_choice import clash
+from worker.ports import Accepted, Lease, Proposal
+
+
+@dataclass
+class FakeLease:
+    """Valid until the store's clock says otherwise."""
+
+    token: int
+    store: "FakeStore"
+    valid_until: float
+
+    def remaining(self) -> float:
+        return self.valid_until - self.store.now
+
+
+class FakeStore:
+    """Records as a dict. Time is what `now` says."""
+
+    def __init__(self, *, lease_ttl_s: float = 20.0, takeover_delay_s: float = 10.0) -> None:
+        self.records: dict[str, Record] = {}
+        self.tasks: dict[str, int] = {}
+        self.leases: dict[str, FakeLease] = {}
+        self.attempts: dict[str, int] = {}
+        self.hosts: dict[str, float] = {}
+        self.reserved: dict[str, dict[PublishedPort, str]] = {}
+        self.now = 0.0
+        self.before: Callable[[str], None] = lambda _operation: None
+        """Called before something is written; when it raises, nothing was."""
+        self.after: Callable[[str], None] = lambda _operation: None
+        """Called after it was written; when it raises, the answer is lost."""
+        self._ttl_s = lease_ttl_s
+        self._takeover_delay_s = takeover_delay_s
+        self._tokens = 0
+
+    async def load(self, pod_id: str) -> Record | None:
+        self.before("load")
+        return self.records.get(pod_id)
+
+    async def load_host(self, host: str) -> dict[str, Record]:
+        self.before("load")
+        return {pod_id: record for pod_id, record in self.records.items() if record.host == host}
+
+    async def load_all(self) -> dict[str, Record]:
+        self.before("load")
+        return dict(self.records)
+
+    async def accepted_generation(self, task_id: str) -> int | None:
+        self.before("accepted_generation")
+        return self.tasks.get(task_id)
+
+    async def accept(self, proposal: Proposal) -> Accepted:
+        self.before("accept")
+        seen = self.tasks.get(proposal.task_id)
+        if seen is not None:
+            return Accepted(generation=seen, seen_before=True)
+        record = self.records.get(proposal.pod_id)
+        generation = record.intent.generation if record is not None else 0
+        if generation != proposal.expected_generation:
+            raise GenerationConflictError(f"generation is {generation}, not {proposal.expected_generation}")
+        self._reserve(proposal)
+        state = record.state if record is not None else PodState()
+        self.records[proposal.pod_id] = Record(
+            pod_id=proposal.pod_id, host=proposal.host, intent=proposal.intent, state=state
+        )
+        self.tasks[proposal.task_id] = proposal.intent.generation
+        self.after("accept")
+        return Accepted(generation=proposal.intent.generation, seen_before=False)
+
+    async def reserved_ports(self, host: str) -> Sequence[tuple[PublishedPort, str]]:
+        return list(self.reserved.get(host, {}).items())
+
+    async def save(self, record: Record, lease: Lease) -> None:
+        self.before("save")
+        current, holder = self.records.get(record.pod_id), self.leases.get(record.pod_id)
+        if current is None or holder is None or holder.token != lease.token:
+            raise LeaseLostError(f"pod {record.pod_id}: lease {lease.token} is not the newest")
+        self.records[record.pod_id] = replace(current, state=record.state)
+        intent = record.intent
+        gone = intent.kind is IntentKind.DELETED and record.state.purged_generation >= intent.purge_generation
+        if gone and current.intent.generation == intent.generation:
+            self._give_back(record.host, record.pod_id)
+        self.after("save")
+
+    async def lease(self, pod_id: str) -> Lease:
+        self.before("lease")
+        held = self.leases.get(pod_id)
+        if held is not None and held.valid_until + self._takeover_delay_s > self.now:
+            raise LeaseHeldError(f"pod {pod_id}: somebody else is working on it")
+        self._tokens += 1
+        lease = FakeLease(token=self._tokens, store=self, valid_until=self.now + self._ttl_s)
+        self.leases[pod_id] = lease
+        self.after("lease")
+        return lease
+
+    async def release(self, pod_id: str, lease: Lease) -> None:
+        self.before("release")
+        held = self.leases.get(pod_id)
+        if held is not None and held.token == lease.token:
+            held.valid_until = self.now
+            del self.leases[pod_id]
+
+    async def count_attempt(self, task_id: str) -> int:
+        self.attempts[task_id] = self.attempts.get(task_id, 0) + 1
+        return self.attempts[task_id]
+
+    async def beat_heart(self, host: str) -> None:
+        self.hosts[host] = self.now
+
+    async def live_hosts(self) -> frozenset[str]:
+        return frozenset(host for host, at in self.hosts.items() if self.now - at <= self._ttl_s)
+
+    async def wait_for_change(self, pod_id: str, known: PodState, timeout_s: float) -> None:
+        await asyncio.sleep(0)
+
+    async def close(self) -> None:
+        return
+
+    def _reserve(self, proposal: Proposal) -> None:
+        reserved = self.reserved.setdefault(proposal.host, {})
+        wanted = [replace(port, container=0) for port in proposal.intent.ports]
+        for port in wanted:
+            owner = next(
+                (who for taken, who in reserved.items() if who != proposal.pod_id and clash(taken, port)),
+                None,
+            )
+            if owner is not None:
+                raise PortTakenError(f"host port {port.host}/{port.protocol} is reserved by pod {owner!r}")
+        self._give_back(proposal.host, proposal.pod_id)
+        reserved.update(dict.fromkeys(wanted, proposal.pod_id))
+
+    def _give_back(self, host: str, pod_id: str) -> None:
+        reserved = self.reserved.get(host, {})
+        self.reserved[host] = {port: owner for port, owner in reserved.items() if owner != pod_id}

@@ -1,0 +1,209 @@
+"""`make demo`: a pod keeps its data while its container is destroyed. Everything shown is checked."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from time import monotonic
+from typing import Any, Final
+
+from rich.console import Console
+
+from worker.local.client import Client
+from worker.local.engine import EngineFailedError, PrivateEngine
+from worker.local.images import import_busybox
+from worker.local.packages import ENGINE, MissingProgramsError, require
+from worker.local.redis import RedisServer
+from worker.local.waiting import wait_until
+
+ROOT: Final = Path(__file__).parents[2]
+DIRECTORIES: Final = ("/workspace", "/home", "/root", "/etc", "/usr/local", "/opt", "/var", "/srv")
+POD, NEIGHBOUR = "demo", "neighbour"
+TOOL: Final = "/usr/local/bin/greet"
+_screen: Final = Console(highlight=False)
+
+
+class Stage:
+    """The running stack, and what a user and an accident can do to it."""
+
+    def __init__(self, engine: PrivateEngine, redis_url: str) -> None:
+        self.engine = engine
+        self._client = Client(redis_url)
+
+    def task(self, name: str, *args: Any) -> dict[str, Any]:
+        """Call a task by its name, as a web app does, and show it."""
+        began = monotonic()
+        shown = ", ".join(repr(arg) for arg in args)
+        answer: dict[str, Any] = self._client.call(name, *args)
+        phase = answer.get("phase", "")
+        _screen.print(f"  [bold]pods.{name}[/]({shown}) -> {phase} [dim]{monotonic() - began:.2f} s[/]")
+        return answer
+
+    def close(self) -> None:
+        self._client.close()
+
+    def shell(self, pod: str, script: str) -> str:
+        return self.engine.docker("exec", f"pinacle-pod-{pod}", "sh", "-ec", script).strip()
+
+    def volumes(self, pod: str) -> list[str]:
+        names = self.engine.docker("volume", "ls", "-q").split()
+        return [name for name in names if name.startswith(f"pinacle-vol-{pod}-")]
+
+    def is_up(self, pod: str) -> bool:
+        running = self.engine.docker("ps", "--format", "{{.Names}}").split()
+        return f"pinacle-pod-{pod}" in running
+
+
+def main() -> None:
+    """Set the stage in a scratch folder, tell the story, clear everything away."""
+    began = monotonic()
+    try:
+        require(*ENGINE)
+        with _stage() as stage:
+            tell(stage)
+    except MissingProgramsError as error:
+        raise SystemExit(f"error: {error}") from None
+    except KeyboardInterrupt:
+        raise SystemExit("interrupted; everything was cleared away") from None
+    _screen.print(f"\n[bold green]Done in {monotonic() - began:.0f} s.[/] Nothing is left behind.")
+
+
+def tell(stage: Stage) -> None:
+    """Tell the story; raises AssertionError where it is not true."""
+    _create(stage)
+    _fill(stage)
+    _stop_and_start(stage)
+    _lose_containers(stage)
+    _delete(stage)
+
+
+def _create(stage: Stage) -> None:
+    _title("A web app creates a pod, and a neighbour")
+    spec = {"image": "pinacle-busybox"}
+    for pod in (POD, NEIGHBOUR):
+        answer = stage.task("create", pod, spec)
+        _check(
+            answer["phase"] == "running", f"pod {pod} runs, on {len(answer['volumes'])} volumes of its own"
+        )
+    for volume in stage.volumes(POD):
+        _screen.print(f"    [dim]{volume}[/]")
+
+
+def _fill(stage: Stage) -> None:
+    _title("Its owner writes a file in each volume, and installs a program")
+    for directory in DIRECTORIES:
+        stage.shell(POD, f"echo 'written to {directory}' > {directory}/note")
+    stage.shell(POD, f"printf '#!/bin/sh\\necho greetings from /usr/local\\n' > {TOOL}; chmod 755 {TOOL}")
+    stage.shell(NEIGHBOUR, "echo 'the neighbour was here' > /root/note")
+    _show_files(stage)
+
+
+def _stop_and_start(stage: Stage) -> None:
+    _title("Stop and start")
+    stage.task("stop", POD)
+    _check(not stage.is_up(POD), "the container does not run")
+    stage.task("start", POD)
+    _show_files(stage)
+
+
+def _lose_containers(stage: Stage) -> None:
+    _title("All containers are lost, as when a Lima VM restarts")
+    before = stage.engine.docker("ps", "--no-trunc", "-q").split()
+    stage.engine.docker("rm", "-f", *before)
+    began = monotonic()
+    _screen.print(f"  docker rm -f: {len(before)} containers are gone; nobody tells the system")
+    with _screen.status("waiting for the reconciler") if _screen.is_terminal else ExitStack():
+        wait_until(
+            lambda: stage.is_up(POD) and stage.is_up(NEIGHBOUR),
+            60,
+            what="the reconciler bringing the pods back",
+        )
+    _screen.print(f"  both pods run again, {monotonic() - began:.1f} s later, in new containers")
+    after = stage.engine.docker("ps", "--no-trunc", "-q").split()
+    _check(not set(before) & set(after), "none of the containers is one of before")
+    _show_files(stage)
+
+
+def _delete(stage: Stage) -> None:
+    _title("Only its owner's deletion removes a pod's volumes")
+    stage.task("delete", POD)
+    _check(stage.volumes(POD) == [], f"no volume of pod {POD} is left")
+    left = stage.volumes(NEIGHBOUR)
+    note = stage.shell(NEIGHBOUR, "cat /root/note")
+    _check(
+        len(left) == len(DIRECTORIES) and note == "the neighbour was here", "the neighbour has all of its own"
+    )
+
+
+def _show_files(stage: Stage) -> None:
+    for directory in DIRECTORIES:
+        text = stage.shell(POD, f"cat {directory}/note")
+        _check(text == f"written to {directory}", f"{directory + '/note':16} [dim]{text}[/]")
+    text = stage.shell(POD, "greet")
+    _check(text == "greetings from /usr/local", f"{'greet':16} [dim]{text}[/]")
+
+
+def _title(text: str) -> None:
+    _screen.print(f"\n[bold cyan]{text}[/]")
+
+
+def _check(holds: bool, claim: str) -> None:  # noqa: FBT001 - reads as the claim does
+    if not holds:
+        raise AssertionError(f"not true: {claim}")
+    _screen.print(f"  [green]ok[/] {claim}")
+
+
+@contextmanager
+def _stage() -> Iterator[Stage]:
+    # The folder goes last, after everything that lives in it.
+    with tempfile.TemporaryDirectory(prefix="pin-") as name, ExitStack() as ends:
+        folder = Path(name)
+        _screen.print("[bold]Setting the stage:[/] a private Docker Engine, a Redis, a worker, beat")
+        engine = PrivateEngine(folder / "e")
+        ends.callback(engine.destroy)
+        engine.start()
+        import_busybox(engine)
+        redis = RedisServer(folder / "r")
+        ends.callback(redis.stop)
+        redis.start()
+        environment = {
+            **os.environ,
+            "DOCKER_HOST": engine.url,
+            "PINACLE_REDIS_URL": redis.url,
+            "PINACLE_RECONCILE_INTERVAL_S": "5",
+            "PINACLE_MIN_FREE_MB": "100",
+        }
+        for role in (("worker",), ("beat", "--schedule", str(folder / "beat"), "--pidfile=")):
+            _start_celery(ends, folder, environment, *role)
+        log = folder / "worker.log"
+        wait_until(lambda: " ready." in log.read_text(), 60, what="the worker")
+        stage = Stage(engine, redis.url)
+        ends.callback(stage.close)
+        try:
+            yield stage
+        except (AssertionError, EngineFailedError, TimeoutError):
+            _screen.print(f"[red]The end of the worker's log:[/]\n{log.read_text()[-3000:]}", markup=True)
+            raise
+
+
+def _start_celery(ends: ExitStack, folder: Path, environment: dict[str, str], *role: str) -> None:
+    with (folder / f"{role[0]}.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "celery", "-A", "worker.app:app", *role],
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            # Ctrl-C is for this process, which then ends all of them in order.
+            start_new_session=True,
+        )
+    ends.callback(process.wait, 60)
+    ends.callback(process.terminate)
+
+
+if __name__ == "__main__":
+    main()
