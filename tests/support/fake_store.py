@@ -135,7 +135,7 @@ class FakeStore:
             if owner is not None:
                 raise PortTakenError(f"host port {port.host}/{port.protocol} is reserved by pod {owner!r}")
         self._give_back(proposal.host, proposal.pod_id)
-        reserved.update(dict.fromkeys(wanted, proposal.pod_id))
+        self.reserved[proposal.host].update(dict.fromkeys(wanted, proposal.pod_id))
 
     def _give_back(self, host: str, pod_id: str) -> None:
         reserved = self.reserved.get(host, {})

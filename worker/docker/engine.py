@@ -113,7 +113,7 @@ class DockerEngine:
         try:
             await self._change("container_unpause", "POST", container_id, "/unpause")
         except ConflictError as error:
-            if "not paused" not in str(error):
+            if "is not paused" not in str(error):
                 raise
 
     async def stop_container(self, container_id: str, timeout_s: int) -> None:

@@ -54,7 +54,7 @@ def explain(operation: str, url: str, error: aiodocker.DockerError) -> PodError:
         )
     if any(part in lowered for part in _NEVER) or error.status == _BAD_REQUEST:
         return PermanentError(text)
-    if error.status == _CONFLICT:
+    if error.status == _CONFLICT or "is not paused" in lowered:
         return ConflictError(text)
     return EngineUnavailableError(f"{operation}: the Engine failed with {error.status}: {error.message}")
 

@@ -7,6 +7,8 @@ from worker.pods.model import PublishedPort
 
 _TMPFS_OPTIONS = "rw,nosuid,nodev,exec,mode=755"
 """As a distribution mounts `/run`, but with exec, which programs that unpack themselves there need."""
+_CPU_PERIOD_US = 100_000
+"""Microseconds; the kernel's own default."""
 
 
 def create_body(request: ContainerRequest) -> dict[str, Any]:
@@ -30,8 +32,10 @@ def create_body(request: ContainerRequest) -> dict[str, Any]:
 def update_body(limits: Limits) -> dict[str, Any]:
     """Return the limits as `HostConfig` and `POST /containers/{id}/update` want them."""
     # As much swap as memory would let a pod use twice what it pays for; equal values mean no swap.
+    # A quota rather than `NanoCPUs`, which the Engine refuses on a host that has fewer processors.
     return {
-        "NanoCPUs": limits.nano_cpus,
+        "CpuPeriod": _CPU_PERIOD_US,
+        "CpuQuota": limits.cpus * _CPU_PERIOD_US,
         "Memory": limits.memory_bytes,
         "MemorySwap": limits.memory_bytes,
     }

@@ -1,5 +1,8 @@
 """A caller of the tasks, by name and without any of our code, as a web app is."""
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from celery import Celery
@@ -27,9 +30,7 @@ class Client:
             return sent.get(timeout=timeout_s)
         finally:
             # Celery unsubscribes when it collects the result, which may be after the server has ended.
-            result: Any = sent
-            result.backend.remove_pending_result(result)
-            result.backend = None
+            self.forget(sent)
 
     def call(self, task: str, *args: Any, timeout_s: float = 90, **kwargs: Any) -> Any:
         """Send a task and return its result."""
@@ -42,6 +43,49 @@ class Client:
         except Exception as error:  # noqa: BLE001 - its class is made by Celery, from its name
             return f"{type(error).__name__}: {error}"
         raise AssertionError(f"pods.{task} should have failed and answered {answer}")
+
+    def outcome(self, sent: "AsyncResult[Any]") -> str:
+        """Wait for a task to end either way; return its phase or what its caller sees of its error."""
+        try:
+            return str(self.receive(sent)["phase"])
+        except Exception as error:  # noqa: BLE001 - its class is made by Celery, from its name
+            return f"{type(error).__name__}: {error}"
+
+    def forget(self, sent: "AsyncResult[Any]") -> None:
+        """Wait for nothing more of a task."""
+        result: Any = sent
+        result.backend.remove_pending_result(result)
+        result.backend = None
+
+    def inspect_everything(self) -> list[str]:
+        """Return all that workers tell of their tasks when they are asked."""
+        inspect = self._app.control.inspect(timeout=2.0)
+        return [
+            repr(answer()) for answer in (inspect.active, inspect.reserved, inspect.scheduled, inspect.stats)
+        ]
+
+    @contextmanager
+    def watching_events(self, seen: list[str]) -> Iterator[None]:
+        """Add to `seen` all events that workers send meanwhile, as Flower gets them."""
+        ready, done = threading.Event(), threading.Event()
+        watcher = threading.Thread(target=self._watch, args=(seen, ready, done))
+        watcher.start()
+        ready.wait(10)
+        try:
+            yield
+        finally:
+            done.set()
+            watcher.join(10)
+
+    def _watch(self, seen: list[str], ready: threading.Event, done: threading.Event) -> None:
+        with self._app.connection() as connection:
+            handlers = {"*": lambda event: seen.append(repr(event))}
+            receiver = self._app.events.Receiver(connection, handlers=handlers)
+            with receiver.consumer_context():
+                ready.set()
+                while not done.is_set():
+                    with suppress(TimeoutError):
+                        connection.drain_events(timeout=0.5)
 
     def close(self) -> None:
         self._app.close()

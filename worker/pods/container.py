@@ -17,8 +17,7 @@ _GIB: Final = 2**30
 class Limits:
     """What the Engine enforces of a tier."""
 
-    nano_cpus: int
-    """Billionths of a processor."""
+    cpus: int
     memory_bytes: int
 
 
@@ -95,7 +94,7 @@ def volume_labels(pod_id: str, volume: Volume, installation: Installation) -> di
 
 def limits(tier: str) -> Limits:
     size: Tier = TIERS.get(tier, TIERS[DEFAULT_TIER])
-    return Limits(nano_cpus=size.cpus * 10**9, memory_bytes=size.memory_gib * _GIB)
+    return Limits(cpus=size.cpus, memory_bytes=size.memory_gib * _GIB)
 
 
 def spec_hash(record: Record) -> str:

@@ -1,0 +1,184 @@
+"""The same abilities on the fake Engine and on a real one behind the proxy."""
+
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from tests.support.fake_engine import FakeEngine
+from tests.support.fault_proxy import Fault, FaultProxy
+from worker.docker.engine import DockerEngine
+from worker.errors import EngineUnavailableError, OutcomeUnknownError
+from worker.local.engine import PrivateEngine
+from worker.pods.model import PinnedImage
+from worker.ports import Engine
+
+_READS = ("container_inspect", "container_list", "volume_list", "image_inspect")
+STEP_DEADLINE_S = 2.0
+"""A real Engine may take a second for a call while others work on this machine."""
+
+
+class Rig(Protocol):
+    """An Engine, and what a test does to it behind its back."""
+
+    engine: Engine
+
+    def spoil(self, operation: str, fault: Fault) -> None:
+        """Let `fault` happen to the next call of `operation`."""
+
+    @property
+    def is_armed(self) -> bool:
+        """Whether the fault has not met its call yet."""
+
+    def hides(self, operation: str, fault: Fault) -> bool:
+        """Whether the caller never learns of this fault."""
+
+    def calls(self) -> int:
+        """Return how many Engine calls were sent so far."""
+
+    async def fill(self, pod: str, content: str) -> None:
+        """Write into the pod's volume `opt`, replacing everything there."""
+
+    async def content(self, pod: str) -> str:
+        """Return what is in the pod's volume `opt`, empty if nothing is."""
+
+    async def end(self, pod: str) -> None:
+        """End the pod's container with exit code 137, unasked."""
+
+    async def pause(self, pod: str) -> None:
+        """Pause the pod's container."""
+
+    async def close(self) -> None:
+        """Remove everything that was made."""
+
+
+class FakeRig:
+    """On the fake."""
+
+    def __init__(self, image: PinnedImage) -> None:
+        self.fake = FakeEngine()
+        self.fake.images[image.reference] = image
+        self.engine: Engine = self.fake
+        self.is_armed = False
+
+    def hides(self, operation: str, fault: Fault) -> bool:
+        return False
+
+    def spoil(self, operation: str, fault: Fault) -> None:
+        self.is_armed = True
+
+        def once(name: str) -> None:
+            if name != operation:
+                return
+            self.is_armed = False
+            self.fake.before = self.fake.after = lambda _: None
+            raise {
+                Fault.ERROR: EngineUnavailableError("spoiled: 500"),
+                Fault.HANG: OutcomeUnknownError("spoiled: no answer"),
+                Fault.CUT: OutcomeUnknownError("spoiled: cut"),
+                Fault.LOST: OutcomeUnknownError("spoiled: lost"),
+            }[fault]
+
+        # A question whose answer is lost is the same as one that never arrived.
+        if fault is Fault.LOST and operation not in _READS:
+            self.fake.after = once
+        else:
+            self.fake.before = once
+
+    def calls(self) -> int:
+        return self.fake.calls.total()
+
+    async def fill(self, pod: str, content: str) -> None:
+        self.fake.volumes[f"pinacle-vol-{pod}-opt"].content = content
+
+    async def content(self, pod: str) -> str:
+        return self.fake.volumes[f"pinacle-vol-{pod}-opt"].content
+
+    async def end(self, pod: str) -> None:
+        self.fake.crash(pod, 137)
+
+    async def pause(self, pod: str) -> None:
+        self.fake.pause(pod)
+
+    async def close(self) -> None:
+        return
+
+
+class RealRig:
+    """On a real Engine, behind the proxy."""
+
+    PATHS: Final = {
+        "container_inspect": r"^GET /containers/[^/]+/json$",
+        "container_list": r"^GET /containers/json",
+        "volume_list": r"^GET /volumes$",
+        "volume_create": r"^POST /volumes/create",
+        "volume_remove": r"^DELETE /volumes/",
+        "container_create": r"^POST /containers/create",
+        "container_start": r"^POST /containers/[^/]+/start",
+        "container_stop": r"^POST /containers/[^/]+/stop",
+        "container_unpause": r"^POST /containers/[^/]+/unpause",
+        "container_update": r"^POST /containers/[^/]+/update",
+        "container_remove": r"^DELETE /containers/",
+        "image_inspect": r"^GET /images/",
+    }
+
+    def __init__(self, private: PrivateEngine, folder: Path) -> None:
+        self._private = private
+        self.proxy = FaultProxy(folder / "proxy.sock", private.socket)
+        self.engine: Any = DockerEngine(
+            self.proxy.url,
+            step_deadline_s=STEP_DEADLINE_S,
+            fill_deadline_s=STEP_DEADLINE_S,
+            pull_silence_s=10,
+            docker_config=folder,
+            network="contract",
+            installation="test",
+        )
+
+    async def start(self) -> None:
+        await self.proxy.start()
+        # The version is asked once for a client, and the network made once for an Engine.
+        await self.engine.info()
+        await self.engine.ensure_network()
+
+    def spoil(self, operation: str, fault: Fault) -> None:
+        self.proxy.spoil(self.PATHS[operation], fault)
+
+    @property
+    def is_armed(self) -> bool:
+        return self.proxy.is_armed
+
+    def hides(self, operation: str, fault: Fault) -> bool:
+        """GET and DELETE are sent once more by the HTTP library when the connection breaks: they may be."""
+        sent_again = self.PATHS[operation].startswith(("^GET", "^DELETE"))
+        return sent_again and fault in {Fault.CUT, Fault.LOST}
+
+    def calls(self) -> int:
+        return self.proxy.requests.total()
+
+    async def fill(self, pod: str, content: str) -> None:
+        folder = self._folder(pod)
+        for path in folder.iterdir():
+            path.unlink()
+        if content:
+            (folder / "file").write_text(content)
+
+    async def content(self, pod: str) -> str:
+        return " ".join(path.read_text().strip() for path in self._folder(pod).iterdir())
+
+    async def end(self, pod: str) -> None:
+        self._private.docker("kill", f"pinacle-pod-{pod}")
+        self._private.docker("wait", f"pinacle-pod-{pod}")
+
+    async def pause(self, pod: str) -> None:
+        self._private.docker("pause", f"pinacle-pod-{pod}")
+
+    async def close(self) -> None:
+        await self.engine.close()
+        await self.proxy.stop()
+        for kind, listed in (("rm", ("ps", "-aq")), ("volume", ("volume", "ls", "-q"))):
+            left = self._private.docker(*listed).split()
+            if left:
+                self._private.docker(*([kind, "-f"] if kind == "rm" else [kind, "rm", "-f"]), *left)
+        self._private.docker("network", "rm", "contract")
+
+    def _folder(self, pod: str) -> Path:
+        return self._private.data_root / "volumes" / f"pinacle-vol-{pod}-opt" / "_data"

@@ -1,0 +1,296 @@
+"""What the reconciler may expect of an Engine: of the fake, and of a real one behind a faulty wire."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from tests.contract.rigs import FakeRig, RealRig, Rig
+from tests.support.fault_proxy import Fault
+from worker.errors import (
+    ConflictError,
+    EngineUnavailableError,
+    ImageGoneError,
+    ObjectMissingError,
+    OutcomeUnknownError,
+    RetryableError,
+)
+from worker.pods.container import ContainerRequest, VolumeMount, limits
+from worker.pods.model import PinnedImage
+from worker.pods.naming import LABEL_INSTALLATION, LABEL_POD, LABEL_UNASKED, LABEL_VOLUME
+from worker.pods.observation import ContainerState
+from worker.pods.spec import PodSpec
+
+if TYPE_CHECKING:
+    from worker.local.engine import PrivateEngine
+
+FULL: Final = frozenset({"pinacle-vol-a-opt"})
+LABELS: Final = {LABEL_POD: "a", LABEL_VOLUME: "opt", LABEL_INSTALLATION: "test"}
+NO_SUCH_ID: Final = "f" * 64
+
+
+@pytest.fixture(params=["fake", "real"])
+async def rig(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Rig]:
+    if request.param == "fake":
+        yield FakeRig(PinnedImage(reference="pinacle-busybox", id="sha256:1"))
+        return
+    private: PrivateEngine = request.getfixturevalue("engine")
+    request.getfixturevalue("busybox")
+    rig = RealRig(private, tmp_path)
+    await rig.start()
+    try:
+        yield rig
+    finally:
+        await rig.close()
+
+
+async def wanted(
+    rig: Rig, pod: str = "a", *, no_copy: bool = False, image: str | None = None
+) -> ContainerRequest:
+    found = await rig.engine.find_image("pinacle-busybox")
+    assert found is not None
+    return ContainerRequest(
+        name=f"pinacle-pod-{pod}",
+        image_id=image or found.id,
+        spec=PodSpec(image="pinacle-busybox"),
+        hostname=pod,
+        labels={LABEL_POD: pod, LABEL_INSTALLATION: "test"},
+        mounts=(VolumeMount(source=f"pinacle-vol-{pod}-opt", target="/opt", no_copy=no_copy),),
+        unasked_labels={LABEL_UNASKED: "i1"},
+        tmpfs=("/run",),
+        ports=(),
+        limits=limits("dev.small"),
+        runtime=None,
+        network="contract",
+        pids_limit=100,
+        log_max_size="1m",
+        log_max_files=1,
+    )
+
+
+async def running(rig: Rig, pod: str = "a") -> str:
+    labels = {LABEL_POD: pod, LABEL_VOLUME: "opt", LABEL_INSTALLATION: "test"}
+    await rig.engine.create_volume(f"pinacle-vol-{pod}-opt", labels)
+    container = await rig.engine.create_container(await wanted(rig, pod))
+    await rig.engine.start_container(container.id)
+    return container.id
+
+
+async def state_of(rig: Rig, pod: str = "a") -> ContainerState | None:
+    seen = await rig.engine.observe(pod, frozenset())
+    return None if seen.container is None else seen.container.state
+
+
+async def test_nothing_is_there_at_first(rig: Rig) -> None:
+    """An inspect by name and a list, and neither finds anything."""
+    before = rig.calls()
+    seen = await rig.engine.observe("a", FULL)
+    assert (seen.container, dict(seen.volumes)) == (None, {})
+    assert rig.calls() - before == 2
+
+
+async def test_a_pass_is_two_calls(rig: Rig) -> None:
+    """Whatever is there."""
+    await running(rig)
+    before = rig.calls()
+    snapshot = await rig.engine.observe_all()
+    assert rig.calls() - before == 2
+    assert snapshot.containers["pinacle-pod-a"].state is ContainerState.RUNNING
+    assert snapshot.containers["pinacle-pod-a"].volumes == {"/opt": "pinacle-vol-a-opt"}
+    assert snapshot.pod("a", frozenset()).volumes.keys() == FULL
+
+
+async def test_a_volume_keeps_the_labels_it_was_made_with(rig: Rig) -> None:
+    """Creating it again succeeds and changes nothing."""
+    await rig.engine.create_volume("pinacle-vol-a-opt", LABELS)
+    again = await rig.engine.create_volume("pinacle-vol-a-opt", {**LABELS, LABEL_POD: "b"})
+    assert again.labels == LABELS
+
+
+async def test_creating_fills_an_empty_volume_from_the_image(rig: Rig) -> None:
+    """The image's /opt is in it before anything is started."""
+    await rig.engine.create_volume("pinacle-vol-a-opt", LABELS)
+    container = await rig.engine.create_container(await wanted(rig))
+    assert container.state is ContainerState.CREATED
+    assert await state_of(rig) is ContainerState.CREATED
+    assert await rig.content("a") != ""
+
+
+async def test_an_emptied_volume_stays_empty_with_no_copy(rig: Rig) -> None:
+    """Without it, the image would fill it again."""
+    container_id = await running(rig)
+    await rig.fill("a", "")
+    await rig.engine.remove_container(container_id, force=True)
+    await rig.engine.create_container(await wanted(rig, no_copy=True))
+    assert await rig.content("a") == ""
+
+
+async def test_what_is_in_a_volume_is_never_filled_over(rig: Rig) -> None:
+    """With or without no_copy."""
+    container_id = await running(rig)
+    await rig.fill("a", "mine")
+    await rig.engine.remove_container(container_id, force=True)
+    await rig.engine.create_container(await wanted(rig))
+    assert await rig.content("a") == "mine"
+
+
+async def test_a_missing_volume_is_made_unasked_and_can_be_told(rig: Rig) -> None:
+    """Creating a container makes it silently; its label says so, and it has no other of ours."""
+    await rig.engine.create_container(await wanted(rig, no_copy=True))
+    seen = await rig.engine.read_volumes("a", FULL)
+    assert seen["pinacle-vol-a-opt"].labels == {LABEL_UNASKED: "i1"}
+    assert seen["pinacle-vol-a-opt"].unasked == "i1"
+
+
+async def test_a_taken_name_is_a_conflict(rig: Rig) -> None:
+    """Two containers of one pod cannot be."""
+    await running(rig)
+    with pytest.raises(ConflictError):
+        await rig.engine.create_container(await wanted(rig))
+
+
+async def test_an_image_id_that_is_gone_is_told_apart(rig: Rig) -> None:
+    """It is neither a missing container nor a failure of the Engine."""
+    with pytest.raises(ImageGoneError):
+        await rig.engine.create_container(await wanted(rig, image=f"sha256:{'0' * 64}"))
+
+
+async def test_a_volume_in_use_is_not_removed(rig: Rig) -> None:
+    """Not even where its container does not run."""
+    await rig.engine.create_container(await wanted(rig))
+    with pytest.raises(ConflictError):
+        await rig.engine.remove_volume("pinacle-vol-a-opt")
+
+
+async def test_a_running_container_is_removed_by_force_only(rig: Rig) -> None:
+    """And its volume stays."""
+    container_id = await running(rig)
+    with pytest.raises(ConflictError):
+        await rig.engine.remove_container(container_id)
+    await rig.engine.remove_container(container_id, force=True)
+    seen = await rig.engine.observe("a", FULL)
+    assert seen.container is None
+    assert seen.volumes.keys() == FULL
+
+
+async def test_an_ended_container_tells_how_it_ended(rig: Rig) -> None:
+    """In an observation of its pod, and when asked."""
+    container_id = await running(rig)
+    await rig.end("a")
+    seen = await rig.engine.observe("a", FULL)
+    assert seen.container is not None
+    assert seen.container.exit is not None
+    assert seen.container.exit.code == 137
+    assert (await rig.engine.inspect_exit(container_id)).code == 137
+    assert seen.container.exit.finished_at >= seen.container.exit.started_at
+
+
+async def test_a_paused_container_goes_on(rig: Rig) -> None:
+    """And unpausing one that runs is fine."""
+    container_id = await running(rig)
+    await rig.pause("a")
+    assert await state_of(rig) is ContainerState.PAUSED
+    await rig.engine.unpause_container(container_id)
+    assert await state_of(rig) is ContainerState.RUNNING
+    await rig.engine.unpause_container(container_id)
+
+
+async def test_limits_change_while_it_runs(rig: Rig) -> None:
+    """One call, and it goes on running."""
+    container_id = await running(rig)
+    before = rig.calls()
+    await rig.engine.update_container(container_id, limits("dev.medium"))
+    assert rig.calls() - before == 1
+    assert await state_of(rig) is ContainerState.RUNNING
+
+
+@pytest.mark.parametrize("pod", ["a-b", "a-usr", "ab"])
+async def test_other_names_are_never_taken_for_a_pods_own(rig: Rig, pod: str) -> None:
+    """Names that begin with, or hold, another pod's."""
+    await running(rig, pod)
+    seen = await rig.engine.observe("a", FULL)
+    assert (seen.container, dict(seen.volumes)) == (None, {})
+
+
+Act = Callable[[Rig, str], Awaitable[object]]
+MISSING: Final[dict[str, Act]] = {
+    "start": lambda rig, id_: rig.engine.start_container(id_),
+    "stop": lambda rig, id_: rig.engine.stop_container(id_, 1),
+    "unpause": lambda rig, id_: rig.engine.unpause_container(id_),
+    "update": lambda rig, id_: rig.engine.update_container(id_, limits("dev.small")),
+    "exit": lambda rig, id_: rig.engine.inspect_exit(id_),
+}
+
+
+@pytest.mark.parametrize("name", MISSING)
+async def test_a_container_that_is_gone_is_said_to_be_missing(rig: Rig, name: str) -> None:
+    """So that it is looked at again; what is gone already is removed, though."""
+    with pytest.raises(ObjectMissingError):
+        await MISSING[name](rig, NO_SUCH_ID)
+    await rig.engine.remove_container(NO_SUCH_ID)
+    await rig.engine.remove_volume("pinacle-vol-a-never")
+
+
+IDEMPOTENT: Final[dict[str, tuple[str, Act]]] = {
+    "volume_create": ("new", lambda rig, _: rig.engine.create_volume("pinacle-vol-b-opt", LABELS)),
+    "volume_remove": ("loose", lambda rig, _: rig.engine.remove_volume("pinacle-vol-a-opt")),
+    "container_start": ("ended", lambda rig, id_: rig.engine.start_container(id_)),
+    "container_stop": ("running", lambda rig, id_: rig.engine.stop_container(id_, 1)),
+    "container_unpause": ("paused", lambda rig, id_: rig.engine.unpause_container(id_)),
+    "container_update": ("running", lambda rig, id_: rig.engine.update_container(id_, limits("dev.large"))),
+    "container_remove": ("running", lambda rig, id_: rig.engine.remove_container(id_, force=True)),
+    "container_inspect": ("running", lambda rig, _: rig.engine.observe("a", FULL)),
+    "container_list": ("running", lambda rig, _: rig.engine.observe_all()),
+    "volume_list": ("running", lambda rig, _: rig.engine.read_volumes("a", FULL)),
+    "image_inspect": ("new", lambda rig, _: rig.engine.find_image("pinacle-busybox")),
+}
+
+
+async def prepared(rig: Rig, situation: str) -> str:
+    if situation == "new":
+        return ""
+    container_id = await running(rig)
+    if situation == "paused":
+        await rig.pause("a")
+    elif situation == "ended":
+        await rig.end("a")
+    elif situation == "loose":
+        await rig.engine.remove_container(container_id, force=True)
+    return container_id
+
+
+@pytest.mark.parametrize("fault", Fault)
+@pytest.mark.parametrize("operation", IDEMPOTENT)
+async def test_a_spoiled_call_is_an_error_and_can_be_sent_again(
+    rig: Rig, operation: str, fault: Fault
+) -> None:
+    """Unknown is not gone: every fault is an error to try again after, and trying again brings it about."""
+    situation, act = IDEMPOTENT[operation]
+    container_id = await prepared(rig, situation)
+    rig.spoil(operation, fault)
+    expected = EngineUnavailableError if fault is Fault.ERROR else OutcomeUnknownError
+    if rig.hides(operation, fault):
+        await act(rig, container_id)
+    else:
+        with pytest.raises(expected):
+            await act(rig, container_id)
+    assert not rig.is_armed
+    await act(rig, container_id)
+
+
+@pytest.mark.parametrize("fault", Fault)
+async def test_a_spoiled_creation_is_done_or_not_but_never_twice(rig: Rig, fault: Fault) -> None:
+    """After a lost answer the name is taken, which tells that it was done."""
+    await rig.engine.create_volume("pinacle-vol-a-opt", LABELS)
+    request = await wanted(rig)
+    rig.spoil("container_create", fault)
+    with pytest.raises(RetryableError):
+        await rig.engine.create_container(request)
+    if fault is Fault.LOST:
+        with pytest.raises(ConflictError):
+            await rig.engine.create_container(request)
+    else:
+        await rig.engine.create_container(request)
+    assert await state_of(rig) is ContainerState.CREATED
+    assert len((await rig.engine.observe_all()).containers) == 1

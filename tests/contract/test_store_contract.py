@@ -1,0 +1,248 @@
+"""What the reconciler may expect of a store: of the fake, and of a real Redis."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any, Final
+
+import pytest
+from redis.asyncio import Redis
+
+from tests.support.fake_store import FakeStore
+from worker.errors import GenerationConflictError, LeaseHeldError, LeaseLostError, PortTakenError
+from worker.pods.model import Intent, IntentKind, Phase, PodState, PublishedPort, Record
+from worker.pods.spec import PodSpec
+from worker.ports import Proposal, Store
+from worker.store.leases import RedisLease
+from worker.store.redis_store import RedisStore
+
+SPEC: Final = PodSpec(image="image", env={"KEY": "value"})
+TTL_S: Final = 0.3
+TAKEOVER_S: Final = 0.3
+
+
+class FakeClock:
+    """Lets time pass for the fake by saying so, for Redis by waiting."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def pass_time(self, seconds: float) -> None:
+        if isinstance(self._store, FakeStore):
+            self._store.now += seconds
+        else:
+            await asyncio.sleep(seconds)
+
+
+@pytest.fixture(params=["fake", "real"])
+async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
+    store: Any
+    if request.param == "fake":
+        store = FakeStore(lease_ttl_s=TTL_S, takeover_delay_s=TAKEOVER_S)
+    else:
+        store = make_store(request.getfixturevalue("redis_url"))
+    yield store
+    await store.close()
+
+
+def make_store(url: str) -> RedisStore:
+    return RedisStore(
+        url, lease_ttl_s=TTL_S, takeover_delay_s=TAKEOVER_S, heartbeat_ttl_s=1.0, socket_timeout_s=2.0
+    )
+
+
+def proposal(pod_id: str, generation: int, task_id: str, **intent: Any) -> Proposal:
+    values: dict[str, Any] = {"kind": IntentKind.RUNNING, "generation": generation, "spec": SPEC} | intent
+    return Proposal(
+        pod_id=pod_id,
+        task_id=task_id,
+        expected_generation=generation - 1,
+        host="here",
+        intent=Intent(**values),
+    )
+
+
+def port(host: int, address: str = "127.0.0.1") -> PublishedPort:
+    return PublishedPort(container=80, host=host, protocol="tcp", address=address)
+
+
+async def recorded(store: Store, pod_id: str = "a") -> Record:
+    record = await store.load(pod_id)
+    assert record is not None
+    return record
+
+
+async def test_an_accepted_intent_is_there_with_all_of_its_spec(store: Store) -> None:
+    """Its env too; and a pod that was never heard of is not."""
+    assert await store.load("a") is None
+    accepted = await store.accept(proposal("a", 1, "t1"))
+    assert (accepted.generation, accepted.seen_before) == (1, False)
+    assert (await recorded(store)).intent.spec == SPEC
+    assert (await store.load_host("here")).keys() == {"a"} == (await store.load_all()).keys()
+    assert await store.load_host("there") == {}
+
+
+async def test_a_task_sets_an_intent_once(store: Store) -> None:
+    """A late copy of a creation does not bring a deleted pod back."""
+    await store.accept(proposal("a", 1, "create"))
+    await store.accept(proposal("a", 2, "delete", kind=IntentKind.DELETED, purge_generation=2))
+    again = await store.accept(proposal("a", 3, "create"))
+    assert (again.generation, again.seen_before) == (1, True)
+    assert (await recorded(store)).intent.kind is IntentKind.DELETED
+    assert await store.accepted_generation("create") == 1
+    assert await store.accepted_generation("other") is None
+
+
+async def test_of_ten_for_one_generation_one_is_accepted(store: Store) -> None:
+    """The others have to look again."""
+    answers = await asyncio.gather(
+        *(store.accept(proposal("a", 1, f"t{number}")) for number in range(10)), return_exceptions=True
+    )
+    refused = [answer for answer in answers if isinstance(answer, GenerationConflictError)]
+    assert len(refused) == 9
+
+
+async def test_a_lease_is_exclusive_until_it_is_released(store: Store) -> None:
+    """Then it is free at once, with a higher token."""
+    await store.accept(proposal("a", 1, "t1"))
+    first = await store.lease("a")
+    assert 0 < first.remaining() <= TTL_S
+    with pytest.raises(LeaseHeldError):
+        await store.lease("a")
+    await store.release("a", first)
+    second = await store.lease("a")
+    assert second.token > first.token
+    await store.release("a", second)
+
+
+async def test_a_lost_lease_saves_nothing(store: Store) -> None:
+    """Whoever had it once and has it no more is refused, though nobody else has it."""
+    await store.accept(proposal("a", 1, "t1"))
+    record = await recorded(store)
+    old = await store.lease("a")
+    await store.release("a", old)
+    new = await store.lease("a")
+    changed = replace(record, state=PodState(phase=Phase.RUNNING))
+    with pytest.raises(LeaseLostError):
+        await store.save(changed, old)
+    await store.save(changed, new)
+    assert (await recorded(store)).state.phase is Phase.RUNNING
+    await store.release("a", new)
+    with pytest.raises(LeaseLostError):
+        await store.save(record, new)
+
+
+async def test_a_save_never_touches_the_intent(store: Store) -> None:
+    """An intent accepted while somebody works on the pod stays."""
+    await store.accept(proposal("a", 1, "t1"))
+    lease, record = await store.lease("a"), await recorded(store)
+    await store.accept(proposal("a", 2, "t2", kind=IntentKind.STOPPED))
+    await store.save(replace(record, state=PodState(phase=Phase.RUNNING)), lease)
+    assert (await recorded(store)).intent.kind is IntentKind.STOPPED
+    await store.release("a", lease)
+
+
+@pytest.mark.parametrize(
+    ("mine", "other"),
+    [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("127.0.0.1", "0.0.0.0")],  # noqa: S104 - compared
+)
+async def test_a_host_port_is_reserved_for_one_pod(store: Store, mine: str, other: str) -> None:
+    """Until that is gone: through stop and deletion, and on every address where one is a wildcard."""
+    await store.accept(proposal("a", 1, "t1", ports=(port(8080, mine),)))
+    await store.accept(proposal("a", 2, "t2", kind=IntentKind.STOPPED, ports=(port(8080, mine),)))
+    with pytest.raises(PortTakenError, match=r"8080.*'a'"):
+        await store.accept(proposal("b", 1, "t3", ports=(port(8080, other),)))
+    assert await store.load("b") is None
+    await store.accept(proposal("b", 1, "t4", ports=(port(8081, other),)))
+    assert {owner for _, owner in await store.reserved_ports("here")} == {"a", "b"}
+
+
+async def test_ports_are_given_back_when_the_pod_is_gone(store: Store) -> None:
+    """Not when its deletion is accepted: its container may still be bound to them."""
+    await store.accept(proposal("a", 1, "t1", ports=(port(8080),)))
+    deleted = {"kind": IntentKind.DELETED, "purge_generation": 2, "ports": (port(8080),)}
+    await store.accept(proposal("a", 2, "t2", **deleted))
+    assert len(await store.reserved_ports("here")) == 1
+    lease, record = await store.lease("a"), await recorded(store)
+    await store.save(replace(record, state=PodState(purged_generation=2, phase=Phase.DELETED)), lease)
+    assert list(await store.reserved_ports("here")) == []
+    await store.release("a", lease)
+
+
+async def test_attempts_are_counted_for_each_task(store: Store) -> None:
+    """As the broker does not."""
+    assert [await store.count_attempt("t1") for _ in range(3)] == [1, 2, 3]
+    assert await store.count_attempt("t2") == 1
+
+
+async def test_a_host_is_live_after_a_heartbeat(store: Store) -> None:
+    """And only then."""
+    assert await store.live_hosts() == frozenset()
+    await store.beat_heart("here")
+    assert await store.live_hosts() == {"here"}
+
+
+async def test_a_dead_holders_lease_is_taken_over_after_its_last_step(redis_url: str) -> None:
+    """Not when it expires, but one step's deadline later."""
+    dead, heir = make_store(redis_url), make_store(redis_url)
+    lease = await dead.lease("a")
+    # The holder dies: nobody renews any more, and nobody gives it back.
+    assert isinstance(lease, RedisLease)
+    assert lease.renewal is not None
+    lease.renewal.cancel()
+    await dead.close()
+    clock = asyncio.get_running_loop().time
+    began = clock()
+    taken = None
+    while taken is None:
+        try:
+            taken = await heir.lease("a")
+        except LeaseHeldError:
+            await asyncio.sleep(0.02)
+    assert clock() - began >= TTL_S + TAKEOVER_S - 0.15
+    assert taken.token > lease.token
+    await heir.release("a", taken)
+    await heir.close()
+
+
+async def test_a_lease_renews_itself(redis_url: str) -> None:
+    """For as long as it is held."""
+    store = make_store(redis_url)
+    await store.accept(proposal("a", 1, "t1"))
+    lease = await store.lease("a")
+    await asyncio.sleep(3 * (TTL_S + TAKEOVER_S))
+    assert lease.remaining() > 0
+    await store.save(await recorded(store), lease)
+    await store.release("a", lease)
+    await store.close()
+
+
+async def test_who_waits_learns_of_a_change_in_another_process(redis_url: str) -> None:
+    """When a lease is released, without looking again and again."""
+    one, other = make_store(redis_url), make_store(redis_url)
+    await one.accept(proposal("a", 1, "t1"))
+    lease, record = await one.lease("a"), await recorded(one)
+    waiting = asyncio.create_task(other.wait_for_change("a", record.state, 20.0))
+    await asyncio.wait({waiting}, timeout=0.3)
+    assert not waiting.done()
+    await one.release("a", lease)
+    await asyncio.wait_for(waiting, 5.0)
+    await one.close()
+    await other.close()
+
+
+async def test_each_change_of_phase_is_announced_once(redis_url: str) -> None:
+    """In a stream that a web app can follow, with what it needs to know."""
+    store = make_store(redis_url)
+    await store.accept(proposal("a", 1, "t1"))
+    lease, record = await store.lease("a"), await recorded(store)
+    for phase in (Phase.RUNNING, Phase.RUNNING, Phase.STOPPED):
+        await store.save(replace(record, state=PodState(phase=phase)), lease)
+    await store.release("a", lease)
+    async with Redis.from_url(redis_url, decode_responses=True) as redis:
+        events: Any = await redis.xrange("pinacle:events")
+    assert [(e["pod_id"], e["previous"], e["phase"]) for _, e in events] == [
+        ("a", "", "running"),
+        ("a", "running", "stopped"),
+    ]
+    await store.close()
