@@ -180,6 +180,9 @@ class Store(Protocol):
     async def beat_heart(self, host: str) -> None:
         """Say that a worker of this host is alive."""
 
+    async def stop_heart(self, host: str) -> None:
+        """Say that a worker of this host ends; another worker of the same host says otherwise soon."""
+
     async def live_hosts(self) -> frozenset[str]:
         """Return the hosts whose heartbeat is fresh."""
 

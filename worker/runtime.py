@@ -12,6 +12,7 @@ import stamina
 import structlog
 
 from config.settings import Settings
+from worker import health
 from worker.dispatcher import Dispatcher
 from worker.docker.engine import DockerEngine
 from worker.errors import PodError, RetryableError
@@ -194,6 +195,10 @@ class Runtime:
 
     async def _close(self, grace_s: float) -> None:
         await self.parts.dispatcher.drain(grace_s)
+        try:
+            await self.parts.store.stop_heart(self.parts.host)
+        except PodError as error:
+            _log.warning("heartbeat_not_stopped", reason=str(error))
         await self.parts.engine.close()
         await self.parts.store.close()
 
@@ -201,6 +206,7 @@ class Runtime:
         await _at_interval(self.settings.heartbeat_ttl_s / 4, "heartbeat", self._beat_once)
 
     async def _beat_once(self) -> None:
+        health.beat()
         await self.parts.store.beat_heart(self.parts.host)
 
     async def _pass_at_interval(self) -> None:

@@ -180,6 +180,8 @@ async def test_a_host_is_live_after_a_heartbeat(store: Store) -> None:
     assert await store.live_hosts() == frozenset()
     await store.beat_heart("here")
     assert await store.live_hosts() == {"here"}
+    await store.stop_heart("here")
+    assert await store.live_hosts() == frozenset()
 
 
 async def test_a_dead_holders_lease_is_taken_over_after_its_last_step(redis_url: str) -> None:

@@ -115,6 +115,9 @@ class FakeStore:
     async def beat_heart(self, host: str) -> None:
         self.hosts[host] = self.now
 
+    async def stop_heart(self, host: str) -> None:
+        self.hosts.pop(host, None)
+
     async def live_hosts(self) -> frozenset[str]:
         return frozenset(host for host, at in self.hosts.items() if self.now - at <= self._ttl_s)
 

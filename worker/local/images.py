@@ -4,14 +4,19 @@ import io
 import json
 import os
 import subprocess
+import sys
 import tarfile
 import tempfile
+from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
 from worker.local.engine import PrivateEngine
 from worker.local.packages import find, require
 
+ROOT: Final = Path(__file__).parents[2]
+SUITE: Final = "bookworm"
+"""Debian 12, whose Python is the oldest that we run on."""
 STAY: Final = 'trap "exit 0" TERM; while :; do sleep 1 & wait; done'
 """A command that stays up and ends at once when it is asked to."""
 _FOLDERS: Final = (
@@ -56,15 +61,48 @@ def import_debian(engine: PrivateEngine, cache: Path, name: str = "pinacle-debia
     return name
 
 
-def _bootstrap(tar: Path) -> None:
+def import_python(engine: PrivateEngine, cache: Path, name: str = "pinacle-python") -> str:
+    """Make a base image with Python and a Redis server from the distribution's packages; return its name.
+
+    It also holds what requirements.lock names, so that the worker's image can be built on it without any
+    network. Made once (about 2 minutes) and kept in `cache`, for as long as the lock stays the same.
+    """
+    lock = ROOT / "requirements.lock"
+    root = cache / f"python-{sha256(lock.read_bytes()).hexdigest()[:12]}.tar"
+    if not root.exists():
+        require("debootstrap")
+        cache.mkdir(parents=True, exist_ok=True)
+        _bootstrap(root, ("python3", "python3-venv", "redis-server"), wheels_of=lock)
+    settings = ("ENV PIP_NO_INDEX=1", "ENV PIP_FIND_LINKS=/wheels")
+    flags = [flag for setting in settings for flag in ("--change", setting)]
+    with root.open("rb") as tar:
+        engine.docker("import", *flags, "-", name, stdin=tar)
+    return name
+
+
+def _bootstrap(tar: Path, packages: tuple[str, ...] = (), *, wheels_of: Path | None = None) -> None:
     with tempfile.TemporaryDirectory(prefix="pinacle-root-") as folder:
-        command = [find("debootstrap") or "debootstrap", "--variant=minbase", "bookworm", folder]
+        program = find("debootstrap") or "debootstrap"
+        include = [f"--include={','.join(packages)}"] if packages else []
         environment = {**os.environ, "PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"}
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)
+        subprocess.run(
+            [program, "--variant=minbase", *include, SUITE, folder],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            env=environment,
+        )
+        if wheels_of is not None:
+            _download_wheels(wheels_of, Path(folder, "wheels"))
         partial = tar.with_suffix(".partial")
         packed = ["tar", "-C", folder, "--numeric-owner", "--one-file-system", "-cf", str(partial), "."]
         subprocess.run(packed, check=True)
         partial.rename(tar)
+
+
+def _download_wheels(lock: Path, folder: Path) -> None:
+    pip = [sys.executable, "-m", "pip", "-q", "--disable-pip-version-check"]
+    wanted = ["--require-hashes", "-r", str(lock), "--python-version", "3.11", "--only-binary=:all:"]
+    subprocess.run([*pip, "download", *wanted, "-d", str(folder)], check=True)
 
 
 def _busybox_root() -> bytes:

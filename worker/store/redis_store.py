@@ -157,6 +157,10 @@ class RedisStore:
         with translated("heartbeat"):
             await self._beat(keys=[keys.HEARTBEATS], args=[host])
 
+    async def stop_heart(self, host: str) -> None:
+        with translated("heartbeat"):
+            await self._redis.zrem(keys.HEARTBEATS, host)
+
     async def live_hosts(self) -> frozenset[str]:
         with translated("heartbeat"):
             return frozenset(await self._live(keys=[keys.HEARTBEATS], args=[self._heartbeat_ttl_s]))

@@ -1,0 +1,47 @@
+"""The worker's image, built from the repository's own Dockerfile on a base of distribution packages."""
+
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from worker.local.engine import PrivateEngine
+from worker.local.images import import_python
+from worker.local.packages import find
+
+ROOT = Path(__file__).parents[2]
+CACHE = ROOT / ".pinacle" / "cache"
+
+
+@pytest.fixture(scope="session")
+def python_base(engine: PrivateEngine) -> str:
+    return import_python(engine, CACHE)
+
+
+@pytest.fixture(scope="session")
+def worker_image(engine: PrivateEngine, python_base: str) -> str:
+    """`docker build` as the README has it, with another base image."""
+    build = ["build", "-q", "-f", "worker/Dockerfile", "--build-arg", f"BASE_IMAGE={python_base}"]
+    subprocess.run(
+        [find("docker") or "docker", "-H", engine.url, *build, "-t", "pinacle-worker", "."],
+        check=True,
+        cwd=ROOT,
+        # The classic builder: BuildKit is a separate package, and this base is not in any registry.
+        env={**os.environ, "DOCKER_BUILDKIT": "0"},
+        stdout=subprocess.DEVNULL,
+    )
+    return "pinacle-worker"
+
+
+def run_inside(engine: PrivateEngine, *command: str, **more: Any) -> "subprocess.CompletedProcess[str]":
+    """Run a command in the Engine's network namespace, where its published ports are."""
+    return subprocess.run(
+        [*engine.inside(), *command],
+        check=False,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        **more,
+    )

@@ -1,0 +1,117 @@
+"""How many Engine calls an operation takes: exact, so that it cannot grow unseen."""
+
+from collections import Counter
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from config.settings import Settings
+from worker.local.engine import PrivateEngine
+from worker.pods.parsing import parse_spec
+from worker.pods.requests import Create, Delete, Request, Restart, Start, Stop, Update
+from worker.runtime import Parts, make_engine, make_parts, make_store
+
+SPEC: Final = {"image": "pinacle-busybox", "stop_timeout_s": 3}
+
+
+class Counted:
+    """The parts of a worker, in this process, with its Engine calls counted."""
+
+    def __init__(self, parts: Parts, calls: Counter[str]) -> None:
+        self.parts, self._calls = parts, calls
+        self._serial = 0
+
+    async def of(self, pod_id: str, request: Request) -> Counter[str]:
+        """Return the calls that a request takes, from acceptance to its outcome."""
+        self._serial += 1
+        self._calls.clear()
+        await self.parts.service.submit(pod_id, request, task_id=f"{pod_id}-{self._serial}")
+        return Counter(self._calls)
+
+    async def of_pass(self) -> Counter[str]:
+        self._calls.clear()
+        await self.parts.passes.run(wait_s=30)
+        return Counter(self._calls)
+
+
+@pytest.fixture
+async def counted(
+    engine: PrivateEngine, busybox: str, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Counted]:
+    monkeypatch.setenv("DOCKER_HOST", engine.url)
+    monkeypatch.setenv("PINACLE_REDIS_URL", redis_url)
+    settings = Settings(min_free_mb=100, docker_config=tmp_path)
+    calls: Counter[str] = Counter()
+    docker = make_engine(settings, on_call=lambda operation: calls.update([operation]))
+    await docker.ensure_network()
+    parts = make_parts(settings, host="counted", engine=docker, store=make_store(settings))
+    counted = Counted(parts, calls)
+    yield counted
+    for pod in (await parts.service.list())["pods"]:
+        await counted.of(pod["pod_id"], Delete())
+    await parts.dispatcher.drain(5)
+    await docker.close()
+    await parts.store.close()
+
+
+def spec(**more: Any) -> Any:
+    return parse_spec({**SPEC, **more})
+
+
+async def test_a_creation_takes_eight_volumes_and_seven_calls(counted: Counted) -> None:
+    calls = await counted.of("calls", Create(spec=spec()))
+    assert calls == {
+        "image_inspect": 1,
+        "info": 1,
+        "container_inspect": 1,
+        "volume_list": 2,
+        "volume_create": 8,
+        "container_create": 1,
+        "container_start": 1,
+    }
+    assert calls.total() == 8 + 7
+
+
+async def test_what_is_as_it_should_be_takes_two_calls(counted: Counted) -> None:
+    """Whatever is asked again."""
+    await counted.of("calls", Create(spec=spec()))
+    for request in (Start(), Restart(), Create(spec=spec()), Update(spec=spec())):
+        assert (await counted.of("calls", request)).total() == 2
+
+
+async def test_stop_and_start_take_three_calls_each(counted: Counted) -> None:
+    await counted.of("calls", Create(spec=spec()))
+    assert (await counted.of("calls", Stop())).total() == 3
+    assert (await counted.of("calls", Start())).total() == 3
+
+
+async def test_bringing_back_a_lost_container_takes_five_calls(
+    counted: Counted, engine: PrivateEngine
+) -> None:
+    """By a task, and by a pass, whose two lists serve all pods."""
+    await counted.of("calls", Create(spec=spec()))
+    engine.docker("rm", "-f", "pinacle-pod-calls")
+    assert (await counted.of("calls", Restart())).total() == 5
+    engine.docker("rm", "-f", "pinacle-pod-calls")
+    assert (await counted.of_pass()).total() == 5
+
+
+@pytest.mark.parametrize("pods", [0, 1, 12])
+async def test_a_pass_that_finds_nothing_to_do_takes_two_calls(counted: Counted, pods: int) -> None:
+    for number in range(pods):
+        await counted.of(f"many-{number}", Create(spec=spec()))
+        if number % 3 == 0:
+            await counted.of(f"many-{number}", Stop())
+    assert await counted.of_pass() == {"container_list": 1, "volume_list": 1}
+
+
+async def test_an_ended_container_is_inspected_once(counted: Counted, engine: PrivateEngine) -> None:
+    """Its exit code is kept; a pass that finds it in back-off takes two calls again."""
+    await counted.of("calls", Create(spec=spec(restart="never")))
+    engine.docker("kill", "pinacle-pod-calls")
+    assert await counted.of_pass() == {"container_list": 1, "volume_list": 1, "container_inspect": 1}
+    assert await counted.of_pass() == {"container_list": 1, "volume_list": 1}
+    answer = await counted.parts.service.get("calls")
+    assert (answer["phase"], answer["exit_code"]) == ("failed", 137)
