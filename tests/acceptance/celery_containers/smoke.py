@@ -124,7 +124,7 @@ def test_a_killed_workers_task_is_taken_up(celery_setup: CeleryTestSetup) -> Non
     """Sent, the worker killed at once, started again: the caller gets the result all the same."""
     sent = celery_setup.app.send_task("pods.create", args=("killed", SPEC), queue="pods")
     celery_setup.worker.kill()
-    celery_setup.worker.container.start()
+    celery_setup.worker.container._container.start()
     result = sent.get(timeout=150)
     assert result["phase"] == "running"
     assert call(celery_setup, "delete", "killed")["phase"] == "deleted"
