@@ -31,8 +31,10 @@ try:
         print(answer.status, answer.read().decode())
 except urllib.error.HTTPError as error:
     print(error.code, "")
+except OSError as error:
+    print(0, error)
 """
-"""Run in the Engine's network namespace: Flower listens on loopback there."""
+"""Run in the Engine's network namespace: Flower listens on loopback there. Status 0 is no connection."""
 
 Ask = Callable[..., tuple[int, str]]
 

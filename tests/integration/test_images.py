@@ -1,0 +1,143 @@
+"""Images come from a registry where the host lacks them: a real one, on loopback, behind a password."""
+
+import base64
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.support.pods import Pod
+from tests.support.worker import WorkerProcess
+from worker.local.client import Client
+from worker.local.engine import PrivateEngine
+from worker.local.images import import_busybox
+from worker.local.packages import find
+from worker.local.waiting import wait_until
+
+REGISTRY: Final = "127.0.0.1:5000"
+IMAGE: Final = f"{REGISTRY}/private/base:1"
+PASSWORD: Final = "registry-canary-81c2"  # noqa: S105 - of the registry below
+CONFIG: Final = """
+version: 0.1
+storage:
+  filesystem:
+    rootdirectory: {folder}/storage
+http:
+  addr: 127.0.0.1:5000
+auth:
+  htpasswd:
+    realm: test
+    path: {folder}/htpasswd
+"""
+
+
+@pytest.fixture(scope="module")
+def registry(engine: PrivateEngine, scratch: Path) -> Iterator[str]:
+    """Debian's docker-registry in the Engine's network namespace; returns the value of an `auth` entry."""
+    folder = scratch / "registry"
+    folder.mkdir()
+    (folder / "htpasswd").write_text(f"puller:{_bcrypt(PASSWORD)}\n")
+    (folder / "config.yml").write_text(CONFIG.format(folder=folder))
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [
+                *engine.inside(),
+                find("docker-registry") or "docker-registry",
+                "serve",
+                str(folder / "config.yml"),
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        probe = [*engine.inside(), "bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/5000"]
+        wait_until(
+            lambda: subprocess.run(probe, check=False, capture_output=True).returncode == 0,
+            20,
+            what="the registry",
+            failed=lambda: (folder / "log").read_text() if process.poll() is not None else None,
+        )
+        yield base64.b64encode(f"puller:{PASSWORD}".encode()).decode()
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def _bcrypt(password: str) -> str:
+    """Return the hash that the registry wants, from the C library's own crypt."""
+    script = "print crypt($ARGV[0], '$2y$05$abcdefghijklmnopqrstuu')"
+    return subprocess.run(["perl", "-e", script, password], check=True, capture_output=True, text=True).stdout
+
+
+@pytest.fixture(scope="module")
+def pushed(engine: PrivateEngine, busybox: str, registry: str, scratch: Path) -> Path:
+    """Push an image and forget it locally; returns a folder with the credentials' config.json."""
+    config = scratch / "docker-config"
+    config.mkdir()
+    (config / "config.json").write_text(json.dumps({"auths": {REGISTRY: {"auth": registry}}}))
+    engine.docker("tag", busybox, IMAGE)
+    docker = [find("docker") or "docker", "--config", str(config), "-H", engine.url]
+    subprocess.run([*docker, "push", "-q", IMAGE], check=True, stdout=subprocess.DEVNULL)
+    engine.docker("rmi", IMAGE)
+    return config
+
+
+@pytest.fixture(scope="module")
+def settings(settings: dict[str, str], pushed: Path) -> dict[str, str]:
+    return {**settings, "DOCKER_CONFIG": str(pushed)}
+
+
+def test_a_missing_image_is_pulled_with_credentials_and_pinned(
+    client: Client, engine: PrivateEngine, pushed: Path, pod_worker: WorkerProcess
+) -> None:
+    """By id and repository digest; the password is in no log."""
+    with Pod.running(client, engine, "pulled", {"image": IMAGE}) as pod:
+        answer = pod.call("get")
+        assert answer["image"].startswith("sha256:")
+        assert "image_pulled" in pod_worker.text()
+        assert PASSWORD not in pod_worker.text()
+
+
+def test_a_private_image_that_does_not_exist_is_told_apart(
+    client: Client, engine: PrivateEngine, pushed: Path
+) -> None:
+    """The registry was asked, and does not have it: nothing is made."""
+    text = client.error("create", "nope", {"image": f"{REGISTRY}/private/nothing:1"})
+    assert text.startswith("ImageNotFoundError: spec.image: ")
+    assert client.error("get", "nope").startswith("PodNotFoundError")
+
+
+def test_a_pinned_image_that_is_gone_is_pulled_by_its_digest(
+    client: Client, engine: PrivateEngine, pushed: Path
+) -> None:
+    """The tag may have moved on; the pod gets what it had."""
+    with Pod.running(client, engine, "again", {"image": IMAGE}) as pod:
+        image = pod.call("get")["image"]
+        pod.sh("echo mine > /root/file")
+        pod.call("stop")
+        engine.docker("rm", pod.container)
+        engine.docker("rmi", "-f", image)
+        answer = pod.call("start")
+        assert (answer["phase"], answer["image"]) == ("running", image), answer
+        assert pod.sh("cat /root/file") == "mine"
+
+
+def test_a_pinned_image_that_is_gone_for_good_fails_the_pod_by_its_name(
+    client: Client, engine: PrivateEngine
+) -> None:
+    """An imported image has no digest to pull; nothing else takes its place; volumes stay."""
+    name = import_busybox(engine, "pinacle-lost", changes=("ENV LOST=1",))
+    with Pod.running(client, engine, "lost", {"image": name}) as pod:
+        image = pod.call("get")["image"]
+        before = engine.docker("volume", "ls", "-q")
+        pod.call("stop")
+        engine.docker("rm", pod.container)
+        engine.docker("rmi", "-f", image)
+        answer = pod.call("start")
+        assert answer["phase"] == "failed"
+        assert f"image pinacle-lost ({image}) is gone from this host" in answer["last_error"]
+        assert engine.docker("volume", "ls", "-q") == before
