@@ -91,6 +91,7 @@ def _bootstrap(tar: Path, packages: tuple[str, ...] = (), *, wheels_of: Path | N
             stdout=subprocess.DEVNULL,
             env=environment,
         )
+        Path(folder).chmod(0o755)  # or none but root could enter the pods' root
         if wheels_of is not None:
             _download_wheels(wheels_of, Path(folder, "wheels"))
         partial = tar.with_suffix(".partial")

@@ -1,5 +1,6 @@
 """The plan for a pod that should run."""
 
+from collections.abc import Mapping
 from typing import assert_never
 
 from worker.pods import naming
@@ -72,9 +73,15 @@ def _storage_first(record: Record, seen: Observation, image: PinnedImage) -> Pla
     problem = storage_problem(record, seen, _due_volumes(record, seen))
     if problem is not None:
         return _storage_missing(seen, problem)
-    unfilled = [volume for volume in record.state.layout if not volume.filled]
+    unfilled = {
+        naming.volume_name(record.pod_id, volume.name): volume
+        for volume in record.state.layout
+        if not volume.filled
+    }
+    if unfilled and _ran_on(seen, unfilled):
+        return go(CommitFill())
     if unfilled and seen.fresh is None:
-        return _unfinished(record, seen, unfilled)
+        return _unfinished(seen, unfilled)
     if wanted_layout(image.volumes).keys() - {volume.path for volume in record.state.layout}:
         return _begin(seen)
     return None
@@ -102,21 +109,27 @@ def _begin(seen: Observation) -> Plan:
     return go(BeginFill())
 
 
-def _unfinished(record: Record, seen: Observation, unfilled: list[Volume]) -> Plan:
-    """A first creation was cut off: it is done if a container ran on it, else rolled back and begun anew."""
+def _ran_on(seen: Observation, unfilled: Mapping[str, Volume]) -> bool:
+    """Whether a container ran on volumes that were not noted as filled: then they are, the note was lost."""
     container = seen.container
-    names = {naming.volume_name(record.pod_id, volume.name): volume for volume in unfilled}
-    mounted = names.keys() & set(container.volumes.values()) if container is not None else set()
-    if container is not None and mounted and container.has_run:
-        return go(CommitFill())
+    return container is not None and container.has_run and not unfilled.keys().isdisjoint(_mounted(container))
+
+
+def _unfinished(seen: Observation, unfilled: Mapping[str, Volume]) -> Plan:
+    """A first creation was cut off and no container ran on it: it is rolled back and begun anew."""
+    container = seen.container
     steps: list[Step] = []
-    if container is not None and mounted:
+    if container is not None and not unfilled.keys().isdisjoint(_mounted(container)):
         steps.append(RemoveContainer(container.id))
-    for name, volume in names.items():
+    for name, volume in unfilled.items():
         found = seen.volumes.get(name)
         if found is not None and volume.incarnation in (found.incarnation, found.unasked):
             steps.append(RemoveVolume(name))
     return go(*steps, BeginFill())
+
+
+def _mounted(container: ObservedContainer) -> set[str]:
+    return set(container.volumes.values())
 
 
 def _container(record: Record, seen: Observation, spec: PodSpec, now: float, own: Installation) -> Plan:
