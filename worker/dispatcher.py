@@ -34,6 +34,8 @@ class _Keeper:
     urgent: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once somebody waits: then it does not queue behind a pass any more."""
     woken: asyncio.Event = field(default_factory=asyncio.Event)
+    resting: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set while it waits for something, clear while it works."""
     waiters: list[asyncio.Future[Outcome]] = field(default_factory=list)
     errors: int = 0
     """Attempts in a row that could not even be recorded."""
@@ -75,6 +77,12 @@ class Dispatcher:
                         return Outcome(record=outcome.record, steps=steps, error=outcome.error)
         return None
 
+    async def until_resting(self, pod_id: str) -> None:
+        """Wait until nobody in this process works on the pod."""
+        keeper = self._keepers.get(pod_id)
+        if keeper is not None:
+            await keeper.resting.wait()
+
     async def drain(self, grace_s: float) -> None:
         """End all work: steps under way may finish within `grace_s`, no further one is begun."""
         self._reconciler.draining = True
@@ -109,7 +117,9 @@ class Dispatcher:
             delay: float | None = 0.0
             while delay is not None and not self._reconciler.draining:
                 keeper.woken.clear()
+                keeper.resting.clear()
                 delay = await self._once(keeper)
+                keeper.resting.set()
                 if keeper.woken.is_set():
                     delay = 0.0
                 elif delay is not None:
@@ -117,6 +127,7 @@ class Dispatcher:
         finally:
             # Nothing is awaited between the last look at `woken` and this: no wake-up is lost.
             del self._keepers[keeper.pod_id]
+            keeper.resting.set()
             _tell_off(keeper)
 
     async def _once(self, keeper: _Keeper) -> float | None:

@@ -1,6 +1,7 @@
 """What the reconciler needs of an Engine and of a store; one contract suite runs against every maker."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -102,6 +103,27 @@ class Engine(Protocol):
         """Give up the connection."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class ContainerEvent:
+    """Something that happened to a pod's container."""
+
+    pod_id: str
+    container_id: str
+    action: str
+    """One of start, die, destroy, pause, unpause, as the Engine names them."""
+
+
+class EventSource(Protocol):
+    """The Engine's event stream."""
+
+    def subscribed(self) -> AbstractAsyncContextManager[AsyncIterator[ContainerEvent]]:
+        """Subscribe: what happens after this is entered will be told, in the Engine's order.
+
+        Entering, and the iteration when the stream ends, raise EngineUnavailableError. What happened
+        before has to be looked for by a pass, begun after this was entered.
+        """
+
+
 class Lease(Protocol):
     """The fenced, expiring, exclusive right to change one pod; renews itself until it is released."""
 
@@ -191,6 +213,3 @@ class Store(Protocol):
 
     async def close(self) -> None:
         """Give up the connections."""
-
-
-__all__ = ["Accepted", "Engine", "EngineInfo", "Lease", "Proposal", "Store"]

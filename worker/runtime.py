@@ -22,6 +22,7 @@ from worker.preflight import Preflight
 from worker.reconciler import Reconciler
 from worker.service import PodService
 from worker.store.redis_store import RedisStore
+from worker.watcher import Watcher
 
 _log: Final = structlog.get_logger(__name__)
 _T = TypeVar("_T")
@@ -57,6 +58,7 @@ class Parts:
     store: RedisStore
     dispatcher: Dispatcher
     passes: Passes
+    watcher: Watcher
     service: PodService
 
 
@@ -127,18 +129,21 @@ def make_parts(settings: Settings, *, host: str, engine: DockerEngine, store: Re
         min_free_mb=settings.min_free_mb,
         data_root=settings.data_root,
     )
+    passes = Passes(
+        host=host, engine=engine, store=store, dispatcher=dispatcher, installation=installation, clock=time
+    )
     return Parts(
         host=host,
         engine=engine,
         store=store,
         dispatcher=dispatcher,
-        passes=Passes(
-            host=host,
-            engine=engine,
+        passes=passes,
+        watcher=Watcher(
+            events=engine.events,
             store=store,
             dispatcher=dispatcher,
-            installation=installation,
-            clock=time,
+            passes=passes,
+            pass_wait_s=settings.reconcile_interval_s,
         ),
         service=PodService(
             host=host,
@@ -168,10 +173,11 @@ class Runtime:
         return make_parts(self.settings, host=host, engine=engine, store=store)
 
     def start(self) -> None:
-        """Begin what runs by itself: the heartbeat, and passes at an interval."""
+        """Begin what runs by itself: the heartbeat, passes at an interval, and the watch over events."""
         self._background = [
             self.loop.submit(self._beat()),
             self.loop.submit(self._pass_at_interval()),
+            self.loop.submit(self.parts.watcher.run()),
             self.loop.submit(self._check_durability()),
         ]
 

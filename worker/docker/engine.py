@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from worker.docker.calls import EngineCalls
+from worker.docker.events import Events
 from worker.docker.images import Images
 from worker.docker.parse import inspected_container, inspected_exit, listed_container, listed_volume
 from worker.docker.request import create_body, update_body
@@ -45,6 +46,7 @@ class DockerEngine:
         self._fill_deadline_s = fill_deadline_s
         self._network = network
         self._installation = installation
+        self.events = Events(self._calls, installation=installation)
         self._images = Images(self._calls, docker_config=docker_config, pull_silence_s=pull_silence_s)
 
     async def info(self) -> EngineInfo:

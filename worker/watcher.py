@@ -1,0 +1,114 @@
+"""Follows the Engine's events: a pod that is not as it should be is reconciled at once."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, Final
+
+import stamina
+import structlog
+
+from worker.dispatcher import Dispatcher
+from worker.errors import EngineUnavailableError, PodError, RetryableError
+from worker.passes import Passes
+from worker.pods.model import IntentKind, Record
+from worker.ports import ContainerEvent, EventSource, Store
+
+_log: Final = structlog.get_logger(__name__)
+_LONGEST_WAIT_S: Final = 2.0
+"""Between two attempts to reach an Engine that is away."""
+
+
+class Watcher:
+    """Watches one Engine for as long as it runs.
+
+    Whenever the stream is connected anew, subscription comes first and a whole pass second: what happened
+    in between is seen by one of the two.
+    """
+
+    def __init__(
+        self, *, events: EventSource, store: Store, dispatcher: Dispatcher, passes: Passes, pass_wait_s: float
+    ) -> None:
+        """`pass_wait_s` is how long to wait for the repairs of one pass, in seconds."""
+        self._events = events
+        self._store = store
+        self._dispatcher = dispatcher
+        self._passes = passes
+        self._pass_wait_s = pass_wait_s
+        self._latest: dict[str, ContainerEvent] = {}
+        """What happened last, of pods whose event is not looked into yet."""
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.connected = False
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        try:
+            while True:
+                async for attempt in stamina.retry_context(
+                    on=PodError, attempts=None, timeout=None, wait_initial=0.1, wait_max=_LONGEST_WAIT_S
+                ):
+                    with attempt:
+                        await self._follow()
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _follow(self) -> None:
+        """Follow one connection to its end. Raises EngineUnavailableError if it cannot be made."""
+        async with self._events.subscribed() as events:
+            self.connected = True
+            _log.info("events_connected")
+            self._spawn(self._pass())
+            try:
+                async for event in events:
+                    self._take(event)
+            except EngineUnavailableError as error:
+                # A connection that was made had no fault: the next one is tried at once.
+                _log.warning("events_disconnected", reason=str(error))
+            finally:
+                self.connected = False
+
+    async def _pass(self) -> None:
+        async for attempt in stamina.retry_context(
+            on=RetryableError, attempts=None, timeout=self._pass_wait_s, wait_initial=0.2, wait_max=1.0
+        ):
+            with attempt:
+                await self._passes.run(wait_s=self._pass_wait_s)
+
+    def _take(self, event: ContainerEvent) -> None:
+        waiting = event.pod_id in self._latest
+        self._latest[event.pod_id] = event
+        if not waiting:
+            self._spawn(self._look_into(event.pod_id))
+
+    async def _look_into(self, pod_id: str) -> None:
+        """Judge by the last event of the pod, once whoever works on it here has ended: most are our own."""
+        await self._dispatcher.until_resting(pod_id)
+        event = self._latest.pop(pod_id)
+        record = await self._store.load(pod_id)
+        if record is not None and is_unasked(event, record):
+            _log.info("event_unasked", pod_id=pod_id, action=event.action, container_id=event.container_id)
+            self._dispatcher.poke(pod_id)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(_logged(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+async def _logged(work: Coroutine[Any, Any, None]) -> None:
+    """Do what an event asked for; if that fails, the next pass finds the same."""
+    try:
+        await work
+    except PodError as error:
+        _log.warning("event_not_followed", reason=str(error))
+
+
+def is_unasked(event: ContainerEvent, record: Record) -> bool:
+    """Whether a pod's last event left it otherwise than its intent says."""
+    if event.container_id != record.state.container_id:
+        # Of a container that was replaced or removed since, or that is not noted yet: then it is being made.
+        return False
+    if record.intent.kind is IntentKind.RUNNING:
+        return event.action not in ("start", "unpause")
+    return record.intent.kind is IntentKind.STOPPED and event.action in ("start", "unpause")
