@@ -65,7 +65,7 @@ def celery_config(settings: Settings) -> dict[str, Any]:
         "worker_enable_remote_control": True,
         "enable_utc": True,
         "timezone": "UTC",
-        "imports": ("tasks.pods",),
+        "imports": ("tasks.pods", "tasks.hosts"),
         "beat_schedule": {
             "reconcile": {
                 "task": "pods.reconcile",

@@ -11,7 +11,7 @@ from structlog.contextvars import bound_contextvars
 
 from config.celery import host_queue
 from worker.app import app, runtime
-from worker.errors import PodError
+from worker.errors import InvalidInputError, PodError
 from worker.pods.requests import Request
 from worker.service import Forward
 
@@ -82,3 +82,18 @@ def host_pass(task: AnyTask, host: str | None) -> dict[str, Any]:
             sent[other] = message.id
     result = own.loop.run(own.parts.passes.run(wait_s=own.settings.task_wait_s))
     return {**result.as_json(), "sent_to": sent}
+
+
+def accept_storage(task: AnyTask, host: Any) -> dict[str, Any]:
+    """Have a host take the storage that is there now for its own. Raises InvalidInputError for `host`."""
+    own = runtime()
+    live = own.loop.run(own.parts.store.live_hosts())
+    if host not in live:
+        raise InvalidInputError(
+            f"host: {host!r:.80} is not a host with a worker; allowed: {', '.join(sorted(live))}"
+        )
+    if host != own.parts.host:
+        pass_on(task, host)
+    identity = own.loop.run(own.parts.guard.accept())
+    own.loop.run(own.parts.passes.run(wait_s=0.0))
+    return {"host": host, "storage": identity}

@@ -58,6 +58,10 @@ class HostFullError(RetryableError):
     """Too little disk space is free to create a pod."""
 
 
+class StorageMissingError(PermanentError):
+    """The storage that should hold the data is not there: nothing is made in its place."""
+
+
 class InvalidInputError(PermanentError):
     """An argument is wrong; nothing was written."""
 

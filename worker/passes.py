@@ -14,6 +14,7 @@ from worker.pods.model import Installation, Phase, Record
 from worker.pods.plan import plan
 from worker.ports import Engine, Store
 from worker.reconciler import Seen
+from worker.storage_guard import StorageGuard
 
 _log: Final = structlog.get_logger(__name__)
 
@@ -45,6 +46,7 @@ class Passes:
         engine: Engine,
         store: Store,
         dispatcher: Dispatcher,
+        guard: StorageGuard,
         installation: Installation,
         clock: Callable[[], float],
     ) -> None:
@@ -52,6 +54,7 @@ class Passes:
         self._engine = engine
         self._store = store
         self._dispatcher = dispatcher
+        self._guard = guard
         self._installation = installation
         self._clock = clock
         self._one_at_a_time = asyncio.Lock()
@@ -82,6 +85,7 @@ class Passes:
         """Records first, Engine second: what changes between the two changes the record as well."""
         records = await self._store.load_host(self._host)
         snapshot = await self._engine.observe_all()
+        await self._guard.check(records.values(), snapshot)
         now = self._clock()
         due = []
         for record in records.values():

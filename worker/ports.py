@@ -99,6 +99,12 @@ class Engine(Protocol):
         Has no deadline for the whole, only one for silence: progress goes to the log.
         """
 
+    async def keep_storage(self, installation: str, identity: str) -> str:
+        """Make the sentinel volume with this identity and the container that keeps it; 2 calls, 4 at most.
+
+        Where there is such a volume already it stays, and its own identity is returned.
+        """
+
     async def close(self) -> None:
         """Give up the connection."""
 
@@ -179,6 +185,12 @@ class Store(Protocol):
         host port is reserved by another pod of that host. Reserves `intent.ports`, gives back those that the
         pod no longer asks for, and keeps the reservations through stop and update.
         """
+
+    async def storage(self, host: str) -> str | None:
+        """Return the identity of the storage that holds a host's pods, None before it is noted."""
+
+    async def set_storage(self, host: str, identity: str) -> None:
+        """Note the identity of the storage that holds a host's pods."""
 
     async def reserved_ports(self, host: str) -> Sequence[tuple[PublishedPort, str]]:
         """Return all reserved host ports of a host with their pods (`container` is not kept: 0)."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from worker.errors import ForeignObjectError, HostFullError, InvalidInputError
+from worker.errors import ForeignObjectError, HostFullError, InvalidInputError, StorageMissingError
 from worker.pods.layout import full_names
 from worker.pods.model import Installation, Phase, PinnedImage, Record
 from worker.pods.observation import Observation
@@ -50,14 +50,17 @@ class Preflight:
     async def first_look(self, candidate: Record) -> Observation:
         """Observe the place where a new pod would go.
 
-        Raises ForeignObjectError where somebody else's container or volume bears its names. What a deletion
-        has still to remove is no hindrance.
+        Raises ForeignObjectError where somebody else's container or volume bears its names, and
+        StorageMissingError where the host's storage is not there. What a deletion has still to remove is no
+        hindrance.
         """
         names = full_names(candidate.pod_id, candidate.state)
         seen = await self.engine.observe(candidate.pod_id, names)
         decided = plan(candidate, seen, self.clock(), self.installation)
         if decided.phase is Phase.FAILED and decided.reason is not None:
             raise ForeignObjectError(decided.reason)
+        if decided.phase is Phase.STORAGE_MISSING and decided.reason is not None:
+            raise StorageMissingError(decided.reason)
         return seen
 
     async def _check_host(self, spec: PodSpec, *, is_new: bool) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
 from dataclasses import dataclass
 from time import time
@@ -21,6 +21,7 @@ from worker.pods.model import Installation
 from worker.preflight import Preflight
 from worker.reconciler import Reconciler
 from worker.service import PodService
+from worker.storage_guard import StorageGuard
 from worker.store.redis_store import RedisStore
 from worker.watcher import Watcher
 
@@ -57,6 +58,7 @@ class Parts:
     engine: DockerEngine
     store: RedisStore
     dispatcher: Dispatcher
+    guard: StorageGuard
     passes: Passes
     watcher: Watcher
     service: PodService
@@ -96,6 +98,13 @@ def make_engine(settings: Settings, on_call: Callable[[str], None] | None = None
     )
 
 
+async def _patiently(do: Callable[[], Awaitable[None]]) -> None:
+    """Try until Engine and Redis answer, as long as it takes."""
+    async for attempt in stamina.retry_context(on=RetryableError, attempts=None, timeout=None, wait_max=5.0):
+        with attempt:
+            await do()
+
+
 async def find_host(settings: Settings, engine: DockerEngine) -> str:
     """Return the name of this host: as set, or the Engine's own, for which it waits as long as it takes."""
     if settings.host_id is not None:
@@ -129,14 +138,22 @@ def make_parts(settings: Settings, *, host: str, engine: DockerEngine, store: Re
         min_free_mb=settings.min_free_mb,
         data_root=settings.data_root,
     )
+    guard = StorageGuard(host=host, engine=engine, store=store, installation=installation)
     passes = Passes(
-        host=host, engine=engine, store=store, dispatcher=dispatcher, installation=installation, clock=time
+        host=host,
+        engine=engine,
+        store=store,
+        dispatcher=dispatcher,
+        guard=guard,
+        installation=installation,
+        clock=time,
     )
     return Parts(
         host=host,
         engine=engine,
         store=store,
         dispatcher=dispatcher,
+        guard=guard,
         passes=passes,
         watcher=Watcher(
             events=engine.events,
@@ -170,7 +187,9 @@ class Runtime:
     async def _connect(self) -> Parts:
         engine, store = make_engine(self.settings), make_store(self.settings)
         host = await find_host(self.settings, engine)
-        return make_parts(self.settings, host=host, engine=engine, store=store)
+        parts = make_parts(self.settings, host=host, engine=engine, store=store)
+        await _patiently(parts.guard.establish)
+        return parts
 
     def start(self) -> None:
         """Begin what runs by itself: the heartbeat, passes at an interval, and the watch over events."""

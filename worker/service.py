@@ -103,10 +103,13 @@ class PodService:
             if isinstance(request, Create | Update) and record.host in await self.store.live_hosts():
                 return Forward(host=record.host)
             return await self._propose(record, pod_id, request, task_id, Means()), None
+        looked = await self._first_look(pod_id, record, request)
         means = await self._means(pod_id, record, request)
-        seen = await self._first_look(pod_id, record, request, means)
         generation = await self._propose(record, pod_id, request, task_id, means)
-        return generation, seen
+        if looked is None:
+            return generation, None
+        intent = intent_for(record, request, means)
+        return generation, Seen(record=looked.record.evolve(intent=intent), observation=looked.observation)
 
     async def _means(self, pod_id: str, record: Record | None, request: Request) -> Means:
         spec = brings_spec(record, request)
@@ -119,16 +122,15 @@ class PodService:
             return Means(image=record.intent.image, ports=means.ports)
         return means
 
-    async def _first_look(
-        self, pod_id: str, record: Record | None, request: Request, means: Means
-    ) -> Seen | None:
+    async def _first_look(self, pod_id: str, record: Record | None, request: Request) -> Seen | None:
         """Look where a new pod would go, so that what stands in its way is refused before it is accepted."""
         if not isinstance(request, Create) or (record is not None and record.exists):
             return None
         host = record.host if record is not None else self.host
-        candidate = Record(pod_id=pod_id, host=host, intent=intent_for(record, request, means))
+        candidate = Record(pod_id=pod_id, host=host, intent=intent_for(record, request, Means()))
         if record is not None:
             candidate = candidate.evolve(state=record.state)
+        candidate = candidate.evolve(storage=await self.store.storage(host))
         seen = await self.preflight.first_look(candidate)
         return Seen(record=candidate, observation=seen)
 

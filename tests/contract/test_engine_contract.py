@@ -294,3 +294,15 @@ async def test_a_spoiled_creation_is_done_or_not_but_never_twice(rig: Rig, fault
         await rig.engine.create_container(request)
     assert await state_of(rig) is ContainerState.CREATED
     assert len((await rig.engine.observe_all()).containers) == 1
+
+
+async def test_the_storage_keeps_its_first_identity(rig: Rig) -> None:
+    """And a created container keeps its sentinel volume from being removed."""
+    assert await rig.engine.keep_storage("test", "one") == "one"
+    assert await rig.engine.keep_storage("test", "two") == "one"
+    seen = await rig.engine.observe_all()
+    assert seen.storages["test"] == "one"
+    assert seen.containers["pinacle-storage-test"].state is ContainerState.CREATED
+    assert (await rig.engine.observe("a", FULL)).storages["test"] == "one"
+    with pytest.raises(ConflictError):
+        await rig.engine.remove_volume("pinacle-storage-test")

@@ -248,3 +248,17 @@ async def test_each_change_of_phase_is_announced_once(redis_url: str) -> None:
         ("a", "running", "stopped"),
     ]
     await store.close()
+
+
+async def test_every_record_tells_the_storage_of_its_host(store: Store) -> None:
+    """As it is noted now, and not as it was when the pod was made."""
+    await store.accept(proposal("a", 1, "t1"))
+    assert await store.storage("here") is None
+    await store.set_storage("here", "one")
+    await store.set_storage("there", "two")
+    assert await store.storage("here") == "one"
+    for found in (await store.load_all(), await store.load_host("here")):
+        assert found["a"].storage == "one"
+    record = await store.load("a")
+    assert record is not None
+    assert record.storage == "one"

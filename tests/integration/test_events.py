@@ -1,18 +1,16 @@
 """The event stream: what happens to a container unasked is mended at once, long before any pass."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import pytest
 
 from tests.support.pods import Pod
+from tests.support.stack import Stack, own_stack
 from tests.support.worker import WorkerProcess
 from worker.local.client import Client
 from worker.local.engine import PrivateEngine
-from worker.local.images import import_busybox
-from worker.local.redis import RedisServer
 from worker.local.waiting import wait_until
 
 SPEC: Final = {"image": "pinacle-busybox", "stop_timeout_s": 1}
@@ -68,30 +66,10 @@ def test_what_we_do_ourselves_is_not_looked_into(
     assert not [line for line in unasked if '"pod_id": "asked"' in line]
 
 
-@dataclass(frozen=True)
-class Stack:
-    """An Engine to be killed, and a Redis and a worker beside it."""
-
-    engine: PrivateEngine
-    worker: WorkerProcess
-    client: Client
-
-
 @pytest.fixture
-def stack(scratch: Path, tmp_path: Path, settings: dict[str, str]) -> Iterator[Stack]:
-    engine, redis = PrivateEngine(scratch / "k"), RedisServer(tmp_path / "redis")
-    engine.start()
-    import_busybox(engine)
-    redis.start()
-    mine = {**settings, "DOCKER_HOST": engine.url, "PINACLE_REDIS_URL": redis.url}
-    worker = WorkerProcess(tmp_path, mine, "killed")
-    worker.start()
-    client = Client(redis.url)
-    yield Stack(engine, worker, client)
-    client.close()
-    worker.stop()
-    redis.stop()
-    engine.destroy()
+def stack(scratch: Path, settings: dict[str, str]) -> Iterator[Stack]:
+    with own_stack(scratch, settings) as stack:
+        yield stack
 
 
 def test_an_engine_that_was_killed_gets_a_pass_as_soon_as_it_answers(stack: Stack) -> None:

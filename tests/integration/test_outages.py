@@ -87,7 +87,7 @@ def test_redis_goes_away_while_tasks_run(stack: Stack) -> None:
         what="all running",
     )
     assert len(stack.client.call("list")["pods"]) == 8
-    assert stack.engine.docker("ps", "-aq").count("\n") == 8
+    assert stack.engine.docker("ps", "-aq", "--filter", "label=dev.pinacle.pod").count("\n") == 8
 
 
 def test_redis_hangs(stack: Stack) -> None:
@@ -139,7 +139,7 @@ def test_two_workers_on_one_host_never_have_two_hands_on_a_pod(stack: Stack, tmp
     try:
         sent = [stack.client.send("create", f"two-{number % 4}", SPEC) for number in range(12)]
         assert [stack.client.outcome(one) for one in sent] == ["running"] * 12
-        assert stack.engine.docker("ps", "-aq").count("\n") == 4
+        assert stack.engine.docker("ps", "-aq", "--filter", "label=dev.pinacle.pod").count("\n") == 4
     finally:
         second.stop()
 

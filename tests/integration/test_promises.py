@@ -240,7 +240,7 @@ def test_every_task_twice_in_a_row_and_ten_times_at_once_is_as_good_as_once(
     first = client.call(task, *arguments.get(task, ("same",)))
     second = client.call(task, *arguments.get(task, ("same",)))
     assert first.get("phase") == second.get("phase")
-    assert engine.docker("ps", "-aq").count("\n") <= 1
+    assert engine.docker("ps", "-aq", "--filter", "label=dev.pinacle.pod").count("\n") <= 1
     assert len(volumes(engine)) == (0 if task == "delete" else 8)
     assert client.call("delete", "same")["phase"] == "deleted"
 
@@ -264,7 +264,7 @@ def test_creations_stops_and_deletions_that_race_end_as_some_order_of_them_would
         assert len(mine) in ({0} if answer["intent"] == "deleted" else {0, 8})
         client.call("delete", f"race-{seed}")
     assert volumes(engine) == set()
-    assert engine.docker("ps", "-aq") == ""
+    assert engine.docker("ps", "-aq", "--filter", "label=dev.pinacle.pod") == ""
 
 
 def _race(client: Client, seed: int) -> None:

@@ -71,8 +71,8 @@ class FakeEngine:
         self._begin("container_inspect")
         found = self.containers.get(naming.container_name(pod_id))
         self._begin("volume_list")
-        volumes = self._snapshot().pod(pod_id, volume_names).volumes
-        return Observation(container=None if found is None else found.observed, volumes=volumes)
+        seen = self._snapshot().pod(pod_id, volume_names)
+        return seen.evolve(container=None if found is None else found.observed)
 
     async def observe_all(self) -> Snapshot:
         self._begin("container_list")
@@ -179,6 +179,25 @@ class FakeEngine:
         self.images[reference] = self.registry[reference]
         self.after("image_pull")
         return self.images[reference]
+
+    async def keep_storage(self, installation: str, identity: str) -> str:
+        self._begin("storage_keep")
+        name = naming.storage_name(installation)
+        labels = {naming.LABEL_INSTALLATION: installation, naming.LABEL_STORAGE: identity}
+        volume = self.volumes.setdefault(name, FakeVolume(labels=labels))
+        keeper = ObservedContainer(
+            id=f"{next(self._ids):064x}",
+            name=name,
+            state=ContainerState.CREATED,
+            image_id="",
+            labels={naming.LABEL_INSTALLATION: installation},
+            volumes={"/storage": name},
+        )
+        self.containers.setdefault(
+            name, FakeContainer(observed=keeper, mounts=(name,), limits=Limits(cpus=1, memory_bytes=0))
+        )
+        self.after("storage_keep")
+        return volume.labels[naming.LABEL_STORAGE]
 
     async def close(self) -> None:
         return

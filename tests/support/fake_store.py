@@ -31,6 +31,7 @@ class FakeStore:
         self.leases: dict[str, FakeLease] = {}
         self.attempts: dict[str, int] = {}
         self.hosts: dict[str, float] = {}
+        self.storages: dict[str, str] = {}
         self.reserved: dict[str, dict[PublishedPort, str]] = {}
         self.now = 0.0
         self.before: Callable[[str], None] = lambda _operation: None
@@ -43,15 +44,22 @@ class FakeStore:
 
     async def load(self, pod_id: str) -> Record | None:
         self.before("load")
-        return self.records.get(pod_id)
+        return self._shown(self.records.get(pod_id))
 
     async def load_host(self, host: str) -> dict[str, Record]:
         self.before("load")
-        return {pod_id: record for pod_id, record in self.records.items() if record.host == host}
+        return {
+            pod_id: replace(record, storage=self.storages.get(host))
+            for pod_id, record in self.records.items()
+            if record.host == host
+        }
 
     async def load_all(self) -> dict[str, Record]:
         self.before("load")
-        return dict(self.records)
+        return {
+            pod_id: replace(record, storage=self.storages.get(record.host))
+            for pod_id, record in self.records.items()
+        }
 
     async def accepted_generation(self, task_id: str) -> int | None:
         self.before("accepted_generation")
@@ -74,6 +82,15 @@ class FakeStore:
         self.tasks[proposal.task_id] = proposal.intent.generation
         self.after("accept")
         return Accepted(generation=proposal.intent.generation, seen_before=False)
+
+    async def storage(self, host: str) -> str | None:
+        self.before("load")
+        return self.storages.get(host)
+
+    async def set_storage(self, host: str, identity: str) -> None:
+        self.before("storage")
+        self.storages[host] = identity
+        self.after("storage")
 
     async def reserved_ports(self, host: str) -> Sequence[tuple[PublishedPort, str]]:
         return list(self.reserved.get(host, {}).items())
@@ -126,6 +143,9 @@ class FakeStore:
 
     async def close(self) -> None:
         return
+
+    def _shown(self, record: Record | None) -> Record | None:
+        return None if record is None else replace(record, storage=self.storages.get(record.host))
 
     def _reserve(self, proposal: Proposal) -> None:
         reserved = self.reserved.setdefault(proposal.host, {})

@@ -8,8 +8,8 @@ from worker.docker.calls import EngineCalls
 from worker.docker.events import Events
 from worker.docker.images import Images
 from worker.docker.parse import inspected_container, inspected_exit, listed_container, listed_volume
-from worker.docker.request import create_body, update_body
-from worker.errors import ConflictError, ImageGoneError, ObjectMissingError
+from worker.docker.request import EMPTY_IMAGE, create_body, keeper_body, update_body
+from worker.errors import ConflictError, ForeignObjectError, ImageGoneError, ObjectMissingError
 from worker.pods import naming
 from worker.pods.container import ContainerRequest, Limits
 from worker.pods.model import PinnedImage
@@ -60,7 +60,8 @@ class DockerEngine:
 
     async def observe(self, pod_id: str, volume_names: frozenset[str]) -> Observation:
         container = await self._container(naming.container_name(pod_id))
-        return Observation(container=container, volumes=await self.read_volumes(pod_id, volume_names))
+        found = () if container is None else (container,)
+        return Snapshot.of(found, await self._volumes()).pod(pod_id, volume_names)
 
     async def observe_all(self) -> Snapshot:
         containers = await self._calls.json("container_list", "GET", "containers/json", params={"all": "1"})
@@ -154,6 +155,30 @@ class DockerEngine:
             await self._calls.json("network_create", "POST", "networks/create", body=body)
         except ConflictError as error:
             if "already exists" not in str(error):
+                raise
+
+    async def keep_storage(self, installation: str, identity: str) -> str:
+        name = naming.storage_name(installation)
+        labels = {naming.LABEL_INSTALLATION: installation, naming.LABEL_STORAGE: identity}
+        made = await self.create_volume(name, labels)
+        kept = made.labels.get(naming.LABEL_STORAGE)
+        if kept is None:
+            raise ForeignObjectError(
+                f"volume {name} has no label {naming.LABEL_STORAGE}: it is not ours. Rename or remove it"
+            )
+        body = keeper_body(name, installation)
+        try:
+            await self._keeper(name, body)
+        except ImageGoneError:
+            await self._images.make_empty(EMPTY_IMAGE)
+            await self._keeper(name, body)
+        return kept
+
+    async def _keeper(self, name: str, body: dict[str, Any]) -> None:
+        try:
+            await self._create(name, body)
+        except ConflictError as error:
+            if "already in use" not in str(error):
                 raise
 
     async def close(self) -> None:

@@ -38,6 +38,9 @@ _REFUSED: Final = (
 )
 """What registries say, and the Engine passes on, of an image that is not there or not for us to read."""
 
+_EMPTY_TAR: Final = bytes(10240)
+"""An archive with no entry."""
+
 
 class Images:
     """The image part of the adapter."""
@@ -69,6 +72,27 @@ class Images:
         if found is None:
             raise ImageNotFoundError(f"image {reference!r} was pulled, but this host does not have it")
         return found
+
+    async def make_empty(self, name: str) -> None:
+        """Import an image without any file. 1 call."""
+        docker = await self._calls.client()
+        self._calls.count("image_import")
+        repository, _, tag = name.partition(":")
+        timeout = aiohttp.ClientTimeout(total=60.0)
+        try:
+            async with docker._query(  # noqa: SLF001 - `images.import_image` loads, which is another thing
+                "images/create",
+                "POST",
+                params={"fromSrc": "-", "repo": repository, "tag": tag},
+                data=_EMPTY_TAR,
+                headers={"Content-Type": "application/x-tar"},
+                timeout=timeout,
+            ) as response:
+                await response.read()
+        except aiodocker.DockerError as error:
+            raise explain("image_import", "the Engine", error) from error
+        except (aiohttp.ClientError, ConnectionError, TimeoutError) as error:
+            raise OutcomeUnknownError(f"image_import: broke off: {error}") from error
 
     async def _pull(self, reference: str, headers: dict[str, str]) -> None:
         docker = await self._calls.client()

@@ -2,9 +2,12 @@
 
 from typing import Any
 
+from worker.pods import naming
 from worker.pods.container import ContainerRequest, Limits, VolumeMount
 from worker.pods.model import PublishedPort
 
+EMPTY_IMAGE = "pinacle-empty:latest"
+"""An image with nothing in it, made on the spot: containers cannot be created without one."""
 _TMPFS_OPTIONS = "rw,nosuid,nodev,exec,mode=755"
 """As a distribution mounts `/run`, but with exec, which programs that unpack themselves there need."""
 _CPU_PERIOD_US = 100_000
@@ -27,6 +30,22 @@ def create_body(request: ContainerRequest) -> dict[str, Any]:
     }
     given = {"Cmd": spec.command, "WorkingDir": spec.working_dir, "User": spec.user}
     return body | {key: value for key, value in given.items() if value is not None}
+
+
+def keeper_body(name: str, installation: str) -> dict[str, Any]:
+    """Return the body of a container that is never started: it keeps a volume from being pruned."""
+    return {
+        "Image": EMPTY_IMAGE,
+        "Cmd": ["/never-started"],
+        "Labels": {naming.LABEL_INSTALLATION: installation},
+        "HostConfig": {
+            "Mounts": [
+                {"Type": "volume", "Source": name, "Target": "/storage", "VolumeOptions": {"NoCopy": True}}
+            ],
+            "NetworkMode": "none",
+            "RestartPolicy": {"Name": "no"},
+        },
+    }
 
 
 def update_body(limits: Limits) -> dict[str, Any]:

@@ -36,6 +36,10 @@ class Client:
         """Send a task and return its result."""
         return self.receive(self.send(task, *args, **kwargs), timeout_s)
 
+    def call_task(self, name: str, *args: Any, timeout_s: float = 90) -> Any:
+        """Send a task by its whole name and return its result."""
+        return self.receive(self._app.send_task(name, args=args, queue="pods"), timeout_s)
+
     def error(self, task: str, *args: Any, **kwargs: Any) -> str:
         """Call a task that has to fail; return what its caller sees, the kind of error first."""
         try:

@@ -154,6 +154,8 @@ class Record(_Evolving):
     host: str
     intent: Intent
     state: PodState = PodState()
+    storage: str | None = None
+    """Identity of the storage that holds the pods of this host, as noted in the store; None before that."""
 
     @property
     def purging(self) -> bool:

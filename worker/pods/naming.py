@@ -19,6 +19,8 @@ LABEL_UNASKED: Final = "dev.pinacle.unasked"
 """On a volume that the Engine made by itself, because a container was created while it was missing.
 
 Such a volume is empty and stands where data should be: it is never used."""
+LABEL_STORAGE: Final = "dev.pinacle.storage"
+"""On the sentinel volume of a host: the identity of the storage that holds its pods."""
 
 POD_ID_RULE: Final = "1 to 63 of A-Z a-z 0-9 _ - beginning with a letter or a digit"
 _POD_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
@@ -40,6 +42,11 @@ def container_name(pod_id: str) -> str:
 
 def volume_name(pod_id: str, volume: str) -> str:
     return f"{VOLUME_PREFIX}{pod_id}-{volume}"
+
+
+def storage_name(installation: str) -> str:
+    """Return the name of a host's sentinel volume and of the container that keeps it from being pruned."""
+    return f"pinacle-storage-{installation}"
 
 
 def default_hostname(pod_id: str) -> str:

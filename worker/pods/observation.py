@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final, Self
 
@@ -84,6 +84,8 @@ class Observation:
     """Whether the volumes were read after the container was seen or made: creating makes missing ones."""
     fresh: str | None = None
     """The incarnation that was begun after this observation; its volumes are not leftovers."""
+    storages: Mapping[str, str] = field(default_factory=dict)
+    """Installation to the identity of its storage, by the sentinel volume that is there."""
     image_gone: bool = False
     """The Engine said that the pinned image id is not there."""
 
@@ -110,6 +112,9 @@ class Snapshot:
     labelled: Mapping[str, frozenset[str]]
     """Pod id to the names of the volumes whose labels and whole name say that they are this pod's."""
 
+    storages: Mapping[str, str]
+    """Installation to the identity of its storage."""
+
     @classmethod
     def of(cls, containers: Iterable[ObservedContainer], volumes: Iterable[ObservedVolume]) -> Self:
         by_name = {volume.name: volume for volume in volumes}
@@ -122,6 +127,7 @@ class Snapshot:
             containers={container.name: container for container in containers},
             volumes=by_name,
             labelled={pod_id: frozenset(names) for pod_id, names in labelled.items()},
+            storages=dict(filter(None, map(_storage, by_name.values()))),
         )
 
     def pod(self, pod_id: str, volume_names: frozenset[str]) -> Observation:
@@ -130,4 +136,12 @@ class Snapshot:
         return Observation(
             container=self.containers.get(naming.container_name(pod_id)),
             volumes={name: self.volumes[name] for name in sorted(names) if name in self.volumes},
+            storages=self.storages,
         )
+
+
+def _storage(volume: ObservedVolume) -> tuple[str, str] | None:
+    owner, identity = (volume.labels.get(key) for key in (naming.LABEL_INSTALLATION, naming.LABEL_STORAGE))
+    if owner is None or identity is None or volume.name != naming.storage_name(owner):
+        return None
+    return owner, identity

@@ -13,7 +13,7 @@ from worker.pods.observation import ALIVE, ContainerState, Observation, Unknown
 from worker.pods.ownership import container_problem, volume_problem
 from worker.pods.running import BUSY_DELAY_S, plan_running, stopping_steps
 from worker.pods.steps import FinishPurge, RemoveContainer, RemoveVolume, Step
-from worker.pods.storage import storage_problem
+from worker.pods.storage import host_storage_problem, storage_problem
 
 DEFAULT_STOP_TIMEOUT_S: Final = 10
 
@@ -26,6 +26,11 @@ def plan(record: Record, seen: Observation | Unknown, now: float, installation: 
     """
     if isinstance(seen, Unknown):
         return rest(record.state.phase, seen.reason)
+    if record.exists or record.purging:
+        found = seen.storages.get(installation.name)
+        problem = host_storage_problem(record.host, record.storage, found, installation.name)
+        if problem is not None:
+            return rest(Phase.STORAGE_MISSING, problem)
     if record.purging:
         return _plan_purge(record, seen, installation)
     match record.intent.kind:

@@ -7,6 +7,22 @@ from worker.pods.model import Record, Volume
 from worker.pods.observation import Observation, ObservedVolume
 
 
+def host_storage_problem(host: str, known: str | None, found: str | None, installation: str) -> str | None:
+    """Return why the storage under the Engine is not the one that holds the host's pods, None if it is.
+
+    `known` is the identity noted in the store; before there is one, nothing is amiss.
+    """
+    if known is None or known == found:
+        return None
+    name = naming.storage_name(installation)
+    what = f"volume {name} is missing" if found is None else f"volume {name} is that of storage {found}"
+    return (
+        f"host {host} does not have its storage ({known}): {what}. Nothing is made or removed there. Check "
+        "that the disk of the Engine's data root is mounted and restart the Engine; after a deliberate "
+        f"change run: pinacle hosts accept-storage {host}"
+    )
+
+
 def storage_problem(record: Record, seen: Observation, volumes: Iterable[Volume]) -> str | None:
     """Return what is wrong with the first of `volumes` that is missing or replaced, None if all are there."""
     for volume in volumes:

@@ -11,6 +11,8 @@ HEARTBEATS: Final = f"{PREFIX}heartbeats"
 """Sorted set: host by the time of its last heartbeat, in seconds by Redis' clock."""
 EVENTS: Final = f"{PREFIX}events"
 """Capped stream of changes of phase."""
+STORAGES: Final = f"{PREFIX}storages"
+"""Hash: host to the identity of the storage that holds its pods."""
 CHANGES: Final = f"{PREFIX}changed:"
 """Beginning of the names of the channels on which changes of pods are announced."""
 

@@ -1,6 +1,6 @@
 """The records in Redis: `worker.ports.Store`."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from redis.asyncio import Redis
@@ -60,8 +60,11 @@ class RedisStore:
 
     async def load(self, pod_id: str) -> Record | None:
         with translated("load"):
-            fields: Any = await self._redis.hmget(keys.pod(pod_id), _FIELDS)
-        return _record(pod_id, fields)
+            async with self._redis.pipeline(transaction=False) as pipe:
+                pipe.hmget(keys.pod(pod_id), _FIELDS)
+                pipe.hgetall(keys.STORAGES)
+                fields, storages = await pipe.execute()
+        return _record(pod_id, fields, storages)
 
     async def load_host(self, host: str) -> dict[str, Record]:
         return await self._load_members(keys.host_pods(host))
@@ -106,6 +109,15 @@ class RedisStore:
                 "none to have a free one chosen"
             )
         return Accepted(generation=int(value), seen_before=answer == "seen")
+
+    async def storage(self, host: str) -> str | None:
+        with translated("load"):
+            identity: Any = await self._redis.hget(keys.STORAGES, host)
+        return None if identity is None else str(identity)
+
+    async def set_storage(self, host: str, identity: str) -> None:
+        with translated("save"):
+            await self._redis.hset(keys.STORAGES, host, identity)
 
     async def reserved_ports(self, host: str) -> Sequence[tuple[PublishedPort, str]]:
         with translated("load"):
@@ -172,7 +184,7 @@ class RedisStore:
                     pipe.exists(keys.lease(pod_id))
                     pipe.hmget(keys.pod(pod_id), _FIELDS)
                     held, fields = await pipe.execute()
-            record = _record(pod_id, fields)
+            record = _record(pod_id, fields, {})
             return not held or record is None or record.state != known
 
         await self._watch.wait(pod_id, is_over, timeout_s)
@@ -203,8 +215,10 @@ class RedisStore:
             async with self._redis.pipeline(transaction=False) as pipe:
                 for pod_id in ids:
                     pipe.hmget(keys.pod(pod_id), _FIELDS)
-                rows: list[Any] = await pipe.execute()
-        records = {pod_id: _record(pod_id, fields) for pod_id, fields in zip(ids, rows, strict=True)}
+                pipe.hgetall(keys.STORAGES)
+                *rows, storages = await pipe.execute()
+        found = zip(ids, rows, strict=True)
+        records = {pod_id: _record(pod_id, fields, storages) for pod_id, fields in found}
         await self._forget(key, (pod_id for pod_id, record in records.items() if record is None))
         return {pod_id: record for pod_id, record in records.items() if record is not None}
 
@@ -216,7 +230,7 @@ class RedisStore:
                 await self._redis.srem(key, *ids)
 
 
-def _record(pod_id: str, fields: Sequence[str | None]) -> Record | None:
+def _record(pod_id: str, fields: Sequence[str | None], storages: Mapping[str, str]) -> Record | None:
     host, intent, state = fields
     if host is None or intent is None:
         return None
@@ -225,6 +239,7 @@ def _record(pod_id: str, fields: Sequence[str | None]) -> Record | None:
         host=host,
         intent=INTENT.validate_json(intent),
         state=PodState() if state is None else STATE.validate_json(state),
+        storage=storages.get(host),
     )
 
 
