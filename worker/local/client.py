@@ -58,8 +58,8 @@ class Client:
     def forget(self, sent: "AsyncResult[Any]") -> None:
         """Wait for nothing more of a task."""
         result: Any = sent
-        result.backend.remove_pending_result(result)
-        result.backend = None
+        backend, result.backend = result.backend, None
+        backend.remove_pending_result(result)
 
     def inspect_everything(self) -> list[str]:
         """Return all that workers tell of their tasks when they are asked."""

@@ -28,11 +28,9 @@ def is_adoptable(record: Record, container: ObservedContainer) -> bool:
 def volume_problem(pod_id: str, volume: ObservedVolume, installation: Installation) -> str | None:
     """Return why the volume under one of the pod's exact names is foreign, None if it is the pod's.
 
-    One without labels of ours is the pod's: an older system made it.
+    One without labels of ours is the pod's: an older system made it, or a person who restored it.
     """
     owner, pod = (volume.labels.get(key) for key in (naming.LABEL_INSTALLATION, naming.LABEL_POD))
-    if owner is None and pod is None:
-        return None
-    if owner == installation.name and pod == pod_id:
+    if owner in (None, installation.name) and pod in (None, pod_id):
         return None
     return f"volume {volume.name} belongs to pod {pod!r} of installation {owner!r}: it is not touched"
