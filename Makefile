@@ -11,7 +11,7 @@ STAMP := $(VENV)/.installed
 # Installs what the lock names; the newest would do too, but a new machine should get what was tested.
 UV := uv==0.13.8
 
-.PHONY: help demo up test check format lock clean
+.PHONY: help demo up test chaos check format lock clean
 
 help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,10 @@ up: $(STAMP) ## Run the whole stack in the foreground until it is told to end
 test: $(STAMP) ## Run every test (needs root: real Engines, real Redis, real containers)
 	$(BIN)/python -m worker.local.packages
 	$(BIN)/pytest $(TESTS)
+
+chaos: $(STAMP) ## Kill everything at random for SECONDS (3600), again with SEED (needs root)
+	$(BIN)/python -m worker.local.packages
+	$(BIN)/pytest -s tests/chaos --chaos-seconds $(or $(SECONDS),3600) $(if $(SEED),--chaos-seed $(SEED))
 
 check: $(STAMP) ## Lint, check types, check the architecture
 	$(BIN)/ruff check

@@ -36,6 +36,11 @@ class Settings(BaseSettings):
     host_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")] | None = Field(
         default=None, description="Name of this host; the Engine's own name when not set."
     )
+    hosts: Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9_.-]{0,62}(,|$))*$")] = Field(
+        default="",
+        description="Names of all hosts that share the Redis, with commas: after a loss of Redis no unknown "
+        "pod is created before each of them has reported its pods.",
+    )
     installation: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")] = Field(
         default="pinacle", description="Label that tells the pods of this installation from another's."
     )
@@ -91,6 +96,11 @@ class Settings(BaseSettings):
         Longer than any task, as a task that outlives it runs twice.
         """
         return int(2 * self.task_wait_s + 3 * self.step_deadline_s)
+
+    @property
+    def host_names(self) -> frozenset[str]:
+        """The names in `hosts`."""
+        return frozenset(filter(None, self.hosts.split(",")))
 
     @property
     def ports(self) -> range:

@@ -54,9 +54,9 @@ def get(_self: AnyTask, pod_id: Any = None) -> Answer:
 
 
 @pod_task(name="pods.list")
-def list_(_self: AnyTask) -> Answer:
-    """Return all pods as they are recorded."""
-    return answer(runtime().parts.service.list())
+def list_(_self: AnyTask, orphans: Any = False) -> Answer:
+    """Return all pods as they are recorded, and with `orphans` the volumes of pods without record."""
+    return answer(runtime().parts.service.list(orphans=parse_flag("orphans", orphans)))
 
 
 @pod_task(name="pods.reconcile")

@@ -16,6 +16,13 @@ from worker.local.redis import RedisServer
 CACHE = Path(__file__).parents[1] / ".pinacle" / "cache"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--chaos-seconds", type=float, default=180.0, help="how long the chaos test goes on")
+    parser.addoption(
+        "--chaos-seed", type=int, default=None, help="what a chaos test printed, to have it again"
+    )
+
+
 @pytest.fixture(scope="session")
 def scratch() -> Iterator[Path]:
     """A short folder for everything that a run makes; nothing may be mounted below it at the end."""

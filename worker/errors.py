@@ -62,6 +62,10 @@ class StorageMissingError(PermanentError):
     """The storage that should hold the data is not there: nothing is made in its place."""
 
 
+class HostsSilentError(PermanentError):
+    """Redis was emptied, and not all hosts have told it of their pods yet."""
+
+
 class InvalidInputError(PermanentError):
     """An argument is wrong; nothing was written."""
 

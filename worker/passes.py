@@ -13,6 +13,7 @@ from worker.pods.layout import full_names
 from worker.pods.model import Installation, Phase, Record
 from worker.pods.plan import plan
 from worker.ports import Engine, Store
+from worker.rebuild import Rebuild
 from worker.reconciler import Seen
 from worker.storage_guard import StorageGuard
 
@@ -47,6 +48,7 @@ class Passes:
         store: Store,
         dispatcher: Dispatcher,
         guard: StorageGuard,
+        rebuild: Rebuild,
         installation: Installation,
         clock: Callable[[], float],
     ) -> None:
@@ -55,6 +57,7 @@ class Passes:
         self._store = store
         self._dispatcher = dispatcher
         self._guard = guard
+        self._rebuild = rebuild
         self._installation = installation
         self._clock = clock
         self._one_at_a_time = asyncio.Lock()
@@ -83,6 +86,7 @@ class Passes:
 
     async def _look(self) -> tuple[list[Record], list[Seen]]:
         """Records first, Engine second: what changes between the two changes the record as well."""
+        await self._rebuild.run()
         records = await self._store.load_host(self._host)
         snapshot = await self._engine.observe_all()
         await self._guard.check(records.values(), snapshot)

@@ -8,6 +8,7 @@ from typing import Protocol
 from worker.pods.container import ContainerRequest, Limits
 from worker.pods.model import Intent, PinnedImage, PodState, PublishedPort, Record
 from worker.pods.observation import Exit, Observation, ObservedContainer, ObservedVolume, Snapshot
+from worker.pods.survivors import Remains
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +47,12 @@ class Engine(Protocol):
 
     async def inspect_exit(self, container_id: str) -> Exit:
         """Return how a container ended. Raises ObjectMissingError if it is gone. 1 call."""
+
+    async def inspect_remains(self, container_id: str) -> Remains:
+        """Return what a container tells of its spec beyond its labels; 2 calls.
+
+        Raises ObjectMissingError if it is gone.
+        """
 
     async def create_volume(self, name: str, labels: Mapping[str, str]) -> ObservedVolume:
         """Create a local volume; one that exists is returned as it is, with its own labels. 1 call."""
@@ -191,6 +198,12 @@ class Store(Protocol):
 
     async def set_storage(self, host: str, identity: str) -> None:
         """Note the identity of the storage that holds a host's pods."""
+
+    async def reported_hosts(self) -> frozenset[str]:
+        """Return the hosts whose pods the store knows; none of them in a store that is new or was lost."""
+
+    async def report_host(self, host: str) -> None:
+        """Note that the store knows all pods of this host."""
 
     async def reserved_ports(self, host: str) -> Sequence[tuple[PublishedPort, str]]:
         """Return all reserved host ports of a host with their pods (`container` is not kept: 0)."""

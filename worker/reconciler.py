@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 from uuid import uuid4
 
+import structlog
+
 from worker.apply import apply, step_name
 from worker.errors import (
     ImageGoneError,
@@ -24,6 +26,7 @@ from worker.pods.plan import plan
 from worker.pods.steps import CreateContainer, Step, fold
 from worker.ports import Engine, Lease, Store
 
+_log: Final = structlog.get_logger(__name__)
 _LONGEST_WAY: Final = 40
 """Rounds of planning; the longest way, an update that first rolls back a creation, takes about ten."""
 _SETTLED: Final = frozenset({Phase.RUNNING, Phase.STOPPED, Phase.DELETED})
@@ -146,7 +149,8 @@ class Attempt:
         return seen
 
     async def _apply(self, step: Step, seen: Observation) -> Observation:
-        own = self._own
+        own, name = self._own, step_name(step)
+        _log.debug("step_begun", pod_id=self.record.pod_id, step=name)
         result = await apply(
             own.engine,
             step,
@@ -156,9 +160,10 @@ class Attempt:
             incarnation=own.new_incarnation(),
         )
         record, seen = fold(self.record, seen, step, result, own.clock())
-        self.done.append(step_name(step))
+        self.done.append(name)
         if record.state != self.record.state:
             await own.store.save(record, self._lease)
+        _log.debug("step_done", pod_id=self.record.pod_id, step=name)
         self.record = record
         return seen
 

@@ -19,6 +19,7 @@ from worker.errors import PodError, RetryableError
 from worker.passes import Passes
 from worker.pods.model import Installation
 from worker.preflight import Preflight
+from worker.rebuild import Rebuild
 from worker.reconciler import Reconciler
 from worker.service import PodService
 from worker.storage_guard import StorageGuard
@@ -58,6 +59,7 @@ class Parts:
     engine: DockerEngine
     store: RedisStore
     dispatcher: Dispatcher
+    rebuild: Rebuild
     guard: StorageGuard
     passes: Passes
     watcher: Watcher
@@ -139,12 +141,14 @@ def make_parts(settings: Settings, *, host: str, engine: DockerEngine, store: Re
         data_root=settings.data_root,
     )
     guard = StorageGuard(host=host, engine=engine, store=store, installation=installation)
+    rebuild = Rebuild(host=host, engine=engine, store=store, installation=installation)
     passes = Passes(
         host=host,
         engine=engine,
         store=store,
         dispatcher=dispatcher,
         guard=guard,
+        rebuild=rebuild,
         installation=installation,
         clock=time,
     )
@@ -153,6 +157,7 @@ def make_parts(settings: Settings, *, host: str, engine: DockerEngine, store: Re
         engine=engine,
         store=store,
         dispatcher=dispatcher,
+        rebuild=rebuild,
         guard=guard,
         passes=passes,
         watcher=Watcher(
@@ -164,7 +169,10 @@ def make_parts(settings: Settings, *, host: str, engine: DockerEngine, store: Re
         ),
         service=PodService(
             host=host,
+            hosts=frozenset({host, *settings.host_names}),
             store=store,
+            rebuild=rebuild,
+            engine=engine,
             dispatcher=dispatcher,
             preflight=preflight,
             task_wait_s=settings.task_wait_s,
@@ -188,6 +196,7 @@ class Runtime:
         engine, store = make_engine(self.settings), make_store(self.settings)
         host = await find_host(self.settings, engine)
         parts = make_parts(self.settings, host=host, engine=engine, store=store)
+        await _patiently(parts.rebuild.run)
         await _patiently(parts.guard.establish)
         return parts
 

@@ -1,6 +1,6 @@
 """Accept an intent, then reconcile that pod: what every task does."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -11,16 +11,19 @@ from worker.dispatcher import Dispatcher
 from worker.errors import (
     EngineUnavailableError,
     GenerationConflictError,
+    HostsSilentError,
     OutcomeUnknownError,
     PodNotFoundError,
     PoisonedTaskError,
     StoreUnavailableError,
 )
+from worker.pods import naming
 from worker.pods.model import Record
 from worker.pods.requests import Create, Means, Request, Update, brings_spec, check, intent_for
 from worker.pods.results import pod_result
-from worker.ports import Proposal, Store
+from worker.ports import Engine, Proposal, Store
 from worker.preflight import Preflight
+from worker.rebuild import Rebuild
 from worker.reconciler import Seen
 
 _log: Final = structlog.get_logger(__name__)
@@ -46,7 +49,11 @@ class PodService:
     """Everything that can be asked about single pods, on one host."""
 
     host: str
+    hosts: frozenset[str]
+    """Hosts that must have reported before an id that is not known counts as new."""
     store: Store
+    engine: Engine
+    rebuild: Rebuild
     dispatcher: Dispatcher
     preflight: Preflight
     task_wait_s: float
@@ -78,11 +85,23 @@ class PodService:
         """Return one pod as recorded, or the tombstone of one. Raises PodNotFoundError."""
         return pod_result(await self._patiently(lambda: self._load(pod_id)))
 
-    async def list(self) -> dict[str, Any]:
-        """Return all pods of all hosts as recorded, tombstones left out once everything is removed."""
+    async def list(self, *, orphans: bool = False) -> dict[str, Any]:
+        """Return all pods of all hosts as recorded, tombstones left out once everything is removed.
+
+        With `orphans` also what is on this host of pods that have neither record nor container.
+        """
         records = await self._patiently(self.store.load_all)
         shown = [record for record in records.values() if record.exists or record.purging]
-        return {"pods": [pod_result(record) for record in sorted(shown, key=lambda r: r.pod_id)]}
+        pods = [pod_result(record) for record in sorted(shown, key=lambda r: r.pod_id)]
+        return {"pods": pods} | ({"orphans": await self._orphans(records)} if orphans else {})
+
+    async def _orphans(self, records: Mapping[str, Record]) -> Sequence[dict[str, Any]]:
+        seen = await self._patiently(self.engine.observe_all)
+        return [
+            {"pod_id": pod_id, "host": self.host, "volumes": sorted(volumes)}
+            for pod_id, volumes in sorted(seen.labelled.items())
+            if pod_id not in records and naming.container_name(pod_id) not in seen.containers
+        ]
 
     async def _count(self, task_id: str) -> None:
         attempts = await self.store.count_attempt(task_id)
@@ -96,7 +115,7 @@ class PodService:
         known = await self.store.accepted_generation(task_id)
         if known is not None:
             return known, None
-        record = await self.store.load(pod_id)
+        record = await self._known(pod_id)
         check(pod_id, record, request)
         if record is not None and record.exists and record.host != self.host:
             # A new spec can be looked into only where it will run.
@@ -110,6 +129,21 @@ class PodService:
             return generation, None
         intent = intent_for(record, request, means)
         return generation, Seen(record=looked.record.evolve(intent=intent), observation=looked.observation)
+
+    async def _known(self, pod_id: str) -> Record | None:
+        """Return a pod's record; None only where every host has told the store of its pods."""
+        record = await self.store.load(pod_id)
+        if record is not None:
+            return record
+        await self.rebuild.run()
+        silent = self.hosts - await self.store.reported_hosts()
+        if silent:
+            raise HostsSilentError(
+                f"pod_id: pod {pod_id!r} is not known, and these hosts have not reported their pods since "
+                f"Redis was emptied: {', '.join(sorted(silent))}. Start their workers, or take them out of "
+                "PINACLE_HOSTS"
+            )
+        return await self.store.load(pod_id)
 
     async def _means(self, pod_id: str, record: Record | None, request: Request) -> Means:
         spec = brings_spec(record, request)

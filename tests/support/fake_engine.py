@@ -8,7 +8,7 @@ from itertools import count
 from worker.errors import ConflictError, ImageGoneError, ObjectMissingError
 from worker.pods import naming
 from worker.pods.container import ContainerRequest, Limits
-from worker.pods.model import PinnedImage
+from worker.pods.model import PinnedImage, PublishedPort
 from worker.pods.observation import (
     ALIVE,
     ContainerState,
@@ -18,6 +18,7 @@ from worker.pods.observation import (
     ObservedVolume,
     Snapshot,
 )
+from worker.pods.survivors import Remains
 from worker.ports import EngineInfo
 
 FROM_IMAGE = "from the image"
@@ -37,8 +38,8 @@ class FakeContainer:
     observed: ObservedContainer
     mounts: tuple[str, ...]
     limits: Limits
-    seen_at_start: dict[str, str] = field(default_factory=dict)
-    """What was in its volumes when it was last started."""
+    env: dict[str, str] = field(default_factory=dict)
+    ports: tuple[PublishedPort, ...] = ()
 
 
 class FakeEngine:
@@ -88,6 +89,13 @@ class FakeEngine:
         exited = self._by_id(container_id).observed.exit
         return exited or Exit(code=0, oom_killed=False, started_at=0.0, finished_at=0.0)
 
+    async def inspect_remains(self, container_id: str) -> Remains:
+        self._begin("container_inspect")
+        container = self._by_id(container_id)
+        self._begin("image_inspect")
+        images = (i for i in self.images.values() if i.id == container.observed.image_id)
+        return Remains(env=container.env, ports=container.ports, image=next(images, None))
+
     async def create_volume(self, name: str, labels: Mapping[str, str]) -> ObservedVolume:
         self._begin("volume_create")
         volume = self.volumes.setdefault(name, FakeVolume(labels=dict(labels)))
@@ -126,6 +134,8 @@ class FakeEngine:
             observed=observed,
             mounts=tuple(mount.source for mount in request.mounts),
             limits=request.limits,
+            env=dict(request.spec.env),
+            ports=request.ports,
         )
         self.after("container_create")
         return observed

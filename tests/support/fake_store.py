@@ -31,6 +31,7 @@ class FakeStore:
         self.leases: dict[str, FakeLease] = {}
         self.attempts: dict[str, int] = {}
         self.hosts: dict[str, float] = {}
+        self.reported: set[str] = set()
         self.storages: dict[str, str] = {}
         self.reserved: dict[str, dict[PublishedPort, str]] = {}
         self.now = 0.0
@@ -91,6 +92,15 @@ class FakeStore:
         self.before("storage")
         self.storages[host] = identity
         self.after("storage")
+
+    async def reported_hosts(self) -> frozenset[str]:
+        self.before("load")
+        return frozenset(self.reported)
+
+    async def report_host(self, host: str) -> None:
+        self.before("report")
+        self.reported.add(host)
+        self.after("report")
 
     async def reserved_ports(self, host: str) -> Sequence[tuple[PublishedPort, str]]:
         return list(self.reserved.get(host, {}).items())

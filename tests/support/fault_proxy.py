@@ -27,7 +27,8 @@ class FaultProxy:
         self.requests: Counter[str] = Counter()
         self._next: tuple[re.Pattern[str], Fault] | None = None
         self._server: asyncio.Server | None = None
-        self._connections: set[asyncio.Task[None]] = set()
+        self._connections: dict[asyncio.Task[None], str] = {}
+        """Every connection with its request, as "METHOD /path"."""
 
     @property
     def url(self) -> str:
@@ -42,24 +43,30 @@ class FaultProxy:
         """Let `fault` happen to the next request whose "METHOD /path" matches."""
         self._next = (re.compile(pattern), fault)
 
+    def break_off(self, pattern: str) -> int:
+        """Cut all connections whose "METHOD /path" matches; return how many."""
+        cut = [task for task, line in self._connections.items() if re.search(pattern, line)]
+        for task in cut:
+            task.cancel()
+        return len(cut)
+
     async def start(self) -> None:
         self._server = await asyncio.start_unix_server(self._accept, self.listen)
 
     async def stop(self) -> None:
         if self._server is not None:
             self._server.close()
-        for task in self._connections:
-            task.cancel()
+        self.break_off("")
         await asyncio.gather(*self._connections, return_exceptions=True)
         self.listen.unlink(missing_ok=True)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
-        self._connections.add(task)
-        task.add_done_callback(self._connections.discard)
+        self._connections[task] = ""
+        task.add_done_callback(self._connections.pop)
         try:
-            with suppress(ConnectionError, asyncio.IncompleteReadError):
+            with suppress(OSError, asyncio.IncompleteReadError):
                 await self._serve(reader, writer)
         finally:
             await _close(writer)
@@ -69,6 +76,7 @@ class FaultProxy:
         method, path = head.split(b" ", 2)[:2]
         line = f"{method.decode()} {re.sub(r'^/v[0-9.]+', '', path.decode())}"
         self.requests[line] += 1
+        self._connections[asyncio.current_task()] = line  # type: ignore[index]  # it runs in one
         fault = self._take(line)
         if fault is Fault.ERROR:
             writer.write(

@@ -6,11 +6,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.fault_proxy import FaultProxy
 from tests.support.worker import WorkerProcess
 from worker.local.client import Client
 from worker.local.engine import PrivateEngine
 from worker.local.images import import_busybox
 from worker.local.redis import RedisServer
+from worker.runtime import LoopThread
 
 
 @dataclass(frozen=True)
@@ -21,27 +23,57 @@ class Stack:
     redis: RedisServer
     worker: WorkerProcess
     client: Client
+    proxy: "ProxyThread | None" = None
 
     def phases(self) -> dict[str, str]:
         """Return pod id to phase, as `pods.list` shows them."""
         return {pod["pod_id"]: pod["phase"] for pod in self.client.call("list")["pods"]}
 
 
+class ProxyThread:
+    """A proxy in front of an Engine, for tests that are no coroutines."""
+
+    def __init__(self, listen: Path, engine: Path) -> None:
+        self._loop = LoopThread()
+        self._proxy = FaultProxy(listen, engine)
+        self._loop.run(self._proxy.start())
+        self.url = self._proxy.url
+
+    def break_off(self, pattern: str) -> int:
+        """Cut all connections whose "METHOD /path" matches; return how many."""
+
+        async def cut() -> int:
+            return self._proxy.break_off(pattern)
+
+        return self._loop.run(cut())
+
+    def stop(self) -> None:
+        self._loop.run(self._proxy.stop())
+        self._loop.close()
+
+
 @contextmanager
-def own_stack(scratch: Path, settings: dict[str, str]) -> Iterator[Stack]:
-    """Start all three with an image `pinacle-busybox`, in a folder of their own below `scratch`."""
+def own_stack(scratch: Path, settings: dict[str, str], *, proxied: bool = False) -> Iterator[Stack]:
+    """Start all three with an image `pinacle-busybox`, in a folder of their own below `scratch`.
+
+    `proxied` puts a proxy between worker and Engine, which can cut connections.
+    """
     folder = Path(tempfile.mkdtemp(prefix="s", dir=scratch))
     engine, redis = PrivateEngine(folder / "k"), RedisServer(folder / "kr")
     engine.start()
     import_busybox(engine)
     redis.start()
-    mine = {**settings, "DOCKER_HOST": engine.url, "PINACLE_REDIS_URL": redis.url}
+    proxy = ProxyThread(folder / "p.sock", engine.socket) if proxied else None
+    docker_host = proxy.url if proxy is not None else engine.url
+    mine = {**settings, "DOCKER_HOST": docker_host, "PINACLE_REDIS_URL": redis.url}
     worker, client = WorkerProcess(folder, mine, "own"), Client(redis.url)
     worker.start()
     try:
-        yield Stack(engine, redis, worker, client)
+        yield Stack(engine, redis, worker, client, proxy)
     finally:
         client.close()
         worker.stop()
+        if proxy is not None:
+            proxy.stop()
         redis.stop()
         engine.destroy()

@@ -7,7 +7,13 @@ from typing import Any, Final
 from worker.docker.calls import EngineCalls
 from worker.docker.events import Events
 from worker.docker.images import Images
-from worker.docker.parse import inspected_container, inspected_exit, listed_container, listed_volume
+from worker.docker.parse import (
+    inspected_container,
+    inspected_exit,
+    listed_container,
+    listed_volume,
+    remains,
+)
 from worker.docker.request import EMPTY_IMAGE, create_body, keeper_body, update_body
 from worker.errors import ConflictError, ForeignObjectError, ImageGoneError, ObjectMissingError
 from worker.pods import naming
@@ -21,6 +27,7 @@ from worker.pods.observation import (
     ObservedVolume,
     Snapshot,
 )
+from worker.pods.survivors import Remains
 from worker.ports import EngineInfo
 
 _NO_COMMUNICATION: Final = "com.docker.network.bridge.enable_icc"
@@ -75,6 +82,14 @@ class DockerEngine:
         return inspected_exit(
             await self._calls.json("container_inspect", "GET", f"containers/{container_id}/json")
         )
+
+    async def inspect_remains(self, container_id: str) -> Remains:
+        entry = await self._calls.json("container_inspect", "GET", f"containers/{container_id}/json")
+        try:
+            image = await self._calls.json("image_inspect", "GET", f"images/{entry['Image']}/json")
+        except ImageGoneError:
+            image = None
+        return remains(entry, image)
 
     async def create_volume(self, name: str, labels: Mapping[str, str]) -> ObservedVolume:
         body = {"Name": name, "Driver": "local", "Labels": dict(labels)}

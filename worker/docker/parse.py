@@ -1,11 +1,12 @@
 """The Engine's JSON, parsed into observations. No JSON leaves this package."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from worker.pods.model import PinnedImage
+from worker.pods.model import PinnedImage, PublishedPort
 from worker.pods.observation import ContainerState, Exit, ObservedContainer, ObservedVolume
+from worker.pods.survivors import Remains
 
 _NEVER: Final = "0001-01-01T00:00:00Z"
 _MICROSECONDS: Final = 6
@@ -61,6 +62,29 @@ def inspected_image(reference: str, entry: Mapping[str, Any]) -> PinnedImage:
         repo_digest=_digest_for(reference, digests),
         volumes=tuple(sorted(declared)),
     )
+
+
+def remains(entry: Mapping[str, Any], image: Mapping[str, Any] | None) -> Remains:
+    """Parse an inspect of a container and one of its image, None where that is gone."""
+    own = set((image or {}).get("Config", {}).get("Env") or ())
+    given = [item.partition("=") for item in entry["Config"].get("Env") or () if item not in own]
+    return Remains(
+        env={name: value for name, _, value in given},
+        ports=tuple(_published(entry["HostConfig"].get("PortBindings") or {})),
+        image=inspected_image(entry["Config"]["Image"], image) if image is not None else None,
+    )
+
+
+def _published(bindings: Mapping[str, Any]) -> Iterator[PublishedPort]:
+    for key, places in bindings.items():
+        number, _, protocol = key.partition("/")
+        for place in places or ():
+            yield PublishedPort(
+                container=int(number),
+                host=int(place["HostPort"]),
+                protocol="udp" if protocol == "udp" else "tcp",
+                address=place["HostIp"],
+            )
 
 
 def _digest_for(reference: str, digests: Any) -> str | None:

@@ -119,6 +119,15 @@ class RedisStore:
         with translated("save"):
             await self._redis.hset(keys.STORAGES, host, identity)
 
+    async def reported_hosts(self) -> frozenset[str]:
+        with translated("load"):
+            hosts: Any = await self._redis.smembers(keys.REPORTED)
+        return frozenset(hosts)
+
+    async def report_host(self, host: str) -> None:
+        with translated("save"):
+            await self._redis.sadd(keys.REPORTED, host)
+
     async def reserved_ports(self, host: str) -> Sequence[tuple[PublishedPort, str]]:
         with translated("load"):
             reserved: Any = await self._redis.hgetall(keys.ports(host))

@@ -1,0 +1,1 @@
+"""A long time of everything failing at random, against a model."""

@@ -1,0 +1,176 @@
+"""Promise 10 against a model: kills at any instant, then quiet, and everything is as it was accepted."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random, SystemRandom
+from time import monotonic, sleep
+from typing import Any, Final
+
+import pytest
+from redis import Redis
+
+from tests.chaos.clients import Callers
+from tests.chaos.lines import Lines
+from tests.chaos.steps import KINDS, StepLog
+from tests.support.stack import Stack, own_stack
+from worker.local.engine import EngineFailedError
+from worker.local.waiting import wait_until
+
+PODS: Final = tuple(f"chaos-{number}" for number in range(20))
+QUIET_S: Final = 60.0
+ARMED_S: Final = 6.0
+"""How long to wait for a step of the kind that is to be interrupted."""
+
+
+@pytest.fixture
+def stack(scratch: Path, settings: dict[str, str]) -> Iterator[Stack]:
+    """Deadlines short enough for many faults in a few minutes."""
+    short = {
+        "PINACLE_LOG_LEVEL": "debug",
+        "PINACLE_STEP_DEADLINE_S": "6",
+        "PINACLE_LEASE_TTL_S": "9",
+        "PINACLE_TASK_WAIT_S": "8",
+        "PINACLE_RECONCILE_INTERVAL_S": "5",
+    }
+    with own_stack(scratch, {**settings, **short}, proxied=True) as stack:
+        yield stack
+
+
+class Chaos:
+    """Somebody who pulls plugs."""
+
+    def __init__(self, stack: Stack, random: Random) -> None:
+        self.stack, self.random = stack, random
+        self.steps = StepLog(stack.worker.log)
+        self.cuts: Counter[str] = Counter()
+        self.faults: Counter[str] = Counter()
+
+    def one(self) -> None:
+        """One fault, and what it takes to have all parts again."""
+        rarest = min(sorted(KINDS), key=lambda kind: (self.cuts[kind], self.random.random()))
+        fault = self.random.choices(
+            [self.kill_worker, self.kill_redis, self.kill_engine, self.accident, self.cut_events],
+            (5, 2, 1, 6, 2),
+        )[0]
+        if fault in (self.kill_worker, self.kill_redis, self.kill_engine) and self.random.random() < 0.8:
+            self.steps.wait_for(rarest, ARMED_S)
+        fault()
+        self.faults[fault.__name__] += 1
+
+    def kill_worker(self) -> None:
+        self.steps.cut(self.stack.worker.kill, self.cuts)
+        self.stack.worker.start()
+        self.steps.forget()
+
+    def kill_redis(self) -> None:
+        self.steps.cut(self.stack.redis.kill, self.cuts)
+        sleep(self.random.uniform(0, 2))
+        self.stack.redis.start()
+
+    def kill_engine(self) -> None:
+        self.steps.cut(self.stack.engine.kill, self.cuts)
+        sleep(self.random.uniform(0, 2))
+        self.stack.engine.start()
+
+    def cut_events(self) -> None:
+        assert self.stack.proxy is not None
+        self.stack.proxy.break_off("^GET /events")
+
+    def accident(self) -> None:
+        """Something happens to one container, or to three, behind the system's back."""
+        for _ in range(self.random.choice((1, 1, 3))):
+            verb = self.random.choice((("rm", "-f"), ("kill",), ("kill",), ("pause",), ("stop", "-t", "0")))
+            try:
+                self.stack.engine.docker(*verb, f"pinacle-pod-{self.random.choice(PODS)}")
+            except EngineFailedError:
+                self.faults["accident to no container"] += 1
+
+
+@pytest.mark.timeout(0)
+def test_p10_everything_is_killed_at_random_and_all_is_as_it_was_accepted(
+    stack: Stack, request: pytest.FixtureRequest
+) -> None:
+    """No acknowledged line is missing, no volume is left over, and no container is doubled."""
+    seed = request.config.getoption("--chaos-seed") or SystemRandom().randrange(10**6)
+    seconds: float = request.config.getoption("--chaos-seconds")
+    print(f"\nchaos: seed {seed}, {seconds:g} s, {len(PODS)} pods")
+    chaos = Chaos(stack, Random(seed))
+    lines = Lines(stack.engine.data_root, stack.redis.url)
+    callers = Callers(stack.redis.url, PODS, seed)
+    callers.start()
+    try:
+        end = monotonic() + seconds
+        while monotonic() < end:
+            sleep(chaos.random.uniform(0.2, 3.0))
+            lines.watch(PODS)
+            chaos.one()
+    finally:
+        callers.stop()
+    calm = monotonic()
+    try:
+        wait_until(lambda: not _unlike(stack), QUIET_S, what="a world as it was accepted")
+    except TimeoutError:
+        pytest.fail(f"seed {seed}, {QUIET_S:g} s after the last fault: {_unlike(stack)}")
+    _report(chaos, callers, lines, monotonic() - calm)
+    records = _records(stack)
+    for pod_id, (generation, kind) in callers.accepted.items():
+        intent = records[pod_id]["intent"]
+        assert intent["generation"] >= generation, f"seed {seed}: an accepted intent of {pod_id} is lost"
+        if intent["generation"] == generation:
+            assert intent["kind"] == kind, f"seed {seed}: {pod_id}"
+    losses = lines.losses(PODS)
+    assert not losses, f"seed {seed}: {losses}"
+    assert not KINDS - chaos.cuts.keys(), f"never interrupted: {sorted(KINDS - chaos.cuts.keys())}"
+    _delete_all(stack)
+
+
+def _unlike(stack: Stack) -> list[str]:
+    """Return how the world differs from what was accepted, nothing if it does not."""
+    records = _records(stack)
+    states: dict[str, str] = {}
+    for line in stack.engine.docker("ps", "-a", "--format", "{{.Names}} {{.State}}").splitlines():
+        name, state = line.split()
+        states[name] = state
+    volumes = set(stack.engine.docker("volume", "ls", "-q").split())
+    wanted_volumes = {"pinacle-storage-pinacle"}
+    found = []
+    for pod_id, record in records.items():
+        kind, state = record["intent"]["kind"], states.pop(f"pinacle-pod-{pod_id}", "")
+        if (kind == "running") != (state == "running") or (kind == "deleted" and state):
+            found.append(f"{pod_id} should be {kind} and is {state!r}: {record['state'].get('reason')}")
+        if kind != "deleted":
+            wanted_volumes |= {
+                f"pinacle-vol-{pod_id}-{volume['name']}" for volume in record["state"].get("layout", ())
+            }
+    found += [f"{name} is nobody's" for name in states if name != "pinacle-storage-pinacle"]
+    found += [f"volume {name} is missing" for name in sorted(wanted_volumes - volumes)]
+    found += [f"volume {name} is nobody's" for name in sorted(volumes - wanted_volumes)]
+    return found
+
+
+def _records(stack: Stack) -> dict[str, dict[str, Any]]:
+    """Return what is in Redis itself, rather than what the tasks say of it."""
+    found = {}
+    with Redis.from_url(stack.redis.url, decode_responses=True) as redis:
+        for pod_id in PODS:
+            fields: Any = redis.hgetall(f"pinacle:pod:{pod_id}")
+            if fields:
+                state = json.loads(fields.get("state", "{}"))
+                found[pod_id] = {"intent": json.loads(fields["intent"]), "state": state}
+    return found
+
+
+def _report(chaos: Chaos, callers: Callers, lines: Lines, recovered_s: float) -> None:
+    print(f"chaos: sent {dict(callers.sent)}")
+    print(f"chaos: answered {dict(callers.answered)}")
+    print(f"chaos: faults {dict(chaos.faults)}")
+    print(f"chaos: steps interrupted {dict(sorted(chaos.cuts.items()))}")
+    print(f"chaos: {lines.total()} lines acknowledged; all was well {recovered_s:.1f} s after the last fault")
+
+
+def _delete_all(stack: Stack) -> None:
+    for pod_id in PODS:
+        stack.client.send("delete", pod_id)
+    wait_until(lambda: not stack.phases(), 90, what="the end of all pods")
