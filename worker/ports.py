@@ -63,7 +63,7 @@ class Engine(Protocol):
     async def create_container(self, request: ContainerRequest) -> ObservedContainer:
         """Create, without starting; this fills volumes that are mounted without `no_copy`. 1 call, 2 at most.
 
-        The network of `request` is made if the Engine says that it is missing (then: 4 calls at most).
+        The network of `request` is made if the Engine says that it is missing (then: 5 calls at most).
         Raises ConflictError where the name is taken (also by a creation still under way),
         ImageGoneError where the image id is not there, PermanentError for what can never work.
         """

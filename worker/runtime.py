@@ -188,7 +188,7 @@ class Runtime:
         self.settings = settings
         self.loop = LoopThread()
         self._waiting = threading.BoundedSemaphore(max(1, settings.task_concurrency - RESERVED_THREADS))
-        self._background: list[Future[None]] = []
+        self._background: list[asyncio.Task[None]] = []
         self.parts: Parts = self.loop.run(self._connect())
         structlog.contextvars.bind_contextvars(host=self.parts.host)
 
@@ -196,23 +196,17 @@ class Runtime:
         engine, store = make_engine(self.settings), make_store(self.settings)
         host = await find_host(self.settings, engine)
         parts = make_parts(self.settings, host=host, engine=engine, store=store)
+        await _patiently(engine.ensure_network)
         await _patiently(parts.rebuild.run)
         await _patiently(parts.guard.establish)
         return parts
 
     def start(self) -> None:
         """Begin what runs by itself: the heartbeat, passes at an interval, and the watch over events."""
-        self._background = [
-            self.loop.submit(self._beat()),
-            self.loop.submit(self._pass_at_interval()),
-            self.loop.submit(self.parts.watcher.run()),
-            self.loop.submit(self._check_durability()),
-        ]
+        self.loop.run(self._begin())
 
     def stop(self, grace_s: float) -> None:
         """Finish steps under way within `grace_s`, give leases back, close the connections."""
-        for work in self._background:
-            work.cancel()
         self.loop.run(self._close(grace_s))
         self.loop.close()
 
@@ -227,7 +221,14 @@ class Runtime:
     def done_waiting(self) -> None:
         self._waiting.release()
 
+    async def _begin(self) -> None:
+        work = (self._beat(), self._pass_at_interval(), self.parts.watcher.run(), self._check_durability())
+        self._background = [asyncio.create_task(one) for one in work]
+
     async def _close(self, grace_s: float) -> None:
+        for work in self._background:
+            work.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
         await self.parts.dispatcher.drain(grace_s)
         try:
             await self.parts.store.stop_heart(self.parts.host)

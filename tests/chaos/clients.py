@@ -95,7 +95,8 @@ class Callers:
                 stored = redis.get(f"celery-task-meta-{task_id}")
                 if stored is not None:
                     found: dict[str, Any] = json.loads(str(stored, "utf-8"))
-                    return found
+                    if found["status"] in ("SUCCESS", "FAILURE"):
+                        return found
         return None
 
 

@@ -74,15 +74,16 @@ def _bcrypt(password: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def pushed(engine: PrivateEngine, busybox: str, registry: str, scratch: Path) -> Path:
-    """Push an image and forget it locally; returns a folder with the credentials' config.json."""
+def pushed(engine: PrivateEngine, registry: str, scratch: Path) -> Path:
+    """Push an image of its own and forget it locally; returns a folder with the credentials' config.json."""
+    own = import_busybox(engine, "pinacle-pushed", changes=("ENV PUSHED=1",))
     config = scratch / "docker-config"
     config.mkdir()
     (config / "config.json").write_text(json.dumps({"auths": {REGISTRY: {"auth": registry}}}))
-    engine.docker("tag", busybox, IMAGE)
+    engine.docker("tag", own, IMAGE)
     docker = [find("docker") or "docker", "--config", str(config), "-H", engine.url]
     subprocess.run([*docker, "push", "-q", IMAGE], check=True, stdout=subprocess.DEVNULL)
-    engine.docker("rmi", IMAGE)
+    engine.docker("rmi", IMAGE, own)
     return config
 
 

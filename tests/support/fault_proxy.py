@@ -66,7 +66,8 @@ class FaultProxy:
         self._connections[task] = ""
         task.add_done_callback(self._connections.pop)
         try:
-            with suppress(OSError, asyncio.IncompleteReadError):
+            # A connection that is cut ends its task: cancelling it is not an error.
+            with suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
                 await self._serve(reader, writer)
         finally:
             await _close(writer)

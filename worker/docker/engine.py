@@ -1,12 +1,13 @@
 """The Engine as the reconciler wants it: `worker.ports.Engine` on one real Docker Engine."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, TypeVar
 
 from worker.docker.calls import EngineCalls
 from worker.docker.events import Events
 from worker.docker.images import Images
+from worker.docker.network import Network
 from worker.docker.parse import (
     inspected_container,
     inspected_exit,
@@ -15,7 +16,7 @@ from worker.docker.parse import (
     remains,
 )
 from worker.docker.request import EMPTY_IMAGE, create_body, keeper_body, update_body
-from worker.errors import ConflictError, ForeignObjectError, ImageGoneError, ObjectMissingError
+from worker.errors import ConflictError, ForeignObjectError, ImageGoneError, ObjectMissingError, PodError
 from worker.pods import naming
 from worker.pods.container import ContainerRequest, Limits
 from worker.pods.model import PinnedImage
@@ -30,7 +31,7 @@ from worker.pods.observation import (
 from worker.pods.survivors import Remains
 from worker.ports import EngineInfo
 
-_NO_COMMUNICATION: Final = "com.docker.network.bridge.enable_icc"
+_T = TypeVar("_T")
 
 
 class DockerEngine:
@@ -51,8 +52,7 @@ class DockerEngine:
         """`on_call` is told the operation's name for every request. Raises InvalidInputError for `url`."""
         self._calls = EngineCalls(url, deadline_s=step_deadline_s, on_call=on_call)
         self._fill_deadline_s = fill_deadline_s
-        self._network = network
-        self._installation = installation
+        self._network = Network(self._calls, name=network, installation=installation)
         self.events = Events(self._calls, installation=installation)
         self._images = Images(self._calls, docker_config=docker_config, pull_silence_s=pull_silence_s)
 
@@ -103,12 +103,7 @@ class DockerEngine:
 
     async def create_container(self, request: ContainerRequest) -> ObservedContainer:
         body = create_body(request)
-        try:
-            created = await self._create(request.name, body)
-        except ObjectMissingError:
-            # 404 and not for the image: the network is not there.
-            await self.ensure_network()
-            created = await self._create(request.name, body)
+        created = await self._on_network(lambda: self._create(request.name, body))
         return ObservedContainer(
             id=created["Id"],
             name=request.name,
@@ -119,13 +114,7 @@ class DockerEngine:
         )
 
     async def start_container(self, container_id: str) -> None:
-        try:
-            await self._change("container_start", "POST", container_id, "/start")
-        except ObjectMissingError as error:
-            if f"network {self._network} not found" not in str(error):
-                raise
-            await self.ensure_network()
-            await self._change("container_start", "POST", container_id, "/start")
+        await self._on_network(lambda: self._change("container_start", "POST", container_id, "/start"))
 
     async def unpause_container(self, container_id: str) -> None:
         try:
@@ -158,19 +147,8 @@ class DockerEngine:
         return await self._images.pull(reference)
 
     async def ensure_network(self) -> None:
-        """Make the bridge network of all pods, on which none of them reaches another, unless it is there."""
-        body = {
-            "Name": self._network,
-            "Driver": "bridge",
-            "CheckDuplicate": True,
-            "Options": {_NO_COMMUNICATION: "false"},
-            "Labels": {naming.LABEL_INSTALLATION: self._installation},
-        }
-        try:
-            await self._calls.json("network_create", "POST", "networks/create", body=body)
-        except ConflictError as error:
-            if "already exists" not in str(error):
-                raise
+        """Make the network of all pods unless it is there."""
+        await self._network.ensure()
 
     async def keep_storage(self, installation: str, identity: str) -> str:
         name = naming.storage_name(installation)
@@ -198,6 +176,16 @@ class DockerEngine:
 
     async def close(self) -> None:
         await self._calls.close()
+
+    async def _on_network(self, do: Callable[[], Awaitable[_T]]) -> _T:
+        """Do what needs the network; where that was the reason of its failure, mend it and do it again."""
+        try:
+            return await do()
+        except PodError as error:
+            if not self._network.is_cause_of(error):
+                raise
+        await self._network.ensure()
+        return await do()
 
     async def _container(self, name: str) -> ObservedContainer | None:
         try:
