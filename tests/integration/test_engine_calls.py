@@ -47,6 +47,9 @@ async def counted(
     docker = make_engine(settings, on_call=lambda operation: calls.update([operation]))
     await docker.ensure_network()
     parts = make_parts(settings, host="counted", engine=docker, store=make_store(settings))
+    # As a worker does before it takes any work.
+    await parts.rebuild.run()
+    await parts.guard.establish()
     counted = Counted(parts, calls)
     yield counted
     for pod in (await parts.service.list())["pods"]:

@@ -56,6 +56,9 @@ class FaultProxy:
     async def stop(self) -> None:
         if self._server is not None:
             self._server.close()
+        if self._connections:
+            # Most end by themselves, as their callers are gone; only what still hangs is cut.
+            await asyncio.wait(self._connections, timeout=1.0)
         self.break_off("")
         await asyncio.gather(*self._connections, return_exceptions=True)
         self.listen.unlink(missing_ok=True)

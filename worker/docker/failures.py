@@ -3,6 +3,7 @@
 Texts are those of Engine 20.10 to 28; some errors that will never go away come as a 500.
 """
 
+import re
 from typing import Final
 
 import aiodocker
@@ -23,6 +24,15 @@ _NO_CONNECTION: Final = 900
 """aiodocker's own status for a connection that failed."""
 _NOT_FOUND, _CONFLICT, _BAD_REQUEST = 404, 409, 400
 _PORT_TAKEN: Final = ("port is already allocated", "address already in use")
+_ORPHANED_TASK: Final = re.compile(r"task [0-9a-f]{64}: already exists")
+"""Engine 20.10, killed between containerd's start of a task and its own note of it.
+
+It can neither see nor end that task, so nothing else may be started on the same volumes.
+"""
+_ORPHAN_REMEDY: Final = (
+    ". The Engine was killed while it started this container, and its containerd has a task of it, which "
+    "may be running: end that (ctr --namespace moby tasks kill --signal KILL ID), then this goes on by itself"
+)
 _NEVER: Final = (
     "executable file not found",
     "no such file or directory: unknown",
@@ -56,7 +66,10 @@ def explain(operation: str, url: str, error: aiodocker.DockerError) -> PodError:
         return PermanentError(text)
     if error.status == _CONFLICT or "is not paused" in lowered:
         return ConflictError(text)
-    return EngineUnavailableError(f"{operation}: the Engine failed with {error.status}: {error.message}")
+    remedy = _ORPHAN_REMEDY if _ORPHANED_TASK.search(lowered) is not None else ""
+    return EngineUnavailableError(
+        f"{operation}: the Engine failed with {error.status}: {error.message}{remedy}"
+    )
 
 
 def _no_connection(operation: str, url: str, error: aiodocker.DockerError) -> PodError:

@@ -19,7 +19,7 @@ def host_storage_problem(host: str, known: str | None, found: str | None, instal
     return (
         f"host {host} does not have its storage ({known}): {what}. Nothing is made or removed there. Check "
         "that the disk of the Engine's data root is mounted and restart the Engine; after a deliberate "
-        f"change run: pinacle hosts accept-storage {host}"
+        f"change send the task hosts.accept_storage({host!r})"
     )
 
 
