@@ -18,6 +18,7 @@ from worker.reconciler import Seen
 from worker.storage_guard import StorageGuard
 
 _log: Final = structlog.get_logger(__name__)
+_PROGRESS_EVERY_S: Final = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +62,18 @@ class Passes:
         self._installation = installation
         self._clock = clock
         self._one_at_a_time = asyncio.Lock()
+        self._under_way: set[str] = set()
+        """Pods whose repair is not done."""
+        self._total = 0
+        """How many there were since none was left."""
+
+    def recovering(self) -> dict[str, Any]:
+        """Return how far the repairs of this host are; empty while there are none."""
+        return (
+            {"host": self._host, "repairs": self._total, "left": left}
+            if (left := len(self._under_way))
+            else {}
+        )
 
     async def run(self, *, wait_s: float) -> PassResult:
         """Look at all pods and start the repairs; wait for these at most `wait_s`.
@@ -71,7 +84,7 @@ class Passes:
         began = monotonic()
         async with self._one_at_a_time:
             records, due = await self._look()
-        phases = await asyncio.gather(*(self._repair(seen, wait_s) for seen in due))
+        phases = await self._repair_all(due, wait_s)
         result = PassResult(
             host=self._host,
             pods=sum(record.exists for record in records),
@@ -98,9 +111,34 @@ class Passes:
             standing = (record.state.phase, record.state.reason)
             if decided.steps or (decided.phase, decided.reason) != standing:
                 due.append(Seen(record=record, observation=seen))
-        return list(records.values()), due
+        # Whoever used a pod last misses it first.
+        return list(records.values()), sorted(due, key=lambda seen: -seen.record.intent.accepted_at)
+
+    async def _repair_all(self, due: list[Seen], wait_s: float) -> list[Phase | None]:
+        """Repair in this order, many at once, and say how far it is while that takes long."""
+        new = {seen.record.pod_id for seen in due} - self._under_way
+        self._under_way |= new
+        self._total += len(new)
+        reporter = asyncio.create_task(self._report_progress())
+        try:
+            return await asyncio.gather(*(self._repair(seen, wait_s) for seen in due))
+        finally:
+            reporter.cancel()
+            if not self._under_way:
+                self._total = 0
+
+    async def _report_progress(self) -> None:
+        while True:
+            await asyncio.sleep(_PROGRESS_EVERY_S)
+            _log.info("pods_recovering", **self.recovering())
 
     async def _repair(self, seen: Seen, wait_s: float) -> Phase | None:
+        try:
+            return await self._settle(seen, wait_s)
+        finally:
+            self._under_way.discard(seen.record.pod_id)
+
+    async def _settle(self, seen: Seen, wait_s: float) -> Phase | None:
         record = seen.record
         outcome = await self._dispatcher.settle(
             record.pod_id, record.intent.generation, timeout_s=wait_s, seen=seen, urgent=False

@@ -174,6 +174,8 @@ def make_parts(settings: Settings, *, host: str, engine: DockerEngine, store: Re
             rebuild=rebuild,
             engine=engine,
             dispatcher=dispatcher,
+            passes=passes,
+            clock=time,
             preflight=preflight,
             task_wait_s=settings.task_wait_s,
             task_attempts=settings.task_attempts,

@@ -17,8 +17,9 @@ from worker.errors import (
     PoisonedTaskError,
     StoreUnavailableError,
 )
+from worker.passes import Passes
 from worker.pods import naming
-from worker.pods.model import Record
+from worker.pods.model import Intent, Record
 from worker.pods.requests import Create, Means, Request, Update, brings_spec, check, intent_for
 from worker.pods.results import pod_result
 from worker.ports import Engine, Proposal, Store
@@ -55,6 +56,8 @@ class PodService:
     engine: Engine
     rebuild: Rebuild
     dispatcher: Dispatcher
+    passes: Passes
+    clock: Callable[[], float]
     preflight: Preflight
     task_wait_s: float
     task_attempts: int
@@ -88,12 +91,14 @@ class PodService:
     async def list(self, *, orphans: bool = False) -> dict[str, Any]:
         """Return all pods of all hosts as recorded, tombstones left out once everything is removed.
 
-        With `orphans` also what is on this host of pods that have neither record nor container.
+        While a pass repairs pods of this host, `recovering` says how far it is. With `orphans` also what is
+        on this host of pods that have neither record nor container.
         """
         records = await self._patiently(self.store.load_all)
         shown = [record for record in records.values() if record.exists or record.purging]
         pods = [pod_result(record) for record in sorted(shown, key=lambda r: r.pod_id)]
-        return {"pods": pods} | ({"orphans": await self._orphans(records)} if orphans else {})
+        shown_too = {"recovering": recovering} if (recovering := self.passes.recovering()) else {}
+        return {"pods": pods} | shown_too | ({"orphans": await self._orphans(records)} if orphans else {})
 
     async def _orphans(self, records: Mapping[str, Record]) -> Sequence[dict[str, Any]]:
         seen = await self._patiently(self.engine.observe_all)
@@ -121,13 +126,13 @@ class PodService:
             # A new spec can be looked into only where it will run.
             if isinstance(request, Create | Update) and record.host in await self.store.live_hosts():
                 return Forward(host=record.host)
-            return await self._propose(record, pod_id, request, task_id, Means()), None
+            generation, _ = await self._propose(record, pod_id, request, task_id, Means())
+            return generation, None
         looked = await self._first_look(pod_id, record, request)
         means = await self._means(pod_id, record, request)
-        generation = await self._propose(record, pod_id, request, task_id, means)
+        generation, intent = await self._propose(record, pod_id, request, task_id, means)
         if looked is None:
             return generation, None
-        intent = intent_for(record, request, means)
         return generation, Seen(record=looked.record.evolve(intent=intent), observation=looked.observation)
 
     async def _known(self, pod_id: str) -> Record | None:
@@ -170,8 +175,8 @@ class PodService:
 
     async def _propose(
         self, record: Record | None, pod_id: str, request: Request, task_id: str, means: Means
-    ) -> int:
-        intent = intent_for(record, request, means)
+    ) -> tuple[int, Intent]:
+        intent = intent_for(record, request, means).evolve(accepted_at=self.clock())
         accepted = await self.store.accept(
             Proposal(
                 pod_id=pod_id,
@@ -182,7 +187,7 @@ class PodService:
             )
         )
         _log.info("intent_accepted", pod_id=pod_id, intent=intent.kind.value, generation=accepted.generation)
-        return accepted.generation
+        return accepted.generation, intent
 
     async def _elsewhere(self, record: Record) -> dict[str, Any] | Forward:
         if record.host in await self.store.live_hosts():

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -32,16 +33,20 @@ _FILES: Final = {
 
 
 def import_busybox(
-    engine: PrivateEngine, name: str = "pinacle-busybox", *, changes: tuple[str, ...] = ()
+    engine: PrivateEngine,
+    name: str = "pinacle-busybox",
+    *,
+    changes: tuple[str, ...] = (),
+    files: Mapping[str, bytes] | None = None,
 ) -> str:
     """Make a 2 MB image with real /bin and /lib folders, and return its name.
 
-    `changes` are Dockerfile lines, such as `VOLUME /var/lib/db`.
+    `changes` are Dockerfile lines, such as `VOLUME /var/lib/db`; `files` are further files by their path.
     """
     require("busybox")
     command = f"CMD {json.dumps(['sh', '-c', STAY])}"
     flags = [flag for change in (command, *changes) for flag in ("--change", change)]
-    engine.docker("import", *flags, "-", name, stdin=_busybox_root())
+    engine.docker("import", *flags, "-", name, stdin=_busybox_root(files or {}))
     return name
 
 
@@ -106,14 +111,14 @@ def _download_wheels(lock: Path, folder: Path) -> None:
     subprocess.run([*pip, "download", *wanted, "-d", str(folder)], check=True)
 
 
-def _busybox_root() -> bytes:
+def _busybox_root(files: Mapping[str, bytes]) -> bytes:
     program = Path(find("busybox") or "/bin/busybox")
     applets = subprocess.run([program, "--list"], check=True, capture_output=True, text=True).stdout.split()
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         for folder in _FOLDERS:
             _add(tar, folder, kind=tarfile.DIRTYPE, mode=0o755)
-        for path, content in _FILES.items():
+        for path, content in {**_FILES, **files}.items():
             _add(tar, path, content, mode=0o644)
         _add(tar, "bin/busybox", program.read_bytes(), mode=0o755)
         for applet in applets:

@@ -97,6 +97,8 @@ class Intent(_Evolving):
     """Restart the container even if it is healthy."""
     adopt: bool = False
     """Replace a foreign container that bears the pod's name and mounts the pod's volumes."""
+    accepted_at: float = 0.0
+    """Seconds since the epoch; after a loss of all containers, pods that were used last come back first."""
     purge_generation: int = 0
     """Generation of the last accepted deletion; what is older goes before anything new is made."""
 
