@@ -1,0 +1,77 @@
+"""`make up`: the whole stack in the foreground, on a machine where nothing else runs."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from signal import SIGTERM
+from typing import Final
+
+import pytest
+
+from tests.support.worker import ROOT
+from worker.local.packages import find
+from worker.local.waiting import wait_until
+
+CALL: Final = """
+from worker.local.client import Client
+client = Client("redis://127.0.0.1:6399/0")
+print(client.call("list"))
+client.close()
+"""
+FLOWER: Final = """
+import urllib.error, urllib.request
+try:
+    urllib.request.urlopen("http://127.0.0.1:5555/workers", timeout=5)
+except urllib.error.HTTPError as error:
+    print(error.code)
+except OSError as error:
+    print(error)
+"""
+
+
+@pytest.fixture
+def inside() -> Iterator[list[str]]:
+    """A network namespace of its own, as the stack's ports are fixed; gives the words that enter it."""
+    name = f"pinacle-up-{os.getpid()}"
+    ip = find("ip") or "ip"
+    subprocess.run([ip, "netns", "add", name], check=True)
+    subprocess.run([ip, "-n", name, "link", "set", "lo", "up"], check=True)
+    yield [find("nsenter") or "nsenter", f"--net=/run/netns/{name}", "--"]
+    subprocess.run([ip, "netns", "delete", name], check=True)
+
+
+def test_make_up_runs_everything_until_sigterm(scratch: Path, inside: list[str]) -> None:
+    """Redis, Engine, worker, beat and Flower come up by themselves, and nothing of them is left."""
+    folder = scratch / "up"
+    environment = {**os.environ, "PINACLE_FOLDER": str(folder), "DOCKER_HOST": f"unix://{scratch}/none.sock"}
+    for name in ("PINACLE_REDIS_URL", "FLOWER_BASIC_AUTH"):
+        environment.pop(name, None)
+    log = scratch / "up.log"
+    with log.open("wb") as output:
+        stack = subprocess.Popen(
+            [*inside, "make", "--no-print-directory", "up"],
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        wait_until(
+            lambda: " ready." in log.read_text(errors="replace") and _ask(inside, FLOWER) == "401",
+            90,
+            what="worker and Flower",
+            failed=lambda: log.read_text()[-2000:] if stack.poll() is not None else None,
+        )
+        assert _ask(inside, CALL) == "{'pods': []}"
+    finally:
+        stack.send_signal(SIGTERM)
+        stack.wait(90)
+
+
+def _ask(inside: list[str], script: str) -> str:
+    command = [*inside, sys.executable, "-c", script]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=ROOT, timeout=60)
+    return done.stdout.strip()
