@@ -100,20 +100,16 @@ def make_engine(settings: Settings, on_call: Callable[[str], None] | None = None
     )
 
 
-async def _patiently(do: Callable[[], Awaitable[None]]) -> None:
+async def find_host(settings: Settings, engine: DockerEngine) -> str:
+    """Return the name of this host: as set, or the Engine's own, for which it waits as long as it takes."""
+    return settings.host_id or (await _patiently(engine.info)).name
+
+
+async def _patiently(do: Callable[[], Awaitable[_T]]) -> _T:
     """Try until Engine and Redis answer, as long as it takes."""
     async for attempt in stamina.retry_context(on=RetryableError, attempts=None, timeout=None, wait_max=5.0):
         with attempt:
-            await do()
-
-
-async def find_host(settings: Settings, engine: DockerEngine) -> str:
-    """Return the name of this host: as set, or the Engine's own, for which it waits as long as it takes."""
-    if settings.host_id is not None:
-        return settings.host_id
-    async for attempt in stamina.retry_context(on=RetryableError, attempts=None, timeout=None, wait_max=5.0):
-        with attempt:
-            return (await engine.info()).name
+            return await do()
     raise AssertionError("unreachable: it is tried for ever")
 
 
