@@ -24,7 +24,8 @@ def image(busybox: str) -> str:
 
 
 def volumes(engine: PrivateEngine) -> set[str]:
-    return set(engine.docker("volume", "ls", "-q").split())
+    """Return the names of all volumes but the sentinel, which stays."""
+    return set(engine.docker("volume", "ls", "-q").split()) - {"pinacle-storage-pinacle"}
 
 
 def delete(client: Client, pod_id: str) -> None:
@@ -177,6 +178,21 @@ def test_promise_9_deleted_stays_deleted_and_goes_on_until_nothing_is_left(
     engine.docker("rm", "-f", "squatter")
     wait_until(lambda: client.call("get", "p9")["phase"] == "deleted", 60, what="the deletion")
     assert not [name for name in volumes(engine) if name.startswith("pinacle-vol-p9-")]
+
+
+def test_promise_9_what_we_made_of_a_deleted_pod_goes_when_it_shows_up_late(
+    client: Client, engine: PrivateEngine
+) -> None:
+    """An Engine may finish a creation after the deletion; what a person made under the name stays."""
+    with Pod.running(client, engine, "late", SPEC) as pod:
+        labels = json.loads(engine.docker("inspect", pod.container))[0]["Config"]["Labels"]
+    words = [word for key, value in labels.items() for word in ("--label", f"{key}={value}")]
+    volume = ("--label", "dev.pinacle.volume=opt", "pinacle-vol-late-opt")
+    engine.docker("volume", "create", *words, *volume)
+    engine.docker("volume", "create", "pinacle-vol-late-home")
+    wait_until(lambda: "pinacle-vol-late-opt" not in volumes(engine), 20, what="the end of the leftover")
+    assert "pinacle-vol-late-home" in volumes(engine)
+    engine.docker("volume", "rm", "pinacle-vol-late-home")
 
 
 def test_promise_10_a_worker_killed_in_the_middle_loses_no_accepted_intent(

@@ -173,7 +173,7 @@ def test_volumes_go_only_by_a_deletion_or_the_rollback_of_an_unfinished_creation
     record, seen = world
     unfilled = {naming.volume_name("pod", v.name): v for v in record.state.layout if not v.filled}
     for step in plan(record, seen, NOW, OWN).steps:
-        if isinstance(step, RemoveVolume) and not record.purging:
+        if isinstance(step, RemoveVolume) and not record.purging and record.exists:
             volume = unfilled[step.name]
             found = seen.volumes[step.name]
             assert volume.incarnation in (found.incarnation, found.unasked)
@@ -200,7 +200,7 @@ def test_a_container_with_processes_is_stopped_before_it_is_removed(
 ) -> None:
     """Except by a deletion."""
     record, seen = world
-    if record.purging or seen.container is None or seen.container.state not in ALIVE:
+    if record.purging or not record.exists or seen.container is None or seen.container.state not in ALIVE:
         return
     for step in plan(record, seen, NOW, OWN).steps:
         assert not (isinstance(step, RemoveContainer) and step.force)

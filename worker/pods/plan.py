@@ -9,6 +9,7 @@ from typing import Final, assert_never
 from worker.pods.backoff import FAILED_DELAY_S, is_due
 from worker.pods.decision import Plan, go, rest
 from worker.pods.model import Installation, IntentKind, Phase, Record
+from worker.pods.naming import LABEL_INSTALLATION, LABEL_POD
 from worker.pods.observation import ALIVE, ContainerState, Observation, Unknown
 from worker.pods.ownership import container_problem, volume_problem
 from worker.pods.running import BUSY_DELAY_S, plan_running, stopping_steps
@@ -26,7 +27,7 @@ def plan(record: Record, seen: Observation | Unknown, now: float, installation: 
     """
     if isinstance(seen, Unknown):
         return rest(record.state.phase, seen.reason)
-    if record.exists or record.purging:
+    if record.exists or record.purging or seen.container is not None or seen.volumes:
         found = seen.storages.get(installation.name)
         problem = host_storage_problem(record.host, record.storage, found, installation.name)
         if problem is not None:
@@ -35,7 +36,7 @@ def plan(record: Record, seen: Observation | Unknown, now: float, installation: 
         return _plan_purge(record, seen, installation)
     match record.intent.kind:
         case IntentKind.DELETED:
-            return rest(Phase.DELETED)
+            return _plan_leftovers(record, seen, installation)
         case IntentKind.STOPPED:
             return _plan_stopped(record, seen, now, installation)
         case IntentKind.RUNNING:
@@ -66,6 +67,24 @@ def _plan_stopped(record: Record, seen: Observation, now: float, installation: I
     filled = [volume for volume in record.state.layout if volume.filled]
     problem = storage_problem(record, seen, filled)
     return rest(Phase.STOPPED if problem is None else Phase.STORAGE_MISSING, problem)
+
+
+def _plan_leftovers(record: Record, seen: Observation, installation: Installation) -> Plan:
+    """What we made of a deleted pod goes whenever it shows up: an Engine may finish a creation late.
+
+    What bears no incarnation of ours was not made by us: a person may be restoring volumes for a new pod.
+    """
+    steps: list[Step] = []
+    if seen.container is not None and container_problem(record.pod_id, seen.container, installation) is None:
+        steps.append(RemoveContainer(seen.container.id, force=True))
+    steps += [
+        RemoveVolume(volume.name)
+        for volume in seen.volumes.values()
+        if volume.labels.get(LABEL_INSTALLATION) == installation.name
+        and volume.labels.get(LABEL_POD) == record.pod_id
+        and (volume.incarnation or volume.unasked)
+    ]
+    return go(*steps, phase=Phase.DELETING) if steps else rest(Phase.DELETED)
 
 
 def _plan_purge(record: Record, seen: Observation, installation: Installation) -> Plan:
