@@ -65,6 +65,9 @@ class Lines:
         return path.read_text().split() if path.exists() else []
 
     def _purge_generation(self, pod_id: str) -> int | None:
+        """Return the generation of the last deletion; None while what it deletes may still be there."""
         with Redis.from_url(self.redis_url, decode_responses=True, socket_timeout=2) as redis:
-            intent = redis.hget(f"pinacle:pod:{pod_id}", "intent")
-        return None if intent is None else int(json.loads(str(intent))["purge_generation"])
+            found = redis.hmget(f"pinacle:pod:{pod_id}", ["intent", "state"])
+        intent, state = (json.loads(str(text)) if text is not None else {} for text in found)
+        asked = intent.get("purge_generation")
+        return int(asked) if asked is not None and state.get("purged_generation", 0) >= asked else None
