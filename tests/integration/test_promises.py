@@ -72,13 +72,13 @@ def test_promise_3_a_pod_never_starts_on_a_missing_or_replaced_volume(
         name = "pinacle-vol-p3-home"
         labels = json.loads(engine.docker("volume", "inspect", "-f", "{{json .Labels}}", name))
         pod.sh("echo mine > /home/file")
-        engine.docker("pause", pod.container)  # a pass in between would be quicker than this test
-        engine.docker("rm", "-f", pod.container)
+        pod.call("stop")  # or the container would be back before its volume could be removed
+        engine.docker("rm", pod.container)
         engine.docker("volume", "rm", name)
         if replaced:
             engine.docker("volume", "create", name)
         wait_until(lambda: pod.call("get")["phase"] == "storage_missing", 30, what="storage_missing")
-        answer = pod.call("restart")
+        answer = pod.call("start")
         assert answer["phase"] == "storage_missing"
         assert name in answer["last_error"]
         assert pod.container_id() is None
