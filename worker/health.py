@@ -19,6 +19,11 @@ def beat() -> None:
     HEARTBEAT_FILE.touch()
 
 
+def stop() -> None:
+    """Note that it ends as it should: nobody is to miss its heart."""
+    HEARTBEAT_FILE.unlink(missing_ok=True)
+
+
 def age_s() -> float | None:
     """Return seconds since the last beat, None if there was none."""
     try:

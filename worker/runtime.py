@@ -232,6 +232,7 @@ class Runtime:
             await self.parts.store.stop_heart(self.parts.host)
         except PodError as error:
             _log.warning("heartbeat_not_stopped", reason=str(error))
+        health.stop()
         await self.parts.engine.close()
         await self.parts.store.close()
 
