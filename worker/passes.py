@@ -1,7 +1,7 @@
 """A pass: look at all pods of this host with two Engine calls, and repair those that need it."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any, Final
@@ -11,7 +11,6 @@ import structlog
 from worker.dispatcher import Dispatcher
 from worker.pods.layout import full_names
 from worker.pods.model import Installation, Phase, Record
-from worker.pods.observation import Snapshot
 from worker.pods.plan import plan
 from worker.ports import Engine, Store
 from worker.rebuild import Rebuild
@@ -106,7 +105,7 @@ class Passes:
         await self._guard.check(records.values(), snapshot)
         now = self._clock()
         due = []
-        for record in [*records.values(), *await self._buried_elsewhere(records, snapshot)]:
+        for record in records.values():
             seen = snapshot.pod(record.pod_id, full_names(record.pod_id, record.state))
             decided = plan(record, seen, now, self._installation)
             standing = (record.state.phase, record.state.reason)
@@ -114,12 +113,6 @@ class Passes:
                 due.append(Seen(record=record, observation=seen))
         # Whoever used a pod last misses it first.
         return list(records.values()), sorted(due, key=lambda seen: -seen.record.intent.accepted_at)
-
-    async def _buried_elsewhere(self, records: Mapping[str, Record], seen: Snapshot) -> list[Record]:
-        """Return the tombstones of other hosts' pods of which something is here: that goes as well."""
-        here = set(seen.labelled) | {c.pod_id for c in seen.containers.values() if c.pod_id is not None}
-        found = [await self._store.load(pod_id) for pod_id in sorted(here - records.keys())]
-        return [record for record in found if record is not None and not record.exists]
 
     async def _repair_all(self, due: list[Seen], wait_s: float) -> list[Phase | None]:
         """Repair in this order, many at once, and say how far it is while that takes long."""

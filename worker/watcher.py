@@ -37,7 +37,6 @@ class Watcher:
         self._latest: dict[str, ContainerEvent] = {}
         """What happened last, of pods whose event is not looked into yet."""
         self._tasks: set[asyncio.Task[None]] = set()
-        self.connected = False
 
     async def run(self) -> None:
         """Watch until cancelled."""
@@ -56,7 +55,6 @@ class Watcher:
     async def _follow(self) -> None:
         """Follow one connection to its end. Raises EngineUnavailableError if it cannot be made."""
         async with self._events.subscribed() as events:
-            self.connected = True
             _log.info("events_connected")
             self._spawn(self._pass())
             try:
@@ -65,8 +63,6 @@ class Watcher:
             except EngineUnavailableError as error:
                 # A connection that was made had no fault: the next one is tried at once.
                 _log.warning("events_disconnected", reason=str(error))
-            finally:
-                self.connected = False
 
     async def _pass(self) -> None:
         async for attempt in stamina.retry_context(
