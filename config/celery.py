@@ -22,6 +22,8 @@ def celery_config(settings: Settings) -> dict[str, Any]:
         "visibility_timeout": settings.visibility_timeout_s,
         # How soon after that it is noticed: each 4 s, instead of each 100 s.
         "unacked_restore_limit": 100,
+        # A worker killed in the middle of looking would keep all others from it for five minutes.
+        "unacked_mutex_expire": 30,
         "socket_timeout": settings.redis_timeout_s * 4,
         "socket_connect_timeout": settings.redis_timeout_s,
         "socket_keepalive": True,

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import structlog
 
+from worker.burial import Burial
 from worker.dispatcher import Dispatcher
 from worker.pods.layout import full_names
 from worker.pods.model import Installation, Phase, Record
@@ -50,6 +51,7 @@ class Passes:
         dispatcher: Dispatcher,
         guard: StorageGuard,
         rebuild: Rebuild,
+        burial: Burial,
         installation: Installation,
         clock: Callable[[], float],
     ) -> None:
@@ -59,6 +61,7 @@ class Passes:
         self._dispatcher = dispatcher
         self._guard = guard
         self._rebuild = rebuild
+        self._burial = burial
         self._installation = installation
         self._clock = clock
         self._one_at_a_time = asyncio.Lock()
@@ -102,7 +105,8 @@ class Passes:
         await self._rebuild.run()
         records = await self._store.load_host(self._host)
         snapshot = await self._engine.observe_all()
-        await self._guard.check(records.values(), snapshot)
+        if await self._guard.check(records.values(), snapshot):
+            await self._burial.run(records, snapshot)
         now = self._clock()
         due = []
         for record in records.values():

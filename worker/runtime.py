@@ -13,6 +13,7 @@ import structlog
 
 from config.settings import Settings
 from worker import health
+from worker.burial import Burial
 from worker.dispatcher import Dispatcher
 from worker.docker.engine import DockerEngine
 from worker.errors import PodError, RetryableError
@@ -145,6 +146,7 @@ def make_parts(settings: Settings, *, host: str, engine: DockerEngine, store: Re
         dispatcher=dispatcher,
         guard=guard,
         rebuild=rebuild,
+        burial=Burial(host=host, engine=engine, store=store, installation=installation),
         installation=installation,
         clock=time,
     )

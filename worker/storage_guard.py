@@ -34,8 +34,11 @@ class StorageGuard:
         records = await self._store.load_host(self._host)
         await self.check(records.values(), await self._engine.observe_all())
 
-    async def check(self, records: Collection[Record], seen: Snapshot) -> None:
-        """Give the storage its identity, adopt the one that it has, or say that it is missing."""
+    async def check(self, records: Collection[Record], seen: Snapshot) -> bool:
+        """Give the storage its identity, adopt the one that it has, or say that it is missing.
+
+        Returns whether the storage is the host's own.
+        """
         known, found = await self._store.storage(self._host), self._found(seen)
         if found is None and known is None:
             known = found = await self._keep()
@@ -44,6 +47,7 @@ class StorageGuard:
         elif found is not None and storage_name(self._installation.name) not in seen.containers:
             await self._engine.keep_storage(self._installation.name, found)
         self._report(host_storage_problem(self._host, known, found, self._installation.name))
+        return self._problem is None
 
     async def accept(self) -> str:
         """Take the storage that is there now for this host's, as a person decided; returns its identity."""

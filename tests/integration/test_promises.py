@@ -198,16 +198,30 @@ def test_promise_9_what_we_made_of_a_deleted_pod_goes_when_it_shows_up_late(
 def test_promise_10_a_worker_killed_in_the_middle_loses_no_accepted_intent(
     client: Client, pod_worker: WorkerProcess, engine: PrivateEngine
 ) -> None:
-    """Within 60 s of its return every pod is as its intent says."""
-    sent = [client.send("create", f"p10-{number}", SPEC) for number in range(6)]
-    wait_until(lambda: "intent_accepted" in pod_worker.text()[-20000:], 20, what="an accepted intent")
+    """Within 60 s of its return every pod is as its intent says; the other messages are sent again.
+
+    Messages that the dead worker had taken but not yet accepted are sent with the same task ids, as the
+    README tells callers to: kombu pops a message before it notes it as not acknowledged, so that a kill
+    between the two takes it along.
+    """
+    before = len(pod_worker.text())
+    sent = {f"p10-{number}": client.send("create", f"p10-{number}", SPEC) for number in range(6)}
+    wait_until(lambda: "intent_accepted" in pod_worker.text()[before:], 20, what="an accepted intent")
     pod_worker.kill()
+    accepted = {pod_id for pod_id in sent if _was_accepted(pod_worker.text()[before:], pod_id)}
     pod_worker.start()
-    for number in range(6):
-        Pod(client, engine, f"p10-{number}").wait_for_another_container(120)
-    for number, one in enumerate(sent):
-        client.forget(one)
-        delete(client, f"p10-{number}")
+    try:
+        for pod_id in accepted:
+            Pod(client, engine, pod_id).wait_for_another_container(60)
+        for pod_id, one in sent.items():
+            assert client.receive(client.send("create", pod_id, SPEC, task_id=one.id))["phase"] == "running"
+    finally:
+        for pod_id in sent:
+            delete(client, pod_id)
+
+
+def _was_accepted(log: str, pod_id: str) -> bool:
+    return any("intent_accepted" in line and f'"{pod_id}"' in line for line in log.splitlines())
 
 
 def test_promise_12_no_secret_is_shown_anywhere(

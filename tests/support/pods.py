@@ -66,7 +66,12 @@ class Pod:
         self.engine.docker("rm", "-f", self.container)
 
     def wait_for_another_container(self, timeout_s: float = 30) -> None:
-        wait_until(self.is_up, timeout_s, what=f"another container of pod {self.id}")
+        try:
+            wait_until(self.is_up, timeout_s, what=f"another container of pod {self.id}")
+        except TimeoutError as error:
+            error.add_note(f"containers:\n{self.engine.docker('ps', '-a')}")
+            error.add_note(f"pods.get: {self.client.call('get', self.id)}")
+            raise
 
     def fingerprint(self, directory: str) -> str:
         """Return type, mode, owner, links, size and target of everything below a directory."""

@@ -130,6 +130,16 @@ class Snapshot:
             storages=dict(filter(None, map(_storage, by_name.values()))),
         )
 
+    def pod_ids(self, installation: str) -> frozenset[str]:
+        """Return the pods of `installation` that anything here says it belongs to."""
+        labels = [container.labels for container in self.containers.values()]
+        labels += [volume.labels for volume in self.volumes.values()]
+        return frozenset(
+            each[naming.LABEL_POD]
+            for each in labels
+            if naming.LABEL_POD in each and each.get(naming.LABEL_INSTALLATION) == installation
+        )
+
     def pod(self, pod_id: str, volume_names: frozenset[str]) -> Observation:
         """Return what concerns one pod; `volume_names` are the full names that it has or would have."""
         names = volume_names | self.labelled.get(pod_id, frozenset())

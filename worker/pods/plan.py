@@ -45,6 +45,13 @@ def plan(record: Record, seen: Observation | Unknown, now: float, installation: 
             assert_never(record.intent.kind)
 
 
+def plan_elsewhere(record: Record, seen: Observation, installation: Installation) -> Plan:
+    """Return what a host does about another host's pod: what it has of a deleted one goes, the rest stays."""
+    if record.exists:
+        return rest(record.state.phase)
+    return _plan_leftovers(record, seen, installation)
+
+
 def _failed_before(record: Record, now: float) -> Plan | None:
     state = record.state
     waits = not is_due(state.retry_at, now, longest=FAILED_DELAY_S)
