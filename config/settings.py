@@ -4,10 +4,12 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 _PORTS = 65536
+_SCHEMES = ("unix://", "tcp://", "http://", "https://", "npipe://")
 _DOCKER_CONFIG = Path("~/.docker").expanduser()
 
 
@@ -89,6 +91,13 @@ class Settings(BaseSettings):
         default="auto", description="`auto` is colours on a terminal and JSON elsewhere."
     )
 
+    @field_validator("docker_host")
+    @classmethod
+    def _an_engines_address(cls, value: str) -> str:
+        if not value.startswith(_SCHEMES) or value in _SCHEMES:
+            raise ValueError("not an Engine's address; allowed: unix:///path, tcp://host:port")
+        return value
+
     @property
     def visibility_timeout_s(self) -> int:
         """Seconds after which Redis hands a message that was not acknowledged to another worker.
@@ -120,7 +129,23 @@ class Settings(BaseSettings):
         return self
 
 
+class SettingsError(Exception):
+    """The environment says something that cannot be; the message names each variable and what is wrong."""
+
+
 @cache
 def settings() -> Settings:
-    """Return the settings of this process, read once."""
-    return Settings()
+    """Return the settings of this process, read once. Raises SettingsError."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise SettingsError("; ".join(map(_in_words, error.errors()))) from error
+
+
+def _in_words(problem: ErrorDetails) -> str:
+    what = problem["msg"].removeprefix("Value error, ")
+    if not problem["loc"]:
+        return what
+    name = str(problem["loc"][0])
+    variable = name if name.isupper() else f"PINACLE_{name.upper()}"
+    return f"{variable}: {problem['input']!r}: {what}"

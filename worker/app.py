@@ -13,12 +13,15 @@ from celery.signals import (
 
 from config.celery import celery_config, host_queue
 from config.logging import configure_logging
-from config.settings import settings
+from config.settings import SettingsError, settings
 from worker.bootsteps import PodWork
 from worker.runtime import Runtime
 
 app: Final = Celery("pinacle")
-app.conf.update(celery_config(settings()))
+try:
+    app.conf.update(celery_config(settings()))
+except SettingsError as error:
+    raise SystemExit(f"error: {error}") from None
 app.steps["worker"].add(PodWork)
 app.set_default()
 

@@ -55,7 +55,10 @@ async def apply(  # noqa: C901, PLR0911, PLR0912 - a table, one case for each st
             await engine.remove_container(container_id, force=force)
         case steps.RemoveVolume(name=name):
             await engine.remove_volume(name)
-        case steps.CommitFill() | steps.FinishPurge():
+        case steps.CommitFill():
+            # What the Engine copied is in the page cache yet: noted as filled, a power cut would empty it.
+            await engine.sync_volumes()
+        case steps.FinishPurge():
             pass
         case _:
             assert_never(step)

@@ -60,6 +60,13 @@ class Engine(Protocol):
     async def remove_volume(self, name: str) -> None:
         """Remove a volume; one that is not there is fine. Raises ConflictError while it is in use. 1 call."""
 
+    async def sync_volumes(self) -> None:
+        """Return once everything written to volumes is on the disk, so that a power cut leaves it there.
+
+        Raises OutcomeUnknownError when the disk fails. Behind a forwarded socket the Engine's disk is not
+        this kernel's: nothing is promised there.
+        """
+
     async def create_container(self, request: ContainerRequest) -> ObservedContainer:
         """Create, without starting; this fills volumes that are mounted without `no_copy`. 1 call, 2 at most.
 

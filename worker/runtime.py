@@ -97,6 +97,7 @@ def make_engine(settings: Settings, on_call: Callable[[str], None] | None = None
         docker_config=settings.docker_config,
         network=settings.network,
         installation=settings.installation,
+        data_root=settings.data_root,
         on_call=on_call,
     )
 
@@ -107,10 +108,17 @@ async def find_host(settings: Settings, engine: DockerEngine) -> str:
 
 
 async def _patiently(do: Callable[[], Awaitable[_T]]) -> _T:
-    """Try until Engine and Redis answer, as long as it takes."""
+    """Try until Engine and Redis answer, as long as it takes; say once what it waits for."""
+    told = ""
     async for attempt in stamina.retry_context(on=RetryableError, attempts=None, timeout=None, wait_max=5.0):
         with attempt:
-            return await do()
+            try:
+                return await do()
+            except RetryableError as error:
+                if str(error) != told:
+                    told = str(error)
+                    _log.warning("worker_waits", reason=told)
+                raise
     raise AssertionError("unreachable: it is tried for ever")
 
 

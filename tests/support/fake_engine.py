@@ -110,6 +110,10 @@ class FakeEngine:
         self.volumes.pop(name, None)
         self.after("volume_remove")
 
+    async def sync_volumes(self) -> None:
+        self._begin("sync")
+        self.after("sync")
+
     async def create_container(self, request: ContainerRequest) -> ObservedContainer:
         self._begin("container_create")
         if request.name in self.containers:

@@ -8,23 +8,18 @@ import aiodocker
 import aiohttp
 
 from worker.docker.failures import explain
-from worker.errors import EngineUnavailableError, InvalidInputError, OutcomeUnknownError, PermanentError
+from worker.errors import EngineUnavailableError, OutcomeUnknownError
 
 OLDEST_API: Final = (1, 41)
 """Engine 20.10, the oldest that this was tested with."""
 _UNIX: Final = "unix://"
-_SCHEMES: Final = (_UNIX, "tcp://", "http://", "https://", "npipe://")
 
 
 class EngineCalls:
     """Sends calls to one Engine, from one event loop. Connects when it is first used."""
 
     def __init__(self, url: str, *, deadline_s: float, on_call: Callable[[str], None] | None = None) -> None:
-        """`on_call` is told the operation's name for every request that is sent. Raises InvalidInputError."""
-        if not url.startswith(_SCHEMES) or url in _SCHEMES:
-            raise InvalidInputError(
-                f"DOCKER_HOST: {url!r} is not an Engine's address; allowed: unix:///path, tcp://host:port"
-            )
+        """`on_call` is told the operation's name for every request that is sent."""
         self._url = url
         self._deadline_s = deadline_s
         self._on_call = on_call
@@ -70,7 +65,7 @@ class EngineCalls:
     async def client(self) -> aiodocker.Docker:
         """Return the client, once the Engine has said which API it speaks.
 
-        Raises EngineUnavailableError, and PermanentError for an Engine that is too old.
+        Raises EngineUnavailableError, also for an Engine that is too old: a newer one may take its place.
         """
         if self._docker is None:
             self._docker = self._connect()
@@ -83,7 +78,7 @@ class EngineCalls:
                     f"the Engine at {self._url} does not answer: {str(error) or 'time is up'}. Is it "
                     "running, and is DOCKER_HOST right?"
                 ) from error
-            self._check_age(self._docker.api_version)
+            await self._check_age(self._docker.api_version)
         return self._docker
 
     async def close(self) -> None:
@@ -101,9 +96,10 @@ class EngineCalls:
         docker._owns_connector = True  # noqa: SLF001 - so that closing the client closes it too
         return docker
 
-    def _check_age(self, version: str) -> None:
+    async def _check_age(self, version: str) -> None:
         spoken = tuple(int(part) for part in version.lstrip("v").split("."))
         if spoken < OLDEST_API:
-            raise PermanentError(
+            await self.close()  # so that the next call asks again
+            raise EngineUnavailableError(
                 f"the Engine at {self._url} speaks API {version}; needed: 1.41 or newer (Engine 20.10)"
             )

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from worker.docker.calls import EngineCalls
+from worker.docker.disk import Disk
 from worker.docker.events import Events
 from worker.docker.images import Images
 from worker.docker.network import Network
@@ -47,10 +48,15 @@ class DockerEngine:
         docker_config: Path,
         network: str,
         installation: str,
+        data_root: Path | None = None,
         on_call: Callable[[str], None] | None = None,
     ) -> None:
-        """`on_call` is told the operation's name for every request. Raises InvalidInputError for `url`."""
+        """`data_root` is where this process sees the Engine's data root; None takes the path that it names.
+
+        `on_call` is told the operation's name for every request.
+        """
         self._calls = EngineCalls(url, deadline_s=step_deadline_s, on_call=on_call)
+        self._disk = Disk(data_root)
         self._fill_deadline_s = fill_deadline_s
         self._network = Network(self._calls, name=network, installation=installation)
         self.events = Events(self._calls, installation=installation)
@@ -64,6 +70,11 @@ class DockerEngine:
             runtimes=frozenset(entry.get("Runtimes") or ()),
             data_root=entry["DockerRootDir"],
         )
+
+    async def sync_volumes(self) -> None:
+        if not self._disk.is_known:
+            self._disk.look_at((await self.info()).data_root)
+        await self._disk.sync()
 
     async def observe(self, pod_id: str, volume_names: frozenset[str]) -> Observation:
         container = await self._container(naming.container_name(pod_id))

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
-from typing import Final
+from typing import IO, Final, Protocol
 
 from worker.local.engine import PrivateEngine
 from worker.local.packages import find, require
@@ -32,8 +32,15 @@ _FILES: Final = {
 }
 
 
+class CommandLine(Protocol):
+    """Docker's command line against one Engine."""
+
+    def docker(self, *arguments: str, stdin: IO[bytes] | bytes | None = None) -> str:
+        """Run it; return what it prints."""
+
+
 def import_busybox(
-    engine: PrivateEngine,
+    engine: CommandLine,
     name: str = "pinacle-busybox",
     *,
     changes: tuple[str, ...] = (),
@@ -87,25 +94,31 @@ def import_python(engine: PrivateEngine, cache: Path, name: str = "pinacle-pytho
 
 def _bootstrap(tar: Path, packages: tuple[str, ...] = (), *, wheels_of: Path | None = None) -> None:
     with tempfile.TemporaryDirectory(prefix="pinacle-root-") as folder:
-        program = find("debootstrap") or "debootstrap"
-        include = [f"--include={','.join(packages)}"] if packages else []
-        environment = {**os.environ, "PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"}
-        subprocess.run(
-            [program, "--variant=minbase", *include, SUITE, folder],
-            check=True,
-            stdout=subprocess.DEVNULL,
-            env=environment,
-        )
-        Path(folder).chmod(0o755)  # or none but root could enter the pods' root
+        bootstrap(Path(folder), packages)
         if wheels_of is not None:
-            _download_wheels(wheels_of, Path(folder, "wheels"))
+            download_wheels(wheels_of, Path(folder, "wheels"))
         partial = tar.with_suffix(".partial")
         packed = ["tar", "-C", folder, "--numeric-owner", "--one-file-system", "-cf", str(partial), "."]
         subprocess.run(packed, check=True)
         partial.rename(tar)
 
 
-def _download_wheels(lock: Path, folder: Path) -> None:
+def bootstrap(folder: Path, packages: tuple[str, ...] = ()) -> None:
+    """Fill a folder with a Debian root that has these packages."""
+    program = find("debootstrap") or "debootstrap"
+    include = [f"--include={','.join(packages)}"] if packages else []
+    environment = {**os.environ, "PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"}
+    subprocess.run(
+        [program, "--variant=minbase", *include, SUITE, str(folder)],
+        check=True,
+        stdout=subprocess.DEVNULL,
+        env=environment,
+    )
+    folder.chmod(0o755)  # or none but root could enter the pods' root
+
+
+def download_wheels(lock: Path, folder: Path) -> None:
+    """Fetch what a lock names, for Debian's Python."""
     pip = [sys.executable, "-m", "pip", "-q", "--disable-pip-version-check"]
     wanted = ["--require-hashes", "-r", str(lock), "--python-version", "3.11", "--only-binary=:all:"]
     subprocess.run([*pip, "download", *wanted, "-d", str(folder)], check=True)

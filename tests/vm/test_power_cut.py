@@ -1,0 +1,163 @@
+"""Promise 10 at its hardest: the power goes while callers send, and again while all containers get lost."""
+
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from time import monotonic
+from typing import Any, Final
+
+import pytest
+
+from tests.chaos.clients import Callers
+from tests.conftest import CACHE
+from tests.vm.machine import Machine
+from worker.local.client import Client
+from worker.local.images import import_busybox
+from worker.local.packages import MACHINE, require
+from worker.local.waiting import wait_until
+
+STEADY: Final = ("steady-1", "steady-2")
+OTHERS: Final = tuple(f"pod-{number}" for number in range(5))
+FILES: Final = 200
+WRITER: Final = """
+trap 'exit 0' TERM
+while :; do
+  touch /var/lines
+  number=$(($(wc -l < /var/lines) + 1))
+  echo $number >> /var/lines
+  sync /var/lines
+  echo $number
+  sleep 0.5 & wait
+done
+"""
+"""Says each line after it is on the disk: what was said is acknowledged."""
+SPEC: Final[dict[str, Any]] = {
+    "image": "pinacle-busybox",
+    "command": ["sh", "-c", WRITER],
+    "stop_timeout_s": 2,
+    "init": False,
+}
+TASKS: Final = ("pods.create", "pods.start", "pods.stop", "pods.restart", "pods.update", "pods.delete")
+COUNT: Final = "ls /opt/many | wc -l; cat /opt/many/* | sort | uniq -c | grep -c '^ *50 '"
+"""How many files there are, and how many have all of their fifty lines."""
+ANSWERS: Final = 12
+"""How many tasks are answered before the power goes."""
+SENDING_S: Final = 120.0
+CONVERGED_S: Final = 60.0
+
+
+@pytest.fixture
+def machine(scratch: Path) -> Iterator[Machine]:
+    require(*MACHINE)
+    folder = scratch / "vm"
+    folder.mkdir()
+    machine = Machine(folder, CACHE)
+    yield machine
+    machine.cut_power()
+
+
+class Listener:
+    """Reads what a pod says was written, until the power goes."""
+
+    def __init__(self, machine: Machine, pod_id: str) -> None:
+        self.pod_id = pod_id
+        self.last = 0
+        self._process = subprocess.Popen(
+            machine.docker_command("logs", "-f", "--tail", "1", f"pinacle-pod-{pod_id}"),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        self._thread = threading.Thread(target=self._listen)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._process.terminate()
+        self._thread.join()
+        self._process.wait()
+
+    def _listen(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            if line.endswith("\n") and line.strip().isdecimal():
+                self.last = max(self.last, int(line))
+
+
+@pytest.mark.timeout(900)
+def test_p10_a_power_cut_loses_nothing_that_was_acknowledged(machine: Machine) -> None:
+    """Twice; the second time no container is left when it boots."""
+    began = monotonic()
+    machine.power_on()
+    print(f"first boot: {monotonic() - began:.0f} s")
+    content = {f"opt/many/{number}": f"file {number}\n".encode() * 50 for number in range(FILES)}
+    import_busybox(machine, files=content)
+    client = Client(machine.redis_url)
+    for pod_id in STEADY:
+        assert client.call("create", pod_id, SPEC)["phase"] == "running"
+    client.close()
+    _cut_and_check(machine, seed=1)
+    _cut_and_check(machine, "pinacle.lost=containers", seed=2)
+    print(f"all of it: {monotonic() - began:.0f} s")
+
+
+def _cut_and_check(machine: Machine, *parameters: str, seed: int) -> None:
+    listeners = [Listener(machine, pod_id) for pod_id in STEADY]
+    callers = Callers(machine.redis_url, OTHERS, seed)
+    callers.start()
+    try:
+        wait_until(
+            lambda: sum(callers.answered[name] for name in TASKS) >= ANSWERS,
+            SENDING_S,
+            what=f"{ANSWERS} answers",
+        )
+    finally:
+        machine.cut_power()
+        callers.stop()
+        for listener in listeners:
+            listener.stop()
+    began = monotonic()
+    machine.power_on(*parameters)
+    booted = monotonic()
+    client = Client(machine.redis_url)
+    try:
+        wait_until(lambda: _is_settled(client), CONVERGED_S, what="every pod as its intent says")
+        print(
+            f"power cut {seed}: {dict(callers.answered)} answered; boot {booted - began:.0f} s, "
+            f"settled {monotonic() - booted:.0f} s later"
+        )
+        _check_intents(client, callers)
+        for listener in listeners:
+            _check_lines(machine, listener)
+        _check_volumes(machine, client)
+    finally:
+        client.close()
+
+
+def _is_settled(client: Client) -> bool:
+    return all(pod["phase"] == pod["intent"] for pod in client.call("list")["pods"])
+
+
+def _check_intents(client: Client, callers: Callers) -> None:
+    for pod_id, (generation, kind) in callers.accepted.items():
+        found = client.call("get", pod_id)
+        assert found["generation"] >= generation, f"an accepted intent of {pod_id} is lost: {found}"
+        if found["generation"] == generation:
+            assert found["intent"] == found["phase"] == kind
+
+
+def _check_lines(machine: Machine, listener: Listener) -> None:
+    lines = machine.docker("exec", f"pinacle-pod-{listener.pod_id}", "cat", "/var/lines").split()
+    assert lines == [str(number + 1) for number in range(len(lines))], listener.pod_id
+    assert listener.last > 0
+    assert len(lines) >= listener.last, f"{listener.pod_id}: {listener.last} lines were acknowledged"
+    print(f"{listener.pod_id}: {listener.last} lines acknowledged before the cut, none missing")
+
+
+def _check_volumes(machine: Machine, client: Client) -> None:
+    """What an image brought is whole, also where the power went soon after it was copied."""
+    running = [pod["pod_id"] for pod in client.call("list")["pods"] if pod["phase"] == "running"]
+    for pod_id in running:
+        found = machine.docker("exec", f"pinacle-pod-{pod_id}", "sh", "-c", COUNT).split()
+        assert found == [str(FILES)] * 2, f"{pod_id}: {found} files, and files that are whole"
+    print(f"{len(running)} running pods have all {FILES} files of their image")
