@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import IO, Final
@@ -95,6 +96,7 @@ class PrivateEngine:
         if self._process is not None and self._is_ready():
             self._remove_containers()
         self.stop()
+        self._end_shims()
         for mount in self.mounts():
             _run("umount", "--lazy", mount)
         if Path("/run/netns", self.namespace).exists():
@@ -147,6 +149,16 @@ class PrivateEngine:
         if ids:
             self.docker("rm", "-f", *ids)
 
+    def _end_shims(self) -> None:
+        """End what runs containers that the Engine forgot because it was killed while it started them."""
+        address = str(self._exec_root / "containerd" / "containerd.sock")
+        shims = [pid for pid in _pids() if address in _command(pid)]
+        pids = [*(pid for pid in _pids() if _parent(pid) in shims), *shims]
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not any(map(_is_alive, pids)), _ENDED_S, what=f"end of {pids}")
+
     def _dockerd_pid(self) -> int | None:
         return self._process.pid if self._process is not None else _pid_in(self._pid_file)
 
@@ -194,9 +206,30 @@ def _pid_in(path: Path) -> int | None:
         return None
 
 
-def _is_alive(pid: int) -> bool:
+def _pids() -> list[int]:
+    return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdecimal()]
+
+
+def _command(pid: int) -> list[str]:
     try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return False
-    return state != "Z"
+        return Path(f"/proc/{pid}/cmdline").read_text(errors="replace").split("\0")
+    except OSError:
+        return []
+
+
+def _parent(pid: int) -> int | None:
+    fields = _stat(pid)
+    return int(fields[1]) if fields else None
+
+
+def _is_alive(pid: int) -> bool:
+    fields = _stat(pid)
+    return bool(fields) and fields[0] != "Z"
+
+
+def _stat(pid: int) -> list[str]:
+    """Return the fields of a process from its state on, nothing if it has ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return []
