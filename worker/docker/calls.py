@@ -78,7 +78,7 @@ class EngineCalls:
                     f"the Engine at {self._url} does not answer: {str(error) or 'time is up'}. Is it "
                     "running, and is DOCKER_HOST right?"
                 ) from error
-            await self._check_age(self._docker.api_version)
+            self._check_age(self._docker)
         return self._docker
 
     async def close(self) -> None:
@@ -96,10 +96,11 @@ class EngineCalls:
         docker._owns_connector = True  # noqa: SLF001 - so that closing the client closes it too
         return docker
 
-    async def _check_age(self, version: str) -> None:
+    def _check_age(self, docker: aiodocker.Docker) -> None:
+        version = docker.api_version
         spoken = tuple(int(part) for part in version.lstrip("v").split("."))
         if spoken < OLDEST_API:
-            await self.close()  # so that the next call asks again
+            docker.api_version = "auto"  # so that the next call asks again
             raise EngineUnavailableError(
                 f"the Engine at {self._url} speaks API {version}; needed: 1.41 or newer (Engine 20.10)"
             )

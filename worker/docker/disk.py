@@ -13,15 +13,15 @@ class Disk:
 
     def __init__(self, root: Path | None) -> None:
         """`root` is where this process sees the data root, None while that is not known."""
-        self._root = root
+        self._given = self._root = root
 
     @property
     def is_known(self) -> bool:
         return self._root is not None
 
     def look_at(self, root: str) -> None:
-        """Take the path that the Engine names, on its machine, for the path on this one."""
-        self._root = Path(root)
+        """Take the path that the Engine names for the path on this machine, if none was given."""
+        self._root = self._given or Path(root)
 
     async def sync(self) -> None:
         """Write all that is dirty to the disk. Raises OutcomeUnknownError when the disk fails.

@@ -64,6 +64,7 @@ class DockerEngine:
 
     async def info(self) -> EngineInfo:
         entry = await self._calls.json("info", "GET", "info")
+        self._disk.look_at(entry["DockerRootDir"])
         return EngineInfo(
             name=entry["Name"],
             api_version=(await self._calls.client()).api_version.lstrip("v"),
@@ -73,7 +74,7 @@ class DockerEngine:
 
     async def sync_volumes(self) -> None:
         if not self._disk.is_known:
-            self._disk.look_at((await self.info()).data_root)
+            await self.info()
         await self._disk.sync()
 
     async def observe(self, pod_id: str, volume_names: frozenset[str]) -> Observation:

@@ -45,7 +45,7 @@ class Events:
             query = docker._query(  # noqa: SLF001 - see above
                 "events", params={"filters": self._filters}, timeout=timeout
             )
-            async with query as response:
+            async with query as response, response:  # the query alone would leave the connection open
                 yield self._read(response)
         except aiodocker.DockerError as error:
             raise explain("events", "the Engine", error) from error

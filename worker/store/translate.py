@@ -23,6 +23,7 @@ def _explain(error: redis.exceptions.RedisError) -> str:
     text = str(error)
     remedies = {
         "NOAUTH": "Redis asks for a password: set it in PINACLE_REDIS_URL",
+        "HELLO must be called": "Redis asks for a password: set it in PINACLE_REDIS_URL",
         "WRONGPASS": "Redis refuses the password in PINACLE_REDIS_URL",
         "invalid username-password": "Redis refuses the password in PINACLE_REDIS_URL",
         "OOM": "Redis has used up its maxmemory and refuses to write: give it more",
