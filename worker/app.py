@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 import stamina
+import structlog
 from celery import Celery
 from celery.signals import (
     celeryd_after_setup,
@@ -15,7 +16,10 @@ from config.celery import celery_config, host_queue
 from config.logging import configure_logging
 from config.settings import SettingsError, settings
 from worker.bootsteps import PodWork
+from worker.errors import PodError
 from worker.runtime import Runtime
+
+_log: Final = structlog.get_logger(__name__)
 
 app: Final = Celery("pinacle")
 try:
@@ -49,7 +53,12 @@ def _configure_logging(**_: Any) -> None:
 @celeryd_after_setup.connect
 def _join_host(instance: Any, **_: Any) -> None:
     """Find out which host this is, and read its own queue as well."""
-    _Process.runtime = Runtime(settings())
+    try:
+        _Process.runtime = Runtime(settings())
+    except PodError as error:
+        # Celery logs what a signal's receiver raises and goes on without it, unless it is a SystemExit.
+        _log.critical("worker_cannot_start", reason=str(error))
+        raise SystemExit(f"error: {error}") from None
     instance.app.amqp.queues.select_add(host_queue(_Process.runtime.parts.host))
     instance.pod_runtime = _Process.runtime
 

@@ -1,5 +1,6 @@
 """The storage under the Engine goes away and comes back: nothing is made in its place meanwhile."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -101,3 +102,21 @@ def test_a_single_missing_volume_stops_its_pod_and_no_other(stack: Stack) -> Non
     wait_until(lambda: stack.phases() == {"one": "running", "two": "running"}, 30, what="both running")
     for pod_id in ("one", "two"):
         assert stack.client.call("delete", pod_id)["phase"] == "deleted"
+
+
+def test_all_containers_are_lost_while_everything_is_off(stack: Stack) -> None:
+    """As after a restart of a Lima VM: the storage is recognised by its volume, and all pods come back."""
+    for pod_id in PODS:
+        assert stack.client.call("create", pod_id, SPEC)["phase"] == "running"
+        Pod(stack.client, stack.engine, pod_id).sh(f"echo {pod_id} > /root/file")
+    stack.worker.kill()
+    stack.engine.stop()
+    for folder in (stack.engine.data_root / "containers").iterdir():
+        shutil.rmtree(folder)
+    stack.engine.start()
+    stack.worker.start()
+    for pod_id in PODS:
+        pod = Pod(stack.client, stack.engine, pod_id)
+        pod.wait_for_another_container()
+        assert pod.sh("cat /root/file") == pod_id
+    assert "Traceback" not in stack.worker.text()

@@ -83,12 +83,16 @@ class Machine:
                 stdout=console,
                 stderr=subprocess.STDOUT,
             )
-        wait_until(
-            lambda: " ready." in self.text()[before:],
-            _BOOT_S,
-            what="a worker in the machine",
-            failed=self._why_off,
-        )
+        try:
+            wait_until(
+                lambda: " ready." in self.text()[before:],
+                _BOOT_S,
+                what="a worker in the machine",
+                failed=self._why_off,
+            )
+        except TimeoutError as error:
+            error.add_note(self.text()[-_TAIL:])
+            raise
 
     def cut_power(self) -> None:
         """What the guest had not yet given to its disk is gone."""

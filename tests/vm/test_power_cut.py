@@ -76,6 +76,8 @@ class Listener:
         self._process.terminate()
         self._thread.join()
         self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
 
     def _listen(self) -> None:
         assert self._process.stdout is not None

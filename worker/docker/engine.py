@@ -105,7 +105,11 @@ class DockerEngine:
 
     async def create_volume(self, name: str, labels: Mapping[str, str]) -> ObservedVolume:
         body = {"Name": name, "Driver": "local", "Labels": dict(labels)}
-        return listed_volume(await self._calls.json("volume_create", "POST", "volumes/create", body=body))
+        answer = listed_volume(await self._calls.json("volume_create", "POST", "volumes/create", body=body))
+        if answer.labels == labels:
+            return answer
+        # It was there before. Engine 20.10 leaves the labels out then, unless it made it since it started.
+        return listed_volume(await self._calls.json("volume_inspect", "GET", f"volumes/{name}"))
 
     async def remove_volume(self, name: str) -> None:
         try:
