@@ -11,7 +11,7 @@ STAMP := $(VENV)/.installed
 # Installs what the lock names; the newest would do too, but a new machine should get what was tested.
 UV := uv==0.13.8
 
-.PHONY: help demo up test test-vm chaos check format lock clean
+.PHONY: help demo up test test-vm chaos bench check format lock clean
 
 help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,7 +24,7 @@ up: $(STAMP) ## Run the whole stack in the foreground until it is told to end
 
 test: $(STAMP) ## Run every test (needs root: real Engines, real Redis, real containers)
 	$(BIN)/python -m worker.local.packages
-	$(BIN)/pytest $(TESTS)
+	$(BIN)/pytest $(TESTS) $(if $(RUNTIME),--pod-runtime $(RUNTIME))
 
 test-vm: $(STAMP) ## Cut the power of a virtual machine that runs pods (needs root)
 	$(BIN)/pytest -s tests/vm
@@ -32,6 +32,9 @@ test-vm: $(STAMP) ## Cut the power of a virtual machine that runs pods (needs ro
 chaos: $(STAMP) ## Kill everything at random for SECONDS (3600), again with SEED (needs root)
 	$(BIN)/python -m worker.local.packages
 	$(BIN)/pytest -s tests/chaos --chaos-seconds $(or $(SECONDS),3600) $(if $(SEED),--chaos-seed $(SEED))
+
+bench: $(STAMP) ## Measure against the Engine's floor on this machine (needs root)
+	$(BIN)/python -m tests.bench
 
 check: $(STAMP) ## Lint, check types, check the architecture
 	$(BIN)/ruff check

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.runtimes import engine_config
 from tests.support.worker import WorkerProcess
 from worker.local.client import Client
 from worker.local.engine import PrivateEngine
@@ -21,6 +22,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--chaos-seed", type=int, default=None, help="what a chaos test printed, to have it again"
     )
+    parser.addoption("--pod-runtime", default=None, help="runtime of all pods, such as runsc")
+
+
+@pytest.fixture(scope="session")
+def runtime(request: pytest.FixtureRequest) -> str | None:
+    """The runtime of all pods, None for the Engine's own."""
+    name: str | None = request.config.getoption("--pod-runtime")
+    return name
 
 
 @pytest.fixture(scope="session")
@@ -36,9 +45,9 @@ def scratch() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def engine(scratch: Path) -> Iterator[PrivateEngine]:
+def engine(scratch: Path, runtime: str | None) -> Iterator[PrivateEngine]:
     """A private Engine for the whole run; a test that kills one makes its own."""
-    engine = PrivateEngine(scratch / "e")
+    engine = PrivateEngine(scratch / "e", config=engine_config(runtime))
     engine.start()
     try:
         yield engine
@@ -80,9 +89,10 @@ def redis_url(redis_server: RedisServer) -> str:
 
 
 @pytest.fixture(scope="module")
-def settings(engine: PrivateEngine, redis_server: RedisServer) -> dict[str, str]:
+def settings(engine: PrivateEngine, redis_server: RedisServer, runtime: str | None) -> dict[str, str]:
     """The environment of a worker on the private Engine."""
-    return {
+    given = {} if runtime is None else {"PINACLE_RUNTIME": runtime}
+    return given | {
         "DOCKER_HOST": engine.url,
         "PINACLE_REDIS_URL": redis_server.url,
         "PINACLE_RECONCILE_INTERVAL_S": "2",

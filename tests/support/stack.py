@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.fault_proxy import FaultProxy
+from tests.support.runtimes import engine_config
 from tests.support.worker import WorkerProcess
 from worker.local.client import Client
 from worker.local.engine import PrivateEngine
@@ -59,7 +60,8 @@ def own_stack(scratch: Path, settings: dict[str, str], *, proxied: bool = False)
     `proxied` puts a proxy between worker and Engine, which can cut connections.
     """
     folder = Path(tempfile.mkdtemp(prefix="s", dir=scratch))
-    engine, redis = PrivateEngine(folder / "k"), RedisServer(folder / "kr")
+    config = engine_config(settings.get("PINACLE_RUNTIME"))
+    engine, redis = PrivateEngine(folder / "k", config=config), RedisServer(folder / "kr")
     engine.start()
     import_busybox(engine)
     redis.start()

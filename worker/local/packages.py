@@ -18,6 +18,7 @@ _PACKAGES: Final = {
     "setfattr": "attr",
     "docker-registry": "docker-registry",
     "docker": "docker.io",
+    "runsc": "runsc",
     "qemu-system-x86_64": "qemu-system-x86",
     "qemu-img": "qemu-utils",
     "mkfs.ext4": "e2fsprogs",
@@ -26,6 +27,7 @@ _PACKAGES: Final = {
 ENGINE: Final = ("dockerd", "containerd", "runc", "iptables", "ip", "nsenter", "busybox")
 MACHINE: Final = ("qemu-system-x86_64", "qemu-img", "mkfs.ext4")
 """What `make test-vm` needs, and nothing else does."""
+_ON_DEMAND: Final = (*MACHINE, "runsc")
 _SEARCH_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -80,6 +82,6 @@ def _install(packages: list[str]) -> None:
 
 if __name__ == "__main__":
     try:
-        require(*(program for program in _PACKAGES if program not in MACHINE))
+        require(*(program for program in _PACKAGES if program not in _ON_DEMAND))
     except MissingProgramsError as error:
         raise SystemExit(f"error: {error}") from None
