@@ -143,6 +143,8 @@ def _container(record: Record, seen: Observation, spec: PodSpec, now: float, own
     foreign = container_problem(record.pod_id, container, own) is not None
     if foreign or container.spec_hash != spec_hash(record):
         return go(*_replace(container, spec))
+    if record.state.tier != spec.tier and not _can_resize(spec, own):
+        return go(*_replace(container, spec))
     return _own_container(record, seen, container, spec, now)
 
 
@@ -152,6 +154,11 @@ def _missing_volumes(record: Record, seen: Observation) -> list[CreateVolume]:
         for volume in record.state.layout
         if not volume.filled and naming.volume_name(record.pod_id, volume.name) not in seen.volumes
     ]
+
+
+def _can_resize(spec: PodSpec, own: Installation) -> bool:
+    """Whether limits of a live container can be changed: gVisor's runsc (2022) has no `update`."""
+    return (spec.runtime or own.default_runtime) in (None, "runc")
 
 
 def _replace(container: ObservedContainer, spec: PodSpec) -> list[Step]:
