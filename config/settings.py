@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 _PORTS = 65536
 _SCHEMES = ("unix://", "tcp://", "http://", "https://", "npipe://")
+_REDIS_SCHEMES = ("redis://", "rediss://")
 _DOCKER_CONFIG = Path("~/.docker").expanduser()
 
 
@@ -91,6 +92,13 @@ class Settings(BaseSettings):
         default="auto", description="`auto` is colours on a terminal and JSON elsewhere."
     )
 
+    @field_validator("redis_url")
+    @classmethod
+    def _a_redis_url(cls, value: SecretStr) -> SecretStr:
+        if not value.get_secret_value().startswith(_REDIS_SCHEMES):
+            raise ValueError("not a Redis's address; allowed: redis://host:port/0, with rediss:// for TLS")
+        return value
+
     @field_validator("docker_host")
     @classmethod
     def _an_engines_address(cls, value: str) -> str:
@@ -148,4 +156,6 @@ def _in_words(problem: ErrorDetails) -> str:
         return what
     name = str(problem["loc"][0])
     variable = name if name.isupper() else f"PINACLE_{name.upper()}"
-    return f"{variable}: {problem['input']!r}: {what}"
+    # A URL that is not one may hold a password all the same.
+    given = "" if name == "redis_url" else f" {problem['input']!r}:"
+    return f"{variable}:{given} {what}"

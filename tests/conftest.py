@@ -12,6 +12,7 @@ from tests.support.worker import WorkerProcess
 from worker.local.client import Client
 from worker.local.engine import PrivateEngine
 from worker.local.images import import_busybox, import_debian
+from worker.local.processes import commands
 from worker.local.redis import RedisServer
 
 CACHE = Path(__file__).parents[1] / ".pinacle" / "cache"
@@ -82,6 +83,15 @@ def redis_server(scratch: Path) -> Iterator[RedisServer]:
 
 
 @pytest.fixture
+def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
+    """A Redis that a test may kill or spoil."""
+    server = RedisServer(tmp_path / "redis")
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
 def redis_url(redis_server: RedisServer) -> str:
     """An empty Redis, for one test."""
     redis_server.flush()
@@ -128,12 +138,5 @@ def _others(names: str) -> list[str]:
 
 def _processes_of(folder: Path) -> list[str]:
     """Return the command lines of processes that name the scratch folder."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            line = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:
-            continue
-        if f"{folder}/" in line:
-            found.append(line)
-    return found
+    lines = [" ".join(command) for command in commands().values()]
+    return [line for line in lines if f"{folder}/" in line]

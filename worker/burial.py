@@ -7,6 +7,7 @@ import structlog
 
 from worker.apply import apply, step_name
 from worker.errors import PodError
+from worker.leasing import leased
 from worker.pods.decision import Plan
 from worker.pods.model import Installation, Record
 from worker.pods.observation import Snapshot
@@ -47,11 +48,8 @@ class Burial:
 
     async def _bury(self, pod_id: str, seen: Snapshot) -> None:
         try:
-            lease = await self._store.lease(pod_id)
-            try:
+            async with leased(self._store, pod_id):
                 await self._remove(pod_id, seen)
-            finally:
-                await self._store.release(pod_id, lease)
         except PodError as error:
             _log.warning("remains_not_removed", pod_id=pod_id, reason=str(error))
 

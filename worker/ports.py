@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from worker.pods.container import ContainerRequest, Limits
@@ -18,7 +19,8 @@ class EngineInfo:
     name: str
     api_version: str
     runtimes: frozenset[str]
-    data_root: str
+    data_root: Path
+    """Where this process sees the Engine's data root, if it does."""
 
 
 class Engine(Protocol):

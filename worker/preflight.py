@@ -30,8 +30,6 @@ class Preflight:
     clock: Callable[[], float]
     free_ports: range
     min_free_mb: int
-    data_root: Path | None
-    """Where this process sees the Engine's data root; None takes the path that the Engine names."""
 
     async def means(self, pod_id: str, record: Record | None, spec: PodSpec) -> Means:
         """Return image and host ports for a spec.
@@ -75,7 +73,7 @@ class Preflight:
                 f"spec.runtime: {runtime!r} is not a runtime of this Engine; allowed: {known}"
             )
         if measured:
-            await self._check_space(self.data_root or Path(info.data_root))
+            await self._check_space(info.data_root)
 
     async def _image(self, spec: PodSpec) -> PinnedImage | None:
         found = await self.engine.find_image(spec.image)

@@ -5,6 +5,7 @@ from typing import Final
 import structlog
 
 from worker.errors import GenerationConflictError, LeaseHeldError, PermanentError
+from worker.leasing import leased
 from worker.pods import naming
 from worker.pods.model import Installation
 from worker.pods.observation import ObservedContainer, Snapshot
@@ -51,11 +52,8 @@ class Rebuild:
                     intent=record.intent,
                 )
             )
-            lease = await self._store.lease(record.pod_id)
-            try:
+            async with leased(self._store, record.pod_id) as lease:
                 await self._store.save(record, lease)
-            finally:
-                await self._store.release(record.pod_id, lease)
         except (GenerationConflictError, LeaseHeldError) as error:
             _log.info("pod_known_already", pod_id=container.pod_id, reason=str(error))
         except PermanentError as error:

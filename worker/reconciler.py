@@ -17,6 +17,7 @@ from worker.errors import (
     RetryableError,
     StoreUnavailableError,
 )
+from worker.leasing import leased
 from worker.pods.backoff import FAILED_DELAY_S, error_delay
 from worker.pods.decision import Plan
 from worker.pods.layout import full_names
@@ -79,17 +80,10 @@ class Reconciler:
 
         Errors that concern the pod end up in its record and in the outcome. Raises PodNotFoundError where
         there is no record, and LeaseHeldError, LeaseLostError or StoreUnavailableError where nothing could
-        be recorded. When cancelled in the middle of a step the lease is left to expire, as the Engine may
-        still be at work.
+        be recorded.
         """
-        lease = await self.store.lease(pod_id)
-        try:
-            outcome = await self._reconcile(pod_id, lease, seen)
-        except PodError:
-            await self.store.release(pod_id, lease)
-            raise
-        await self.store.release(pod_id, lease)
-        return outcome
+        async with leased(self.store, pod_id) as lease:
+            return await self._reconcile(pod_id, lease, seen)
 
     async def _reconcile(self, pod_id: str, lease: Lease, seen: Seen | None) -> Outcome:
         record = await self.store.load(pod_id)

@@ -143,7 +143,6 @@ def make_parts(settings: Settings, *, host: str, engine: DockerEngine, store: Re
         clock=time,
         free_ports=settings.ports,
         min_free_mb=settings.min_free_mb,
-        data_root=settings.data_root,
     )
     guard = StorageGuard(host=host, engine=engine, store=store, installation=installation)
     rebuild = Rebuild(host=host, engine=engine, store=store, installation=installation)

@@ -1,8 +1,6 @@
 """Promise 10 against a model: kills at any instant, then quiet, and everything is as it was accepted."""
 
 import json
-import os
-import signal
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +16,7 @@ from tests.chaos.lines import Lines
 from tests.chaos.steps import KINDS, StepLog
 from tests.support.stack import Stack, own_stack
 from worker.local.engine import EngineFailedError
+from worker.local.processes import commands, end
 from worker.local.waiting import wait_until
 
 PODS: Final = tuple(f"chaos-{number}" for number in range(20))
@@ -103,11 +102,13 @@ class Chaos:
         """
         states = [record["state"] for record in _records(self.stack).values()]
         ids = {state["container_id"] for state in states if "already exists" in str(state.get("reason"))}
-        for path in Path("/proc").glob("[0-9]*/cmdline"):
-            words = path.read_bytes().split(b"\0") if path.exists() else [b""]
-            if b"containerd-shim" in words[0] and ids & {word.decode() for word in words}:
-                os.kill(int(path.parent.name), signal.SIGKILL)
-                self.faults["orphaned task ended by hand"] += 1
+        shims = [
+            process
+            for process, words in commands().items()
+            if words and "containerd-shim" in words[0] and not ids.isdisjoint(words)
+        ]
+        end(shims)
+        self.faults["orphaned task ended by hand"] += len(shims)
 
     def cut_events(self) -> None:
         assert self.stack.proxy is not None

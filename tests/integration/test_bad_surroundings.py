@@ -55,17 +55,8 @@ def _old_engine(path: Path) -> Iterator[None]:
 
 
 @pytest.fixture
-def redis(scratch: Path) -> Iterator[RedisServer]:
-    """A Redis that a test may spoil."""
-    server = RedisServer(scratch / "bad-redis")
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def surroundings(settings: dict[str, str], redis: RedisServer) -> dict[str, str]:
-    return {**settings, "PINACLE_REDIS_URL": redis.url, "PINACLE_HEARTBEAT_TTL_S": "4"}
+def surroundings(settings: dict[str, str], own_redis: RedisServer) -> dict[str, str]:
+    return {**settings, "PINACLE_REDIS_URL": own_redis.url, "PINACLE_HEARTBEAT_TTL_S": "4"}
 
 
 @contextmanager
@@ -125,10 +116,10 @@ def test_a_docker_host_that_is_none(surroundings: dict[str, str], value: str) ->
 
 
 def test_a_redis_that_asks_for_a_password(
-    tmp_path: Path, surroundings: dict[str, str], redis: RedisServer
+    tmp_path: Path, surroundings: dict[str, str], own_redis: RedisServer
 ) -> None:
     """It says which setting lacks it, once, and begins when the password is right."""
-    with Redis.from_url(redis.url) as admin:
+    with Redis.from_url(own_redis.url) as admin:
         admin.config_set("requirepass", "canary")
         with _waiting_worker(tmp_path, surroundings) as worker:
             admin.config_set("requirepass", "")
@@ -138,14 +129,14 @@ def test_a_redis_that_asks_for_a_password(
 
 
 def test_a_redis_that_refuses_writes(
-    tmp_path: Path, surroundings: dict[str, str], redis: RedisServer, busybox: str
+    tmp_path: Path, surroundings: dict[str, str], own_redis: RedisServer, busybox: str
 ) -> None:
     """With its memory used up it takes no message; the worker says so once, and goes on by itself."""
-    worker, client = WorkerProcess(tmp_path, surroundings), Client(redis.url)
+    worker, client = WorkerProcess(tmp_path, surroundings), Client(own_redis.url)
     worker.start()
     try:
         assert client.call("create", "before", SPEC)["phase"] == "running"
-        with Redis.from_url(redis.url) as admin:
+        with Redis.from_url(own_redis.url) as admin:
             admin.config_set("maxmemory", "1")
             wait_until(
                 lambda: bool(_events(worker, "heartbeat_failed")), 20, what="an event that says what is wrong"

@@ -19,28 +19,20 @@ PODS: Final = tuple(f"again-{number}" for number in range(6))
 
 
 @pytest.fixture
-def redis(tmp_path: Path) -> Iterator[RedisServer]:
-    server = RedisServer(tmp_path / "redis")
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
 def worker(
-    tmp_path: Path, settings: dict[str, str], redis: RedisServer, busybox: str
+    tmp_path: Path, settings: dict[str, str], own_redis: RedisServer, busybox: str
 ) -> Iterator[WorkerProcess]:
     """A worker whose messages come back after 20 s: twice the longest wait and three steps."""
     short = {"PINACLE_TASK_WAIT_S": "4", "PINACLE_STEP_DEADLINE_S": "4", "PINACLE_LEASE_TTL_S": "6"}
-    worker = WorkerProcess(tmp_path, {**settings, **short, "PINACLE_REDIS_URL": redis.url})
+    worker = WorkerProcess(tmp_path, {**settings, **short, "PINACLE_REDIS_URL": own_redis.url})
     worker.start()
     yield worker
     worker.stop()
 
 
 @pytest.fixture
-def client(worker: WorkerProcess, redis: RedisServer) -> Iterator[Client]:
-    client = Client(redis.url)
+def client(worker: WorkerProcess, own_redis: RedisServer) -> Iterator[Client]:
+    client = Client(own_redis.url)
     yield client
     for pod in client.call("list")["pods"]:
         assert client.call("delete", pod["pod_id"])["phase"] in ("deleting", "deleted")
@@ -68,13 +60,13 @@ def test_a_worker_killed_in_the_middle_of_a_create(
 
 
 def test_redis_restarts_while_tasks_run(
-    worker: WorkerProcess, client: Client, redis: RedisServer, engine: PrivateEngine
+    worker: WorkerProcess, client: Client, own_redis: RedisServer, engine: PrivateEngine
 ) -> None:
     """Each acknowledgement in between is lost: the tasks are delivered again and change nothing."""
     sent = [client.send("create", pod_id, SPEC) for pod_id in PODS]
     wait_until(lambda: "intent_accepted" in worker.text(), 20, what="an accepted intent")
-    redis.kill()
-    redis.start()
+    own_redis.kill()
+    own_redis.start()
     wait_until(lambda: _all_run(client), ANSWERED_S, what="all pods")
     for one in sent:
         client.forget(one)
@@ -82,12 +74,12 @@ def test_redis_restarts_while_tasks_run(
 
 
 def test_all_connections_to_redis_are_reset_while_tasks_run(
-    worker: WorkerProcess, client: Client, redis: RedisServer, engine: PrivateEngine
+    worker: WorkerProcess, client: Client, own_redis: RedisServer, engine: PrivateEngine
 ) -> None:
     """A connection that the broker's side ends, as a balancer or a time-out between them does."""
     sent = [client.send("create", pod_id, SPEC) for pod_id in PODS]
     wait_until(lambda: "intent_accepted" in worker.text(), 20, what="an accepted intent")
-    with Redis.from_url(redis.url) as admin:
+    with Redis.from_url(own_redis.url) as admin:
         for kind in ("normal", "pubsub"):
             admin.client_kill_filter(_type=kind, skipme=True)
     wait_until(lambda: _all_run(client), ANSWERED_S, what="all pods")

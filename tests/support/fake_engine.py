@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import count
+from pathlib import Path
 
 from worker.errors import ConflictError, ImageGoneError, ObjectMissingError
 from worker.pods import naming
@@ -65,7 +66,7 @@ class FakeEngine:
     async def info(self) -> EngineInfo:
         self._begin("info")
         return EngineInfo(
-            name="fake", api_version="1.41", runtimes=frozenset({"runc"}), data_root="/nonexistent"
+            name="fake", api_version="1.41", runtimes=frozenset({"runc"}), data_root=Path("/nonexistent")
         )
 
     async def observe(self, pod_id: str, volume_names: frozenset[str]) -> Observation:

@@ -1,12 +1,15 @@
 """The settings: consistent, and told in the README as they are."""
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
-from config.settings import Settings
+from config.settings import Settings, SettingsError, settings
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -38,6 +41,31 @@ def test_a_lease_shorter_than_a_step_is_refused() -> None:
         Settings(lease_ttl_s=5, step_deadline_s=5)
 
 
+@pytest.mark.parametrize("url", ["127.0.0.1:6379", "http://:canary@127.0.0.1", "canary"])
+def test_an_address_that_is_no_redis_is_refused_and_not_repeated(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody may have mistyped a password into it."""
+    monkeypatch.setenv("PINACLE_REDIS_URL", url)
+    settings.cache_clear()
+    with pytest.raises(SettingsError, match="PINACLE_REDIS_URL: not a Redis's address") as caught:
+        settings()
+    assert url not in str(caught.value)
+
+
+def test_make_up_says_in_one_line_which_setting_is_wrong() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "worker.local.up"],
+        check=False,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "DOCKER_HOST": "nonsense"},
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: DOCKER_HOST: 'nonsense': not an Engine's address")
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_ports_that_are_none_are_refused() -> None:
     with pytest.raises(ValueError, match="PINACLE_PORT_RANGE"):
         Settings(port_range="30000-20000")
@@ -45,5 +73,5 @@ def test_ports_that_are_none_are_refused() -> None:
 
 def test_a_message_becomes_visible_again_later_than_any_task_takes() -> None:
     """Accepting and waiting take a task's wait each, and then comes what is under way."""
-    settings = Settings()
-    assert settings.visibility_timeout_s > 2 * settings.task_wait_s + settings.step_deadline_s
+    given = Settings()
+    assert given.visibility_timeout_s > 2 * given.task_wait_s + given.step_deadline_s

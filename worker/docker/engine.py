@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from worker.docker.calls import EngineCalls
-from worker.docker.disk import Disk
+from worker.docker.disk import sync
 from worker.docker.events import Events
 from worker.docker.images import Images
 from worker.docker.network import Network
@@ -56,7 +56,8 @@ class DockerEngine:
         `on_call` is told the operation's name for every request.
         """
         self._calls = EngineCalls(url, deadline_s=step_deadline_s, on_call=on_call)
-        self._disk = Disk(data_root)
+        self._given_root = data_root
+        self._data_root: Path | None = None
         self._fill_deadline_s = fill_deadline_s
         self._network = Network(self._calls, name=network, installation=installation)
         self.events = Events(self._calls, installation=installation)
@@ -64,18 +65,16 @@ class DockerEngine:
 
     async def info(self) -> EngineInfo:
         entry = await self._calls.json("info", "GET", "info")
-        self._disk.look_at(entry["DockerRootDir"])
+        self._data_root = self._given_root or Path(entry["DockerRootDir"])
         return EngineInfo(
             name=entry["Name"],
             api_version=(await self._calls.client()).api_version.lstrip("v"),
             runtimes=frozenset(entry.get("Runtimes") or ()),
-            data_root=entry["DockerRootDir"],
+            data_root=self._data_root,
         )
 
     async def sync_volumes(self) -> None:
-        if not self._disk.is_known:
-            await self.info()
-        await self._disk.sync()
+        await sync(self._data_root or (await self.info()).data_root)
 
     async def observe(self, pod_id: str, volume_names: frozenset[str]) -> Observation:
         container = await self._container(naming.container_name(pod_id))

@@ -3,16 +3,17 @@
 import json
 import os
 import shutil
-import signal
 import socket
 import subprocess
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import IO, Final
 
+import psutil
+
 from worker.local.packages import find
+from worker.local.processes import children, commands, end
 from worker.local.waiting import wait_until
 
 _READY_S: Final = 60.0
@@ -74,10 +75,8 @@ class PrivateEngine:
     def kill(self) -> None:
         """Kill dockerd and its containerd with SIGKILL, as a crash does; containers go on running."""
         pids = [pid for pid in (self._dockerd_pid(), self._containerd_pid()) if pid]
-        for pid in pids:
-            os.kill(pid, signal.SIGKILL)
+        end([psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)])
         self._reap()
-        wait_until(lambda: not any(map(_is_alive, pids)), _ENDED_S, what=f"end of {pids}")
         self._clear_pid_files()
 
     def stop(self) -> None:
@@ -152,12 +151,8 @@ class PrivateEngine:
     def _end_shims(self) -> None:
         """End what runs containers that the Engine forgot because it was killed while it started them."""
         address = str(self._exec_root / "containerd" / "containerd.sock")
-        shims = [pid for pid in _pids() if address in _command(pid)]
-        pids = [*(pid for pid in _pids() if _parent(pid) in shims), *shims]
-        for pid in pids:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: not any(map(_is_alive, pids)), _ENDED_S, what=f"end of {pids}")
+        shims = [process for process, words in commands().items() if address in words]
+        end([*(child for shim in shims for child in children(shim)), *shims])
 
     def _dockerd_pid(self) -> int | None:
         return self._process.pid if self._process is not None else _pid_in(self._pid_file)
@@ -204,32 +199,3 @@ def _pid_in(path: Path) -> int | None:
         return int(path.read_text())
     except (FileNotFoundError, ValueError):
         return None
-
-
-def _pids() -> list[int]:
-    return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdecimal()]
-
-
-def _command(pid: int) -> list[str]:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_text(errors="replace").split("\0")
-    except OSError:
-        return []
-
-
-def _parent(pid: int) -> int | None:
-    fields = _stat(pid)
-    return int(fields[1]) if fields else None
-
-
-def _is_alive(pid: int) -> bool:
-    fields = _stat(pid)
-    return bool(fields) and fields[0] != "Z"
-
-
-def _stat(pid: int) -> list[str]:
-    """Return the fields of a process from its state on, nothing if it has ended."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return []

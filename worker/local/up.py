@@ -11,7 +11,7 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
-from config.settings import Settings
+from config.settings import Settings, SettingsError, settings
 from worker.local.engine import PrivateEngine, answers
 from worker.local.packages import ENGINE, MissingProgramsError, require
 from worker.local.redis import is_listening, server_command
@@ -45,7 +45,7 @@ def main() -> None:
     folder.chmod(0o700)
     try:
         programs, environment = plan_stack(folder)
-    except (CannotStartError, MissingProgramsError) as error:
+    except (CannotStartError, MissingProgramsError, SettingsError) as error:
         raise SystemExit(f"error: {error}") from None
     _write(folder / "programs", programs)
     _show(programs, environment, folder)
@@ -61,16 +61,17 @@ def main() -> None:
 def plan_stack(folder: Path) -> tuple[list[Program], dict[str, str]]:
     """Return what has to run, and the settings it shares.
 
-    Raises CannotStartError for a port that is taken, MissingProgramsError where an Engine cannot be had.
+    Raises CannotStartError for a port that is taken, MissingProgramsError where an Engine cannot be had, and
+    SettingsError.
     """
-    settings = Settings()
+    given = settings()
     environment: dict[str, str] = {}
     programs: list[Program] = []
-    if "redis_url" not in settings.model_fields_set:
+    if "redis_url" not in given.model_fields_set:
         _refuse_taken(REDIS_PORT, "the embedded Redis; set PINACLE_REDIS_URL to use the one that is there")
         environment["PINACLE_REDIS_URL"] = f"redis://127.0.0.1:{REDIS_PORT}/0"
         programs.append(_redis(folder / "redis"))
-    if not _has_engine(settings.docker_host):
+    if not _has_engine(given.docker_host):
         engine = PrivateEngine(folder / "engine")
         require(*ENGINE)
         engine.prepare()
@@ -81,7 +82,7 @@ def plan_stack(folder: Path) -> tuple[list[Program], dict[str, str]]:
         )
     _refuse_taken(FLOWER_PORT, "Flower")
     environment["FLOWER_BASIC_AUTH"] = os.environ.get("FLOWER_BASIC_AUTH") or _password(folder)
-    return programs + _celery(folder, settings), environment
+    return programs + _celery(folder, given), environment
 
 
 def _has_engine(docker_host: str) -> bool:

@@ -1,0 +1,41 @@
+"""Processes that are told by the words of their command, as nobody holds their handles any more."""
+
+from collections.abc import Collection
+from typing import Final
+
+import psutil
+
+from worker.local.waiting import wait_until
+
+_ENDED_S: Final = 30.0
+
+
+def commands() -> dict[psutil.Process, list[str]]:
+    """Return every process with the words of its command."""
+    return {process: process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline"])}
+
+
+def children(process: psutil.Process) -> list[psutil.Process]:
+    """Return what a process started and all that came of it; nothing once it has ended."""
+    try:
+        return process.children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
+def end(processes: Collection[psutil.Process]) -> None:
+    """Kill them, and wait until they have ended. Raises TimeoutError after 30 s."""
+    for process in processes:
+        try:
+            process.kill()
+        except psutil.NoSuchProcess:
+            continue
+    wait_until(lambda: not any(map(_is_alive, processes)), _ENDED_S, what=f"end of {processes}")
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    """Whether it runs; what has ended and waits for its parent to notice does not."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
