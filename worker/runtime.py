@@ -14,6 +14,7 @@ import structlog
 from config.settings import Settings
 from worker import health
 from worker.burial import Burial
+from worker.clock import ClockWatch
 from worker.dispatcher import Dispatcher
 from worker.docker.engine import DockerEngine
 from worker.errors import PodError, RetryableError
@@ -195,6 +196,7 @@ class Runtime:
         self.settings = settings
         self.loop = LoopThread()
         self._waiting = threading.BoundedSemaphore(max(1, settings.task_concurrency - RESERVED_THREADS))
+        self._clock = ClockWatch()
         self._background: list[asyncio.Task[None]] = []
         self.parts: Parts = self.loop.run(self._connect())
         structlog.contextvars.bind_contextvars(host=self.parts.host)
@@ -250,6 +252,7 @@ class Runtime:
 
     async def _beat_once(self) -> None:
         health.beat()
+        self._clock.look()
         await self.parts.store.beat_heart(self.parts.host)
 
     async def _pass_at_interval(self) -> None:

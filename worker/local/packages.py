@@ -16,6 +16,7 @@ _PACKAGES: Final = {
     "busybox": "busybox-static",
     "debootstrap": "debootstrap",
     "setfattr": "attr",
+    "faketime": "faketime",
     "docker-registry": "docker-registry",
     "docker": "docker.io",
     "runsc": "runsc",

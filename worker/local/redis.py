@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 import subprocess
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Final
@@ -46,8 +47,12 @@ def is_listening(port: int) -> bool:
 class RedisServer:
     """A server of our own, for as long as it is needed."""
 
-    def __init__(self, folder: Path, port: int | None = None) -> None:
+    def __init__(
+        self, folder: Path, port: int | None = None, environment: Mapping[str, str] | None = None
+    ) -> None:
+        """`environment` adds to this process's own."""
         self.folder = folder
+        self._environment = dict(environment or {})
         self.port = port or free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -60,6 +65,7 @@ class RedisServer:
         with (self.folder / "redis.log").open("ab") as log:
             self._process = subprocess.Popen(
                 server_command(self.folder, self.port),
+                env={**os.environ, **self._environment},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

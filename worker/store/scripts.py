@@ -74,7 +74,12 @@ if owner == ARGV[1] then
   redis.call('PEXPIRE', KEYS[1], ARGV[2])
   return redis.call('HGET', KEYS[1], 'token')
 end
-if owner then return false end
+if owner then
+  -- Expiry goes by the wall clock: one that was set back has made the lease of a dead holder last longer
+  -- than any lease does. A holder that lives renews it anyway.
+  if redis.call('PTTL', KEYS[1]) > 2 * ARGV[2] then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+  return false
+end
 local token = redis.call('INCR', KEYS[2])
 redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'token', token)
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
@@ -110,5 +115,7 @@ return 1
 
 LIVE_HOSTS: Final = """
 -- KEYS: heartbeats   ARGV: seconds for which a heartbeat counts
-return redis.call('ZRANGEBYSCORE', KEYS[1], redis.call('TIME')[1] - ARGV[1], '+inf')
+-- One from the future is from before the clock was set back: who lives beats again soon.
+local now = redis.call('TIME')[1]
+return redis.call('ZRANGEBYSCORE', KEYS[1], now - ARGV[1], now + ARGV[1])
 """
