@@ -17,5 +17,16 @@ UNIVERSAL_VOLUMES: Final[tuple[tuple[str, str], ...]] = (
 )
 """Volume name and mount path of the volumes that every pod has. Part of the contract."""
 
+SYSTEM_DIRECTORIES: Final[tuple[str, ...]] = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
+"""Where an image's programs are. Only those get a volume that the image has as real directories: on most
+distributions all but `/usr` are links into it."""
+
+LAYERS_VOLUME: Final[tuple[str, str]] = ("system", "/run/pinacle/system")
+"""Volume name and mount path of what a pod has changed in its system directories; mounted read-only, so that
+nobody can remove it while there is a container."""
+
+BASES_PATH: Final = "/run/pinacle/base"
+"""Below it, read-only and for the same reason, what the system directories were filled with."""
+
 NEVER_PERSISTED: Final[tuple[str, ...]] = ("/tmp", "/proc", "/sys", "/dev", "/run")  # noqa: S108 - named, not used
 """Virtual and temporary file systems: no volume is ever mounted at or below these."""

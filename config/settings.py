@@ -61,6 +61,19 @@ class Settings(BaseSettings):
         default=None,
         description="Where the worker sees the Engine's data root; the Engine's own path when not set.",
     )
+    system_volumes: Literal["overlay", "copy", "off"] = Field(
+        default="overlay",
+        description="How new pods keep `/usr`, `/bin` and the like: as a layer over a base that all pods of "
+        "an image share, as a copy of their own, or not at all.",
+    )
+    init_path: str | None = Field(
+        default=None,
+        description="Where the Engine's host has its `docker-init`; looked for where Docker puts it when not "
+        "set.",
+    )
+    base_grace_s: float = Field(
+        default=3600.0, ge=0, description="Seconds for which a base that no pod uses is kept."
+    )
     port_range: Annotated[str, Field(pattern=r"^\d{1,5}-\d{1,5}$")] = Field(
         default="20000-29999", description="Host ports from which free ones are chosen."
     )

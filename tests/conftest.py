@@ -132,8 +132,8 @@ def client(pod_worker: WorkerProcess, settings: dict[str, str]) -> Iterator[Clie
 
 
 def _others(names: str) -> list[str]:
-    """Leave out the sentinel, which stays as long as the Engine does."""
-    return [name for name in names.split() if not name.startswith("pinacle-storage-")]
+    """Leave out the sentinel, which stays as long as the Engine does, and bases, which stay for a while."""
+    return [name for name in names.split() if not name.startswith(("pinacle-storage-", "pinacle-base-"))]
 
 
 def _processes_of(folder: Path) -> list[str]:

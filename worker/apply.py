@@ -9,6 +9,7 @@ from worker.pods.model import Installation, Record
 from worker.pods.naming import volume_name
 from worker.pods.observation import Observation
 from worker.pods.steps import Step, StepResult
+from worker.pods.system import is_overlay, overlay_options
 from worker.ports import Engine
 
 
@@ -35,7 +36,13 @@ async def apply(  # noqa: C901, PLR0911, PLR0912 - a table, one case for each st
             return incarnation
         case steps.CreateVolume(volume=volume):
             name = volume_name(record.pod_id, volume.name)
-            return await engine.create_volume(name, volume_labels(record.pod_id, volume, installation))
+            overlaid = is_overlay(record.state.system, volume)
+            options = overlay_options(record, seen, volume) if overlaid else {}
+            return await engine.create_volume(name, volume_labels(record, volume, installation), options)
+        case steps.FillLayers(volume=volume, directories=directories):
+            await engine.fill_layers(volume_name(record.pod_id, volume.name), directories)
+        case steps.PrepareSystem(wanted=wanted):
+            return await engine.prepare_system(wanted, attempt=incarnation)
         case steps.CreateContainer():
             return await engine.create_container(container_request(record, installation))
         case steps.ReadVolumes():

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Protocol
 
 from worker.pods.container import ContainerRequest, Limits
-from worker.pods.model import Intent, PinnedImage, PodState, PublishedPort, Record
+from worker.pods.model import Intent, PinnedImage, PodState, PublishedPort, Record, System
 from worker.pods.observation import Exit, Observation, ObservedContainer, ObservedVolume, Snapshot
+from worker.pods.steps import Prepared
 from worker.pods.survivors import Remains
 
 
@@ -56,8 +57,21 @@ class Engine(Protocol):
         Raises ObjectMissingError if it is gone.
         """
 
-    async def create_volume(self, name: str, labels: Mapping[str, str]) -> ObservedVolume:
+    async def create_volume(
+        self, name: str, labels: Mapping[str, str], options: Mapping[str, str] = ...
+    ) -> ObservedVolume:
         """Create a local volume; one that exists is returned as it is, with its own labels. 1 call."""
+
+    async def prepare_system(self, wanted: System, *, attempt: str) -> Prepared:
+        """Return how a pod's system directories are kept: as `wanted`, as far as image and host allow.
+
+        For `overlay` the base of `wanted.image` is found, or made under a name with `attempt`, which was
+        never used before. 2 calls where there is a base. Raises PermanentError where it has to be made and
+        its image cannot be had any more.
+        """
+
+    async def fill_layers(self, name: str, directories: Sequence[str]) -> None:
+        """Make the folders in an empty volume that overlays of `directories` need. 3 calls."""
 
     async def remove_volume(self, name: str) -> None:
         """Remove a volume; one that is not there is fine. Raises ConflictError while it is in use. 1 call."""

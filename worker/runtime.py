@@ -19,7 +19,7 @@ from worker.dispatcher import Dispatcher
 from worker.docker.engine import DockerEngine
 from worker.errors import PodError, RetryableError
 from worker.passes import Passes
-from worker.pods.model import Installation
+from worker.pods.model import Installation, SystemMode
 from worker.preflight import Preflight
 from worker.rebuild import Rebuild
 from worker.reconciler import Reconciler
@@ -76,6 +76,7 @@ def installation_of(settings: Settings) -> Installation:
         pids_limit=settings.pids_limit,
         log_max_size=settings.log_max_size,
         log_max_files=settings.log_max_files,
+        system_volumes=SystemMode(settings.system_volumes),
     )
 
 
@@ -99,6 +100,7 @@ def make_engine(settings: Settings, on_call: Callable[[str], None] | None = None
         network=settings.network,
         installation=settings.installation,
         data_root=settings.data_root,
+        init_path=settings.init_path,
         on_call=on_call,
     )
 

@@ -57,6 +57,7 @@ async def wanted(
         hostname=pod,
         labels={LABEL_POD: pod, LABEL_INSTALLATION: "test"},
         mounts=(VolumeMount(source=f"pinacle-vol-{pod}-opt", target="/opt", no_copy=no_copy),),
+        hides_init=False,
         unasked_labels={LABEL_UNASKED: "i1"},
         tmpfs=("/run",),
         ports=(),

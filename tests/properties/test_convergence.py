@@ -11,8 +11,8 @@ from tests.support.fake_store import FakeStore
 from worker.errors import EngineUnavailableError, OutcomeUnknownError, PodError, StoreUnavailableError
 from worker.pods.layout import full_names
 from worker.pods.model import Installation, IntentKind, Phase, PinnedImage, PodState, Record
-from worker.pods.naming import volume_name
-from worker.pods.observation import ObservedVolume, Snapshot
+from worker.pods.naming import LABEL_BASE, volume_name
+from worker.pods.observation import Snapshot
 from worker.pods.plan import plan
 from worker.pods.requests import (
     Create,
@@ -46,6 +46,7 @@ MUST_BE_CUT: Final = frozenset(
     {
         *("image_inspect", "image_pull", "volume_create", "volume_list", "volume_remove", "container_create"),
         *("container_start", "container_stop", "container_update", "container_unpause", "container_remove"),
+        *("system_prepare", "layers_fill"),
         *("fill", "begin_fill", "commit_fill", "record_exit", "finish_purge", "rest"),
         *("accept", "lease", "load", "release"),
     }
@@ -194,7 +195,7 @@ REQUESTS: Final[tuple[Callable[[Random], Request], ...]] = (
 
 def accident(world: World, pod_id: str) -> None:
     """Something that nobody asked for."""
-    match world.random.randrange(7):
+    match world.random.randrange(8):
         case 0:
             world.engine.lose_container(pod_id)
         case 1 if world.engine.is_running(pod_id):
@@ -205,6 +206,8 @@ def accident(world: World, pod_id: str) -> None:
             world.engine.pause(pod_id)
         case 4:
             world.engine.images.pop("other", None)
+        case 5:
+            world.engine.lose_bases()
         case _:
             world.write(pod_id)
 
@@ -229,7 +232,7 @@ def check_world(world: World, seed: int) -> None:
         names = full_names(pod_id, record.state)
         seen = Snapshot.of(
             [c.observed for c in world.engine.containers.values()],
-            [ObservedVolume(name=n, labels=v.labels) for n, v in world.engine.volumes.items()],
+            world.engine.observed_volumes(),
         ).pod(pod_id, names)
         assert plan(record, seen, world.now, OWN).steps == (), where
         assert world.engine.is_running(pod_id) == (record.intent.kind is IntentKind.RUNNING), where
@@ -248,7 +251,8 @@ def check_world(world: World, seed: int) -> None:
     ]
     assert not half, f"seed {seed}: started on volumes that were not filled: {half}"
     known = {naming_prefix(pod_id) for pod_id in PODS}
-    assert all(any(name.startswith(prefix) for prefix in known) for name in world.engine.volumes)
+    own = [name for name, volume in world.engine.volumes.items() if LABEL_BASE not in volume.labels]
+    assert all(any(name.startswith(prefix) for prefix in known) for name in own)
 
 
 def naming_prefix(pod_id: str) -> str:

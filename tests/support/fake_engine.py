@@ -1,15 +1,16 @@
 """An Engine in memory, for the planner's and the reconciler's tests. The contract suite keeps it honest."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
+from types import MappingProxyType
 
 from worker.errors import ConflictError, ImageGoneError, ObjectMissingError
 from worker.pods import naming
 from worker.pods.container import ContainerRequest, Limits
-from worker.pods.model import PinnedImage, PublishedPort
+from worker.pods.model import PinnedImage, PublishedPort, System, SystemMode
 from worker.pods.observation import (
     ALIVE,
     ContainerState,
@@ -19,11 +20,13 @@ from worker.pods.observation import (
     ObservedVolume,
     Snapshot,
 )
+from worker.pods.steps import Prepared
 from worker.pods.survivors import Remains
 from worker.ports import EngineInfo
 
 FROM_IMAGE = "from the image"
 HALF = "half of what the image has"
+OVERLAY = "what layers and base have"
 
 
 @dataclass
@@ -32,6 +35,7 @@ class FakeVolume:
 
     labels: dict[str, str]
     content: str = ""
+    options: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -60,6 +64,8 @@ class FakeEngine:
         """Called in the middle of filling volumes; when it raises, they stay half filled."""
         self.started: list[tuple[str, dict[str, str]]] = []
         """Every start: the container's name, and what was in its volumes."""
+        self.directories: tuple[str, ...] = ("/usr", "/lib")
+        """The system directories that images have."""
         self.now = 0.0
         self._ids = count(1)
 
@@ -97,11 +103,54 @@ class FakeEngine:
         images = (i for i in self.images.values() if i.id == container.observed.image_id)
         return Remains(env=container.env, ports=container.ports, image=next(images, None))
 
-    async def create_volume(self, name: str, labels: Mapping[str, str]) -> ObservedVolume:
+    async def create_volume(
+        self, name: str, labels: Mapping[str, str], options: Mapping[str, str] = MappingProxyType({})
+    ) -> ObservedVolume:
         self._begin("volume_create")
-        volume = self.volumes.setdefault(name, FakeVolume(labels=dict(labels)))
+        made = FakeVolume(labels=dict(labels), content=OVERLAY if options else "", options=dict(options))
+        volume = self.volumes.setdefault(name, made)
         self.after("volume_create")
-        return ObservedVolume(name=name, labels=volume.labels)
+        return _observed(name, volume)
+
+    async def prepare_system(self, wanted: System, *, attempt: str) -> Prepared:
+        self._begin("system_prepare")
+        system = wanted.evolve(directories=self.directories)
+        if not self.directories:
+            return Prepared(system=wanted.evolve(mode=SystemMode.OFF), bases={})
+        if wanted.mode is not SystemMode.OVERLAY:
+            return Prepared(system=system, bases={})
+        final = naming.base_name("test", wanted.image.id)
+        keeper = self.containers.get(final)
+        if keeper is None or any(name not in self.volumes for name in keeper.mounts):
+            self._make_base(final, f"{final}-{attempt}", wanted.image)
+        base = self.containers[final].observed.labels[naming.LABEL_INCARNATION]
+        self.after("system_prepare")
+        bases = {name: _observed(name, self.volumes[name]) for name in self.containers[final].mounts}
+        return Prepared(system=system.evolve(base=base), bases=bases)
+
+    def _make_base(self, final: str, base: str, image: PinnedImage) -> None:
+        labels = {naming.LABEL_BASE: image.id, naming.LABEL_INCARNATION: base}
+        names = tuple(naming.base_volume(base, path) for path in self.directories)
+        for name in names:
+            self.volumes[name] = FakeVolume(labels=labels, content=FROM_IMAGE)
+        keeper = ObservedContainer(
+            id=f"{next(self._ids):064x}",
+            name=final,
+            state=ContainerState.CREATED,
+            image_id=image.id,
+            labels=labels,
+            volumes=dict(zip(self.directories, names, strict=True)),
+        )
+        self.containers[final] = FakeContainer(
+            observed=keeper, mounts=names, limits=Limits(cpus=1, memory_bytes=0)
+        )
+
+    async def fill_layers(self, name: str, directories: Sequence[str]) -> None:
+        self._begin("layers_fill")
+        self.volumes[name].content = HALF
+        self.during_fill()
+        self.volumes[name].content = FROM_IMAGE
+        self.after("layers_fill")
 
     async def remove_volume(self, name: str) -> None:
         self._begin("volume_remove")
@@ -226,6 +275,19 @@ class FakeEngine:
     def lose_container(self, pod_id: str) -> None:
         self.containers.pop(naming.container_name(pod_id), None)
 
+    def observed_volumes(self) -> list[ObservedVolume]:
+        return [_observed(name, volume) for name, volume in self.volumes.items()]
+
+    def lose_bases(self) -> None:
+        """Remove every base that no container mounts but its keeper."""
+        keepers = {n: c for n, c in self.containers.items() if naming.LABEL_BASE in c.observed.labels}
+        used = {name for n, c in self.containers.items() if n not in keepers for name in c.mounts}
+        for name, keeper in keepers.items():
+            if used.isdisjoint(keeper.mounts):
+                del self.containers[name]
+                for volume in keeper.mounts:
+                    del self.volumes[volume]
+
     def restart_host(self) -> None:
         """End all containers, as a restart of the Engine or its host does."""
         for container in self.containers.values():
@@ -238,9 +300,12 @@ class FakeEngine:
     def write(self, pod_id: str, content: str) -> frozenset[str]:
         """Write into all volumes of a pod that runs, as its owner does; returns their names."""
         mounts = self.containers[naming.container_name(pod_id)].mounts
-        for name in mounts:
+        own = [n for n in mounts if naming.LABEL_BASE not in self.volumes[n].labels]
+        # What goes into an overlay is in the pod's layers, and those are among them.
+        written = [name for name in own if not self.volumes[name].options]
+        for name in written:
             self.volumes[name].content = content
-        return frozenset(mounts)
+        return frozenset(written)
 
     def is_running(self, pod_id: str) -> bool:
         found = self.containers.get(naming.container_name(pod_id))
@@ -252,8 +317,7 @@ class FakeEngine:
 
     def _snapshot(self) -> Snapshot:
         containers = [replace(c.observed, exit=None) for c in self.containers.values()]
-        volumes = [ObservedVolume(name=name, labels=v.labels) for name, v in self.volumes.items()]
-        return Snapshot.of(containers, volumes)
+        return Snapshot.of(containers, self.observed_volumes())
 
     def _by_id(self, container_id: str) -> FakeContainer:
         found = next((c for c in self.containers.values() if c.observed.id == container_id), None)
@@ -267,3 +331,7 @@ class FakeEngine:
     def _end(self, container: FakeContainer, code: int) -> None:
         exited = Exit(code=code, oom_killed=False, started_at=self.now - 60, finished_at=self.now)
         container.observed = replace(container.observed, state=ContainerState.EXITED, exit=exited)
+
+
+def _observed(name: str, volume: FakeVolume) -> ObservedVolume:
+    return ObservedVolume(name=name, labels=volume.labels, mountpoint=f"/fake/{name}", options=volume.options)

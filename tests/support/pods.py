@@ -86,7 +86,12 @@ class Pod:
         command = ["getfattr", "--only-values", "--absolute-names", "-n", name, self._on_disk(path)]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
-    def install_package(self, name: str) -> None:
+    def inside(self, path: str) -> str:
+        """Return where this machine sees a file of the running pod; under runc."""
+        pid = self.engine.docker("inspect", "--format", "{{.State.Pid}}", self.container).strip()
+        return f"/proc/{pid}/root{path}"
+
+    def install_package(self, name: str, *, depends: str = "") -> None:
         """Build a small Debian package in the pod and install it with dpkg."""
         fields = {
             "Package": name,
@@ -94,10 +99,11 @@ class Pod:
             "Architecture": "all",
             "Maintainer": "none <none@localhost>",
             "Description": "test",
-        }
+        } | ({"Depends": depends} if depends else {})
         control = shlex.quote("".join(f"{key}: {value}\n" for key, value in fields.items()))
         self.sh(
-            f"mkdir -p /tmp/p/DEBIAN /tmp/p/usr/bin && printf %s {control} > /tmp/p/DEBIAN/control && "
+            "rm -rf /tmp/p && mkdir -p /tmp/p/DEBIAN /tmp/p/usr/bin && "
+            f"printf %s {control} > /tmp/p/DEBIAN/control && "
             f"printf '#!/bin/sh\\necho hello from a package\\n' > /tmp/p/usr/bin/{name} && "
             f"chmod 755 /tmp/p/usr/bin/{name} && dpkg-deb -b /tmp/p /tmp/p.deb && dpkg -i /tmp/p.deb"
         )

@@ -1,13 +1,16 @@
 """The Engine as the reconciler wants it: `worker.ports.Engine` on one real Docker Engine."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
+from worker.docker.bases import Bases
 from worker.docker.calls import EngineCalls
 from worker.docker.disk import sync
 from worker.docker.events import Events
 from worker.docker.images import Images
+from worker.docker.layers import Layers
 from worker.docker.network import Network
 from worker.docker.parse import (
     inspected_container,
@@ -16,11 +19,21 @@ from worker.docker.parse import (
     listed_volume,
     remains,
 )
-from worker.docker.request import EMPTY_IMAGE, create_body, keeper_body, update_body
-from worker.errors import ConflictError, ForeignObjectError, ImageGoneError, ObjectMissingError, PodError
+from worker.docker.request import create_body, keeper_body, update_body
+from worker.docker.scratch import Scratch
+from worker.docker.system import SystemDirectories
+from worker.errors import (
+    ConflictError,
+    EngineUnavailableError,
+    ForeignObjectError,
+    ImageGoneError,
+    ObjectMissingError,
+    PermanentError,
+    PodError,
+)
 from worker.pods import naming
 from worker.pods.container import ContainerRequest, Limits
-from worker.pods.model import PinnedImage
+from worker.pods.model import PinnedImage, System
 from worker.pods.observation import (
     ContainerState,
     Exit,
@@ -29,6 +42,7 @@ from worker.pods.observation import (
     ObservedVolume,
     Snapshot,
 )
+from worker.pods.steps import Prepared
 from worker.pods.survivors import Remains
 from worker.ports import EngineInfo
 
@@ -49,9 +63,12 @@ class DockerEngine:
         network: str,
         installation: str,
         data_root: Path | None = None,
+        init_path: str | None = None,
         on_call: Callable[[str], None] | None = None,
     ) -> None:
         """`data_root` is where this process sees the Engine's data root; None takes the path that it names.
+
+        `init_path` is where the Engine's host has its init; None looks for it.
 
         `on_call` is told the operation's name for every request.
         """
@@ -62,6 +79,23 @@ class DockerEngine:
         self._network = Network(self._calls, name=network, installation=installation)
         self.events = Events(self._calls, installation=installation)
         self._images = Images(self._calls, docker_config=docker_config, pull_silence_s=pull_silence_s)
+        self._scratch = Scratch(self._calls, self._images, fill_deadline_s=fill_deadline_s)
+        self._layers = Layers(
+            self._scratch, init_path=init_path, make=self._make_mounted, drop=self.remove_volume
+        )
+        self._system = SystemDirectories(
+            Bases(
+                self._calls,
+                self._scratch,
+                installation=installation,
+                make=self.create_volume,
+                drop=self.remove_volume,
+                sync=self.sync_volumes,
+            ),
+            self._layers,
+            self._images,
+            read_bases=self._read_bases,
+        )
 
     async def info(self) -> EngineInfo:
         entry = await self._calls.json("info", "GET", "info")
@@ -102,8 +136,10 @@ class DockerEngine:
             image = None
         return remains(entry, image)
 
-    async def create_volume(self, name: str, labels: Mapping[str, str]) -> ObservedVolume:
-        body = {"Name": name, "Driver": "local", "Labels": dict(labels)}
+    async def create_volume(
+        self, name: str, labels: Mapping[str, str], options: Mapping[str, str] = MappingProxyType({})
+    ) -> ObservedVolume:
+        body = {"Name": name, "Driver": "local", "Labels": dict(labels), "DriverOpts": dict(options)}
         answer = listed_volume(await self._calls.json("volume_create", "POST", "volumes/create", body=body))
         if answer.labels == labels:
             return answer
@@ -112,15 +148,28 @@ class DockerEngine:
 
     async def remove_volume(self, name: str) -> None:
         try:
+            await self._remove_volume(name)
+        except ConflictError:
+            # Whoever was killed while filling it left the container behind by which it did so.
+            await self._scratch.remove(naming.filler_name(name))
+            await self._remove_volume(name)
+
+    async def _remove_volume(self, name: str) -> None:
+        try:
             await self._calls.json("volume_remove", "DELETE", f"volumes/{name}")
         except ObjectMissingError:
             return
 
+    async def prepare_system(self, wanted: System, *, attempt: str) -> Prepared:
+        return await self._system.prepare(wanted, attempt=attempt)
+
+    async def fill_layers(self, name: str, directories: Sequence[str]) -> None:
+        await self._layers.fill(name, directories)
+
     async def create_container(self, request: ContainerRequest) -> ObservedContainer:
-        body = create_body(request)
-        created = await self._on_network(lambda: self._create(request.name, body))
+        created = await self._on_network(lambda: self._create_pod(request))
         return ObservedContainer(
-            id=created["Id"],
+            id=created,
             name=request.name,
             state=ContainerState.CREATED,
             image_id=request.image_id,
@@ -174,20 +223,12 @@ class DockerEngine:
             raise ForeignObjectError(
                 f"volume {name} has no label {naming.LABEL_STORAGE}: it is not ours. Rename or remove it"
             )
-        body = keeper_body(name, installation)
         try:
-            await self._keeper(name, body)
-        except ImageGoneError:
-            await self._images.make_empty(EMPTY_IMAGE)
-            await self._keeper(name, body)
-        return kept
-
-    async def _keeper(self, name: str, body: dict[str, Any]) -> None:
-        try:
-            await self._create(name, body)
+            await self._scratch.create(name, keeper_body(name, installation))
         except ConflictError as error:
             if "already in use" not in str(error):
                 raise
+        return kept
 
     async def close(self) -> None:
         await self._calls.close()
@@ -215,16 +256,23 @@ class DockerEngine:
         answer = await self._calls.json("volume_list", "GET", "volumes")
         return [listed_volume(entry) for entry in answer.get("Volumes") or ()]
 
-    async def _create(self, name: str, body: dict[str, Any]) -> dict[str, str]:
-        created: dict[str, str] = await self._calls.json(
-            "container_create",
-            "POST",
-            "containers/create",
-            params={"name": name},
-            body=body,
-            deadline_s=self._fill_deadline_s,
-        )
-        return created
+    async def _read_bases(self) -> dict[str, ObservedVolume]:
+        return Snapshot.of((), await self._volumes()).bases
+
+    async def _make_mounted(self, name: str, options: Mapping[str, str]) -> str:
+        return (await self.create_volume(name, {}, options)).mountpoint
+
+    async def _create_pod(self, request: ContainerRequest) -> str:
+        if not request.hides_init or not request.spec.init:
+            return await self._scratch.create(request.name, create_body(request, init_path=None))
+        init = await self._layers.init()
+        try:
+            return await self._scratch.create(request.name, create_body(request, init_path=init))
+        except PermanentError as error:
+            if init is None or init not in str(error):
+                raise
+            self._layers.forget()
+            raise EngineUnavailableError(f"the Engine's init is not at {init} any more: {error}") from error
 
     async def _change(self, operation: str, method: str, container_id: str, verb: str, **more: Any) -> None:
         try:

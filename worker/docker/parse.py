@@ -50,7 +50,12 @@ def inspected_exit(entry: Mapping[str, Any]) -> Exit:
 
 
 def listed_volume(entry: Mapping[str, Any]) -> ObservedVolume:
-    return ObservedVolume(name=entry["Name"], labels=entry.get("Labels") or {})
+    return ObservedVolume(
+        name=entry["Name"],
+        labels=entry.get("Labels") or {},
+        mountpoint=entry["Mountpoint"],
+        options=entry.get("Options") or {},
+    )
 
 
 def inspected_image(reference: str, entry: Mapping[str, Any]) -> PinnedImage:

@@ -8,14 +8,20 @@ from worker.pods.model import PublishedPort
 
 EMPTY_IMAGE = "pinacle-empty:latest"
 """An image with nothing in it, made on the spot: containers cannot be created without one."""
+INIT = "/sbin/docker-init"
+"""Where the Engine mounts its init for `Init: true`. A volume there or above hides it, unless a mount of ours
+is at this very place: that one wins."""
 _TMPFS_OPTIONS = "rw,nosuid,nodev,exec,mode=755"
 """As a distribution mounts `/run`, but with exec, which programs that unpack themselves there need."""
 _CPU_PERIOD_US = 100_000
 """Microseconds; the kernel's own default."""
 
 
-def create_body(request: ContainerRequest) -> dict[str, Any]:
-    """Return the body of `POST /containers/create`."""
+def create_body(request: ContainerRequest, *, init_path: str | None) -> dict[str, Any]:
+    """Return the body of `POST /containers/create`.
+
+    `init_path` is where the Engine's host has its init; needed where `request.hides_init`.
+    """
     spec = request.spec
     body: dict[str, Any] = {
         "Image": request.image_id,
@@ -26,22 +32,29 @@ def create_body(request: ContainerRequest) -> dict[str, Any]:
         "OpenStdin": True,
         "StopTimeout": spec.stop_timeout_s,
         "ExposedPorts": {_port_key(port): {} for port in request.ports},
-        "HostConfig": _host_config(request),
+        "HostConfig": _host_config(request, init_path),
     }
     given = {"Cmd": spec.command, "WorkingDir": spec.working_dir, "User": spec.user}
     return body | {key: value for key, value in given.items() if value is not None}
 
 
+def volume_mount(volume: str, target: str, *, no_copy: bool = True) -> dict[str, Any]:
+    """Return a volume mount as the Engine's JSON."""
+    return {"Type": "volume", "Source": volume, "Target": target, "VolumeOptions": {"NoCopy": no_copy}}
+
+
+def init_mount(path: str) -> dict[str, Any]:
+    """Return the mount that puts the Engine's init where a volume would hide it."""
+    return {"Type": "bind", "Source": path, "Target": INIT, "ReadOnly": True}
+
+
 def keeper_body(name: str, installation: str) -> dict[str, Any]:
     """Return the body of a container that is never started: it keeps a volume from being pruned."""
     return {
-        "Image": EMPTY_IMAGE,
         "Cmd": ["/never-started"],
         "Labels": {naming.LABEL_INSTALLATION: installation},
         "HostConfig": {
-            "Mounts": [
-                {"Type": "volume", "Source": name, "Target": "/storage", "VolumeOptions": {"NoCopy": True}}
-            ],
+            "Mounts": [volume_mount(name, "/storage")],
             "NetworkMode": "none",
             "RestartPolicy": {"Name": "no"},
         },
@@ -60,9 +73,10 @@ def update_body(limits: Limits) -> dict[str, Any]:
     }
 
 
-def _host_config(request: ContainerRequest) -> dict[str, Any]:
+def _host_config(request: ContainerRequest, init_path: str | None) -> dict[str, Any]:
+    init = [init_mount(init_path)] if init_path is not None and request.spec.init else []
     config: dict[str, Any] = {
-        "Mounts": [_mount(mount, request.unasked_labels) for mount in request.mounts],
+        "Mounts": [*(_mount(mount, request.unasked_labels) for mount in request.mounts), *init],
         "Tmpfs": dict.fromkeys(request.tmpfs, _TMPFS_OPTIONS),
         "NetworkMode": request.network,
         "PortBindings": _bindings(request.ports),
@@ -84,6 +98,7 @@ def _mount(mount: VolumeMount, unasked_labels: dict[str, str]) -> dict[str, Any]
         "Type": "volume",
         "Source": mount.source,
         "Target": mount.target,
+        "ReadOnly": mount.read_only,
         "VolumeOptions": {"NoCopy": mount.no_copy, "Labels": unasked_labels},
     }
 

@@ -1,14 +1,16 @@
 """The container that a record asks for: its name, labels, mounts and limits."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from config.tiers import DEFAULT_TIER, TIERS, Tier
 from worker.pods import naming
 from worker.pods.layout import temporary_mounts
-from worker.pods.model import Installation, PublishedPort, Record, Volume
+from worker.pods.model import Installation, PublishedPort, Record, System, Volume, VolumeClass
 from worker.pods.spec import PodSpec, canonical_hash, public_spec, recreating_part
+from worker.pods.system import LAYERS, base_mounts, is_overlay, system_label
 
 _GIB: Final = 2**30
 
@@ -27,6 +29,7 @@ class VolumeMount:
     target: str
     no_copy: bool
     """True once the volume is filled: the image never fills a volume twice."""
+    read_only: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +42,8 @@ class ContainerRequest:
     hostname: str
     labels: dict[str, str]
     mounts: tuple[VolumeMount, ...]
+    hides_init: bool
+    """Whether a mount covers the place where the Engine puts its init."""
     unasked_labels: dict[str, str]
     """For a volume that the Engine would make by itself, so that it is recognised and never used."""
     tmpfs: tuple[str, ...]
@@ -68,8 +73,10 @@ def container_request(record: Record, installation: Installation) -> ContainerRe
             naming.LABEL_INCARNATION: incarnation,
             naming.LABEL_SPEC: json.dumps(public_spec(spec), separators=(",", ":")),
             naming.LABEL_SPEC_HASH: spec_hash(record),
+            **_system_labels(record.state.system),
         },
-        mounts=tuple(_mount(record.pod_id, volume) for volume in record.state.layout),
+        mounts=(*_mounts(record), *_base_mounts(record)),
+        hides_init=any(volume.volume_class is VolumeClass.SYSTEM for volume in record.state.layout),
         unasked_labels={naming.LABEL_UNASKED: incarnation},
         tmpfs=temporary_mounts(image.volumes),
         ports=record.intent.ports,
@@ -82,10 +89,11 @@ def container_request(record: Record, installation: Installation) -> ContainerRe
     )
 
 
-def volume_labels(pod_id: str, volume: Volume, installation: Installation) -> dict[str, str]:
+def volume_labels(record: Record, volume: Volume, installation: Installation) -> dict[str, str]:
     """Return the labels of a volume that we create."""
-    return {
-        naming.LABEL_POD: pod_id,
+    is_system = volume.volume_class is VolumeClass.SYSTEM
+    return (_system_labels(record.state.system) if is_system else {}) | {
+        naming.LABEL_POD: record.pod_id,
         naming.LABEL_VOLUME: volume.name,
         naming.LABEL_INSTALLATION: installation.name,
         naming.LABEL_INCARNATION: volume.incarnation or "",
@@ -101,14 +109,14 @@ def spec_hash(record: Record) -> str:
     """Return a digest of all that a container cannot change without being made anew."""
     if record.intent.spec is None or record.image is None:
         raise ValueError(f"pod {record.pod_id}: a spec hash needs a spec and a pinned image")
-    return canonical_hash(
-        {
-            "spec": recreating_part(record.intent.spec),
-            "image": record.image.id,
-            "ports": [[p.container, p.host, p.protocol, p.address] for p in record.intent.ports],
-            "layout": [[v.name, v.path, v.incarnation] for v in record.state.layout],
-        }
-    )
+    parts = {
+        "spec": recreating_part(record.intent.spec),
+        "image": record.image.id,
+        "ports": [[p.container, p.host, p.protocol, p.address] for p in record.intent.ports],
+        "layout": [[v.name, v.path, v.incarnation] for v in record.state.layout],
+    }
+    base = record.state.system.base if record.state.system is not None else None
+    return canonical_hash(parts if base is None else {**parts, "base": base})
 
 
 def newest_incarnation(record: Record) -> str:
@@ -116,7 +124,21 @@ def newest_incarnation(record: Record) -> str:
     return next((v.incarnation for v in reversed(record.state.layout) if v.incarnation), "")
 
 
-def _mount(pod_id: str, volume: Volume) -> VolumeMount:
-    return VolumeMount(
-        source=naming.volume_name(pod_id, volume.name), target=volume.path, no_copy=volume.filled
-    )
+def _mounts(record: Record) -> Iterator[VolumeMount]:
+    for volume in record.state.layout:
+        layers = volume.name == LAYERS
+        yield VolumeMount(
+            source=naming.volume_name(record.pod_id, volume.name),
+            target=volume.path,
+            no_copy=volume.filled or layers or is_overlay(record.state.system, volume),
+            read_only=layers,
+        )
+
+
+def _base_mounts(record: Record) -> Iterator[VolumeMount]:
+    for name, path in base_mounts(record.state.system):
+        yield VolumeMount(source=name, target=path, no_copy=True, read_only=True)
+
+
+def _system_labels(system: System | None) -> dict[str, str]:
+    return {} if system is None else {naming.LABEL_SYSTEM: system_label(system)}

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from typing import Final
 
-from config.layout import NEVER_PERSISTED, UNIVERSAL_VOLUMES
+from config.layout import LAYERS_VOLUME, NEVER_PERSISTED, SYSTEM_DIRECTORIES, UNIVERSAL_VOLUMES
 from worker.pods import naming
-from worker.pods.model import PodState, Record, Volume, VolumeClass
+from worker.pods.model import PodState, Record, System, SystemMode, Volume, VolumeClass
 from worker.pods.observation import ObservedVolume
 
 _DECLARED_PREFIX: Final = "declared."
@@ -43,8 +43,10 @@ def universal_layout() -> dict[str, tuple[str, VolumeClass]]:
     return {path: (name, VolumeClass.UNIVERSAL) for name, path in UNIVERSAL_VOLUMES}
 
 
-def wanted_layout(image_volumes: Iterable[str]) -> dict[str, tuple[str, VolumeClass]]:
-    """Return mount path to volume name and class: the universal ones, and the image's VOLUME paths.
+def wanted_layout(
+    image_volumes: Iterable[str], system: System | None = None
+) -> dict[str, tuple[str, VolumeClass]]:
+    """Return mount path to volume name and class: the universal, the image's VOLUME paths, the system's.
 
     A VOLUME path without a mount of ours would get an anonymous volume, which dies with the container.
     """
@@ -52,7 +54,16 @@ def wanted_layout(image_volumes: Iterable[str]) -> dict[str, tuple[str, VolumeCl
     for path in map(normal_path, image_volumes):
         if path not in wanted and not is_never_persisted(path):
             wanted[path] = (declared_name(path), VolumeClass.DECLARED)
-    return wanted
+    return system_layout(system) | wanted if system is not None else wanted
+
+
+def system_layout(system: System) -> dict[str, tuple[str, VolumeClass]]:
+    """Return mount path to volume name and class; first what the overlays need."""
+    if not system.directories or system.mode is SystemMode.OFF:
+        return {}
+    name, path = LAYERS_VOLUME
+    layers = {path: (name, VolumeClass.SYSTEM)} if system.mode is SystemMode.OVERLAY else {}
+    return layers | {path: (naming.system_volume(path), VolumeClass.SYSTEM) for path in system.directories}
 
 
 def temporary_mounts(image_volumes: Iterable[str]) -> tuple[str, ...]:
@@ -107,7 +118,7 @@ def begun_layout(
     have = {volume.path for volume in kept}
     image_volumes = record.image.volumes if record.image is not None else ()
     added = []
-    for path, (name, volume_class) in wanted_layout(image_volumes).items():
+    for path, (name, volume_class) in wanted_layout(image_volumes, record.state.system).items():
         if path not in have:
             found = existing.get(naming.volume_name(record.pod_id, name))
             added.append(
@@ -122,4 +133,5 @@ def begun_layout(
     return kept + tuple(added)
 
 
-validate_table(UNIVERSAL_VOLUMES)
+validate_table((*UNIVERSAL_VOLUMES, *((naming.system_volume(path), path) for path in SYSTEM_DIRECTORIES)))
+validate_table(((LAYERS_VOLUME[0], "/anywhere"), *UNIVERSAL_VOLUMES))

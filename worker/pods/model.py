@@ -59,6 +59,29 @@ class PinnedImage(_Evolving):
     """The paths of the image's VOLUME lines."""
 
 
+class SystemMode(StrEnum):
+    """How a pod's system directories are kept; see `config.layout.SYSTEM_DIRECTORIES`."""
+
+    OVERLAY = "overlay"
+    """What the pod changes lies over a base that all pods of an image share."""
+    COPY = "copy"
+    """The pod has a whole copy of what the image has there."""
+    OFF = "off"
+    """They are the container's, and are lost with it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class System(_Evolving):
+    """How one pod's system directories are kept. Decided at its creation, and for good."""
+
+    mode: SystemMode
+    image: PinnedImage
+    """What they were filled with, whatever image the pod was updated to since."""
+    directories: tuple[str, ...] = ()
+    base: str | None = None
+    """Name of the base below the pod's own layers; only for `overlay`."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class PublishedPort:
     """A published port with its host port settled."""
@@ -138,6 +161,8 @@ class PodState(_Evolving):
     tier: str | None = None
     """The tier that the container was last given; a live update changes it."""
     starts: int = 0
+    system: System | None = None
+    """None before it is decided, and for a pod that was made before there were system volumes."""
     restarts: int = 0
     """Starts that nobody asked for: after a crash, or of a container that was lost."""
     crash: Crash | None = None
@@ -189,7 +214,10 @@ class Installation:
     pids_limit: int = 4096
     log_max_size: str = "10m"
     log_max_files: int = 3
+    system_volumes: SystemMode = SystemMode.OVERLAY
+    """For new pods."""
 
 
 INTENT: Final = TypeAdapter(Intent)
+SYSTEM: Final = TypeAdapter(System)
 STATE: Final = TypeAdapter(PodState)

@@ -1,6 +1,7 @@
 """Names and labels: the only things by which Engine objects are recognised, and always whole."""
 
 import re
+from hashlib import sha256
 from typing import Final
 
 from worker.errors import InvalidInputError
@@ -19,6 +20,10 @@ LABEL_UNASKED: Final = "dev.pinacle.unasked"
 """On a volume that the Engine made by itself, because a container was created while it was missing.
 
 Such a volume is empty and stands where data should be: it is never used."""
+LABEL_SYSTEM: Final = "dev.pinacle.system"
+"""On a pod's container and system volumes: how its system directories are kept, as JSON."""
+LABEL_BASE: Final = "dev.pinacle.base"
+"""On the volumes of a base and on the container that keeps them: the id of the image that filled them."""
 LABEL_STORAGE: Final = "dev.pinacle.storage"
 """On the sentinel volume of a host: the identity of the storage that holds its pods."""
 
@@ -47,6 +52,26 @@ def volume_name(pod_id: str, volume: str) -> str:
 def storage_name(installation: str) -> str:
     """Return the name of a host's sentinel volume and of the container that keeps it from being pruned."""
     return f"pinacle-storage-{installation}"
+
+
+def base_name(installation: str, image_id: str) -> str:
+    """Return the name of the container that keeps the base of an image: who has it has a whole base."""
+    return f"pinacle-base-{sha256(f'{installation} {image_id}'.encode()).hexdigest()[:24]}"
+
+
+def base_volume(base: str, directory: str) -> str:
+    """Return the name of the volume that holds one directory of the base `base`."""
+    return f"{base}-{system_volume(directory)}"
+
+
+def system_volume(directory: str) -> str:
+    """Return the volume name for a system directory: `usr` for `/usr`."""
+    return directory.strip("/")
+
+
+def filler_name(volume: str) -> str:
+    """Return the name of the container by which we write into a volume; it lasts for a moment."""
+    return f"pinacle-fill-{volume}"
 
 
 def default_hostname(pod_id: str) -> str:

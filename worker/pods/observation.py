@@ -64,6 +64,10 @@ class ObservedContainer:
 class ObservedVolume:
     name: str
     labels: Mapping[str, str]
+    mountpoint: str = ""
+    """Where the Engine has it, on its own host."""
+    options: Mapping[str, str] = field(default_factory=dict)
+    """What it was created with, such as type, device and o for a mount."""
 
     @property
     def incarnation(self) -> str | None:
@@ -86,6 +90,8 @@ class Observation:
     """The incarnation that was begun after this observation; its volumes are not leftovers."""
     storages: Mapping[str, str] = field(default_factory=dict)
     """Installation to the identity of its storage, by the sentinel volume that is there."""
+    bases: Mapping[str, ObservedVolume] = field(default_factory=dict)
+    """The volumes of all bases on the host, by name."""
     image_gone: bool = False
     """The Engine said that the pinned image id is not there."""
 
@@ -147,7 +153,13 @@ class Snapshot:
             container=self.containers.get(naming.container_name(pod_id)),
             volumes={name: self.volumes[name] for name in sorted(names) if name in self.volumes},
             storages=self.storages,
+            bases=self.bases,
         )
+
+    @property
+    def bases(self) -> dict[str, ObservedVolume]:
+        """The volumes of all bases, by name."""
+        return {name: volume for name, volume in self.volumes.items() if naming.LABEL_BASE in volume.labels}
 
 
 def _storage(volume: ObservedVolume) -> tuple[str, str] | None:

@@ -20,6 +20,7 @@ def pod_result(
         "host": record.host,
         "container_id": state.container_id,
         "image": record.image.id if record.image is not None else None,
+        "system_volumes": state.system.mode.value if state.system is not None else None,
         "volumes": [
             {
                 "name": volume_name(record.pod_id, volume.name),

@@ -17,6 +17,7 @@ from worker.pods.steps import (
     CommitFill,
     CreateContainer,
     CreateVolume,
+    FillLayers,
     PinImage,
     PullDigest,
     ReadVolumes,
@@ -30,6 +31,7 @@ from worker.pods.steps import (
     UpdateContainer,
 )
 from worker.pods.storage import storage_problem, unasked_volume
+from worker.pods.system import LAYERS, plan_overlays, plan_preparation
 
 BUSY_DELAY_S = 1.0
 """When to look again at a container that the Engine is working on."""
@@ -46,7 +48,12 @@ def plan_running(record: Record, seen: Observation, now: float, installation: In
         return go(PinImage(spec.image))
     if seen.image_gone:
         return _image_gone(image)
-    return _storage_first(record, seen, image) or _container(record, seen, spec, now, installation)
+    return (
+        plan_preparation(record, seen, image, installation.system_volumes)
+        or _storage_first(record, seen, image)
+        or plan_overlays(record, seen)
+        or _container(record, seen, spec, now, installation)
+    )
 
 
 def _foreign(record: Record, seen: Observation, installation: Installation) -> str | None:
@@ -82,7 +89,8 @@ def _storage_first(record: Record, seen: Observation, image: PinnedImage) -> Pla
         return go(CommitFill())
     if unfilled and seen.fresh is None:
         return _unfinished(seen, unfilled)
-    if wanted_layout(image.volumes).keys() - {volume.path for volume in record.state.layout}:
+    wanted = wanted_layout(image.volumes, record.state.system)
+    if wanted.keys() - {volume.path for volume in record.state.layout}:
         return _begin(seen)
     return None
 
@@ -148,12 +156,14 @@ def _container(record: Record, seen: Observation, spec: PodSpec, now: float, own
     return _own_container(record, seen, container, spec, now)
 
 
-def _missing_volumes(record: Record, seen: Observation) -> list[CreateVolume]:
-    return [
-        CreateVolume(volume)
-        for volume in record.state.layout
-        if not volume.filled and naming.volume_name(record.pod_id, volume.name) not in seen.volumes
-    ]
+def _missing_volumes(record: Record, seen: Observation) -> list[Step]:
+    steps: list[Step] = []
+    for volume in record.state.layout:
+        if not volume.filled and naming.volume_name(record.pod_id, volume.name) not in seen.volumes:
+            steps.append(CreateVolume(volume))
+            if volume.name == LAYERS and record.state.system is not None:
+                steps.append(FillLayers(volume, record.state.system.directories))
+    return steps
 
 
 def _can_resize(spec: PodSpec, own: Installation) -> bool:

@@ -4,12 +4,13 @@ A step is one idempotent Engine operation, or a note in the record that must be 
 operation. `fold` tells, without looking again, what is true once a step has succeeded.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
 from worker.pods.backoff import next_crash
 from worker.pods.layout import begun_layout
-from worker.pods.model import PinnedImage, Record, Volume
+from worker.pods.model import PinnedImage, Record, System, Volume
 from worker.pods.naming import volume_name
 from worker.pods.observation import ContainerState, Exit, Observation, ObservedContainer, ObservedVolume
 
@@ -29,6 +30,13 @@ class PullDigest:
 
 
 @dataclass(frozen=True)
+class PrepareSystem:
+    """Find or make the base of a pod's system directories, and pin how they are kept."""
+
+    wanted: System
+
+
+@dataclass(frozen=True)
 class BeginFill:
     """Note, durably, the incarnation and the volumes that are about to be made."""
 
@@ -36,6 +44,14 @@ class BeginFill:
 @dataclass(frozen=True)
 class CreateVolume:
     volume: Volume
+
+
+@dataclass(frozen=True)
+class FillLayers:
+    """Make the folders that the overlays need, in a volume that was just made."""
+
+    volume: Volume
+    directories: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -107,8 +123,10 @@ class FinishPurge:
 Step = (
     PinImage
     | PullDigest
+    | PrepareSystem
     | BeginFill
     | CreateVolume
+    | FillLayers
     | CreateContainer
     | ReadVolumes
     | CommitFill
@@ -122,7 +140,25 @@ Step = (
     | FinishPurge
 )
 
-StepResult = PinnedImage | ObservedContainer | ObservedVolume | dict[str, ObservedVolume] | Exit | str | None
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """How a pod's system directories are kept, and the volumes of their base by name."""
+
+    system: System
+    bases: Mapping[str, ObservedVolume]
+
+
+StepResult = (
+    Prepared
+    | PinnedImage
+    | ObservedContainer
+    | ObservedVolume
+    | dict[str, ObservedVolume]
+    | Exit
+    | str
+    | None
+)
 """What applying a step found out: see `fold` for which step gives which."""
 
 RECORD_STEPS: Final = (BeginFill, CommitFill, FinishPurge)
@@ -143,6 +179,8 @@ def _fold_record(  # noqa: C901 - a table, one case for each step
     match step, result:
         case ((PinImage() | PullDigest()), PinnedImage()):
             state = state.evolve(image=result)
+        case PrepareSystem(), Prepared():
+            state = state.evolve(system=result.system)
         case BeginFill(), str(incarnation):
             layout = begun_layout(record, seen.volumes, incarnation=incarnation)
             state = state.evolve(layout=layout, image=record.image)
@@ -182,6 +220,8 @@ def _fold_observation(  # noqa: C901, PLR0911 - a table, one case for each step
     match step, result:
         case ((PinImage() | PullDigest()), _):
             return seen.evolve(image_gone=False)
+        case PrepareSystem(), Prepared():
+            return seen.evolve(bases={**seen.bases, **result.bases})
         case BeginFill(), str(incarnation):
             return seen.evolve(fresh=incarnation)
         case CreateVolume(), ObservedVolume():

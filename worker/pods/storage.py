@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from worker.pods import naming
 from worker.pods.model import Record, Volume
 from worker.pods.observation import Observation, ObservedVolume
+from worker.pods.system import is_overlay, is_replaced
 
 
 def host_storage_problem(host: str, known: str | None, found: str | None, installation: str) -> str | None:
@@ -27,7 +28,10 @@ def storage_problem(record: Record, seen: Observation, volumes: Iterable[Volume]
     """Return what is wrong with the first of `volumes` that is missing or replaced, None if all are there."""
     for volume in volumes:
         name = naming.volume_name(record.pod_id, volume.name)
-        problem = _volume_problem(record.pod_id, volume, name, seen.volumes.get(name))
+        found = seen.volumes.get(name)
+        if is_overlay(record.state.system, volume) and (found is None or not is_replaced(found)):
+            continue  # it holds nothing, and is made anew
+        problem = _volume_problem(record.pod_id, volume, name, found)
         if problem is not None:
             return problem
     return None

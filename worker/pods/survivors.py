@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from config.layout import BASES_PATH
 from worker.pods import naming
 from worker.pods.layout import wanted_layout
 from worker.pods.model import (
@@ -14,11 +15,14 @@ from worker.pods.model import (
     PodState,
     PublishedPort,
     Record,
+    System,
+    SystemMode,
     Volume,
     VolumeClass,
 )
 from worker.pods.observation import ALIVE, ObservedContainer, ObservedVolume
 from worker.pods.parsing import parse_spec
+from worker.pods.system import labelled_system
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +48,7 @@ def rebuilt_record(
     label = json.loads(container.labels.get(naming.LABEL_SPEC, "null"))
     spec = parse_spec({**label, "env": dict(remains.env)} if isinstance(label, dict) else label)
     runs = container.state in ALIVE
+    system = _system(container)
     image = remains.image or PinnedImage(reference=spec.image, id=container.image_id)
     return Record(
         pod_id=pod_id,
@@ -59,7 +64,8 @@ def rebuilt_record(
             phase=Phase.RUNNING if runs else Phase.STOPPED,
             container_id=container.id,
             image=image.evolve(reference=spec.image),
-            layout=_layout(pod_id, container, volumes),
+            layout=_layout(pod_id, container, volumes, system),
+            system=system,
             settled_generation=1,
             tier=spec.tier,
             starts=1,
@@ -67,13 +73,26 @@ def rebuilt_record(
     )
 
 
+def _system(container: ObservedContainer) -> System | None:
+    system = labelled_system(container.labels)
+    if system is None or system.mode is not SystemMode.OVERLAY or not system.directories:
+        return system
+    directory = system.directories[0]
+    name = container.volumes.get(f"{BASES_PATH}{directory}", "")
+    return system.evolve(base=name.removesuffix(f"-{naming.system_volume(directory)}") or None)
+
+
 def _layout(
-    pod_id: str, container: ObservedContainer, volumes: Mapping[str, ObservedVolume]
+    pod_id: str,
+    container: ObservedContainer,
+    volumes: Mapping[str, ObservedVolume],
+    system: System | None,
 ) -> tuple[Volume, ...]:
     """Return the layout in the order that it was made in, as the digest of a container's spec needs it."""
     prefix = naming.volume_name(pod_id, "")
     classes = {
-        path: volume_class for path, (_, volume_class) in wanted_layout(sorted(container.volumes)).items()
+        path: volume_class
+        for path, (_, volume_class) in wanted_layout(sorted(container.volumes), system).items()
     }
     order = {path: number for number, path in enumerate(classes)}
     found = []

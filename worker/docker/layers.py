@@ -1,0 +1,109 @@
+"""What lies between a base and a pod's system directories: folders for overlays, and whether those work."""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Final
+from uuid import uuid4
+
+import structlog
+
+from worker.docker.request import INIT, init_mount, volume_mount
+from worker.docker.scratch import Scratch
+from worker.errors import EngineUnavailableError, PermanentError
+from worker.pods import naming
+
+_log: Final = structlog.get_logger(__name__)
+_INSIDE: Final = "/layers"
+_INIT_PATHS: Final = (
+    "/usr/bin/docker-init",
+    "/usr/libexec/docker/docker-init",
+    "/usr/local/libexec/docker/docker-init",
+    "/usr/local/bin/docker-init",
+    "/usr/sbin/docker-init",
+    "/usr/local/sbin/docker-init",
+    "/usr/lib/docker/docker-init",
+    "/usr/bin/tini-static",
+)
+"""Where distributions, Docker's own packages and its archive put it. The API tells its name only."""
+
+
+MakeVolume = Callable[[str, Mapping[str, str]], Awaitable[str]]
+"""Makes a volume with options and returns where the Engine has it."""
+DropVolume = Callable[[str], Awaitable[None]]
+
+
+class Layers:
+    """Makes the folders that overlays need, and finds out by really doing it whether overlays work here."""
+
+    def __init__(
+        self, scratch: Scratch, *, init_path: str | None, make: MakeVolume, drop: DropVolume
+    ) -> None:
+        """`init_path` is where the Engine's host has its init, None to look for it."""
+        self._scratch = scratch
+        self._make = make
+        self._drop = drop
+        self._init_paths = _INIT_PATHS if init_path is None else (init_path,)
+        self._init: str | None = None
+        self._overlay: bool | None = None
+
+    async def fill(self, name: str, directories: Iterable[str]) -> None:
+        body = {
+            "Cmd": ["/never-started"],
+            "HostConfig": {"Mounts": [volume_mount(name, _INSIDE)], "NetworkMode": "none"},
+        }
+        folders = [
+            folder
+            for directory in directories
+            for base in [naming.system_volume(directory)]
+            for folder in (base, f"{base}/upper", f"{base}/work")
+        ]
+        async with self._scratch.created(naming.filler_name(name), body) as container:
+            await self._scratch.make_folders(container, _INSIDE, folders)
+
+    async def init(self) -> str | None:
+        """Return where the Engine's host has the init that goes into pods, None if it is not to be found."""
+        if self._init is None:
+            self._init = await self._find_init()
+        return self._init
+
+    def forget(self) -> None:
+        """Look for the init again: the one that was found is gone."""
+        self._init = None
+
+    async def overlay_works(self) -> bool:
+        if self._overlay is None:
+            self._overlay = await self._try_overlay()
+        return self._overlay
+
+    async def _find_init(self) -> str | None:
+        for path in self._init_paths:
+            body = {"Cmd": ["/init"], "HostConfig": {"Mounts": [init_mount(path)], "NetworkMode": "none"}}
+            try:
+                async with self._scratch.created(f"pinacle-probe-{uuid4().hex}", body):
+                    return path
+            except PermanentError as error:
+                _log.debug("init_not_there", path=path, reason=str(error))
+        return None
+
+    async def _try_overlay(self) -> bool:
+        """Mount an overlay and run the init beside it, as every pod does."""
+        init, name = await self.init(), f"pinacle-probe-{uuid4().hex}"
+        lower, layers, merged = f"{name}-lower", f"{name}-layers", f"{name}-merged"
+        try:
+            below, own = await self._make(lower, {}), await self._make(layers, {})
+            await self.fill(layers, ["/usr"])
+            words = f"lowerdir={below},upperdir={own}/usr/upper,workdir={own}/usr/work,index=off"
+            await self._make(merged, {"type": "overlay", "device": "overlay", "o": words})
+            mounts = [volume_mount(merged, "/usr"), *([] if init is None else [init_mount(init)])]
+            body = {
+                "Cmd": [INIT, "--version"],
+                "HostConfig": {"Mounts": mounts, "NetworkMode": "none", "RestartPolicy": {"Name": "no"}},
+            }
+            async with self._scratch.created(name, body) as container:
+                await self._scratch.start(container)
+        except (PermanentError, EngineUnavailableError) as error:
+            _log.warning("overlay_does_not_work", reason=str(error))
+            return False
+        finally:
+            for volume in (merged, layers, lower):
+                await self._drop(volume)
+        return True

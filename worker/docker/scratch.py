@@ -1,0 +1,127 @@
+"""Containers that are never meant to run: they hold volumes, or let files be read and written."""
+
+import io
+import tarfile
+from base64 import b64decode
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from json import loads
+from typing import Any, Final
+
+import aiodocker
+import aiohttp
+
+from worker.docker.calls import EngineCalls
+from worker.docker.failures import explain
+from worker.docker.images import Images
+from worker.docker.request import EMPTY_IMAGE
+from worker.errors import ImageGoneError, ObjectMissingError, OutcomeUnknownError
+
+_DIRECTORY: Final = 1 << 31
+"""The bit for a directory in the Engine's file modes, which are Go's."""
+
+
+class Scratch:
+    """Makes such containers and looks into them."""
+
+    def __init__(self, calls: EngineCalls, images: Images, *, fill_deadline_s: float) -> None:
+        self._calls = calls
+        self._images = images
+        self._fill_deadline_s = fill_deadline_s
+
+    async def create(self, name: str, body: Mapping[str, Any]) -> str:
+        """Create a container and return its id; of the empty image where the body names no other. 1 call.
+
+        The empty image is made if it is missing. Raises ConflictError where the name is taken, and
+        ImageGoneError.
+        """
+        try:
+            return await self._create(name, {"Image": EMPTY_IMAGE, **body})
+        except ImageGoneError:
+            if "Image" in body:
+                raise
+        await self._images.make_empty(EMPTY_IMAGE)
+        return await self._create(name, {"Image": EMPTY_IMAGE, **body})
+
+    @asynccontextmanager
+    async def created(self, name: str, body: Mapping[str, Any]) -> AsyncIterator[str]:
+        """Have a container for a while; what stands under its name is a leftover and goes first. 2 calls."""
+        await self.remove(name)
+        container_id = await self.create(name, body)
+        try:
+            yield container_id
+        finally:
+            await self.remove(container_id)
+
+    async def remove(self, container: str) -> None:
+        """Remove a container by name or id, with its anonymous volumes; one that is not there is fine."""
+        try:
+            params = {"force": "1", "v": "1"}
+            await self._calls.json("container_remove", "DELETE", f"containers/{container}", params=params)
+        except (ObjectMissingError, ImageGoneError):
+            return
+
+    async def start(self, container: str) -> None:
+        """Start one after all. 1 call."""
+        await self._calls.json("container_start", "POST", f"containers/{container}/start")
+
+    async def has_directory(self, container: str, path: str) -> bool:
+        """Whether a container's own root has a real directory there, and not a link. 1 call."""
+        docker = await self._calls.client()
+        self._calls.count("archive_read")
+        try:
+            async with docker._query(  # noqa: SLF001 - `get_archive` reads it all, and this is a whole /usr
+                f"containers/{container}/archive", "GET", params={"path": path}
+            ) as response:
+                # The answer to HEAD would do, but a refusal of it has no body, which the library cannot read.
+                described = response.headers["X-Docker-Container-Path-Stat"]
+                response.close()
+        except aiodocker.DockerError as error:
+            failure = explain("archive_read", "the Engine", error)
+            if isinstance(failure, ObjectMissingError):
+                return False
+            raise failure from error
+        except (aiohttp.ClientError, ConnectionError, TimeoutError) as error:
+            raise OutcomeUnknownError(f"archive_read: broke off: {error}") from error
+        return bool(loads(b64decode(described))["mode"] & _DIRECTORY)
+
+    async def make_folders(self, container: str, path: str, folders: Iterable[str]) -> None:
+        """Make folders of root's below `path`, which may be in a volume. 1 call."""
+        docker = await self._calls.client()
+        self._calls.count("archive_write")
+        try:
+            async with docker._query(  # noqa: SLF001 - `put_archive` leaves the response open
+                f"containers/{container}/archive",
+                "PUT",
+                params={"path": path},
+                data=_folders(folders),
+                headers={"Content-Type": "application/x-tar"},
+                timeout=aiohttp.ClientTimeout(total=60.0),
+            ) as response:
+                await response.read()
+        except aiodocker.DockerError as error:
+            raise explain("archive_write", "the Engine", error) from error
+        except (aiohttp.ClientError, ConnectionError, TimeoutError) as error:
+            raise OutcomeUnknownError(f"archive_write: broke off: {error}") from error
+
+    async def _create(self, name: str, body: Mapping[str, Any]) -> str:
+        params = {"name": name}
+        created = await self._calls.json(
+            "container_create",
+            "POST",
+            "containers/create",
+            params=params,
+            body=dict(body),
+            deadline_s=self._fill_deadline_s,
+        )
+        return str(created["Id"])
+
+
+def _folders(names: Iterable[str]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for name in names:
+            entry = tarfile.TarInfo(name)
+            entry.type, entry.mode = tarfile.DIRTYPE, 0o755
+            tar.addfile(entry)
+    return buffer.getvalue()
