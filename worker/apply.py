@@ -32,8 +32,13 @@ async def apply(  # noqa: C901, PLR0911, PLR0912 - a table, one case for each st
         case steps.PullDigest(image=image):
             pulled = await engine.pull_image(image.repo_digest or image.reference)
             return pulled.evolve(reference=image.reference)
-        case steps.BeginFill():
+        case steps.BeginFill() | steps.BeginKeep():
             return incarnation
+        case steps.FindFolders(container_id=container_id):
+            return await engine.new_folders(container_id, [volume.path for volume in record.state.layout])
+        case steps.CopyFolder(container_id=container_id, volume=volume):
+            name = volume_name(record.pod_id, volume.name)
+            await engine.copy_folder(container_id, volume.path, name)
         case steps.CreateVolume(volume=volume):
             name = volume_name(record.pod_id, volume.name)
             overlaid = is_overlay(record.state.system, volume)
@@ -42,7 +47,7 @@ async def apply(  # noqa: C901, PLR0911, PLR0912 - a table, one case for each st
         case steps.FillLayers(volume=volume, directories=directories):
             await engine.fill_layers(volume_name(record.pod_id, volume.name), directories)
         case steps.PrepareSystem(wanted=wanted):
-            return await engine.prepare_system(wanted, attempt=incarnation)
+            return await engine.prepare_system(wanted, seen.bases, attempt=incarnation)
         case steps.CreateContainer():
             return await engine.create_container(container_request(record, installation))
         case steps.ReadVolumes():

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import structlog
 
+from worker.base_cleanup import BaseCleanup
 from worker.burial import Burial
 from worker.dispatcher import Dispatcher
 from worker.pods.layout import full_names
@@ -52,6 +53,7 @@ class Passes:
         guard: StorageGuard,
         rebuild: Rebuild,
         burial: Burial,
+        base_cleanup: BaseCleanup,
         installation: Installation,
         clock: Callable[[], float],
     ) -> None:
@@ -62,6 +64,7 @@ class Passes:
         self._guard = guard
         self._rebuild = rebuild
         self._burial = burial
+        self._base_cleanup = base_cleanup
         self._installation = installation
         self._clock = clock
         self._one_at_a_time = asyncio.Lock()
@@ -107,6 +110,7 @@ class Passes:
         snapshot = await self._engine.observe_all()
         if await self._guard.check(records.values(), snapshot):
             await self._burial.run(records, snapshot)
+            await self._base_cleanup.run(records.values(), snapshot)
         now = self._clock()
         due = []
         for record in records.values():

@@ -1,6 +1,6 @@
 """What the reconciler needs of an Engine and of a store; one contract suite runs against every maker."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +11,7 @@ from worker.pods.model import Intent, PinnedImage, PodState, PublishedPort, Reco
 from worker.pods.observation import Exit, Observation, ObservedContainer, ObservedVolume, Snapshot
 from worker.pods.steps import Prepared
 from worker.pods.survivors import Remains
+from worker.pods.unprotected import Change
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,11 +46,26 @@ class Engine(Protocol):
     async def observe_all(self) -> Snapshot:
         """Return everything on the host: one list of containers, then one of volumes. Exactly 2 calls."""
 
-    async def read_volumes(self, pod_id: str, volume_names: frozenset[str]) -> dict[str, ObservedVolume]:
-        """Return the pod's volumes by full name, as `observe` does. 1 call."""
+    async def read_volumes(self, pod_id: str, volume_names: frozenset[str]) -> Observation:
+        """Return what `observe` does of volumes; nothing of the container. 1 call."""
 
     async def inspect_exit(self, container_id: str) -> Exit:
         """Return how a container ended. Raises ObjectMissingError if it is gone. 1 call."""
+
+    async def changes(self, container_id: str) -> Sequence[Change]:
+        """Return what is otherwise in a container's own root than in its image. 1 call.
+
+        Raises ObjectMissingError if it is gone.
+        """
+
+    async def new_folders(self, container_id: str, mounted: Collection[str]) -> tuple[str, ...]:
+        """Return the directories that were made directly below `/` and are on none of the paths `mounted`.
+
+        1 call, and 1 for each. Raises ObjectMissingError if the container is gone.
+        """
+
+    async def copy_folder(self, container_id: str, path: str, volume: str) -> None:
+        """Copy all below a directory of a container into an empty volume. 5 calls."""
 
     async def inspect_remains(self, container_id: str) -> Remains:
         """Return what a container tells of its spec beyond its labels; 2 calls.
@@ -62,12 +78,14 @@ class Engine(Protocol):
     ) -> ObservedVolume:
         """Create a local volume; one that exists is returned as it is, with its own labels. 1 call."""
 
-    async def prepare_system(self, wanted: System, *, attempt: str) -> Prepared:
+    async def prepare_system(
+        self, wanted: System, present: Mapping[str, ObservedVolume], *, attempt: str
+    ) -> Prepared:
         """Return how a pod's system directories are kept: as `wanted`, as far as image and host allow.
 
-        For `overlay` the base of `wanted.image` is found, or made under a name with `attempt`, which was
-        never used before. 2 calls where there is a base. Raises PermanentError where it has to be made and
-        its image cannot be had any more.
+        For `overlay` the base of `wanted.image` is found among the volumes `present`, or made under a name
+        with `attempt`, which was never used before. 1 call where there is a base. Raises PermanentError
+        where it has to be made and its image cannot be had any more.
         """
 
     async def fill_layers(self, name: str, directories: Sequence[str]) -> None:

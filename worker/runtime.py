@@ -13,6 +13,7 @@ import structlog
 
 from config.settings import Settings
 from worker import health
+from worker.base_cleanup import BaseCleanup
 from worker.burial import Burial
 from worker.clock import ClockWatch
 from worker.dispatcher import Dispatcher
@@ -157,6 +158,7 @@ def make_parts(settings: Settings, *, host: str, engine: DockerEngine, store: Re
         guard=guard,
         rebuild=rebuild,
         burial=Burial(host=host, engine=engine, store=store, installation=installation),
+        base_cleanup=BaseCleanup(engine=engine, installation=installation, grace_s=settings.base_grace_s),
         installation=installation,
         clock=time,
     )

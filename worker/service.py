@@ -13,6 +13,7 @@ from worker.errors import (
     GenerationConflictError,
     HostsSilentError,
     OutcomeUnknownError,
+    PodError,
     PodNotFoundError,
     PoisonedTaskError,
     StoreUnavailableError,
@@ -22,6 +23,7 @@ from worker.pods import naming
 from worker.pods.model import Intent, Record
 from worker.pods.requests import Create, Means, Request, Update, brings_spec, check, intent_for
 from worker.pods.results import pod_result
+from worker.pods.unprotected import unprotected_paths
 from worker.ports import Engine, Proposal, Store
 from worker.preflight import Preflight
 from worker.rebuild import Rebuild
@@ -85,8 +87,23 @@ class PodService:
         return pod_result(await self._patiently(lambda: self._load(pod_id)))
 
     async def get(self, pod_id: str) -> dict[str, Any]:
-        """Return one pod as recorded, or the tombstone of one. Raises PodNotFoundError."""
-        return pod_result(await self._patiently(lambda: self._load(pod_id)))
+        """Return one pod as recorded, or the tombstone of one. Raises PodNotFoundError.
+
+        `unprotected_paths` names what would be lost with its container; None where that cannot be seen.
+        """
+        record = await self._patiently(lambda: self._load(pod_id))
+        return pod_result(record) | {"unprotected_paths": await self._unprotected(record)}
+
+    async def _unprotected(self, record: Record) -> Sequence[str] | None:
+        container_id = record.state.container_id
+        if record.host != self.host or container_id is None:
+            return None
+        try:
+            changes = await self.engine.changes(container_id)
+        except PodError as error:
+            _log.info("changes_not_seen", pod_id=record.pod_id, reason=str(error))
+            return None
+        return unprotected_paths(changes, [volume.path for volume in record.state.layout])
 
     async def list(self, *, orphans: bool = False) -> dict[str, Any]:
         """Return all pods of all hosts as recorded, tombstones left out once everything is removed.

@@ -18,9 +18,11 @@ KINDS = frozenset(
         ),
         *("unpause_container", "stop_container", "update_container", "record_exit", "remove_container"),
         *("remove_volume", "finish_purge"),
+        *("prepare_system", "fill_layers", "find_folders"),
     }
 )
-"""All but finding and pulling an image, which is on the host here before anything is accepted."""
+"""All but finding and pulling an image, which is on the host here before anything is accepted, and keeping a
+folder that an owner made, which nobody does here."""
 
 
 class StepLog:

@@ -167,7 +167,8 @@ def _unlike(stack: Stack) -> list[str]:
     for line in stack.engine.docker("ps", "-a", "--format", "{{.Names}} {{.State}}").splitlines():
         name, state = line.split()
         states[name] = state
-    volumes = set(stack.engine.docker("volume", "ls", "-q").split())
+    names = stack.engine.docker("volume", "ls", "-q").split()
+    volumes = {name for name in names if not name.startswith("pinacle-base-")}
     wanted_volumes = {"pinacle-storage-pinacle"}
     found = []
     for pod_id, record in records.items():
@@ -178,7 +179,9 @@ def _unlike(stack: Stack) -> list[str]:
             wanted_volumes |= {
                 f"pinacle-vol-{pod_id}-{volume['name']}" for volume in record["state"].get("layout", ())
             }
-    found += [f"{name} is nobody's" for name in states if name != "pinacle-storage-pinacle"]
+    found += [
+        f"{name} is nobody's" for name in states if not name.startswith(("pinacle-storage-", "pinacle-base-"))
+    ]
     found += [f"volume {name} is missing" for name in sorted(wanted_volumes - volumes)]
     found += [f"volume {name} is nobody's" for name in sorted(volumes - wanted_volumes)]
     return found

@@ -140,8 +140,8 @@ async def test_a_missing_volume_is_made_unasked_and_can_be_told(rig: Rig) -> Non
     """Creating a container makes it silently; its label says so, and it has no other of ours."""
     await rig.engine.create_container(await wanted(rig, no_copy=True))
     seen = await rig.engine.read_volumes("a", FULL)
-    assert seen["pinacle-vol-a-opt"].labels == {LABEL_UNASKED: "i1"}
-    assert seen["pinacle-vol-a-opt"].unasked == "i1"
+    assert seen.volumes["pinacle-vol-a-opt"].labels == {LABEL_UNASKED: "i1"}
+    assert seen.volumes["pinacle-vol-a-opt"].unasked == "i1"
 
 
 async def test_a_taken_name_is_a_conflict(rig: Rig) -> None:

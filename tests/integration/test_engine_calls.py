@@ -13,6 +13,8 @@ from worker.pods.parsing import parse_spec
 from worker.pods.requests import Create, Delete, Request, Restart, Start, Stop, Update
 from worker.runtime import Parts, make_engine, make_parts, make_store
 
+pytestmark = pytest.mark.usefixtures("busybox")
+
 SPEC: Final = {"image": "pinacle-busybox", "stop_timeout_s": 3}
 
 
@@ -38,8 +40,14 @@ class Counted:
 
 @pytest.fixture
 async def counted(
-    engine: PrivateEngine, busybox: str, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest,
+    engine: PrivateEngine,
+    redis_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[Counted]:
+    """Parametrized, with other system volumes than those of new pods."""
+    monkeypatch.setenv("PINACLE_SYSTEM_VOLUMES", getattr(request, "param", "overlay"))
     monkeypatch.setenv("DOCKER_HOST", engine.url)
     monkeypatch.setenv("PINACLE_REDIS_URL", redis_url)
     settings = Settings(min_free_mb=100, docker_config=tmp_path)
@@ -63,17 +71,27 @@ def spec(**more: Any) -> Any:
     return parse_spec({**SPEC, **more})
 
 
-async def test_a_creation_takes_eight_volumes_and_seven_calls(counted: Counted) -> None:
+async def test_a_creation_takes_a_call_for_each_volume_and_eleven_more(counted: Counted) -> None:
+    """Of an image whose base is there: busybox has /usr, /bin and /lib, and a layer over these."""
+    await counted.of("first", Create(spec=spec()))
     calls = await counted.of("calls", Create(spec=spec()))
     assert calls == {
         "image_inspect": 1,
         "info": 1,
-        "container_inspect": 1,
+        "container_inspect": 2,
         "volume_list": 2,
-        "volume_create": 8,
-        "container_create": 1,
+        "volume_create": 8 + 1 + 3,
+        "container_create": 2,
+        "archive_write": 1,
+        "container_remove": 1,
         "container_start": 1,
     }
+    assert calls.total() == 8 + 1 + 3 + 11
+
+
+@pytest.mark.parametrize("counted", ["off"], indirect=True)
+async def test_without_system_volumes_it_takes_eight_volumes_and_seven_calls(counted: Counted) -> None:
+    calls = await counted.of("calls", Create(spec=spec()))
     assert calls.total() == 8 + 7
 
 

@@ -1,14 +1,21 @@
 """What is particular to overlays: bases that pods share, and layers that hold what each has changed."""
 
 import json
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 
 import pytest
 
 from tests.support.pods import Pod
+from tests.support.stack import own_stack
 from worker.local.client import Client
 from worker.local.engine import EngineFailedError, PrivateEngine
 from worker.local.images import import_busybox
+from worker.local.waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures("busybox")
 
@@ -73,3 +80,62 @@ def test_a_missing_layer_is_missing_storage(client: Client, engine: PrivateEngin
         answer = pod.call("start")
         assert answer["phase"] == "storage_missing"
         assert "pinacle-vol-gone-system" in answer["last_error"]
+
+
+def test_a_killed_engine_leaves_the_system_directories_as_they_were(
+    scratch: Path, settings: dict[str, str]
+) -> None:
+    """Three times in a row, with its containers running on: layers and bases are mounted anew each time."""
+    with (
+        own_stack(scratch, settings) as stack,
+        Pod.running(stack.client, stack.engine, "kill", BUSYBOX) as pod,
+    ):
+        pod.sh("echo 0 > /bin/mine; rm /bin/yes")
+        for number in range(1, 4):
+            stack.engine.kill()
+            stack.engine.start()
+            wait_until(pod.is_up, 90, what="the pod, running again")
+            assert pod.sh("cat /bin/mine; test -e /bin/yes || echo gone") == f"{number - 1}\ngone"
+            pod.sh(f"echo {number} > /bin/mine; sync")
+
+
+def test_a_base_goes_when_its_last_pod_has_been_deleted(scratch: Path, settings: dict[str, str]) -> None:
+    with own_stack(scratch, {**settings, "PINACLE_BASE_GRACE_S": "0"}) as stack:
+        with Pod.running(stack.client, stack.engine, "last", BUSYBOX) as pod:
+            names = bases(stack.engine)
+            pod.call("stop")
+            stack.client.call("reconcile")
+            assert bases(stack.engine) == names != []
+        wait_until(lambda: bases(stack.engine) == [], 30, what="the end of the base")
+
+
+def test_a_full_disk_while_a_base_is_filled(scratch: Path, settings: dict[str, str]) -> None:
+    """The pod waits and says why; with space again it runs, and nothing is left of the attempt."""
+    with small_disk(scratch / "small", megabytes=60) as folder:
+        small = {**settings, "PINACLE_MIN_FREE_MB": "0", "PINACLE_BASE_GRACE_S": "0"}
+        with own_stack(folder, small) as stack:
+            filler = folder / "filler"
+            with filler.open("wb") as file:
+                free = os.statvfs(folder)
+                file.write(bytes(max(0, free.f_bavail * free.f_bsize - 1_500_000)))
+            sent = stack.client.send("create", "full", BUSYBOX)
+            answer = stack.client.receive(sent)
+            assert answer["phase"] == "pending"
+            assert "no space left on device" in answer["last_error"]
+            filler.unlink()
+            pod = Pod(stack.client, stack.engine, "full")
+            wait_until(lambda: pod.call("get")["phase"] == "running", 60, what="the pod")
+            assert pod.sh("echo fine") == "fine"
+            assert len(bases(stack.engine)) == 3
+            pod.call("delete")
+
+
+@contextmanager
+def small_disk(folder: Path, *, megabytes: int) -> Iterator[Path]:
+    """A file system of its own, in memory."""
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "none", str(folder)], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)

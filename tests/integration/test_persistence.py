@@ -63,8 +63,9 @@ def test_a_declared_volume_survives_and_is_never_anonymous(
         pod.lose_container()
         pod.wait_for_another_container()
         assert pod.sh("cat /var/lib/db/table /var/lib/log") == "row\nlog"
-        names = set(engine.docker("volume", "ls", "-q").split()) - {"pinacle-storage-pinacle"}
-        assert all(name.startswith("pinacle-vol-db-") for name in names), names
+        names = set(engine.docker("volume", "ls", "-q").split())
+        named = ("pinacle-vol-db-", "pinacle-base-", "pinacle-storage-")
+        assert all(name.startswith(named) for name in names), names
         assert "pinacle-vol-db-declared.var.lib.db" in names
 
 
@@ -93,3 +94,26 @@ def test_volumes_of_an_older_system_are_reattached(
         assert pod.sh("cat /home/file /etc/conf; ls /opt") == "mine\nconf\nreadme"
         # The image's own /etc/passwd: a volume that has its data is not filled from the image.
         assert pod.sh("test -e /etc/passwd || echo none") == "none"
+
+
+def test_a_folder_that_the_owner_made_below_the_root_is_kept_when_the_spec_changes(
+    client: Client, engine: PrivateEngine, busybox: str
+) -> None:
+    """It gets a volume of its own, and is protected from then on; before that, `pods.get` names it."""
+    spec = {"image": busybox, "stop_timeout_s": 1}
+    with Pod.running(client, engine, "top", spec) as pod:
+        pod.sh("mkdir -p /data/deep && echo kept > /data/deep/note && chown 7:8 /data/deep/note")
+        pod.sh("ln -s deep/note /data/link; ln -s /data /alias; echo file > /file")
+        shown = pod.call("get")["unprotected_paths"]
+        assert [path for path in shown if not path.startswith("/etc")] == ["/alias", "/data", "/file"]
+        assert "/etc/hosts" in shown
+        assert pod.call("update", {**spec, "hostname": "other"})["phase"] == "running"
+        assert pod.sh("cat /data/deep/note; stat -c %u:%g /data/deep/note") == "kept\n7:8"
+        assert pod.sh("readlink /data/link") == "deep/note"
+        assert "/data" not in pod.call("get")["unprotected_paths"]
+        pod.sh("echo more > /data/more")
+        pod.lose_container()
+        pod.wait_for_another_container()
+        assert pod.sh("cat /data/more /data/deep/note") == "more\nkept"
+        assert "pinacle-vol-top-declared.data" in engine.docker("volume", "ls", "-q")
+    assert "pinacle-vol-top" not in engine.docker("volume", "ls", "-q")

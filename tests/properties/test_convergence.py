@@ -46,7 +46,7 @@ MUST_BE_CUT: Final = frozenset(
     {
         *("image_inspect", "image_pull", "volume_create", "volume_list", "volume_remove", "container_create"),
         *("container_start", "container_stop", "container_update", "container_unpause", "container_remove"),
-        *("system_prepare", "layers_fill"),
+        *("system_prepare", "layers_fill", "container_changes", "folder_copy"),
         *("fill", "begin_fill", "commit_fill", "record_exit", "finish_purge", "rest"),
         *("accept", "lease", "load", "release"),
     }
@@ -195,7 +195,7 @@ REQUESTS: Final[tuple[Callable[[Random], Request], ...]] = (
 
 def accident(world: World, pod_id: str) -> None:
     """Something that nobody asked for."""
-    match world.random.randrange(8):
+    match world.random.randrange(9):
         case 0:
             world.engine.lose_container(pod_id)
         case 1 if world.engine.is_running(pod_id):
@@ -208,6 +208,8 @@ def accident(world: World, pod_id: str) -> None:
             world.engine.images.pop("other", None)
         case 5:
             world.engine.lose_bases()
+        case 6 if world.engine.is_running(pod_id):
+            world.engine.make_folder(pod_id, world.random.choice(("/mine", "/nix")))
         case _:
             world.write(pod_id)
 

@@ -1,7 +1,7 @@
 """An Engine in memory, for the planner's and the reconciler's tests. The contract suite keeps it honest."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
@@ -22,10 +22,12 @@ from worker.pods.observation import (
 )
 from worker.pods.steps import Prepared
 from worker.pods.survivors import Remains
+from worker.pods.unprotected import Change, ChangeKind, new_at_the_top
 from worker.ports import EngineInfo
 
 FROM_IMAGE = "from the image"
 HALF = "half of what the image has"
+COPIED = "copied from"
 OVERLAY = "what layers and base have"
 
 
@@ -45,6 +47,7 @@ class FakeContainer:
     limits: Limits
     env: dict[str, str] = field(default_factory=dict)
     ports: tuple[PublishedPort, ...] = ()
+    changes: list[Change] = field(default_factory=list)
 
 
 class FakeEngine:
@@ -87,14 +90,29 @@ class FakeEngine:
         self._begin("volume_list")
         return self._snapshot()
 
-    async def read_volumes(self, pod_id: str, volume_names: frozenset[str]) -> dict[str, ObservedVolume]:
+    async def read_volumes(self, pod_id: str, volume_names: frozenset[str]) -> Observation:
         self._begin("volume_list")
-        return dict(self._snapshot().pod(pod_id, volume_names).volumes)
+        return self._snapshot().pod(pod_id, volume_names)
 
     async def inspect_exit(self, container_id: str) -> Exit:
         self._begin("container_inspect")
         exited = self._by_id(container_id).observed.exit
         return exited or Exit(code=0, oom_killed=False, started_at=0.0, finished_at=0.0)
+
+    async def changes(self, container_id: str) -> Sequence[Change]:
+        self._begin("container_changes")
+        return self._by_id(container_id).changes
+
+    async def new_folders(self, container_id: str, mounted: Collection[str]) -> tuple[str, ...]:
+        return tuple(new_at_the_top(await self.changes(container_id), mounted))
+
+    async def copy_folder(self, container_id: str, path: str, volume: str) -> None:
+        self._begin("folder_copy")
+        self._by_id(container_id)
+        self.volumes[volume].content = HALF
+        self.during_fill()
+        self.volumes[volume].content = f"{COPIED} {path}"
+        self.after("folder_copy")
 
     async def inspect_remains(self, container_id: str) -> Remains:
         self._begin("container_inspect")
@@ -112,7 +130,9 @@ class FakeEngine:
         self.after("volume_create")
         return _observed(name, volume)
 
-    async def prepare_system(self, wanted: System, *, attempt: str) -> Prepared:
+    async def prepare_system(
+        self, wanted: System, present: Mapping[str, ObservedVolume], *, attempt: str
+    ) -> Prepared:
         self._begin("system_prepare")
         system = wanted.evolve(directories=self.directories)
         if not self.directories:
@@ -129,7 +149,7 @@ class FakeEngine:
         return Prepared(system=system.evolve(base=base), bases=bases)
 
     def _make_base(self, final: str, base: str, image: PinnedImage) -> None:
-        labels = {naming.LABEL_BASE: image.id, naming.LABEL_INCARNATION: base}
+        labels = naming.base_labels("test", image.id, base)
         names = tuple(naming.base_volume(base, path) for path in self.directories)
         for name in names:
             self.volumes[name] = FakeVolume(labels=labels, content=FROM_IMAGE)
@@ -287,6 +307,12 @@ class FakeEngine:
                 del self.containers[name]
                 for volume in keeper.mounts:
                     del self.volumes[volume]
+
+    def make_folder(self, pod_id: str, path: str) -> None:
+        """Have the owner of a pod make a directory that is on no volume."""
+        container = self.containers.get(naming.container_name(pod_id))
+        if container is not None and path not in container.observed.volumes:
+            container.changes.append(Change(path=path, kind=ChangeKind.ADDED))
 
     def restart_host(self) -> None:
         """End all containers, as a restart of the Engine or its host does."""

@@ -59,8 +59,9 @@ class Bases:
 
     async def directories(self, image: PinnedImage, *, attempt: str) -> tuple[str, ...]:
         """Return which system directories an image has as real directories. 2 calls and 1 for each."""
-        name = f"pinacle-look-{attempt}"
-        async with self._scratch.created(name, _body(image, {})) as container:
+        name = f"{naming.BASE_PREFIX}look-{attempt}"
+        labels = naming.base_labels(self._installation, image.id, name)
+        async with self._scratch.created(name, {**_body(image, {}), "Labels": labels}) as container:
             return tuple(
                 [path for path in SYSTEM_DIRECTORIES if await self._scratch.has_directory(container, path)]
             )
@@ -69,11 +70,7 @@ class Bases:
         """Fill a base from an image; nothing is done where another attempt has come first."""
         final = naming.base_name(self._installation, image.id)
         base = f"{final}-{attempt}"
-        labels = {
-            naming.LABEL_BASE: image.id,
-            naming.LABEL_INSTALLATION: self._installation,
-            naming.LABEL_INCARNATION: base,
-        }
+        labels = naming.base_labels(self._installation, image.id, base)
         volumes = {path: naming.base_volume(base, path) for path in directories}
         try:
             for name in volumes.values():

@@ -1,6 +1,6 @@
 """The Engine as the reconciler wants it: `worker.ports.Engine` on one real Docker Engine."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -19,7 +19,7 @@ from worker.docker.parse import (
     listed_volume,
     remains,
 )
-from worker.docker.request import create_body, keeper_body, update_body
+from worker.docker.request import create_body, filler_body, keeper_body, update_body
 from worker.docker.scratch import Scratch
 from worker.docker.system import SystemDirectories
 from worker.errors import (
@@ -44,6 +44,7 @@ from worker.pods.observation import (
 )
 from worker.pods.steps import Prepared
 from worker.pods.survivors import Remains
+from worker.pods.unprotected import Change, ChangeKind, new_at_the_top
 from worker.ports import EngineInfo
 
 _T = TypeVar("_T")
@@ -81,7 +82,11 @@ class DockerEngine:
         self._images = Images(self._calls, docker_config=docker_config, pull_silence_s=pull_silence_s)
         self._scratch = Scratch(self._calls, self._images, fill_deadline_s=fill_deadline_s)
         self._layers = Layers(
-            self._scratch, init_path=init_path, make=self._make_mounted, drop=self.remove_volume
+            self._scratch,
+            installation=installation,
+            init_path=init_path,
+            make=self.create_volume,
+            drop=self.remove_volume,
         )
         self._system = SystemDirectories(
             Bases(
@@ -120,13 +125,27 @@ class DockerEngine:
         volumes = await self._volumes()
         return Snapshot.of(map(listed_container, containers), volumes)
 
-    async def read_volumes(self, pod_id: str, volume_names: frozenset[str]) -> dict[str, ObservedVolume]:
-        return dict(Snapshot.of((), await self._volumes()).pod(pod_id, volume_names).volumes)
+    async def read_volumes(self, pod_id: str, volume_names: frozenset[str]) -> Observation:
+        return Snapshot.of((), await self._volumes()).pod(pod_id, volume_names)
 
     async def inspect_exit(self, container_id: str) -> Exit:
         return inspected_exit(
             await self._calls.json("container_inspect", "GET", f"containers/{container_id}/json")
         )
+
+    async def changes(self, container_id: str) -> Sequence[Change]:
+        path = f"containers/{container_id}/changes"
+        found = await self._calls.json("container_changes", "GET", path, deadline_s=self._fill_deadline_s)
+        return [Change(path=each["Path"], kind=ChangeKind(each["Kind"])) for each in found or ()]
+
+    async def new_folders(self, container_id: str, mounted: Collection[str]) -> tuple[str, ...]:
+        new = new_at_the_top(await self.changes(container_id), mounted)
+        return tuple([path for path in new if await self._scratch.has_directory(container_id, path)])
+
+    async def copy_folder(self, container_id: str, path: str, volume: str) -> None:
+        name = naming.filler_name(volume)
+        async with self._scratch.created(name, filler_body(volume, path)) as filler:
+            await self._scratch.copy(container_id, path, filler)
 
     async def inspect_remains(self, container_id: str) -> Remains:
         entry = await self._calls.json("container_inspect", "GET", f"containers/{container_id}/json")
@@ -160,8 +179,10 @@ class DockerEngine:
         except ObjectMissingError:
             return
 
-    async def prepare_system(self, wanted: System, *, attempt: str) -> Prepared:
-        return await self._system.prepare(wanted, attempt=attempt)
+    async def prepare_system(
+        self, wanted: System, present: Mapping[str, ObservedVolume], *, attempt: str
+    ) -> Prepared:
+        return await self._system.prepare(wanted, present, attempt=attempt)
 
     async def fill_layers(self, name: str, directories: Sequence[str]) -> None:
         await self._layers.fill(name, directories)
@@ -258,9 +279,6 @@ class DockerEngine:
 
     async def _read_bases(self) -> dict[str, ObservedVolume]:
         return Snapshot.of((), await self._volumes()).bases
-
-    async def _make_mounted(self, name: str, options: Mapping[str, str]) -> str:
-        return (await self.create_volume(name, {}, options)).mountpoint
 
     async def _create_pod(self, request: ContainerRequest) -> str:
         if not request.hides_init or not request.spec.init:

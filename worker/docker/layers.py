@@ -1,17 +1,20 @@
 """What lies between a base and a pod's system directories: folders for overlays, and whether those work."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Final
+from types import MappingProxyType
+from typing import Any, Final
 from uuid import uuid4
 
 import structlog
 
-from worker.docker.request import INIT, init_mount, volume_mount
+from worker.docker.request import INIT, filler_body, init_mount, volume_mount
 from worker.docker.scratch import Scratch
 from worker.errors import EngineUnavailableError, PermanentError
 from worker.pods import naming
+from worker.pods.observation import ObservedVolume
 
 _log: Final = structlog.get_logger(__name__)
+_PROBE: Final = f"{naming.BASE_PREFIX}probe-"
 _INSIDE: Final = "/layers"
 _INIT_PATHS: Final = (
     "/usr/bin/docker-init",
@@ -26,8 +29,8 @@ _INIT_PATHS: Final = (
 """Where distributions, Docker's own packages and its archive put it. The API tells its name only."""
 
 
-MakeVolume = Callable[[str, Mapping[str, str]], Awaitable[str]]
-"""Makes a volume with options and returns where the Engine has it."""
+MakeVolume = Callable[[str, Mapping[str, str], Mapping[str, str]], Awaitable[ObservedVolume]]
+"""Makes a volume with labels and options."""
 DropVolume = Callable[[str], Awaitable[None]]
 
 
@@ -35,10 +38,17 @@ class Layers:
     """Makes the folders that overlays need, and finds out by really doing it whether overlays work here."""
 
     def __init__(
-        self, scratch: Scratch, *, init_path: str | None, make: MakeVolume, drop: DropVolume
+        self,
+        scratch: Scratch,
+        *,
+        installation: str,
+        init_path: str | None,
+        make: MakeVolume,
+        drop: DropVolume,
     ) -> None:
         """`init_path` is where the Engine's host has its init, None to look for it."""
         self._scratch = scratch
+        self._installation = installation
         self._make = make
         self._drop = drop
         self._init_paths = _INIT_PATHS if init_path is None else (init_path,)
@@ -46,17 +56,13 @@ class Layers:
         self._overlay: bool | None = None
 
     async def fill(self, name: str, directories: Iterable[str]) -> None:
-        body = {
-            "Cmd": ["/never-started"],
-            "HostConfig": {"Mounts": [volume_mount(name, _INSIDE)], "NetworkMode": "none"},
-        }
         folders = [
             folder
             for directory in directories
             for base in [naming.system_volume(directory)]
             for folder in (base, f"{base}/upper", f"{base}/work")
         ]
-        async with self._scratch.created(naming.filler_name(name), body) as container:
+        async with self._scratch.created(naming.filler_name(name), filler_body(name, _INSIDE)) as container:
             await self._scratch.make_folders(container, _INSIDE, folders)
 
     async def init(self) -> str | None:
@@ -76,9 +82,9 @@ class Layers:
 
     async def _find_init(self) -> str | None:
         for path in self._init_paths:
-            body = {"Cmd": ["/init"], "HostConfig": {"Mounts": [init_mount(path)], "NetworkMode": "none"}}
+            name = f"{_PROBE}{uuid4().hex}"
             try:
-                async with self._scratch.created(f"pinacle-probe-{uuid4().hex}", body):
+                async with self._scratch.created(name, self._probe(name, "/init", init_mount(path))):
                     return path
             except PermanentError as error:
                 _log.debug("init_not_there", path=path, reason=str(error))
@@ -86,19 +92,15 @@ class Layers:
 
     async def _try_overlay(self) -> bool:
         """Mount an overlay and run the init beside it, as every pod does."""
-        init, name = await self.init(), f"pinacle-probe-{uuid4().hex}"
+        init, name = await self.init(), f"{_PROBE}{uuid4().hex}"
         lower, layers, merged = f"{name}-lower", f"{name}-layers", f"{name}-merged"
         try:
-            below, own = await self._make(lower, {}), await self._make(layers, {})
+            below, own = await self._volume(lower, name), await self._volume(layers, name)
             await self.fill(layers, ["/usr"])
             words = f"lowerdir={below},upperdir={own}/usr/upper,workdir={own}/usr/work,index=off"
-            await self._make(merged, {"type": "overlay", "device": "overlay", "o": words})
+            await self._volume(merged, name, {"type": "overlay", "device": "overlay", "o": words})
             mounts = [volume_mount(merged, "/usr"), *([] if init is None else [init_mount(init)])]
-            body = {
-                "Cmd": [INIT, "--version"],
-                "HostConfig": {"Mounts": mounts, "NetworkMode": "none", "RestartPolicy": {"Name": "no"}},
-            }
-            async with self._scratch.created(name, body) as container:
+            async with self._scratch.created(name, self._probe(name, INIT, *mounts)) as container:
                 await self._scratch.start(container)
         except (PermanentError, EngineUnavailableError) as error:
             _log.warning("overlay_does_not_work", reason=str(error))
@@ -107,3 +109,14 @@ class Layers:
             for volume in (merged, layers, lower):
                 await self._drop(volume)
         return True
+
+    async def _volume(self, name: str, probe: str, options: Mapping[str, str] = MappingProxyType({})) -> str:
+        labels = naming.base_labels(self._installation, "probe", probe)
+        return (await self._make(name, labels, options)).mountpoint
+
+    def _probe(self, name: str, program: str, *mounts: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "Cmd": [program, "--version"],
+            "Labels": naming.base_labels(self._installation, "probe", name),
+            "HostConfig": {"Mounts": mounts, "NetworkMode": "none", "RestartPolicy": {"Name": "no"}},
+        }

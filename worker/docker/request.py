@@ -48,6 +48,14 @@ def init_mount(path: str) -> dict[str, Any]:
     return {"Type": "bind", "Source": path, "Target": INIT, "ReadOnly": True}
 
 
+def filler_body(volume: str, target: str) -> dict[str, Any]:
+    """Return the body of a container by which we write into a volume; it is never started."""
+    return {
+        "Cmd": ["/never-started"],
+        "HostConfig": {"Mounts": [volume_mount(volume, target)], "NetworkMode": "none"},
+    }
+
+
 def keeper_body(name: str, installation: str) -> dict[str, Any]:
     """Return the body of a container that is never started: it keeps a volume from being pruned."""
     return {

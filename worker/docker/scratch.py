@@ -3,8 +3,8 @@
 import io
 import tarfile
 from base64 import b64decode
-from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from json import loads
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ from worker.docker.calls import EngineCalls
 from worker.docker.failures import explain
 from worker.docker.images import Images
 from worker.docker.request import EMPTY_IMAGE
-from worker.errors import ImageGoneError, ObjectMissingError, OutcomeUnknownError
+from worker.errors import ConflictError, ImageGoneError, ObjectMissingError, OutcomeUnknownError
 
 _DIRECTORY: Final = 1 << 31
 """The bit for a directory in the Engine's file modes, which are Go's."""
@@ -45,9 +45,12 @@ class Scratch:
 
     @asynccontextmanager
     async def created(self, name: str, body: Mapping[str, Any]) -> AsyncIterator[str]:
-        """Have a container for a while; what stands under its name is a leftover and goes first. 2 calls."""
-        await self.remove(name)
-        container_id = await self.create(name, body)
+        """Have a container for a while; what stands under its name is a leftover, and goes. 2 calls."""
+        try:
+            container_id = await self.create(name, body)
+        except ConflictError:
+            await self.remove(name)
+            container_id = await self.create(name, body)
         try:
             yield container_id
         finally:
@@ -66,43 +69,53 @@ class Scratch:
         await self._calls.json("container_start", "POST", f"containers/{container}/start")
 
     async def has_directory(self, container: str, path: str) -> bool:
-        """Whether a container's own root has a real directory there, and not a link. 1 call."""
-        docker = await self._calls.client()
-        self._calls.count("archive_read")
+        """Whether there is a real directory in a container, and not a link. 1 call."""
         try:
-            async with docker._query(  # noqa: SLF001 - `get_archive` reads it all, and this is a whole /usr
-                f"containers/{container}/archive", "GET", params={"path": path}
-            ) as response:
+            async with self._reading(container, path) as response:
                 # The answer to HEAD would do, but a refusal of it has no body, which the library cannot read.
                 described = response.headers["X-Docker-Container-Path-Stat"]
                 response.close()
-        except aiodocker.DockerError as error:
-            failure = explain("archive_read", "the Engine", error)
-            if isinstance(failure, ObjectMissingError):
-                return False
-            raise failure from error
-        except (aiohttp.ClientError, ConnectionError, TimeoutError) as error:
-            raise OutcomeUnknownError(f"archive_read: broke off: {error}") from error
+        except ObjectMissingError:
+            return False
         return bool(loads(b64decode(described))["mode"] & _DIRECTORY)
 
     async def make_folders(self, container: str, path: str, folders: Iterable[str]) -> None:
         """Make folders of root's below `path`, which may be in a volume. 1 call."""
+        await self._write(container, path, _folders(folders))
+
+    async def copy(self, source: str, path: str, target: str) -> None:
+        """Copy a directory to the same place in another container, with owners and modes. 2 calls."""
+        async with self._reading(source, path) as response:
+            # The archive's entries begin with the directory's own name.
+            await self._write(target, "/", response.content.iter_any())
+
+    @asynccontextmanager
+    async def _reading(self, container: str, path: str) -> AsyncIterator[aiohttp.ClientResponse]:
+        docker = await self._calls.client()
+        self._calls.count("archive_read")
+        with _explained("archive_read"):
+            query = docker._query(  # noqa: SLF001 - `get_archive` reads it all at once
+                f"containers/{container}/archive",
+                "GET",
+                params={"path": path},
+                timeout=aiohttp.ClientTimeout(total=self._fill_deadline_s),
+            )
+            async with query as response, response:
+                yield response
+
+    async def _write(self, container: str, path: str, archive: bytes | AsyncIterator[bytes]) -> None:
         docker = await self._calls.client()
         self._calls.count("archive_write")
-        try:
+        with _explained("archive_write"):
             async with docker._query(  # noqa: SLF001 - `put_archive` leaves the response open
                 f"containers/{container}/archive",
                 "PUT",
                 params={"path": path},
-                data=_folders(folders),
+                data=archive,
                 headers={"Content-Type": "application/x-tar"},
-                timeout=aiohttp.ClientTimeout(total=60.0),
+                timeout=aiohttp.ClientTimeout(total=self._fill_deadline_s),
             ) as response:
                 await response.read()
-        except aiodocker.DockerError as error:
-            raise explain("archive_write", "the Engine", error) from error
-        except (aiohttp.ClientError, ConnectionError, TimeoutError) as error:
-            raise OutcomeUnknownError(f"archive_write: broke off: {error}") from error
 
     async def _create(self, name: str, body: Mapping[str, Any]) -> str:
         params = {"name": name}
@@ -115,6 +128,16 @@ class Scratch:
             deadline_s=self._fill_deadline_s,
         )
         return str(created["Id"])
+
+
+@contextmanager
+def _explained(operation: str) -> Iterator[None]:
+    try:
+        yield
+    except aiodocker.DockerError as error:
+        raise explain(operation, "the Engine", error) from error
+    except (aiohttp.ClientError, ConnectionError, TimeoutError) as error:
+        raise OutcomeUnknownError(f"{operation}: broke off: {error}") from error
 
 
 def _folders(names: Iterable[str]) -> bytes:

@@ -38,13 +38,19 @@ class SystemDirectories:
         self._at_work: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         """By image id: many pods that begin at once wait for one base."""
 
-    async def prepare(self, wanted: System, *, attempt: str) -> Prepared:
+    async def prepare(
+        self, wanted: System, present: Mapping[str, ObservedVolume], *, attempt: str
+    ) -> Prepared:
+        found = await self._find_base(wanted, present) if wanted.mode is SystemMode.OVERLAY else None
+        if found is not None:
+            return found
         async with self._at_work[wanted.image.id]:
             return await self._prepare(wanted, attempt=attempt)
 
     async def _prepare(self, wanted: System, *, attempt: str) -> Prepared:
         if wanted.mode is SystemMode.OVERLAY:
-            found = await self._find_base(wanted)
+            # Another pod may have made it while this one waited.
+            found = await self._find_base(wanted, await self._read_bases(), forget=True)
             if found is not None:
                 return found
         system = wanted if wanted.directories else await self._decide(wanted, attempt=attempt)
@@ -53,21 +59,24 @@ class SystemDirectories:
         await self._with_image(
             system, lambda: self._bases.make(system.image, system.directories, attempt=attempt)
         )
-        made = await self._find_base(system)
+        made = await self._find_base(system, await self._read_bases())
         if made is None:
             raise OutcomeUnknownError(f"the base of image {system.image.reference} is gone again")
         return made
 
-    async def _find_base(self, wanted: System) -> Prepared | None:
+    async def _find_base(
+        self, wanted: System, present: Mapping[str, ObservedVolume], *, forget: bool = False
+    ) -> Prepared | None:
+        """Return the base if it is whole; `forget` takes its name from one that is not any more."""
         found = await self._bases.find(wanted.image.id)
         if found is None:
             return None
         name, directories = found
-        present = await self._read_bases()
         wanted_volumes = [naming.base_volume(name, path) for path in directories]
         if not directories or any(volume not in present for volume in wanted_volumes):
-            _log.warning("base_lost", image=wanted.image.reference, base=name)
-            await self._bases.forget(wanted.image.id)
+            if forget:
+                _log.warning("base_lost", image=wanted.image.reference, base=name)
+                await self._bases.forget(wanted.image.id)
             return None
         system = wanted.evolve(directories=directories, base=name)
         return Prepared(system=system, bases={volume: present[volume] for volume in wanted_volumes})

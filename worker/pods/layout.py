@@ -133,5 +133,22 @@ def begun_layout(
     return kept + tuple(added)
 
 
+def kept_layout(layout: tuple[Volume, ...], paths: Iterable[str], *, incarnation: str) -> tuple[Volume, ...]:
+    """Return the layout with volumes for directories that the owner made, as it is once these have begun."""
+    have = {volume.path for volume in layout}
+    added = tuple(
+        Volume(
+            name=declared_name(path),
+            path=path,
+            volume_class=VolumeClass.DECLARED,
+            incarnation=incarnation,
+            filled=False,
+        )
+        for path in paths
+        if path not in have
+    )
+    return layout + added
+
+
 validate_table((*UNIVERSAL_VOLUMES, *((naming.system_volume(path), path) for path in SYSTEM_DIRECTORIES)))
 validate_table(((LAYERS_VOLUME[0], "/anywhere"), *UNIVERSAL_VOLUMES))

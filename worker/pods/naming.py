@@ -8,6 +8,7 @@ from worker.errors import InvalidInputError
 
 CONTAINER_PREFIX: Final = "pinacle-pod-"
 VOLUME_PREFIX: Final = "pinacle-vol-"
+BASE_PREFIX: Final = "pinacle-base-"
 
 LABEL_POD: Final = "dev.pinacle.pod"
 LABEL_VOLUME: Final = "dev.pinacle.volume"
@@ -56,12 +57,17 @@ def storage_name(installation: str) -> str:
 
 def base_name(installation: str, image_id: str) -> str:
     """Return the name of the container that keeps the base of an image: who has it has a whole base."""
-    return f"pinacle-base-{sha256(f'{installation} {image_id}'.encode()).hexdigest()[:24]}"
+    return f"{BASE_PREFIX}{sha256(f'{installation} {image_id}'.encode()).hexdigest()[:24]}"
 
 
 def base_volume(base: str, directory: str) -> str:
     """Return the name of the volume that holds one directory of the base `base`."""
     return f"{base}-{system_volume(directory)}"
+
+
+def base_labels(installation: str, image_id: str, base: str) -> dict[str, str]:
+    """Return the labels of all that is made for a base; by them what nobody uses is found again."""
+    return {LABEL_BASE: image_id, LABEL_INSTALLATION: installation, LABEL_INCARNATION: base}
 
 
 def system_volume(directory: str) -> str:

@@ -92,6 +92,8 @@ class Observation:
     """Installation to the identity of its storage, by the sentinel volume that is there."""
     bases: Mapping[str, ObservedVolume] = field(default_factory=dict)
     """The volumes of all bases on the host, by name."""
+    new_folders: tuple[str, ...] | None = None
+    """Directories that were made directly below `/` and are on no volume; None where nobody looked."""
     image_gone: bool = False
     """The Engine said that the pinned image id is not there."""
 

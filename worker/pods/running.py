@@ -14,10 +14,13 @@ from worker.pods.ownership import container_problem, is_adoptable, volume_proble
 from worker.pods.spec import PodSpec, Restart
 from worker.pods.steps import (
     BeginFill,
+    BeginKeep,
     CommitFill,
+    CopyFolder,
     CreateContainer,
     CreateVolume,
     FillLayers,
+    FindFolders,
     PinImage,
     PullDigest,
     ReadVolumes,
@@ -86,7 +89,7 @@ def _storage_first(record: Record, seen: Observation, image: PinnedImage) -> Pla
         if not volume.filled
     }
     if unfilled and _ran_on(seen, unfilled):
-        return go(CommitFill())
+        return go(_commit_all(record))
     if unfilled and seen.fresh is None:
         return _unfinished(seen, unfilled)
     wanted = wanted_layout(image.volumes, record.state.system)
@@ -148,11 +151,11 @@ def _container(record: Record, seen: Observation, spec: PodSpec, now: float, own
         return rest(Phase.PENDING, f"the container is {container.state}", retry_at=now + BUSY_DELAY_S)
     if container.state is ContainerState.DEAD:
         return go(RemoveContainer(container.id, force=True))
-    foreign = container_problem(record.pod_id, container, own) is not None
-    if foreign or container.spec_hash != spec_hash(record):
-        return go(*_replace(container, spec))
-    if record.state.tier != spec.tier and not _can_resize(spec, own):
-        return go(*_replace(container, spec))
+    if container_problem(record.pod_id, container, own) is not None:
+        return go(*stopping_steps(container, spec.stop_timeout_s), RemoveContainer(container.id))
+    resized = record.state.tier != spec.tier and not _can_resize(spec, own)
+    if resized or container.spec_hash != spec_hash(record):
+        return go(*_replace(record, seen, container, spec))
     return _own_container(record, seen, container, spec, now)
 
 
@@ -171,8 +174,25 @@ def _can_resize(spec: PodSpec, own: Installation) -> bool:
     return (spec.runtime or own.default_runtime) in (None, "runc")
 
 
-def _replace(container: ObservedContainer, spec: PodSpec) -> list[Step]:
-    return [*stopping_steps(container, spec.stop_timeout_s), RemoveContainer(container.id)]
+def _replace(record: Record, seen: Observation, container: ObservedContainer, spec: PodSpec) -> list[Step]:
+    """Return what takes a container away for another one; what the owner made below `/` is kept first."""
+    stop = stopping_steps(container, spec.stop_timeout_s)
+    if not container.has_run:
+        return [RemoveContainer(container.id)]
+    if seen.new_folders is None:
+        return [*stop, FindFolders(container.id)]
+    volumes = {volume.path: volume for volume in record.state.layout if volume.path in seen.new_folders}
+    if volumes.keys() != set(seen.new_folders):
+        return [*stop, BeginKeep(seen.new_folders)]
+    begun = [volume for volume in volumes.values() if not volume.filled]
+    if not begun:
+        return [*stop, RemoveContainer(container.id)]
+    copies = [step for volume in begun for step in (CreateVolume(volume), CopyFolder(container.id, volume))]
+    return [*stop, *copies, CommitFill(tuple(volume.path for volume in begun))]
+
+
+def _commit_all(record: Record) -> CommitFill:
+    return CommitFill(tuple(volume.path for volume in record.state.layout))
 
 
 def stopping_steps(container: ObservedContainer, timeout_s: int) -> list[Step]:
@@ -216,7 +236,7 @@ def _created(
     if not seen.volumes_current:
         return go(ReadVolumes())
     if not record.state.initialised:
-        return go(CommitFill())
+        return go(_commit_all(record))
     return _start(record, container, spec, now)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from worker.pods.backoff import next_crash
-from worker.pods.layout import begun_layout
+from worker.pods.layout import begun_layout, kept_layout
 from worker.pods.model import PinnedImage, Record, System, Volume
 from worker.pods.naming import volume_name
 from worker.pods.observation import ContainerState, Exit, Observation, ObservedContainer, ObservedVolume
@@ -65,8 +65,32 @@ class ReadVolumes:
 
 
 @dataclass(frozen=True)
+class FindFolders:
+    """Look for directories that the owner made directly below `/`, before their container goes."""
+
+    container_id: str
+
+
+@dataclass(frozen=True)
+class BeginKeep:
+    """Note, durably, the volumes that are about to be made for such directories."""
+
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class CopyFolder:
+    """Copy a directory of a container into a volume that was just made for it."""
+
+    container_id: str
+    volume: Volume
+
+
+@dataclass(frozen=True)
 class CommitFill:
-    """Note, durably, that the image has filled the volumes: from now on they hold the owner's data."""
+    """Note, durably, that the volumes at `paths` are filled: from now on they hold the owner's data."""
+
+    paths: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -129,6 +153,9 @@ Step = (
     | FillLayers
     | CreateContainer
     | ReadVolumes
+    | FindFolders
+    | BeginKeep
+    | CopyFolder
     | CommitFill
     | StartContainer
     | UnpauseContainer
@@ -154,14 +181,15 @@ StepResult = (
     | PinnedImage
     | ObservedContainer
     | ObservedVolume
-    | dict[str, ObservedVolume]
+    | Observation
     | Exit
+    | tuple[str, ...]
     | str
     | None
 )
 """What applying a step found out: see `fold` for which step gives which."""
 
-RECORD_STEPS: Final = (BeginFill, CommitFill, FinishPurge)
+RECORD_STEPS: Final = (BeginFill, BeginKeep, CommitFill, FinishPurge)
 """Steps that touch the record only."""
 
 
@@ -172,7 +200,7 @@ def fold(
     return _fold_record(record, seen, step, result, now), _fold_observation(seen, step, result)
 
 
-def _fold_record(  # noqa: C901 - a table, one case for each step
+def _fold_record(  # noqa: C901, PLR0912 - a table, one case for each step
     record: Record, seen: Observation, step: Step, result: StepResult, now: float
 ) -> Record:
     state = record.state
@@ -187,8 +215,11 @@ def _fold_record(  # noqa: C901 - a table, one case for each step
         case CreateContainer(), ObservedContainer():
             spec = record.intent.spec
             state = state.evolve(container_id=result.id, image=record.image, tier=spec.tier if spec else None)
-        case CommitFill(), _:
-            state = state.evolve(layout=tuple(volume.evolve(filled=True) for volume in state.layout))
+        case BeginKeep(paths=paths), str(incarnation):
+            state = state.evolve(layout=kept_layout(state.layout, paths, incarnation=incarnation))
+        case CommitFill(paths=paths), _:
+            filled = (v.evolve(filled=v.filled or v.path in paths) for v in state.layout)
+            state = state.evolve(layout=tuple(filled))
         case StartContainer(unasked=unasked), _:
             state = state.evolve(
                 starts=state.starts + 1,
@@ -213,7 +244,7 @@ def _fold_record(  # noqa: C901 - a table, one case for each step
     return record.evolve(state=state)
 
 
-def _fold_observation(  # noqa: C901, PLR0911 - a table, one case for each step
+def _fold_observation(  # noqa: C901, PLR0911, PLR0912 - a table, one case for each step
     seen: Observation, step: Step, result: StepResult
 ) -> Observation:
     container = seen.container
@@ -222,14 +253,16 @@ def _fold_observation(  # noqa: C901, PLR0911 - a table, one case for each step
             return seen.evolve(image_gone=False)
         case PrepareSystem(), Prepared():
             return seen.evolve(bases={**seen.bases, **result.bases})
-        case BeginFill(), str(incarnation):
+        case FindFolders(), tuple():
+            return seen.evolve(new_folders=result)
+        case ((BeginFill() | BeginKeep()), str(incarnation)):
             return seen.evolve(fresh=incarnation)
         case CreateVolume(), ObservedVolume():
             return seen.evolve(volumes={**seen.volumes, result.name: result})
         case CreateContainer(), ObservedContainer():
             return seen.evolve(container=result, volumes_current=False)
-        case ReadVolumes(), dict():
-            return seen.evolve(volumes=result, volumes_current=True)
+        case ReadVolumes(), Observation():
+            return seen.evolve(volumes=result.volumes, bases=result.bases, volumes_current=True)
         case RemoveContainer(), _:
             # What the container had begun to fill is a leftover from here on.
             return seen.evolve(container=None, fresh=None)
