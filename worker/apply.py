@@ -44,8 +44,8 @@ async def apply(  # noqa: C901, PLR0911, PLR0912 - a table, one case for each st
             overlaid = is_overlay(record.state.system, volume)
             options = overlay_options(record, seen, volume) if overlaid else {}
             return await engine.create_volume(name, volume_labels(record, volume, installation), options)
-        case steps.FillLayers(volume=volume, directories=directories):
-            await engine.fill_layers(volume_name(record.pod_id, volume.name), directories)
+        case steps.FillLayers(volume=volume):
+            await engine.fill_layers(volume_name(record.pod_id, volume.name))
         case steps.PrepareSystem(wanted=wanted):
             return await engine.prepare_system(wanted, seen.bases, attempt=incarnation)
         case steps.CreateContainer():

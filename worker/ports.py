@@ -88,8 +88,8 @@ class Engine(Protocol):
         where it has to be made and its image cannot be had any more.
         """
 
-    async def fill_layers(self, name: str, directories: Sequence[str]) -> None:
-        """Make the folders in an empty volume that overlays of `directories` need. 3 calls."""
+    async def fill_layers(self, name: str) -> None:
+        """Make the folders in an empty volume that overlays need. 2 calls."""
 
     async def remove_volume(self, name: str) -> None:
         """Remove a volume; one that is not there is fine. Raises ConflictError while it is in use. 1 call."""

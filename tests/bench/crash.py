@@ -8,6 +8,7 @@ from signal import SIGKILL
 from time import time
 from typing import Any, Final
 
+from config.layout import UNIVERSAL_VOLUMES
 from tests.support.stack import Stack
 from worker.local.engine import PrivateEngine
 from worker.local.packages import find
@@ -19,18 +20,26 @@ def crash_to_running(stack: Stack, rounds: int) -> dict[str, list[float]]:
     """Return milliseconds from `die` to `start`, for each round; ours and Docker's take turns.
 
     Each round crashes a pod and a container that never crashed before: both sides wait longer after more.
+    Docker's has what a pod has: its eight volumes, network, limits and init; no system volumes.
     """
     engine, client = stack.engine, stack.client
     found: dict[str, list[float]] = {"pinacle": [], "docker": []}
     for number in range(rounds):
         client.call("create", f"crash-{number}", {"image": IMAGE, "stop_timeout_s": 1})
         name = f"crash-{number}"
-        engine.docker("run", "-d", "--init", "--restart=always", "--name", name, IMAGE)
+        engine.docker("run", "-d", "--restart=always", "--name", name, *_as_a_pod(name), IMAGE)
         for side, container in (("pinacle", f"pinacle-pod-crash-{number}"), ("docker", name)):
             found[side].append(_crash(engine, container))
         client.call("delete", f"crash-{number}")
         engine.docker("rm", "-f", name)
+        engine.docker("volume", "rm", *(f"{name}-{volume}" for volume, _ in UNIVERSAL_VOLUMES))
     return found
+
+
+def _as_a_pod(name: str) -> list[str]:
+    limits = ["--cpus", "1", "--memory", "2g", "--memory-swap", "2g", "--pids-limit", "4096"]
+    volumes = [word for volume, path in UNIVERSAL_VOLUMES for word in ("-v", f"{name}-{volume}:{path}")]
+    return ["--init", "--network", "pinacle", "--tmpfs", "/run", *limits, *volumes]
 
 
 def _crash(engine: PrivateEngine, container: str) -> float:

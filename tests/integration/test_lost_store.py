@@ -51,7 +51,7 @@ def test_a_worker_that_finds_the_store_empty_rebuilds_its_host_first(
     stack.worker.start()
     answer = stack.client.call("list", orphans=True)
     assert {pod["pod_id"]: pod["phase"] for pod in answer["pods"]} == {"runs": "running", "rests": "stopped"}
-    assert [(orphan["pod_id"], len(orphan["volumes"])) for orphan in answer["orphans"]] == [("orphan", 9)]
+    assert [(orphan["pod_id"], len(orphan["volumes"])) for orphan in answer["orphans"]] == [("orphan", 9 + 4)]
     for pod_id in ("runs", "rests"):
         container_id, old = before[pod_id]
         assert pods[pod_id].container_id() == container_id

@@ -165,7 +165,7 @@ class FakeEngine:
             observed=keeper, mounts=names, limits=Limits(cpus=1, memory_bytes=0)
         )
 
-    async def fill_layers(self, name: str, directories: Sequence[str]) -> None:
+    async def fill_layers(self, name: str) -> None:
         self._begin("layers_fill")
         self.volumes[name].content = HALF
         self.during_fill()

@@ -184,8 +184,8 @@ class DockerEngine:
     ) -> Prepared:
         return await self._system.prepare(wanted, present, attempt=attempt)
 
-    async def fill_layers(self, name: str, directories: Sequence[str]) -> None:
-        await self._layers.fill(name, directories)
+    async def fill_layers(self, name: str) -> None:
+        await self._layers.fill(name)
 
     async def create_container(self, request: ContainerRequest) -> ObservedContainer:
         created = await self._on_network(lambda: self._create_pod(request))

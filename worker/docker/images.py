@@ -1,6 +1,9 @@
 """Images: on the host, at the registry, and on the way between."""
 
 import asyncio
+import io
+import tarfile
+from collections.abc import Iterable
 from pathlib import Path
 from time import monotonic
 from typing import Any, Final
@@ -38,9 +41,6 @@ _REFUSED: Final = (
 )
 """What registries say, and the Engine passes on, of an image that is not there or not for us to read."""
 
-_EMPTY_TAR: Final = bytes(10240)
-"""An archive with no entry."""
-
 
 class Images:
     """The image part of the adapter."""
@@ -73,8 +73,8 @@ class Images:
             raise ImageNotFoundError(f"image {reference!r} was pulled, but this host does not have it")
         return found
 
-    async def make_empty(self, name: str) -> None:
-        """Import an image without any file. 1 call."""
+    async def make(self, name: str, folders: Iterable[str]) -> None:
+        """Import an image that has folders of root's and nothing else. 1 call."""
         docker = await self._calls.client()
         self._calls.count("image_import")
         repository, _, tag = name.partition(":")
@@ -84,7 +84,7 @@ class Images:
                 "images/create",
                 "POST",
                 params={"fromSrc": "-", "repo": repository, "tag": tag},
-                data=_EMPTY_TAR,
+                data=_archive(folders),
                 headers={"Content-Type": "application/x-tar"},
                 timeout=timeout,
             ) as response:
@@ -142,3 +142,13 @@ class Images:
 
 def _quoted(reference: str) -> Any:
     return quote(reference, safe="/:@")
+
+
+def _archive(folders: Iterable[str]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for name in folders:
+            entry = tarfile.TarInfo(name)
+            entry.type, entry.mode = tarfile.DIRTYPE, 0o755
+            tar.addfile(entry)
+    return buffer.getvalue()

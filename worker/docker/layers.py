@@ -1,13 +1,13 @@
 """What lies between a base and a pod's system directories: folders for overlays, and whether those work."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 from uuid import uuid4
 
 import structlog
 
-from worker.docker.request import INIT, filler_body, init_mount, volume_mount
+from worker.docker.request import INIT, LAYERS_IMAGE, LAYERS_INSIDE, filler_body, init_mount, volume_mount
 from worker.docker.scratch import Scratch
 from worker.errors import EngineUnavailableError, PermanentError
 from worker.pods import naming
@@ -15,7 +15,6 @@ from worker.pods.observation import ObservedVolume
 
 _log: Final = structlog.get_logger(__name__)
 _PROBE: Final = f"{naming.BASE_PREFIX}probe-"
-_INSIDE: Final = "/layers"
 _INIT_PATHS: Final = (
     "/usr/bin/docker-init",
     "/usr/libexec/docker/docker-init",
@@ -55,15 +54,10 @@ class Layers:
         self._init: str | None = None
         self._overlay: bool | None = None
 
-    async def fill(self, name: str, directories: Iterable[str]) -> None:
-        folders = [
-            folder
-            for directory in directories
-            for base in [naming.system_volume(directory)]
-            for folder in (base, f"{base}/upper", f"{base}/work")
-        ]
-        async with self._scratch.created(naming.filler_name(name), filler_body(name, _INSIDE)) as container:
-            await self._scratch.make_folders(container, _INSIDE, folders)
+    async def fill(self, name: str) -> None:
+        body = filler_body(name, LAYERS_INSIDE, image=LAYERS_IMAGE)
+        async with self._scratch.created(naming.filler_name(name), body):
+            pass
 
     async def init(self) -> str | None:
         """Return where the Engine's host has the init that goes into pods, None if it is not to be found."""
@@ -96,7 +90,7 @@ class Layers:
         lower, layers, merged = f"{name}-lower", f"{name}-layers", f"{name}-merged"
         try:
             below, own = await self._volume(lower, name), await self._volume(layers, name)
-            await self.fill(layers, ["/usr"])
+            await self.fill(layers)
             words = f"lowerdir={below},upperdir={own}/usr/upper,workdir={own}/usr/work,index=off"
             await self._volume(merged, name, {"type": "overlay", "device": "overlay", "o": words})
             mounts = [volume_mount(merged, "/usr"), *([] if init is None else [init_mount(init)])]

@@ -2,12 +2,28 @@
 
 from typing import Any
 
+from config.layout import SYSTEM_DIRECTORIES
 from worker.pods import naming
 from worker.pods.container import ContainerRequest, Limits, VolumeMount
 from worker.pods.model import PublishedPort
 
 EMPTY_IMAGE = "pinacle-empty:latest"
 """An image with nothing in it, made on the spot: containers cannot be created without one."""
+LAYERS_IMAGE = "pinacle-layers:1"
+"""An image with the folders that overlays need, which fills a volume with them as images do."""
+LAYERS_INSIDE = "/layers"
+OWN_IMAGES = {
+    EMPTY_IMAGE: (),
+    LAYERS_IMAGE: (
+        LAYERS_INSIDE[1:],
+        *(
+            f"{LAYERS_INSIDE[1:]}{directory}{folder}"
+            for directory in SYSTEM_DIRECTORIES
+            for folder in ("", "/upper", "/work")
+        ),
+    ),
+}
+"""Name to folders."""
 INIT = "/sbin/docker-init"
 """Where the Engine mounts its init for `Init: true`. A volume there or above hides it, unless a mount of ours
 is at this very place: that one wins."""
@@ -48,11 +64,13 @@ def init_mount(path: str) -> dict[str, Any]:
     return {"Type": "bind", "Source": path, "Target": INIT, "ReadOnly": True}
 
 
-def filler_body(volume: str, target: str) -> dict[str, Any]:
-    """Return the body of a container by which we write into a volume; it is never started."""
+def filler_body(volume: str, target: str, *, image: str = EMPTY_IMAGE) -> dict[str, Any]:
+    """Return the body of a container that fills a volume from an image, or by which we do; never started."""
+    mount = volume_mount(volume, target, no_copy=image == EMPTY_IMAGE)
     return {
+        "Image": image,
         "Cmd": ["/never-started"],
-        "HostConfig": {"Mounts": [volume_mount(volume, target)], "NetworkMode": "none"},
+        "HostConfig": {"Mounts": [mount], "NetworkMode": "none"},
     }
 
 

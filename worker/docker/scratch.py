@@ -1,9 +1,7 @@
 """Containers that are never meant to run: they hold volumes, or let files be read and written."""
 
-import io
-import tarfile
 from base64 import b64decode
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from json import loads
 from typing import Any, Final
@@ -14,7 +12,7 @@ import aiohttp
 from worker.docker.calls import EngineCalls
 from worker.docker.failures import explain
 from worker.docker.images import Images
-from worker.docker.request import EMPTY_IMAGE
+from worker.docker.request import EMPTY_IMAGE, OWN_IMAGES
 from worker.errors import ConflictError, ImageGoneError, ObjectMissingError, OutcomeUnknownError
 
 _DIRECTORY: Final = 1 << 31
@@ -30,18 +28,19 @@ class Scratch:
         self._fill_deadline_s = fill_deadline_s
 
     async def create(self, name: str, body: Mapping[str, Any]) -> str:
-        """Create a container and return its id; of the empty image where the body names no other. 1 call.
+        """Create a container and return its id. 1 call.
 
-        The empty image is made if it is missing. Raises ConflictError where the name is taken, and
-        ImageGoneError.
+        An image of our own is made if it is missing, and stands in where the body names none. Raises
+        ConflictError where the name is taken, and ImageGoneError.
         """
+        image = body.get("Image", EMPTY_IMAGE)
         try:
-            return await self._create(name, {"Image": EMPTY_IMAGE, **body})
+            return await self._create(name, {**body, "Image": image})
         except ImageGoneError:
-            if "Image" in body:
+            if image not in OWN_IMAGES:
                 raise
-        await self._images.make_empty(EMPTY_IMAGE)
-        return await self._create(name, {"Image": EMPTY_IMAGE, **body})
+        await self._images.make(image, OWN_IMAGES[image])
+        return await self._create(name, {**body, "Image": image})
 
     @asynccontextmanager
     async def created(self, name: str, body: Mapping[str, Any]) -> AsyncIterator[str]:
@@ -79,10 +78,6 @@ class Scratch:
             return False
         return bool(loads(b64decode(described))["mode"] & _DIRECTORY)
 
-    async def make_folders(self, container: str, path: str, folders: Iterable[str]) -> None:
-        """Make folders of root's below `path`, which may be in a volume. 1 call."""
-        await self._write(container, path, _folders(folders))
-
     async def copy(self, source: str, path: str, target: str) -> None:
         """Copy a directory to the same place in another container, with owners and modes. 2 calls."""
         async with self._reading(source, path) as response:
@@ -103,7 +98,7 @@ class Scratch:
             async with query as response, response:
                 yield response
 
-    async def _write(self, container: str, path: str, archive: bytes | AsyncIterator[bytes]) -> None:
+    async def _write(self, container: str, path: str, archive: AsyncIterator[bytes]) -> None:
         docker = await self._calls.client()
         self._calls.count("archive_write")
         with _explained("archive_write"):
@@ -138,13 +133,3 @@ def _explained(operation: str) -> Iterator[None]:
         raise explain(operation, "the Engine", error) from error
     except (aiohttp.ClientError, ConnectionError, TimeoutError) as error:
         raise OutcomeUnknownError(f"{operation}: broke off: {error}") from error
-
-
-def _folders(names: Iterable[str]) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
-        for name in names:
-            entry = tarfile.TarInfo(name)
-            entry.type, entry.mode = tarfile.DIRTYPE, 0o755
-            tar.addfile(entry)
-    return buffer.getvalue()

@@ -164,8 +164,8 @@ def _missing_volumes(record: Record, seen: Observation) -> list[Step]:
     for volume in record.state.layout:
         if not volume.filled and naming.volume_name(record.pod_id, volume.name) not in seen.volumes:
             steps.append(CreateVolume(volume))
-            if volume.name == LAYERS and record.state.system is not None:
-                steps.append(FillLayers(volume, record.state.system.directories))
+            if volume.name == LAYERS:
+                steps.append(FillLayers(volume))
     return steps
 
 

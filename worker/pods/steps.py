@@ -51,7 +51,6 @@ class FillLayers:
     """Make the folders that the overlays need, in a volume that was just made."""
 
     volume: Volume
-    directories: tuple[str, ...]
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from config.layout import BASES_PATH
 from worker.pods import naming
-from worker.pods.layout import wanted_layout
+from worker.pods.layout import system_layout, wanted_layout
 from worker.pods.model import (
     Intent,
     IntentKind,
@@ -90,10 +90,9 @@ def _layout(
 ) -> tuple[Volume, ...]:
     """Return the layout in the order that it was made in, as the digest of a container's spec needs it."""
     prefix = naming.volume_name(pod_id, "")
-    classes = {
-        path: volume_class
-        for path, (_, volume_class) in wanted_layout(sorted(container.volumes), system).items()
-    }
+    own = system_layout(system) if system is not None else {}
+    declared = sorted(path for path in container.volumes if path not in own)
+    classes = {path: volume_class for path, (_, volume_class) in wanted_layout(declared, system).items()}
     order = {path: number for number, path in enumerate(classes)}
     found = []
     for path, name in sorted(container.volumes.items(), key=lambda item: order.get(item[0], len(order))):
