@@ -24,7 +24,7 @@ up: $(STAMP) ## Run the whole stack in the foreground until it is told to end
 
 test: $(STAMP) ## Run every test (needs root: real Engines, real Redis, real containers)
 	$(BIN)/python -m worker.local.packages
-	$(BIN)/pytest $(TESTS) $(if $(RUNTIME),--pod-runtime $(RUNTIME))
+	$(BIN)/pytest $(TESTS) $(if $(RUNTIME),--pod-runtime $(RUNTIME)) $(if $(SUITE),--engine-suite $(SUITE))
 
 test-vm: $(STAMP) ## Cut the power of a virtual machine that runs pods (needs root)
 	$(BIN)/pytest -s tests/vm

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.runtimes import engine_config
+from tests.support.engines import private_engine, use_suite
 from tests.support.worker import WorkerProcess
 from worker.local.client import Client
 from worker.local.engine import PrivateEngine
@@ -23,7 +23,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--chaos-seed", type=int, default=None, help="what a chaos test printed, to have it again"
     )
+    parser.addoption("--engine-suite", default=None, help="Debian release of all Engines, such as trixie")
     parser.addoption("--pod-runtime", default=None, help="runtime of all pods, such as runsc")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    suite: str | None = config.getoption("--engine-suite")
+    if suite is not None:
+        use_suite(suite, CACHE)
 
 
 @pytest.fixture(scope="session")
@@ -48,7 +55,7 @@ def scratch() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def engine(scratch: Path, runtime: str | None) -> Iterator[PrivateEngine]:
     """A private Engine for the whole run; a test that kills one makes its own."""
-    engine = PrivateEngine(scratch / "e", config=engine_config(runtime))
+    engine = private_engine(scratch / "e", runtime)
     engine.start()
     try:
         yield engine

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.engines import private_engine
 from tests.support.fault_proxy import FaultProxy
-from tests.support.runtimes import engine_config
 from tests.support.worker import WorkerProcess
 from worker.local.client import Client
 from worker.local.engine import PrivateEngine
@@ -60,8 +60,8 @@ def own_stack(scratch: Path, settings: dict[str, str], *, proxied: bool = False)
     `proxied` puts a proxy between worker and Engine, which can cut connections.
     """
     folder = Path(tempfile.mkdtemp(prefix="s", dir=scratch))
-    config = engine_config(settings.get("PINACLE_RUNTIME"))
-    engine, redis = PrivateEngine(folder / "k", config=config), RedisServer(folder / "kr")
+    engine = private_engine(folder / "k", settings.get("PINACLE_RUNTIME"))
+    redis = RedisServer(folder / "kr")
     engine.start()
     import_busybox(engine)
     redis.start()

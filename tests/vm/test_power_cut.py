@@ -38,6 +38,13 @@ SPEC: Final[dict[str, Any]] = {
     "stop_timeout_s": 2,
     "init": False,
 }
+INSTALL: Final = """
+printf '#!/bin/sh\n. /lib/greeting\n' > /bin/greet && chmod 755 /bin/greet && echo 'echo hi' > /lib/greeting
+mkdir -p /usr/share/tool && cp /bin/busybox /usr/share/tool && rm /bin/yes && sync
+"""
+INSTALLED: Final = """
+greet; cmp /bin/busybox /usr/share/tool/busybox && echo same; test -e /bin/yes || echo gone
+"""
 TASKS: Final = ("pods.create", "pods.start", "pods.stop", "pods.restart", "pods.update", "pods.delete")
 COUNT: Final = "ls /opt/many | wc -l; cat /opt/many/* | sort | uniq -c | grep -c '^ *50 '"
 """How many files there are, and how many have all of their fifty lines."""
@@ -96,7 +103,9 @@ def test_p10_a_power_cut_loses_nothing_that_was_acknowledged(machine: Machine) -
     import_busybox(machine, files=content)
     client = Client(machine.redis_url)
     for pod_id in STEADY:
-        assert client.call("create", pod_id, SPEC)["phase"] == "running"
+        answer = client.call("create", pod_id, SPEC)
+        assert (answer["phase"], answer["system_volumes"]) == ("running", "overlay")
+        machine.docker("exec", f"pinacle-pod-{pod_id}", "sh", "-ec", INSTALL)
     client.close()
     _cut_and_check(machine, seed=1)
     _cut_and_check(machine, "pinacle.lost=containers", seed=2)
@@ -131,6 +140,7 @@ def _cut_and_check(machine: Machine, *parameters: str, seed: int) -> None:
         _check_intents(client, callers)
         for listener in listeners:
             _check_lines(machine, listener)
+            _check_system(machine, listener.pod_id)
         _check_volumes(machine, client)
     finally:
         client.close()
@@ -154,6 +164,12 @@ def _check_lines(machine: Machine, listener: Listener) -> None:
     assert listener.last > 0
     assert len(lines) >= listener.last, f"{listener.pod_id}: {listener.last} lines were acknowledged"
     print(f"{listener.pod_id}: {listener.last} lines acknowledged before the cut, none missing")
+
+
+def _check_system(machine: Machine, pod_id: str) -> None:
+    """What was installed into system directories is there, what was removed is not."""
+    found = machine.docker("exec", f"pinacle-pod-{pod_id}", "sh", "-c", INSTALLED).split()
+    assert found == ["hi", "same", "gone"], f"{pod_id}: {found}"
 
 
 def _check_volumes(machine: Machine, client: Client) -> None:

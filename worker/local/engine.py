@@ -27,8 +27,14 @@ class EngineFailedError(Exception):
 class PrivateEngine:
     """A dockerd of our own, for as long as it is needed. Needs root."""
 
-    def __init__(self, root: Path, *, config: Mapping[str, object] | None = None) -> None:
-        """`root` holds everything, and must be short enough for a socket's path. `config` is daemon.json."""
+    def __init__(
+        self, root: Path, *, config: Mapping[str, object] | None = None, programs: Path | None = None
+    ) -> None:
+        """`root` holds everything, and must be short enough for a socket's path. `config` is daemon.json.
+
+        `programs` is the root of another Debian whose Docker is used, None for this machine's.
+        """
+        self._programs = programs
         self.root = root
         self.socket = root / "docker.sock"
         self.data_root = root / "data"
@@ -50,6 +56,8 @@ class PrivateEngine:
     def command(self) -> list[str]:
         """Return what runs dockerd in its own network namespace, in the foreground."""
         # Not `ip netns exec`: that hides the cgroup mounts.
+        if self._programs is not None:
+            return [*self.inside(), *_within(self._programs, self.root), "dockerd", *self._arguments()]
         return [*self.inside(), find("dockerd") or "dockerd", *self._arguments()]
 
     def inside(self) -> list[str]:
@@ -181,6 +189,16 @@ def answers(socket_path: Path) -> bool:
             return connection.recv(64).split(b" ")[1:2] == [b"200"]
     except OSError:
         return False
+
+
+def _within(programs: Path, folder: Path) -> list[str]:
+    """Return the words before a command that runs it on another root, which sees `folder` as we do."""
+    binds = [f'mount --rbind {path} "{programs}{path}"' for path in ("/proc", "/sys", "/dev")]
+    inner = f"{programs}{folder}"
+    script = [*binds, f'mkdir -p "{inner}"', f'mount --bind "{folder}" "{inner}"']
+    script += [f'mount -t tmpfs none "{programs}/run"', f'exec chroot "{programs}" "$@"']
+    # In a mount namespace of its own, which goes with its last process.
+    return ["unshare", "--mount", "sh", "-ec", "; ".join(script), "sh"]
 
 
 def _spawn(command: Sequence[str], log: IO[bytes]) -> subprocess.Popen[bytes]:

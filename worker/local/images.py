@@ -103,13 +103,13 @@ def _bootstrap(tar: Path, packages: tuple[str, ...] = (), *, wheels_of: Path | N
         partial.rename(tar)
 
 
-def bootstrap(folder: Path, packages: tuple[str, ...] = ()) -> None:
+def bootstrap(folder: Path, packages: tuple[str, ...] = (), *, suite: str = SUITE) -> None:
     """Fill a folder with a Debian root that has these packages."""
     program = find("debootstrap") or "debootstrap"
     include = [f"--include={','.join(packages)}"] if packages else []
     environment = {**os.environ, "PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"}
     subprocess.run(
-        [program, "--variant=minbase", *include, SUITE, str(folder)],
+        [program, "--variant=minbase", *include, suite, str(folder)],
         check=True,
         stdout=subprocess.DEVNULL,
         env=environment,

@@ -1,0 +1,41 @@
+"""Private Engines for tests: with another runtime, or of another Debian, where a run asks for that."""
+
+import os
+from pathlib import Path
+from typing import Any, Final
+
+from worker.local.engine import PrivateEngine
+from worker.local.images import bootstrap
+from worker.local.packages import find, require
+
+GVISOR: Final = "runsc"
+_PACKAGES: Final = ("docker.io", "iptables", "ca-certificates")
+_PROGRAMS: Final = "PINACLE_TEST_ENGINE_PROGRAMS"
+
+
+def use_suite(suite: str, cache: Path) -> None:
+    """Have all private Engines of this run be that of another Debian release, `trixie` for example."""
+    root = cache / f"engine-{suite}"
+    if not root.exists():
+        require("debootstrap")
+        partial = root.with_suffix(".partial")
+        partial.mkdir(parents=True)
+        bootstrap(partial, _PACKAGES, suite=suite)
+        partial.rename(root)
+    os.environ[_PROGRAMS] = str(root)
+
+
+def private_engine(root: Path, runtime: str | None) -> PrivateEngine:
+    """Return an Engine that is not started yet, with what this run asks for."""
+    programs = os.environ.get(_PROGRAMS)
+    return PrivateEngine(root, config=_config(runtime), programs=None if programs is None else Path(programs))
+
+
+def _config(runtime: str | None) -> dict[str, Any]:
+    """Return the daemon.json of an Engine that has a runtime, which is installed where it is missing."""
+    if runtime is None:
+        return {}
+    require(runtime)
+    # Within a network namespace of its own, as our private Engines have, gVisor's network stack refuses.
+    arguments = ["--network=host"] if runtime == GVISOR else []
+    return {"runtimes": {runtime: {"path": find(runtime), "runtimeArgs": arguments}}}
