@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import pytest
 
+from tests.support.engines import GVISOR
 from tests.support.pods import Pod
-from tests.support.runtimes import GVISOR
 from worker.local.client import Client
 from worker.local.engine import PrivateEngine
 from worker.local.waiting import wait_until
