@@ -52,6 +52,7 @@ def test_a_base_that_somebody_removed_is_made_again(client: Client, engine: Priv
         pod.sh("echo mine > /bin/mine; rm /bin/yes")
         answer = pod.call("update", {**BUSYBOX, "image": "pinacle-next"})
         assert answer["phase"] == "running"
+        assert answer["image"] != answer["system_image"] == pod.call("get")["system_image"]
         assert pod.sh("cat /bin/mine /usr/first; test -e /usr/second || echo none") == "mine\n1none"
         pod.call("stop")
         engine.docker("rm", pod.container)
@@ -97,6 +98,24 @@ def test_a_killed_engine_leaves_the_system_directories_as_they_were(
             wait_until(pod.is_up, 90, what="the pod, running again")
             assert pod.sh("cat /bin/mine; test -e /bin/yes || echo gone") == f"{number - 1}\ngone"
             pod.sh(f"echo {number} > /bin/mine; sync")
+
+
+def test_a_data_root_that_was_moved(scratch: Path, settings: dict[str, str]) -> None:
+    """Overlays name the places of layer and base: they are made anew, and nothing is lost."""
+    with (
+        own_stack(scratch, settings) as stack,
+        Pod.running(stack.client, stack.engine, "moved", BUSYBOX) as pod,
+    ):
+        pod.sh("echo mine > /bin/mine; echo too > /opt/mine; rm /bin/yes; sync")
+        stack.engine.stop()
+        moved = stack.engine.data_root.with_name("moved")
+        stack.engine.data_root.rename(moved)
+        stack.engine.data_root = moved
+        stack.engine.start()
+        wait_until(pod.is_up, 90, what="the pod, running again")
+        assert pod.sh("cat /bin/mine /opt/mine; test -e /bin/yes || echo gone") == "mine\ntoo\ngone"
+        lower = stack.engine.docker("volume", "inspect", "-f", "{{.Options.o}}", "pinacle-vol-moved-bin")
+        assert f"lowerdir={moved}/" in lower
 
 
 def test_a_base_goes_when_its_last_pod_has_been_deleted(scratch: Path, settings: dict[str, str]) -> None:

@@ -22,7 +22,8 @@ from worker.local.waiting import wait_until
 ROOT: Final = Path(__file__).parents[2]
 DIRECTORIES: Final = ("/workspace", "/home", "/root", "/etc", "/usr/local", "/opt", "/var", "/srv")
 POD, NEIGHBOUR = "demo", "neighbour"
-TOOL: Final = "/usr/local/bin/greet"
+PROGRAMS: Final = ("/usr/local/bin/greet", "/usr/bin/cheer", "/bin/salute")
+"""Where a person installs programs, and where packages do."""
 _screen: Final = Console(highlight=False)
 
 
@@ -93,10 +94,11 @@ def _create(stage: Stage) -> None:
 
 
 def _fill(stage: Stage) -> None:
-    _title("Its owner writes a file in each volume, and installs a program")
+    _title("Its owner writes a file in each directory, and installs programs")
     for directory in DIRECTORIES:
         stage.shell(POD, f"echo 'written to {directory}' > {directory}/note")
-    stage.shell(POD, f"printf '#!/bin/sh\\necho greetings from /usr/local\\n' > {TOOL}; chmod 755 {TOOL}")
+    for path in PROGRAMS:
+        stage.shell(POD, f"printf '#!/bin/sh\\necho installed as {path}\\n' > {path}; chmod 755 {path}")
     stage.shell(NEIGHBOUR, "echo 'the neighbour was here' > /root/note")
     _show_files(stage)
 
@@ -129,12 +131,13 @@ def _lose_containers(stage: Stage) -> None:
 
 def _delete(stage: Stage) -> None:
     _title("Only its owner's deletion removes a pod's volumes")
+    others = stage.volumes(NEIGHBOUR)
     stage.task("delete", POD)
     _check(stage.volumes(POD) == [], f"no volume of pod {POD} is left")
     left = stage.volumes(NEIGHBOUR)
     note = stage.shell(NEIGHBOUR, "cat /root/note")
     _check(
-        len(left) == len(DIRECTORIES) and note == "the neighbour was here", "the neighbour has all of its own"
+        left == others and note == "the neighbour was here", f"the neighbour has all {len(left)} of its own"
     )
 
 
@@ -142,8 +145,10 @@ def _show_files(stage: Stage) -> None:
     for directory in DIRECTORIES:
         text = stage.shell(POD, f"cat {directory}/note")
         _check(text == f"written to {directory}", f"{directory + '/note':16} [dim]{text}[/]")
-    text = stage.shell(POD, "greet")
-    _check(text == "greetings from /usr/local", f"{'greet':16} [dim]{text}[/]")
+    for path in PROGRAMS:
+        name = Path(path).name
+        text = stage.shell(POD, name)
+        _check(text == f"installed as {path}", f"{name:16} [dim]{text}[/]")
 
 
 def _title(text: str) -> None:

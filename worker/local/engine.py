@@ -193,10 +193,17 @@ def answers(socket_path: Path) -> bool:
 
 def _within(programs: Path, folder: Path) -> list[str]:
     """Return the words before a command that runs it on another root, which sees `folder` as we do."""
-    binds = [f'mount --rbind {path} "{programs}{path}"' for path in ("/proc", "/sys", "/dev")]
-    inner = f"{programs}{folder}"
-    script = [*binds, f'mkdir -p "{inner}"', f'mount --bind "{folder}" "{inner}"']
-    script += [f'mount -t tmpfs none "{programs}/run"', f'exec chroot "{programs}" "$@"']
+    script = [
+        # A true root, not a chroot: the Engine mounts it anew.
+        f'mount --bind "{programs}" "{programs}"',
+        *(f'mount --rbind {path} "{programs}{path}"' for path in ("/proc", "/sys", "/dev")),
+        f'mkdir -p "{programs}{folder}" "{programs}/old"',
+        f'mount --bind "{folder}" "{programs}{folder}"',
+        f'mount -t tmpfs none "{programs}/run"',
+        f'cd "{programs}"',
+        "pivot_root . old",
+        """exec chroot . sh -ec 'umount --lazy /old; exec "$@"' sh "$@" """,
+    ]
     # In a mount namespace of its own, which goes with its last process.
     return ["unshare", "--mount", "sh", "-ec", "; ".join(script), "sh"]
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from worker.pods.model import IntentKind, Phase, Record
+from worker.pods.model import IntentKind, Phase, Record, System, SystemMode
 from worker.pods.naming import volume_name
 from worker.pods.spec import public_spec
 
@@ -20,7 +20,7 @@ def pod_result(
         "host": record.host,
         "container_id": state.container_id,
         "image": record.image.id if record.image is not None else None,
-        "system_volumes": state.system.mode.value if state.system is not None else None,
+        **_system(state.system),
         "volumes": [
             {
                 "name": volume_name(record.pod_id, volume.name),
@@ -41,6 +41,14 @@ def pod_result(
         "spec": public_spec(intent.spec) if intent.spec is not None else None,
         "steps": list(steps),
     }
+
+
+def _system(system: System | None) -> dict[str, str | None]:
+    """Return how `/usr` and the like are kept, and of which image: an update to another leaves them."""
+    if system is None:
+        return {"system_volumes": None, "system_image": None}
+    kept = system.mode is not SystemMode.OFF
+    return {"system_volumes": system.mode.value, "system_image": system.image.id if kept else None}
 
 
 def visible_phase(record: Record) -> Phase:
