@@ -149,6 +149,30 @@ def test_a_full_disk_while_a_base_is_filled(scratch: Path, settings: dict[str, s
             pod.call("delete")
 
 
+def test_where_overlays_cannot_be_mounted_each_pod_gets_a_copy(
+    scratch: Path, settings: dict[str, str]
+) -> None:
+    """As on a data root that is an overlay itself."""
+    with small_disk(scratch / "no-overlays", megabytes=400) as folder:
+        parts = [folder / name for name in ("lower", "upper", "work", "merged")]
+        for part in parts:
+            part.mkdir()
+        lower, upper, work, merged = parts
+        options = f"lowerdir={lower},upperdir={upper},workdir={work}"
+        subprocess.run(["mount", "-t", "overlay", "overlay", "-o", options, str(merged)], check=True)
+        try:
+            with own_stack(merged, settings) as stack:
+                with Pod.running(stack.client, stack.engine, "copied", BUSYBOX) as pod:
+                    assert pod.call("get")["system_volumes"] == "copy"
+                    pod.sh("echo mine > /bin/mine; sync")
+                    pod.lose_container()
+                    pod.wait_for_another_container(60)
+                    assert pod.sh("cat /bin/mine") == "mine"
+                assert "overlay_does_not_work" in stack.worker.text()
+        finally:
+            subprocess.run(["umount", str(merged)], check=True)
+
+
 @contextmanager
 def small_disk(folder: Path, *, megabytes: int) -> Iterator[Path]:
     """A file system of its own, in memory."""

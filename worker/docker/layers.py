@@ -9,7 +9,7 @@ import structlog
 
 from worker.docker.request import INIT, LAYERS_IMAGE, LAYERS_INSIDE, filler_body, init_mount, volume_mount
 from worker.docker.scratch import Scratch
-from worker.errors import EngineUnavailableError, PermanentError
+from worker.errors import EngineUnavailableError, PermanentError, PodError
 from worker.pods import naming
 from worker.pods.observation import ObservedVolume
 
@@ -97,6 +97,8 @@ class Layers:
             async with self._scratch.created(name, self._probe(name, INIT, *mounts)) as container:
                 await self._scratch.start(container)
         except (PermanentError, EngineUnavailableError) as error:
+            if not _is_about_mounting(error):
+                raise
             _log.warning("overlay_does_not_work", reason=str(error))
             return False
         finally:
@@ -114,3 +116,8 @@ class Layers:
             "Labels": naming.base_labels(self._installation, "probe", name),
             "HostConfig": {"Mounts": mounts, "NetworkMode": "none", "RestartPolicy": {"Name": "no"}},
         }
+
+
+def _is_about_mounting(error: PodError) -> bool:
+    """Whether the host cannot do it, rather than cannot do it now."""
+    return "mount" in str(error) and "no space left" not in str(error)
