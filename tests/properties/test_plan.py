@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from worker.pods import naming
 from worker.pods.container import spec_hash
-from worker.pods.layout import universal_layout
+from worker.pods.layout import wanted_layout
 from worker.pods.model import (
     Crash,
     Installation,
@@ -17,6 +17,8 @@ from worker.pods.model import (
     PinnedImage,
     PodState,
     Record,
+    System,
+    SystemMode,
     Volume,
 )
 from worker.pods.observation import (
@@ -37,9 +39,11 @@ from worker.pods.steps import (
     RemoveVolume,
     StartContainer,
 )
+from worker.pods.system import base_mounts, is_overlay
 
 OWN: Final = Installation(name="test", network="net")
 IMAGE: Final = PinnedImage(reference="image", id="sha256:1")
+SYSTEM: Final = System(mode=SystemMode.OVERLAY, image=IMAGE, directories=("/usr", "/lib"), base="base")
 NOW: Final = 1000.0
 INCARNATIONS: Final = st.sampled_from([None, "one", "two"])
 LABELLED: Final = {naming.LABEL_POD: "pod", naming.LABEL_INSTALLATION: "test"}
@@ -51,6 +55,7 @@ def records(draw: st.DrawFn) -> Record:
     ready = draw(st.booleans())
     generation = draw(st.integers(1, 5))
     all_filled = ready or draw(st.booleans())
+    system = draw(st.sampled_from([None, SYSTEM]))
     layout = tuple(
         Volume(
             name=name,
@@ -59,7 +64,7 @@ def records(draw: st.DrawFn) -> Record:
             incarnation=draw(INCARNATIONS),
             filled=all_filled or draw(st.booleans()),
         )
-        for path, (name, volume_class) in universal_layout().items()
+        for path, (name, volume_class) in wanted_layout((), system).items()
     )
     crash = Crash(
         run=draw(st.integers(0, 2)),
@@ -87,6 +92,7 @@ def records(draw: st.DrawFn) -> Record:
             starts=draw(st.integers(0, 2)),
             tier=draw(st.sampled_from([None, "dev.small"])),
             crash=draw(st.sampled_from([None, crash])),
+            system=system,
         ),
     )
 
@@ -96,7 +102,12 @@ def observations(draw: st.DrawFn, record: Record) -> Observation:
     """What an Engine could show of that pod, foreign objects and missing volumes included."""
     volumes = {}
     sound = draw(st.booleans())
-    for path, (short, _) in universal_layout().items():
+    bases = {
+        name: ObservedVolume(name=name, labels={naming.LABEL_BASE: "sha256:1"}, mountpoint=f"/v/{name}")
+        for name, _ in base_mounts(record.state.system)
+        if sound or draw(st.integers(0, 9))
+    }
+    for path, (short, _) in wanted_layout((), record.state.system).items():
         name = naming.volume_name("pod", short)
         known = next((v.incarnation for v in record.state.layout if v.path == path), None)
         if sound or draw(st.integers(0, 9)):
@@ -106,14 +117,31 @@ def observations(draw: st.DrawFn, record: Record) -> Observation:
                 labels[naming.LABEL_INCARNATION] = incarnation
             if not sound and not draw(st.integers(0, 9)):
                 labels[naming.LABEL_UNASKED] = "one"
-            volumes[name] = ObservedVolume(name=name, labels=labels)
+            options = _options(path, record) if sound else draw(options_of(path, record))
+            volumes[name] = ObservedVolume(name=name, labels=labels, mountpoint=f"/v/{name}", options=options)
     return Observation(
         container=draw(st.one_of(containers(record), containers(record), st.none())),
         volumes=volumes,
+        bases=bases,
         volumes_current=draw(st.booleans()),
         fresh=draw(st.sampled_from([None, "one"])),
         image_gone=draw(st.sampled_from([False, False, False, True])),
     )
+
+
+def options_of(path: str, record: Record) -> st.SearchStrategy[dict[str, str]]:
+    """Those of an overlay that is right, of one that leads elsewhere, and of a plain volume."""
+    right = _options(path, record)
+    return st.sampled_from([right, right, {"type": "overlay", "o": "elsewhere"} if right else {}, {}])
+
+
+def _options(path: str, record: Record) -> dict[str, str]:
+    """Return what the options should be, worked out apart from the planner."""
+    if record.state.system is None or path not in record.state.system.directories:
+        return {}
+    layer = f"/v/pinacle-vol-pod-system{path}"
+    words = f"lowerdir=/v/base-{path[1:]},upperdir={layer}/upper,workdir={layer}/work,index=off"
+    return {"type": "overlay", "device": "overlay", "o": words}
 
 
 @st.composite
@@ -128,7 +156,7 @@ def containers(draw: st.DrawFn, record: Record) -> ObservedContainer:
         state=draw(st.sampled_from(ContainerState)),
         image_id="sha256:1",
         labels={**labels, naming.LABEL_SPEC_HASH: draw(st.sampled_from([wanted, wanted, "other"]))},
-        volumes={path: naming.volume_name("pod", name) for path, (name, _) in universal_layout().items()},
+        volumes={volume.path: naming.volume_name("pod", volume.name) for volume in record.state.layout},
         exit=draw(st.sampled_from([None, Exit(code=1, oom_killed=False, started_at=0, finished_at=1)])),
     )
 
@@ -159,8 +187,12 @@ def _check_start(record: Record, seen: Observation) -> bool:
         assert record.intent.kind is IntentKind.RUNNING
         for volume in record.state.layout:
             found = seen.volumes[naming.volume_name("pod", volume.name)]
-            assert found.incarnation == volume.incarnation
-            assert found.unasked is None
+            if is_overlay(record.state.system, volume):
+                assert found.options == _options(volume.path, record)
+            else:
+                assert found.incarnation == volume.incarnation
+                assert found.unasked is None
+        assert all(name in seen.bases for name, _ in base_mounts(record.state.system))
     return starts
 
 
@@ -171,10 +203,16 @@ def test_volumes_go_only_by_a_deletion_or_the_rollback_of_an_unfinished_creation
 ) -> None:
     record, seen = world
     unfilled = {naming.volume_name("pod", v.name): v for v in record.state.layout if not v.filled}
+    overlays = {
+        naming.volume_name("pod", v.name) for v in record.state.layout if is_overlay(record.state.system, v)
+    }
     for step in plan(record, seen, NOW, OWN).steps:
         if isinstance(step, RemoveVolume) and not record.purging and record.exists:
-            volume = unfilled[step.name]
             found = seen.volumes[step.name]
+            # An overlay holds nothing; but a plain one in its place may hold what somebody restored.
+            if step.name in overlays and (found.options or found.unasked):
+                continue
+            volume = unfilled[step.name]
             assert volume.incarnation in (found.incarnation, found.unasked)
             assert (
                 seen.container is None
@@ -230,7 +268,12 @@ def test_a_lost_volume_of_a_filled_layout_stops_the_pod_and_names_it(
     record, seen = world
     if not record.state.initialised or record.purging or record.intent.kind is IntentKind.DELETED:
         return
-    missing = [v for v in record.state.layout if naming.volume_name("pod", v.name) not in seen.volumes]
+    missing = [
+        volume
+        for volume in record.state.layout
+        if naming.volume_name("pod", volume.name) not in seen.volumes
+        and not is_overlay(record.state.system, volume)
+    ]
     decided = plan(record, seen, NOW, OWN)
     if missing and decided.phase is not Phase.FAILED and not decided.steps:
         waits = decided.phase in (Phase.STORAGE_MISSING, Phase.PENDING)
