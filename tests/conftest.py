@@ -114,6 +114,9 @@ def settings(engine: PrivateEngine, redis_server: RedisServer, runtime: str | No
         "PINACLE_REDIS_URL": redis_server.url,
         "PINACLE_RECONCILE_INTERVAL_S": "2",
         "PINACLE_TASK_WAIT_S": "20",
+        # Short, as tests that kill a worker wait for its leases to end.
+        "PINACLE_STEP_DEADLINE_S": "6",
+        "PINACLE_LEASE_TTL_S": "9",
         "PINACLE_MIN_FREE_MB": "100",
         "PINACLE_LOG_FORMAT": "json",
     }
