@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import resource
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,14 +15,12 @@ import structlog
 from redis import Redis
 
 from config.settings import Settings
+from tests.bench.crowd import grow
 from worker.local.engine import PrivateEngine
 from worker.local.redis import RedisServer
-from worker.pods.parsing import parse_spec
-from worker.pods.requests import Create, Stop
-from worker.runtime import Parts, make_engine, make_parts, make_store
+from worker.runtime import Parts, installation_of, make_engine, make_parts, make_store
 
 _ROUNDS: Final = 7
-_MAKERS: Final = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,10 +40,7 @@ class Pass:
 def idle_passes(
     engine: PrivateEngine, folder: Path, image: str, sizes: Sequence[int], running: int
 ) -> list[Pass]:
-    """Return a pass for each number of pods; `running` of them run, the others were never started.
-
-    A stopped pod costs the pass the same whether it ever ran.
-    """
+    """Return a pass for each number of pods; `running` of them run, the others are stopped."""
     redis = RedisServer(folder)
     redis.start()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
@@ -71,7 +65,7 @@ async def _measure(
     found, made = [], 0
     try:
         for size in sizes:
-            await _grow(parts, image, made, size, running)
+            await grow(parts, installation_of(settings), image, made, size, running=running)
             made = size
             found.append(await _one(parts, bare, redis, calls, pods=size, running=min(running, size)))
     finally:
@@ -80,20 +74,6 @@ async def _measure(
         await docker.close()
         await parts.store.close()
     return found
-
-
-async def _grow(parts: Parts, image: str, first: int, last: int, running: int) -> None:
-    turn = asyncio.Semaphore(_MAKERS)
-
-    async def one(number: int) -> None:
-        async with turn:
-            spec = parse_spec({"image": image, "stop_timeout_s": 0, "command": ["sleep", "100000"]})
-            pod_id = f"idle-{number}"
-            await parts.service.submit(pod_id, Create(spec=spec), task_id=f"make {number}")
-            if number >= running:
-                await parts.service.submit(pod_id, Stop(), task_id=f"stop {number}")
-
-    await asyncio.gather(*(one(number) for number in range(first, last)))
 
 
 async def _one(
@@ -122,8 +102,3 @@ async def _one(
         redis_trips=after["total_commands_processed"] - before["total_commands_processed"] - 1,
         lists_ms=median(lists),
     )
-
-
-def peak_mb() -> float:
-    """Return the most memory that this process ever had, in megabytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000

@@ -312,7 +312,8 @@ class FakeEngine:
         """Have the owner of a pod make a directory that is on no volume."""
         container = self.containers.get(naming.container_name(pod_id))
         if container is not None and path not in container.observed.volumes:
-            container.changes.append(Change(path=path, kind=ChangeKind.ADDED))
+            made = (path, f"{path}/file")
+            container.changes += [Change(path=each, kind=ChangeKind.ADDED) for each in made]
 
     def restart_host(self) -> None:
         """End all containers, as a restart of the Engine or its host does."""

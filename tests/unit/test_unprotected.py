@@ -30,6 +30,6 @@ def test_what_is_on_a_volume_is_safe() -> None:
     assert unprotected(("/sbin", A), ("/sbin/docker-init", A)) == []
 
 
-def test_only_what_was_made_directly_below_the_root_can_get_a_volume() -> None:
-    changes = [("/data", A), ("/data/x", A), ("/usr", M), ("/usr/x", A), ("/file", M)]
+def test_only_a_full_directory_directly_below_the_root_gets_a_volume() -> None:
+    changes = [("/data", A), ("/data/x", A), ("/empty", A), ("/file", A), ("/usr", M), ("/usr/x", A)]
     assert new_at_the_top([Change(*change) for change in changes], MOUNTED) == ["/data"]

@@ -47,9 +47,13 @@ def unprotected_paths(changes: Iterable[Change], mounted: Collection[str]) -> li
 
 
 def new_at_the_top(changes: Iterable[Change], mounted: Collection[str]) -> list[str]:
-    """Return what was made directly below `/` and is on no volume, files included."""
-    added = (change for change in changes if change.kind is ChangeKind.ADDED)
-    return [path for path in unprotected_paths(added, mounted) if path.count("/") == 1]
+    """Return what was made directly below `/`, has something in it, and is on no volume.
+
+    An empty one may be the Engine's, made for a working directory: another image may have a full one there.
+    """
+    added = [change for change in changes if change.kind is ChangeKind.ADDED]
+    full = {parent for change in added for parent in _parents(change.path)}
+    return [path for path in unprotected_paths(added, mounted) if path.count("/") == 1 and path in full]
 
 
 def _is_held(path: str, mounted: Collection[str]) -> bool:
