@@ -1,6 +1,7 @@
 """Private Engines for tests: with another runtime, or of another Debian, where a run asks for that."""
 
 import os
+import shutil
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,8 +28,11 @@ def use_suite(suite: str, cache: Path) -> None:
 
 def private_engine(root: Path, runtime: str | None) -> PrivateEngine:
     """Return an Engine that is not started yet, with what this run asks for."""
-    programs = os.environ.get(_PROGRAMS)
-    return PrivateEngine(root, config=_config(runtime), programs=None if programs is None else Path(programs))
+    config, programs = _config(runtime), os.environ.get(_PROGRAMS)
+    if programs is not None and runtime is not None:
+        # It needs no library, so this machine's runs on the other root as well.
+        shutil.copy(find(runtime) or runtime, Path(programs, "usr/bin"))
+    return PrivateEngine(root, config=config, programs=None if programs is None else Path(programs))
 
 
 def _config(runtime: str | None) -> dict[str, Any]:
