@@ -1,19 +1,16 @@
 """What it costs to keep the system directories: time to create a pod, and disk for each pod."""
 
 import subprocess
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median
 from time import monotonic
 from typing import Final
 
+from tests.bench.contenders import our_worker
 from tests.support.stack import Stack
-from tests.support.worker import WorkerProcess
 from worker.local.client import Client
 from worker.local.images import import_debian
-from worker.local.redis import RedisServer
 
 MODES: Final = ("off", "overlay", "copy")
 _MB: Final = 10**6
@@ -26,16 +23,6 @@ class Cost:
     create_ms: list[float] = field(default_factory=list)
     disk_mb: list[float] = field(default_factory=list)
 
-    def row(self, floor: "Cost") -> list[str]:
-        ratio = median(self.create_ms) / median(floor.create_ms)
-        spread = f"{min(self.create_ms):.0f} to {max(self.create_ms):.0f}"
-        return [
-            f"{median(self.create_ms):.0f} ms",
-            spread,
-            f"{ratio:.2f}",
-            f"{median(self.disk_mb):.1f} MB",
-        ]
-
 
 def system_volumes(stack: Stack, cache: Path, rounds: int) -> tuple[float, dict[str, Cost]]:
     """Return megabytes of the image, and what each mode costs; the modes take turns.
@@ -45,30 +32,19 @@ def system_volumes(stack: Stack, cache: Path, rounds: int) -> tuple[float, dict[
     image = import_debian(stack.engine, cache)
     size = int(stack.engine.docker("image", "inspect", "-f", "{{.Size}}", image)) / _MB
     costs = {mode: Cost() for mode in MODES}
+    folder = stack.engine.root.parent / "modes"
     with ExitStack() as workers:
-        clients = {mode: workers.enter_context(_worker(stack, mode)) for mode in MODES}
+        clients = {
+            mode: workers.enter_context(
+                our_worker(folder / mode, stack.worker.settings, mode, PINACLE_SYSTEM_VOLUMES=mode)
+            )[1]
+            for mode in MODES
+        }
         for number in range(rounds + 1):
             for mode, client in clients.items():
                 cost = Cost() if number == 0 else costs[mode]
                 _create(stack, client, f"{mode}-{number}", image, cost)
     return size, costs
-
-
-@contextmanager
-def _worker(stack: Stack, mode: str) -> Iterator[Client]:
-    folder = stack.engine.root.parent / mode
-    redis = RedisServer(folder)
-    redis.start()
-    own = {"PINACLE_SYSTEM_VOLUMES": mode, "PINACLE_REDIS_URL": redis.url}
-    worker = WorkerProcess(folder, {**stack.worker.settings, **own}, mode)
-    worker.start()
-    client = Client(redis.url)
-    try:
-        yield client
-    finally:
-        client.close()
-        worker.stop()
-        redis.stop()
 
 
 def _create(stack: Stack, client: Client, pod_id: str, image: str, cost: Cost) -> None:

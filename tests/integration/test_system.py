@@ -14,6 +14,7 @@ from tests.support.pods import Pod
 from tests.support.worker import WorkerProcess
 from worker.local.client import Client
 from worker.local.engine import PrivateEngine
+from worker.local.packages import find
 
 pytestmark = pytest.mark.usefixtures("busybox")
 
@@ -165,13 +166,13 @@ def test_images_of_unusual_shape(client: Client, engine: PrivateEngine, mode: st
 
 
 def make_unusual(engine: PrivateEngine, image: str, name: str) -> None:
-    init = Path("/bin/busybox").read_bytes()
+    program = Path(find("busybox") or "busybox").read_bytes()
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         path = {"shellless": "usr/sleep", "nothing": "app/sleep", "linked": "app/sleep"}[image]
         entry = tarfile.TarInfo(path)
-        entry.mode, entry.size = 0o755, len(init)
-        tar.addfile(entry, io.BytesIO(init))
+        entry.mode, entry.size = 0o755, len(program)
+        tar.addfile(entry, io.BytesIO(program))
         if image == "linked":
             link = tarfile.TarInfo("usr")
             link.type, link.linkname = tarfile.SYMTYPE, "app"
