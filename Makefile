@@ -34,7 +34,7 @@ chaos: $(STAMP) ## Kill everything at random for SECONDS (3600), again with SEED
 	$(BIN)/pytest -s tests/chaos --chaos-seconds $(or $(SECONDS),3600) $(if $(SEED),--chaos-seed $(SEED))
 
 bench: $(STAMP) ## Measure against the Engine's floor on this machine (needs root)
-	$(BIN)/python -m tests.bench
+	$(BIN)/python -m tests.bench $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(COMPARE),--compare $(COMPARE))
 
 check: $(STAMP) ## Lint, check types, check the architecture
 	$(BIN)/ruff check

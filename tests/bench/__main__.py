@@ -21,6 +21,7 @@ from tests.bench.crash import crash_to_running
 from tests.bench.footprint import footprint, queue_overhead
 from tests.bench.idle import idle_passes
 from tests.bench.operations import at_once, one_at_a_time
+from tests.bench.recovery import all_lost
 from tests.bench.system import system_volumes
 from tests.conftest import CACHE
 from tests.support.stack import Stack, own_stack
@@ -29,7 +30,6 @@ from worker.local.images import import_debian
 from worker.local.packages import ENGINE, require
 
 RESULTS: Final = Path(__file__).parents[2] / ".pinacle" / "bench"
-MANY: Final = 20
 LOST: Final = 50
 SIZES: Final = (100, 300, 1000)
 BUSY: Final = 0.5
@@ -40,6 +40,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--idle-seconds", type=float, default=90.0)
+    parser.add_argument("--compare", type=Path, help="a file that an earlier run wrote")
     given = parser.parse_args()
     require(*ENGINE)
     console = Console()
@@ -57,6 +58,8 @@ def main() -> None:
     path = RESULTS / f"{found['began'].replace(':', '')}.json"
     path.write_text(json.dumps(found, indent=1))
     console.print(f"written to {path}")
+    if given.compare is not None:
+        console.print(tables.comparison(json.loads(given.compare.read_text()), found))
 
 
 def _measure(
@@ -70,10 +73,12 @@ def _measure(
     with _contenders(stack, scratch) as contenders:
         for title, times in (
             ("one pod", one_at_a_time(stack.engine, contenders, rounds)),
-            (f"{MANY} pods at once", at_once(stack.engine, contenders, rounds, MANY)),
+            (f"{tables.MANY} pods at once", at_once(stack.engine, contenders, rounds, tables.MANY)),
         ):
             found[title] = times
             console.print(tables.operations(title, times))
+        found["all lost"] = all_lost(stack.engine, _without_script(contenders), 3, LOST)
+        console.print(tables.operations(f"{LOST} pods lost at once", {"all run again": found["all lost"]}))
     found["queue"] = dict(zip(("ms", "per_s"), queue_overhead(stack.client, 50, 500), strict=True))
     console.print(tables.queue(found["queue"]))
     passes = idle_passes(stack.engine, scratch / "idle", "pinacle-busybox", SIZES, running=3)
@@ -82,6 +87,10 @@ def _measure(
     idle = footprint(scratch / "foot", stack.worker.settings, pods=0, watched_s=idle_s)
     found["footprint"] = asdict(idle)
     console.print(tables.footprint(idle))
+
+
+def _without_script(contenders: list[Contender]) -> list[Contender]:
+    return [contender for contender in contenders if not isinstance(contender, Script)]
 
 
 @contextmanager

@@ -27,6 +27,8 @@ from worker.runtime import LoopThread
 
 NETWORK: Final = "pinacle"
 STOP_S: Final = 1
+AT_ONCE: Final = 8
+"""Pods that floor, script and Compose work on at once: more of them hold each other up on a small machine."""
 
 
 class Contender(Protocol):
@@ -92,7 +94,7 @@ class Ours:
 class Floor:
     """The fewest Engine calls that reach the same state, with as many pods at once as serves best."""
 
-    def __init__(self, engine: PrivateEngine, image: str, *, at_once: int = 8) -> None:
+    def __init__(self, engine: PrivateEngine, image: str, *, at_once: int = AT_ONCE) -> None:
         self.name = "floor"
         self._image = image
         self._loop = LoopThread()
@@ -201,7 +203,7 @@ class Script:
         return f"docker create --name {name} {options} {self._image}\ndocker start {name}"
 
     def _all(self, pods: Sequence[str], script: Callable[[str], str]) -> None:
-        with ThreadPoolExecutor(len(pods)) as threads:
+        with ThreadPoolExecutor(AT_ONCE) as threads:
             list(threads.map(lambda pod: self._sh(script(pod)), pods))
 
     def _sh(self, script: str) -> None:
@@ -267,7 +269,7 @@ class Compose:
         }
 
     def _all(self, pods: Sequence[str], *words: str) -> None:
-        with ThreadPoolExecutor(len(pods)) as threads:
+        with ThreadPoolExecutor(AT_ONCE) as threads:
             list(threads.map(lambda pod: self._compose(pod, *words), pods))
 
     def _compose(self, pod: str, *words: str) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from statistics import median
+from typing import Any, Final
 
 from rich.table import Table
 
@@ -9,6 +10,9 @@ from tests.bench.footprint import Footprint
 from tests.bench.idle import Pass
 from tests.bench.operations import Times
 from tests.bench.system import Cost
+
+MANY: Final = 20
+"""Pods of the rounds with many at once."""
 
 
 def crashes(found: Mapping[str, Sequence[float]]) -> Table:
@@ -47,7 +51,7 @@ def queue(found: Mapping[str, float]) -> Table:
 
 
 def idle(passes: Sequence[Pass]) -> Table:
-    table = _table("an idle pass", "wall", "x two lists", "processor", "Engine calls", "Redis trips")
+    table = _table("an idle pass", "wall", "x two lists", "processor", "Engine calls", "Redis reads")
     for each in passes:
         table.add_row(
             f"{each.pods} pods",
@@ -55,7 +59,7 @@ def idle(passes: Sequence[Pass]) -> Table:
             f"{each.wall_ms / each.lists_ms:.2f}",
             f"{each.cpu_ms:.0f} ms",
             str(each.engine_calls),
-            str(each.redis_trips),
+            str(each.redis_reads),
         )
     return table
 
@@ -68,6 +72,17 @@ def footprint(found: Footprint) -> Table:
         f"{found.idle_cpu_percent:.2f} % of a core, over {found.watched_s:.0f} s",
         f"{found.start_s:.1f} s",
     )
+    return table
+
+
+def comparison(before: Mapping[str, Any], now: Mapping[str, Any]) -> Table:
+    """Return medians of ours, in two runs."""
+    table = _table(f"ours, {before['began']} and {now['began']}", "before", "now", "ratio")
+    for section in ("one pod", f"{MANY} pods at once"):
+        for operation, times in now[section].items():
+            old = median(before[section][operation]["ours"]) * 1000
+            new = median(times["ours"]) * 1000
+            table.add_row(f"{operation}, {section}", f"{old:.0f} ms", f"{new:.0f} ms", f"{new / old:.2f}")
     return table
 
 
