@@ -33,3 +33,10 @@ def test_what_is_on_a_volume_is_safe() -> None:
 def test_only_a_full_directory_directly_below_the_root_gets_a_volume() -> None:
     changes = [("/data", A), ("/data/x", A), ("/empty", A), ("/file", A), ("/usr", M), ("/usr/x", A)]
     assert new_at_the_top([Change(*change) for change in changes], MOUNTED) == ["/data"]
+
+
+def test_a_folder_is_found_behind_more_changes_than_are_listed() -> None:
+    """Else it would go with its container although the list for people is full."""
+    many = [Change(f"/bin/program-{number}", A) for number in range(1000)]
+    assert new_at_the_top([*many, Change("/data", A), Change("/data/x", A)], MOUNTED) == ["/data"]
+    assert len(unprotected_paths(many, MOUNTED)) == 100

@@ -7,10 +7,13 @@ over a base, a volume that was filled from the image once for all pods. Layer an
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from pydantic import ValidationError
+
 from config.layout import BASES_PATH, LAYERS_VOLUME
+from worker.errors import InvalidInputError
 from worker.pods import naming
-from worker.pods.decision import Plan, go
-from worker.pods.model import SYSTEM, PinnedImage, Record, System, SystemMode, Volume, VolumeClass
+from worker.pods.decision import Plan, go, rest
+from worker.pods.model import SYSTEM, Phase, PinnedImage, Record, System, SystemMode, Volume, VolumeClass
 from worker.pods.observation import ALIVE, Observation, ObservedVolume
 from worker.pods.steps import CreateVolume, PrepareSystem, RemoveContainer, RemoveVolume, Step
 
@@ -21,7 +24,10 @@ def plan_preparation(record: Record, seen: Observation, image: PinnedImage, mode
     """Return how to decide on a new pod's system directories, or to mend its base; None if neither is due."""
     system = record.state.system
     if system is None:
-        wanted = _adopted(seen) or System(mode=mode, image=image)
+        try:
+            wanted = _adopted(seen) or System(mode=mode, image=image)
+        except InvalidInputError as error:
+            return rest(Phase.FAILED, str(error))
         undecided = not record.state.layout and wanted.mode is not SystemMode.OFF
         return go(PrepareSystem(wanted)) if undecided else None
     container = seen.container
@@ -87,9 +93,18 @@ def system_label(system: System) -> str:
 
 
 def labelled_system(labels: Mapping[str, str]) -> System | None:
-    """Return what `system_label` wrote, None where there is none."""
+    """Return what `system_label` wrote, None where there is none.
+
+    Raises InvalidInputError for what it did not write.
+    """
     text = labels.get(naming.LABEL_SYSTEM)
-    return None if text is None else SYSTEM.validate_json(text)
+    try:
+        return None if text is None else SYSTEM.validate_json(text)
+    except ValidationError as error:
+        raise InvalidInputError(
+            f"label {naming.LABEL_SYSTEM}: {text!r:.80} does not say how system directories are kept: "
+            "restore the volume with the labels that it had"
+        ) from error
 
 
 def _adopted(seen: Observation) -> System | None:

@@ -30,20 +30,8 @@ class Change:
 
 
 def unprotected_paths(changes: Iterable[Change], mounted: Collection[str]) -> list[str]:
-    """Return what would be missing after a loss of the container: the highest paths, 100 at most.
-
-    A directory that was merely changed below is not among them, only what was changed in it.
-    """
-    own = {change.path: change.kind for change in changes if not _is_held(change.path, mounted)}
-    shells = {parent for path in (*mounted, *_MADE_BY_THE_ENGINE) for parent in _parents(path)}
-    parents = {parent for path in own for parent in _parents(path)}
-    whole = {path for path, kind in own.items() if kind is not ChangeKind.MODIFIED} - shells
-    found = [
-        path
-        for path in sorted(own.keys() - shells)
-        if (path in whole or path not in parents) and whole.isdisjoint(_parents(path))
-    ]
-    return [*ENGINES_OWN, *found][:LONGEST_LIST]
+    """Return what would be missing after a loss of the container: the highest paths, 100 at most."""
+    return [*ENGINES_OWN, *_highest(changes, mounted)][:LONGEST_LIST]
 
 
 def new_at_the_top(changes: Iterable[Change], mounted: Collection[str]) -> list[str]:
@@ -53,7 +41,23 @@ def new_at_the_top(changes: Iterable[Change], mounted: Collection[str]) -> list[
     """
     added = [change for change in changes if change.kind is ChangeKind.ADDED]
     full = {parent for change in added for parent in _parents(change.path)}
-    return [path for path in unprotected_paths(added, mounted) if path.count("/") == 1 and path in full]
+    return [path for path in _highest(added, mounted) if path.count("/") == 1 and path in full]
+
+
+def _highest(changes: Iterable[Change], mounted: Collection[str]) -> list[str]:
+    """Return the highest of the paths that are on no volume.
+
+    A directory that was merely changed below is not among them, only what was changed in it.
+    """
+    own = {change.path: change.kind for change in changes if not _is_held(change.path, mounted)}
+    shells = {parent for path in (*mounted, *_MADE_BY_THE_ENGINE) for parent in _parents(path)}
+    parents = {parent for path in own for parent in _parents(path)}
+    whole = {path for path, kind in own.items() if kind is not ChangeKind.MODIFIED} - shells
+    return [
+        path
+        for path in sorted(own.keys() - shells)
+        if (path in whole or path not in parents) and whole.isdisjoint(_parents(path))
+    ]
 
 
 def _is_held(path: str, mounted: Collection[str]) -> bool:
