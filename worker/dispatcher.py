@@ -13,6 +13,7 @@ from typing import Final
 
 import structlog
 
+from worker.ending import end
 from worker.errors import LeaseHeldError, PermanentError, PodError, PodNotFoundError
 from worker.pods.backoff import LONGEST_CRASH_DELAY_S, error_delay
 from worker.pods.model import RESTING_PHASES
@@ -91,9 +92,7 @@ class Dispatcher:
             _tell_off(keeper)
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=grace_s)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(self._tasks)
 
     async def _next_outcome(self, pod_id: str, *, urgent: bool) -> Outcome:
         keeper = self._keeper(pod_id, None, urgent=urgent)

@@ -18,6 +18,7 @@ from worker.burial import Burial
 from worker.clock import ClockWatch
 from worker.dispatcher import Dispatcher
 from worker.docker.engine import DockerEngine
+from worker.ending import end
 from worker.errors import PodError, RetryableError
 from worker.passes import Passes
 from worker.pods.model import Installation, SystemMode
@@ -239,9 +240,7 @@ class Runtime:
         self._background = [asyncio.create_task(one) for one in work]
 
     async def _close(self, grace_s: float) -> None:
-        for work in self._background:
-            work.cancel()
-        await asyncio.gather(*self._background, return_exceptions=True)
+        await end(self._background)
         await self.parts.dispatcher.drain(grace_s)
         try:
             await self.parts.store.stop_heart(self.parts.host)

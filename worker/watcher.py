@@ -8,6 +8,7 @@ import stamina
 import structlog
 
 from worker.dispatcher import Dispatcher
+from worker.ending import end
 from worker.errors import EngineUnavailableError, PodError, RetryableError
 from worker.passes import Passes
 from worker.pods.model import IntentKind, Record
@@ -48,9 +49,7 @@ class Watcher:
                     with attempt:
                         await self._follow()
         finally:
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await end(self._tasks)
 
     async def _follow(self) -> None:
         """Follow one connection to its end. Raises EngineUnavailableError if it cannot be made."""

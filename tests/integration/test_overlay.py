@@ -130,14 +130,16 @@ def test_a_base_goes_when_its_last_pod_has_been_deleted(scratch: Path, settings:
 
 def test_a_full_disk_while_a_base_is_filled(scratch: Path, settings: dict[str, str]) -> None:
     """The pod waits and says why; with space again it runs, and nothing is left of the attempt."""
-    with small_disk(scratch / "small", megabytes=60) as folder:
+    with small_disk(scratch / "small", megabytes=120) as folder:
         small = {**settings, "PINACLE_MIN_FREE_MB": "0", "PINACLE_BASE_GRACE_S": "0"}
         with own_stack(folder, small) as stack:
+            # Far more than is left free, whatever the Engine gives back meanwhile.
+            import_busybox(stack.engine, "pinacle-big", files={"usr/big": os.urandom(20_000_000)})
             filler = folder / "filler"
             with filler.open("wb") as file:
                 free = os.statvfs(folder)
-                file.write(bytes(max(0, free.f_bavail * free.f_bsize - 1_500_000)))
-            sent = stack.client.send("create", "full", BUSYBOX)
+                file.write(bytes(max(0, free.f_bavail * free.f_bsize - 3_000_000)))
+            sent = stack.client.send("create", "full", {**BUSYBOX, "image": "pinacle-big"})
             answer = stack.client.receive(sent)
             assert answer["phase"] == "pending"
             assert "no space left on device" in answer["last_error"]

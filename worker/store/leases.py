@@ -9,6 +9,7 @@ from uuid import uuid4
 import structlog
 from redis.asyncio import Redis
 
+from worker.ending import end
 from worker.errors import LeaseHeldError, StoreUnavailableError
 from worker.store import keys, scripts
 from worker.store.translate import translated
@@ -69,7 +70,8 @@ class Leases:
 
     async def release(self, pod_id: str, lease: RedisLease) -> None:
         """Give a lease back; one that is lost already stays lost."""
-        await _cancel(lease.renewal)
+        if lease.renewal is not None:
+            await end([lease.renewal])
         lease.valid_until = self._clock()
         with translated("lease"):
             await self._release(keys=[keys.lease(pod_id)], args=[lease.owner, keys.changed(pod_id)])
@@ -89,9 +91,3 @@ class Leases:
                 lease.valid_until = asked_at
                 return
             lease.valid_until = asked_at + self._ttl_s
-
-
-async def _cancel(task: asyncio.Task[None] | None) -> None:
-    if task is not None:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)

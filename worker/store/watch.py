@@ -9,6 +9,7 @@ from typing import Final
 import structlog
 from redis.asyncio import Redis
 
+from worker.ending import end
 from worker.errors import StoreUnavailableError
 from worker.store import keys
 from worker.store.translate import translated
@@ -35,12 +36,11 @@ class Watch:
         news = asyncio.Event()
         self._waiting[pod_id].add(news)
         try:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(timeout_s):
-                    await self._follow()
-                    while not await is_over():
-                        await news.wait()
-                        news.clear()
+            deadline = asyncio.get_running_loop().time() + timeout_s
+            await self._follow(deadline)
+            # The deadline is not around `is_over`: what cuts that off could get lost in it, see `end`.
+            while not await is_over() and await _is_set(news, deadline):
+                news.clear()
         finally:
             self._waiting[pod_id].discard(news)
             if not self._waiting[pod_id]:
@@ -48,13 +48,12 @@ class Watch:
 
     async def close(self) -> None:
         if self._follower is not None:
-            self._follower.cancel()
-            await asyncio.gather(self._follower, return_exceptions=True)
+            await end([self._follower])
 
-    async def _follow(self) -> None:
+    async def _follow(self, deadline: float) -> None:
         if self._follower is None or self._follower.done():
             self._follower = asyncio.create_task(self._listen(), name="watch pods")
-        await self._subscribed.wait()
+        await _is_set(self._subscribed, deadline)
 
     async def _listen(self) -> None:
         """Read announcements while anybody waits; everybody looks again after each reconnect."""
@@ -90,3 +89,11 @@ class Watch:
     def _tell_all(self) -> None:
         for pod_id in list(self._waiting):
             self._tell(pod_id)
+
+
+async def _is_set(event: asyncio.Event, deadline: float) -> bool:
+    """Wait for an event; return False when `deadline`, of the loop's clock, comes first."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout_at(deadline):
+            return await event.wait()
+    return False
