@@ -277,7 +277,7 @@ class DockerEngine:
         answer = await self._calls.json("volume_list", "GET", "volumes")
         return [listed_volume(entry) for entry in answer.get("Volumes") or ()]
 
-    async def _read_bases(self) -> dict[str, ObservedVolume]:
+    async def _read_bases(self) -> Mapping[str, ObservedVolume]:
         return Snapshot.of((), await self._volumes()).bases
 
     async def _create_pod(self, request: ContainerRequest) -> str:

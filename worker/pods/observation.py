@@ -122,6 +122,8 @@ class Snapshot:
 
     storages: Mapping[str, str]
     """Installation to the identity of its storage."""
+    bases: Mapping[str, ObservedVolume]
+    """The volumes of all bases, by name."""
 
     @classmethod
     def of(cls, containers: Iterable[ObservedContainer], volumes: Iterable[ObservedVolume]) -> Self:
@@ -136,6 +138,7 @@ class Snapshot:
             volumes=by_name,
             labelled={pod_id: frozenset(names) for pod_id, names in labelled.items()},
             storages=dict(filter(None, map(_storage, by_name.values()))),
+            bases={name: volume for name, volume in by_name.items() if naming.LABEL_BASE in volume.labels},
         )
 
     def pod_ids(self, installation: str) -> frozenset[str]:
@@ -157,11 +160,6 @@ class Snapshot:
             storages=self.storages,
             bases=self.bases,
         )
-
-    @property
-    def bases(self) -> dict[str, ObservedVolume]:
-        """The volumes of all bases, by name."""
-        return {name: volume for name, volume in self.volumes.items() if naming.LABEL_BASE in volume.labels}
 
 
 def _storage(volume: ObservedVolume) -> tuple[str, str] | None:
