@@ -56,5 +56,5 @@ clean: ## Remove what was made here, except .pinacle, which holds data
 $(STAMP): requirements-dev.lock
 	@worker/local/make-venv $(PYTHON) $(VENV)
 	@$(BIN)/python -m pip install -q --disable-pip-version-check $(UV)
-	@$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r requirements-dev.lock
+	@$(BIN)/uv pip install -q --compile-bytecode --python $(BIN)/python --require-hashes -r requirements-dev.lock
 	@touch $@

@@ -2,9 +2,10 @@
 
 from typing import Any, Final
 
+from celery import Celery
 from kombu import Queue
 
-from config.settings import Settings
+from config.settings import Settings, SettingsError, settings
 
 PODS_QUEUE: Final = "pods"
 """Takes work from anybody."""
@@ -13,6 +14,19 @@ PODS_QUEUE: Final = "pods"
 def host_queue(host: str) -> str:
     """Return the name of one host's own queue."""
     return f"{PODS_QUEUE}.{host}"
+
+
+def make_app(**more: Any) -> Celery:
+    """Return an app with this configuration, and with `more` of it.
+
+    Ends the process with one line where the environment says something that cannot be.
+    """
+    app = Celery("pinacle")
+    try:
+        app.conf.update(celery_config(settings()) | more)
+    except SettingsError as error:
+        raise SystemExit(f"error: {error}") from None
+    return app
 
 
 def celery_config(settings: Settings) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from typing import Any, Final
 
 import stamina
 import structlog
-from celery import Celery
 from celery.signals import (
     celeryd_after_setup,
     setup_logging,
@@ -12,20 +11,16 @@ from celery.signals import (
     worker_shutting_down,
 )
 
-from config.celery import celery_config, host_queue
+from config.celery import host_queue, make_app
 from config.logging import configure_logging
-from config.settings import SettingsError, settings
+from config.settings import settings
 from worker.bootsteps import PodWork
 from worker.errors import PodError
 from worker.runtime import Runtime
 
 _log: Final = structlog.get_logger(__name__)
 
-app: Final = Celery("pinacle")
-try:
-    app.conf.update(celery_config(settings()))
-except SettingsError as error:
-    raise SystemExit(f"error: {error}") from None
+app: Final = make_app()
 app.steps["worker"].add(PodWork)
 app.set_default()
 

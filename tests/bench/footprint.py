@@ -75,7 +75,7 @@ def queue_overhead(client: Client, rounds: int, burst: int) -> tuple[float, floa
 def _beat(folder: Path, environment: dict[str, str]) -> Iterator[int]:
     """Have beat; yields its process id."""
     schedule = str(folder / "beat")
-    command = [sys.executable, "-m", "celery", "-A", "worker.app:app", "beat", "--schedule", schedule]
+    command = [sys.executable, "-m", "celery", "-A", "worker.beat:app", "beat", "--schedule", schedule]
     with (folder / "beat.log").open("wb") as log:
         process = subprocess.Popen(
             [*command, "--pidfile="],
