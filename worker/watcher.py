@@ -83,7 +83,8 @@ class Watcher:
         record = await self._store.load(pod_id)
         if record is not None and is_unasked(event, record):
             _log.info("event_unasked", pod_id=pod_id, action=event.action, container_id=event.container_id)
-            self._dispatcher.poke(pod_id)
+            # As many at once as passes repair, so that a loss of many pods leaves room for requests.
+            self._dispatcher.poke(pod_id, urgent=False)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(_logged(work))

@@ -21,6 +21,7 @@ from worker.docker.parse import (
 )
 from worker.docker.request import create_body, filler_body, keeper_body, update_body
 from worker.docker.scratch import Scratch
+from worker.docker.sharing import Shared
 from worker.docker.system import SystemDirectories
 from worker.errors import (
     ConflictError,
@@ -77,6 +78,8 @@ class DockerEngine:
         self._given_root = data_root
         self._data_root: Path | None = None
         self._fill_deadline_s = fill_deadline_s
+        # All volumes of the host, however many pods are looked at.
+        self._volumes = Shared(self._list_volumes)
         self._network = Network(self._calls, name=network, installation=installation)
         self.events = Events(self._calls, installation=installation)
         self._images = Images(self._calls, docker_config=docker_config, pull_silence_s=pull_silence_s)
@@ -118,15 +121,15 @@ class DockerEngine:
     async def observe(self, pod_id: str, volume_names: frozenset[str]) -> Observation:
         container = await self._container(naming.container_name(pod_id))
         found = () if container is None else (container,)
-        return Snapshot.of(found, await self._volumes()).pod(pod_id, volume_names)
+        return Snapshot.of(found, await self._volumes.get()).pod(pod_id, volume_names)
 
     async def observe_all(self) -> Snapshot:
-        containers = await self._calls.json("container_list", "GET", "containers/json", params={"all": "1"})
-        volumes = await self._volumes()
-        return Snapshot.of(map(listed_container, containers), volumes)
+        # Parsed before the volumes are asked for: thousands of entries as JSON take megabytes.
+        containers = [listed_container(entry) for entry in await self._list_containers()]
+        return Snapshot.of(containers, await self._volumes.get())
 
     async def read_volumes(self, pod_id: str, volume_names: frozenset[str]) -> Observation:
-        return Snapshot.of((), await self._volumes()).pod(pod_id, volume_names)
+        return Snapshot.of((), await self._volumes.get()).pod(pod_id, volume_names)
 
     async def inspect_exit(self, container_id: str) -> Exit:
         return inspected_exit(
@@ -273,12 +276,18 @@ class DockerEngine:
         # The Engine also takes the beginning of an id for a name.
         return found if found.name == name else None
 
-    async def _volumes(self) -> list[ObservedVolume]:
+    async def _list_containers(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = await self._calls.json(
+            "container_list", "GET", "containers/json", params={"all": "1"}
+        )
+        return found
+
+    async def _list_volumes(self) -> list[ObservedVolume]:
         answer = await self._calls.json("volume_list", "GET", "volumes")
         return [listed_volume(entry) for entry in answer.get("Volumes") or ()]
 
     async def _read_bases(self) -> Mapping[str, ObservedVolume]:
-        return Snapshot.of((), await self._volumes()).bases
+        return Snapshot.of((), await self._volumes.get()).bases
 
     async def _create_pod(self, request: ContainerRequest) -> str:
         if not request.hides_init or not request.spec.init:

@@ -1,0 +1,77 @@
+"""Calls that are shared: fewer of them, and no answer that is older than its question."""
+
+import asyncio
+
+import pytest
+
+from worker.docker.sharing import Shared
+
+
+class Calls:
+    """Numbered calls, each of which ends when it is told to."""
+
+    def __init__(self) -> None:
+        self.ends: list[asyncio.Future[None]] = []
+
+    async def __call__(self) -> int:
+        end = asyncio.get_running_loop().create_future()
+        self.ends.append(end)
+        await end
+        return len(self.ends)
+
+    async def asked(self, *askers: asyncio.Task[int]) -> None:
+        """Let everybody come as far as he comes."""
+        for _ in range(5):
+            await asyncio.sleep(0)
+
+
+async def test_one_after_the_other_has_a_call_of_its_own() -> None:
+    calls = Calls()
+    shared = Shared(calls)
+    for number in (1, 2, 3):
+        asker = asyncio.create_task(shared.get())
+        await calls.asked(asker)
+        calls.ends[-1].set_result(None)
+        assert await asker == number
+
+
+async def test_who_asks_while_a_call_is_under_way_gets_the_next_one_with_all_the_others() -> None:
+    calls = Calls()
+    shared = Shared(calls)
+    first = asyncio.create_task(shared.get())
+    await calls.asked(first)
+    late = [asyncio.create_task(shared.get()) for _ in range(20)]
+    await calls.asked(*late)
+    assert len(calls.ends) == 1
+    calls.ends[0].set_result(None)
+    await calls.asked(first)
+    assert first.result() == 1
+    calls.ends[1].set_result(None)
+    assert set(await asyncio.gather(*late)) == {2}
+    assert len(calls.ends) == 2
+
+
+async def test_a_failure_is_everybodys_and_the_next_call_is_tried_all_the_same() -> None:
+    calls = Calls()
+    shared = Shared(calls)
+    askers = [asyncio.create_task(shared.get()) for _ in range(2)]
+    await calls.asked(*askers)
+    after = asyncio.create_task(shared.get())
+    await calls.asked(after)
+    calls.ends[0].set_exception(OSError("away"))
+    assert [str(error) for error in await asyncio.gather(*askers, return_exceptions=True)] == ["away"] * 2
+    await calls.asked(after)
+    calls.ends[1].set_result(None)
+    assert await after == 2
+
+
+async def test_who_gives_up_leaves_the_others_their_answer() -> None:
+    calls = Calls()
+    shared = Shared(calls)
+    hasty, patient = asyncio.create_task(shared.get()), asyncio.create_task(shared.get())
+    await calls.asked(hasty, patient)
+    hasty.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await hasty
+    calls.ends[0].set_result(None)
+    assert await patient == 1

@@ -1,0 +1,34 @@
+"""One answer for all who ask the same at the same time."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
+
+_T = TypeVar("_T")
+
+
+class Shared(Generic[_T]):
+    """A call whose answer everybody gets who asked before it was sent.
+
+    Nobody gets an answer that is older than the question: who asks while a call is under way waits for the
+    next one, together with all who ask meanwhile. So many at once cost two calls at most, one by one each
+    has a call of its own.
+    """
+
+    def __init__(self, call: Callable[[], Awaitable[_T]]) -> None:
+        self._call = call
+        self._under_way: asyncio.Task[_T] | None = None
+        self._next: asyncio.Task[_T] | None = None
+
+    async def get(self) -> _T:
+        """Return the answer to a call that was sent after this was asked. Raises what the call raises."""
+        if self._next is None:
+            self._next = asyncio.create_task(self._send(self._under_way))
+        # Who is cancelled gives up for himself, and not for the others.
+        return await asyncio.shield(self._next)
+
+    async def _send(self, before: asyncio.Task[_T] | None) -> _T:
+        if before is not None:
+            await asyncio.wait([before])
+        self._under_way, self._next = self._next, None
+        return await self._call()
