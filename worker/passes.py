@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 from time import monotonic
 from typing import Any, Final
 
@@ -67,6 +68,8 @@ class Passes:
         self._base_cleanup = base_cleanup
         self._installation = installation
         self._clock = clock
+        self.begun_at = -inf
+        """When the last one began, by the monotonic clock."""
         self._one_at_a_time = asyncio.Lock()
         self._under_way: set[str] = set()
         """Pods whose repair is not done."""
@@ -87,7 +90,7 @@ class Passes:
         Raises EngineUnavailableError or OutcomeUnknownError when the Engine does not answer: then nothing is
         known, and nothing is done.
         """
-        began = monotonic()
+        began = self.begun_at = monotonic()
         async with self._one_at_a_time:
             records, due = await self._look()
         phases = await self._repair_all(due, wait_s)

@@ -5,7 +5,8 @@ import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
 from dataclasses import dataclass
-from time import time
+from math import inf
+from time import monotonic, time
 from typing import Any, Final, TypeVar
 
 import stamina
@@ -202,6 +203,7 @@ class Runtime:
         self.loop = LoopThread()
         self._waiting = threading.BoundedSemaphore(max(1, settings.task_concurrency - RESERVED_THREADS))
         self._clock = ClockWatch()
+        self._beaten_at = -inf
         self._background: list[asyncio.Task[None]] = []
         self.parts: Parts = self.loop.run(self._connect())
         structlog.contextvars.bind_contextvars(host=self.parts.host)
@@ -236,7 +238,12 @@ class Runtime:
         self._waiting.release()
 
     async def _begin(self) -> None:
-        work = (self._beat(), self._pass_at_interval(), self.parts.watcher.run(), self._check_durability())
+        work = (
+            self._beat(),
+            self._pass_where_none_came(),
+            self.parts.watcher.run(),
+            self._check_durability(),
+        )
         self._background = [asyncio.create_task(one) for one in work]
 
     async def _close(self, grace_s: float) -> None:
@@ -251,15 +258,24 @@ class Runtime:
         await self.parts.store.close()
 
     async def _beat(self) -> None:
-        await _at_interval(self.settings.heartbeat_ttl_s / 4, "heartbeat", self._beat_once)
+        def due() -> float:
+            return self._beaten_at + self.settings.heartbeat_ttl_s / 4
+
+        await repeatedly("heartbeat", self._beat_once, due)
 
     async def _beat_once(self) -> None:
+        self._beaten_at = monotonic()
         health.beat()
         self._clock.look()
         await self.parts.store.beat_heart(self.parts.host)
 
-    async def _pass_at_interval(self) -> None:
-        await _at_interval(self.settings.reconcile_interval_s, "pass", self._pass_once)
+    async def _pass_where_none_came(self) -> None:
+        """Do without beat, as long as it takes: a pass is due when none has begun for a little too long."""
+
+        def due() -> float:
+            return self.parts.passes.begun_at + _PATIENCE * self.settings.reconcile_interval_s
+
+        await repeatedly("pass", self._pass_once, due)
 
     async def _pass_once(self) -> None:
         await self.parts.passes.run(wait_s=self.settings.reconcile_interval_s)
@@ -273,11 +289,27 @@ RESERVED_THREADS: Final = 8
 """Threads that no waiting task takes, so that a stop, a list or a get never queues behind creations."""
 
 
-async def _at_interval(seconds: float, name: str, once: Callable[[], Coroutine[Any, Any, object]]) -> None:
-    """Do something for ever, by the loop's monotonic clock; a failure is logged when it begins and ends."""
+_PATIENCE: Final = 1.1
+"""Intervals after which a pass is due by itself: with beat at work it never is."""
+
+
+async def repeatedly(
+    name: str,
+    once: Callable[[], Coroutine[Any, Any, object]],
+    due: Callable[[], float],
+    *,
+    clock: Callable[[], float] = monotonic,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> None:
+    """Do something for ever, whenever it is due by `clock`, in seconds.
+
+    A failure is logged when it begins and when it ends.
+    """
     failing = False
     while True:
-        due = asyncio.get_running_loop().time() + seconds
+        if (early := due() - clock()) > 0:
+            await sleep(early)
+            continue
         try:
             await once()
         except PodError as error:
@@ -290,4 +322,3 @@ async def _at_interval(seconds: float, name: str, once: Callable[[], Coroutine[A
             if failing:
                 _log.info(f"{name}_resumed")
             failing = False
-        await asyncio.sleep(max(0.0, due - asyncio.get_running_loop().time()))
