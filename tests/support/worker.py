@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 
 
 class WorkerProcess:
-    """`celery -A worker.app:app worker`, with settings of its own."""
+    """`python -m worker`, with settings of its own."""
 
     def __init__(self, folder: Path, settings: dict[str, str], name: str = "worker") -> None:
         self.settings = settings
@@ -28,7 +28,7 @@ class WorkerProcess:
     def start(self) -> None:
         """Start it and wait until it takes work."""
         offset = self.log.stat().st_size if self.log.exists() else 0
-        command = [sys.executable, "-m", "celery", "-A", "worker.app:app", "worker", "-n", f"{self.name}@%h"]
+        command = [sys.executable, "-m", "worker", "-n", f"{self.name}@%h"]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 command,

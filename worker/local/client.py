@@ -27,6 +27,8 @@ class Client:
     def receive(self, sent: "AsyncResult[Any]", timeout_s: float = 90) -> Any:
         """Wait for a result; raises what the task raised, in a class that Celery makes from its name."""
         try:
+            # Asked first: for a result that came while another one was waited for, `get` waits a second more.
+            sent.ready()
             return sent.get(timeout=timeout_s)
         finally:
             # Celery unsubscribes when it collects the result, which may be after the server has ended.

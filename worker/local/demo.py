@@ -17,7 +17,6 @@ from worker.local.engine import EngineFailedError, PrivateEngine
 from worker.local.images import import_busybox
 from worker.local.packages import ENGINE, MissingProgramsError, require
 from worker.local.redis import RedisServer
-from worker.local.up import APP, BEAT
 from worker.local.waiting import wait_until
 
 ROOT: Final = Path(__file__).parents[2]
@@ -182,10 +181,8 @@ def _stage() -> Iterator[Stage]:
             "PINACLE_RECONCILE_INTERVAL_S": "5",
             "PINACLE_MIN_FREE_MB": "100",
         }
-        _start_celery(ends, folder, environment, APP, "worker")
-        _start_celery(
-            ends, folder, environment, BEAT, "beat", "--schedule", str(folder / "beat"), "--pidfile="
-        )
+        _start(ends, folder, environment, "worker")
+        _start(ends, folder, environment, "worker.beat", "--schedule", str(folder / "beat"))
         log = folder / "worker.log"
         wait_until(lambda: " ready." in log.read_text(), 60, what="the worker")
         stage = Stage(engine, redis.url)
@@ -197,10 +194,10 @@ def _stage() -> Iterator[Stage]:
             raise
 
 
-def _start_celery(ends: ExitStack, folder: Path, environment: dict[str, str], app: str, *role: str) -> None:
-    with (folder / f"{role[0]}.log").open("wb") as log:
+def _start(ends: ExitStack, folder: Path, environment: dict[str, str], module: str, *arguments: str) -> None:
+    with (folder / f"{module}.log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "celery", "-A", app, *role],
+            [sys.executable, "-m", module, *arguments],
             cwd=ROOT,
             env=environment,
             stdin=subprocess.DEVNULL,

@@ -19,8 +19,6 @@ from worker.local.redis import is_listening, server_command
 ROOT: Final = Path(__file__).parents[2]
 REDIS_PORT: Final = 6399
 FLOWER_PORT: Final = 5555
-APP: Final = "worker.app:app"
-BEAT: Final = "worker.beat:app"
 
 
 class CannotStartError(Exception):
@@ -105,15 +103,15 @@ def _redis(folder: Path) -> Program:
 
 
 def _celery(folder: Path, settings: Settings) -> list[Program]:
-    celery = [sys.executable, "-m", "celery", "-A"]
-    beat = ["beat", "--schedule", str(folder / "beat"), "--pidfile="]
+    python = [sys.executable, "-m"]
+    beat = ["worker.beat", "--schedule", str(folder / "beat")]
     page = f"http://127.0.0.1:{FLOWER_PORT}"
-    flower = ["flower", "--address=127.0.0.1", f"--port={FLOWER_PORT}"]
+    flower = ["celery", "-A", "worker.app:app", "flower", "--address=127.0.0.1", f"--port={FLOWER_PORT}"]
     grace = int(settings.task_wait_s + settings.step_deadline_s + 10)
     return [
-        Program(name="worker", command=[*celery, APP, "worker"], priority=20, stop_s=grace, shown="tasks"),
-        Program(name="beat", command=[*celery, BEAT, *beat], priority=30, shown="schedules passes"),
-        Program(name="flower", command=[*celery, APP, *flower], priority=30, shown=page),
+        Program(name="worker", command=[*python, "worker"], priority=20, stop_s=grace, shown="tasks"),
+        Program(name="beat", command=[*python, *beat], priority=30, shown="schedules passes"),
+        Program(name="flower", command=[*python, *flower], priority=30, shown=page),
     ]
 
 
