@@ -1,96 +1,172 @@
 """`make bench`: measures against the Engine's floor on this machine, in this run. It never judges."""
 
 import argparse
+import compileall
 import json
-import os
-import platform
-import shutil
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any, Final
 
 from rich.console import Console
+from rich.status import Status
 
 from tests.bench import tables
-from tests.bench.contenders import Compose, Contender, Floor, Ours, Script, our_worker
+from tests.bench.contenders import Compose, Contender, Floor, Ours, Script, Template, our_worker
 from tests.bench.crash import crash_to_running
-from tests.bench.footprint import footprint, queue_overhead
-from tests.bench.idle import idle_passes
-from tests.bench.operations import at_once, one_at_a_time
-from tests.bench.recovery import all_lost
+from tests.bench.crowd import Crowd, crowd
+from tests.bench.footprint import Footprint, queue_overhead, watched
+from tests.bench.idle import Pass, growth, idle_pass
+from tests.bench.leftovers import remove_leftovers, scratch_folder
+from tests.bench.machine import Disturbances, described, load
+from tests.bench.operations import Course
+from tests.bench.picture import draw
 from tests.bench.system import system_volumes
 from tests.conftest import CACHE
 from tests.support.stack import Stack, own_stack
+from tests.support.worker import ROOT
 from worker.local.compose import compose_program
+from worker.local.engine import EngineFailedError, PrivateEngine
 from worker.local.images import import_debian
-from worker.local.packages import ENGINE, require
+from worker.local.packages import ENGINE, MissingProgramsError, require
 
-RESULTS: Final = Path(__file__).parents[2] / ".pinacle" / "bench"
+RESULTS: Final = ROOT / ".pinacle" / "bench"
+AT_ONCE: Final = 20
 LOST: Final = 50
 SIZES: Final = (100, 300, 1000)
+WATCHED: Final = 1000
+"""Pods of the host whose idle worker is watched while everything else is measured."""
+LARGEST: Final = 3000
+RUNNING: Final = 3
+"""Of these pods; the others are stopped."""
 BUSY: Final = 0.5
-"""A load above this before the run began is somebody else's."""
+"""A load above this before the run begins is somebody else's."""
+_SETTINGS: Final = {"PINACLE_LOG_FORMAT": "json", "PINACLE_MIN_FREE_MB": "100"}
+
+_screen: Final = Console()
 
 
 def main() -> None:
+    given = _arguments()
+    try:
+        require(*ENGINE)
+        found = _run(given.rounds, given.idle_seconds)
+    except (MissingProgramsError, EngineFailedError) as error:
+        raise SystemExit(f"error: no private Engine can be had here: {error}") from None
+    path = _write(found)
+    _screen.print(tables.compared(found), tables.alone(found))
+    if given.compare is not None:
+        _screen.print(tables.comparison(json.loads(given.compare.read_text()), found))
+    _screen.print(f"written: {path}, with a picture and a table beside it", soft_wrap=True)
+
+
+def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--idle-seconds", type=float, default=90.0)
+    parser.add_argument("--idle-seconds", type=float, default=300.0, help="to watch an idle worker for")
     parser.add_argument("--compare", type=Path, help="a file that an earlier run wrote")
     given = parser.parse_args()
-    require(*ENGINE)
-    console = Console()
-    found: dict[str, Any] = {"machine": _machine(), "began": datetime.now(UTC).isoformat(timespec="seconds")}
-    if found["machine"]["load"] > BUSY:
-        console.print(f"[yellow]This machine is busy (load {found['machine']['load']}): expect noise.[/]")
-    scratch = Path(tempfile.mkdtemp(prefix="pin-"))
-    try:
-        with own_stack(scratch, {"PINACLE_LOG_FORMAT": "json", "PINACLE_MIN_FREE_MB": "100"}) as stack:
-            _measure(stack, scratch, found, console, rounds=given.rounds, idle_s=given.idle_seconds)
-    finally:
-        shutil.rmtree(scratch)
-    found["load_after"] = os.getloadavg()[0]
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    path = RESULTS / f"{found['began'].replace(':', '')}.json"
-    path.write_text(json.dumps(found, indent=1))
-    console.print(f"written to {path}")
-    if given.compare is not None:
-        console.print(tables.comparison(json.loads(given.compare.read_text()), found))
+    if given.compare is not None and not given.compare.is_file():
+        parser.error(f"--compare: {given.compare} is not a file; allowed: one of {RESULTS}")
+    return given
 
 
-def _measure(
-    stack: Stack, scratch: Path, found: dict[str, Any], console: Console, *, rounds: int, idle_s: float
-) -> None:
-    crashes = found["crash_to_running_ms"] = crash_to_running(stack, rounds)
-    console.print(tables.crashes(crashes))
-    size, costs = system_volumes(stack, CACHE, rounds)
-    found["system_volumes"] = {mode: asdict(cost) for mode, cost in costs.items()}
-    console.print(tables.system(size, costs))
-    with _contenders(stack, scratch) as contenders:
-        for title, times in (
-            ("one pod", one_at_a_time(stack.engine, contenders, rounds)),
-            (f"{tables.MANY} pods at once", at_once(stack.engine, contenders, rounds, tables.MANY)),
-        ):
-            found[title] = times
-            console.print(tables.operations(title, times))
-        found["all lost"] = all_lost(stack.engine, _without_script(contenders), 3, LOST)
-        console.print(tables.operations(f"{LOST} pods lost at once", {"all run again": found["all lost"]}))
-    found["queue"] = dict(zip(("ms", "per_s"), queue_overhead(stack.client, 50, 500), strict=True))
-    console.print(tables.queue(found["queue"]))
-    passes = idle_passes(stack.engine, scratch / "idle", "pinacle-busybox", SIZES, running=3)
-    found["idle_pass"] = [asdict(each) for each in passes]
-    console.print(tables.idle(passes))
-    idle = footprint(scratch / "foot", stack.worker.settings, pods=0, watched_s=idle_s)
-    found["footprint"] = asdict(idle)
-    console.print(tables.footprint(idle))
+def _run(rounds: int, idle_s: float) -> dict[str, Any]:
+    for folder in remove_leftovers():
+        _screen.print(f"[yellow]Removed what an aborted run had left in {folder}.[/]")
+    found: dict[str, Any] = {
+        "machine": described(),
+        "began": datetime.now(UTC).isoformat(timespec="seconds"),
+        "rounds": rounds,
+        "load_before": load(),
+    }
+    if load() > BUSY:
+        _screen.print(f"[yellow]This machine is busy (load {load():.2f}): expect noise.[/]")
+    # As an installation has it: what compiles its own code at its start takes more memory.
+    for package in ("config", "worker", "tasks"):
+        compileall.compile_dir(ROOT / package, quiet=1)
+    began = monotonic()
+    with scratch_folder() as folder, _screen.status("setting the stage") as status:
+        run = _Run(folder=folder, found=found, rounds=rounds, idle_s=idle_s, status=status)
+        run.measure()
+    noise = run.noise
+    found |= {"load_after": load(), "disturbed": noise.disturbed(), "others": dict(noise.shares)}
+    found["took_s"] = round(monotonic() - began)
+    return found
 
 
-def _without_script(contenders: list[Contender]) -> list[Contender]:
-    return [contender for contender in contenders if not isinstance(contender, Script)]
+class _Run:
+    """One run: what it has found, and where it works."""
+
+    def __init__(
+        self, *, folder: Path, found: dict[str, Any], rounds: int, idle_s: float, status: Status
+    ) -> None:
+        self._folder = folder
+        self._found = found
+        self._rounds = rounds
+        self._idle_s = idle_s
+        self._status = status
+        self._began = monotonic()
+        self.noise = Disturbances(folder)
+
+    def measure(self) -> None:
+        with crowd(self._folder / "crowd", running=RUNNING) as many:
+            self._measure_host(many)
+
+    def _tell(self, what: str) -> None:
+        line = f"{monotonic() - self._began:.0f} s: {what}"
+        if _screen.is_terminal:
+            self._status.update(line)
+        else:
+            _screen.print(line)
+
+    def _measure_host(self, many: Crowd) -> None:
+        """Measure a host of more and more pods, and all else while the worker of one has nothing to do."""
+        passes, prints = list[Pass](), list[Footprint]()
+        self._tell("worker and beat without any pod")
+        with watched(self._folder / "empty", _SETTINGS | many.environment, pods=0) as measure:
+            sleep(15)  # an idle system has no event to wait for
+            prints.append(measure())
+        for size in SIZES:
+            passes.append(self._pass(many, size))
+        with watched(self._folder / "watched", _SETTINGS | many.environment, pods=WATCHED) as measure:
+            began = monotonic()
+            with own_stack(self._folder, _SETTINGS) as stack:
+                self._measure_stack(stack)
+            self._tell("an idle worker")
+            sleep(max(0.0, self._idle_s - (monotonic() - began)))
+            prints.append(measure())
+        passes.append(self._pass(many, LARGEST))
+        self._found["idle pass"] = [asdict(each) for each in passes]
+        self._found["idle pass grows"] = growth(passes)
+        self._found["footprint"] = [asdict(each) for each in prints]
+
+    def _pass(self, many: Crowd, size: int) -> Pass:
+        self._tell(f"an idle pass over {size} pods")
+        many.grow(size)
+        return idle_pass(many)
+
+    def _measure_stack(self, stack: Stack) -> None:
+        found, rounds = self._found, self._rounds
+        found["engine"] = f"Docker {stack.engine.docker('version', '-f', '{{.Server.Version}}').strip()}"
+        self._tell("the queue")
+        found["queue"] = queue_overhead(stack.client, 50, 500)
+        self._tell("crash to running")
+        with self.noise.round("crash to running"):
+            found["crash to running"] = crash_to_running(stack, rounds)
+        with _contenders(stack, self._folder) as contenders:
+            course = Course(stack.engine, self.noise, self._tell)
+            found[tables.ONE] = course.one(contenders, rounds)
+            plain = [each for each in contenders if not each.name.endswith(tables.KEPT)]
+            found[tables.MANY] = course.many(plain, rounds, AT_ONCE)
+            quick = [each for each in plain if not isinstance(each, Script)]
+            found[tables.LOST] = course.lost(quick, rounds, LOST)
+        self._tell("what system volumes cost")
+        costs = system_volumes(stack, CACHE, rounds)
+        found["system volumes"] = {mode: asdict(cost) for mode, cost in costs.items()}
 
 
 @contextmanager
@@ -98,26 +174,33 @@ def _contenders(stack: Stack, scratch: Path) -> Iterator[list[Contender]]:
     image = import_debian(stack.engine, CACHE)
     folder = scratch / "compose"
     folder.mkdir()
-    floor = Floor(stack.engine, image)
     given = stack.worker.settings
-    with our_worker(scratch / "off", given, "off", PINACLE_SYSTEM_VOLUMES="off") as (_, plain):
-        yield [
-            floor,
-            Ours("ours, off", plain, image),
-            Ours("ours", stack.client, image),
-            Script(stack.engine, image),
-            Compose(stack.engine, image, compose_program(CACHE), folder),
-        ]
-    floor.close()
+    with ExitStack() as ends:
+        off = {"PINACLE_SYSTEM_VOLUMES": "off", "PINACLE_INSTALLATION": "off", "PINACLE_NETWORK": "off"}
+        _, plain = ends.enter_context(our_worker(scratch / "off", given, "off", **off))
+        ours = [Ours("ours", plain, image), Ours(f"ours{tables.KEPT}", stack.client, image)]
+        floors = [_floor(stack.engine, our, ends) for our in ours]
+        script = Script(stack.engine, image)
+        compose = Compose(stack.engine, image, compose_program(CACHE), folder)
+        yield [floors[0], ours[0], script, compose, floors[1], ours[1]]
 
 
-def _machine() -> dict[str, Any]:
-    return {
-        "system": platform.platform(),
-        "processors": os.cpu_count(),
-        "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),
-        "load": os.getloadavg()[0],
-    }
+def _floor(engine: PrivateEngine, ours: Ours, ends: ExitStack) -> Floor:
+    """Return the floor of what `ours` makes."""
+    ours.create(["template"])
+    floor = Floor(ours.name.replace("ours", "floor"), engine, Template.of(engine, "template"))
+    ours.delete(["template"])
+    ends.callback(floor.close)
+    return floor
+
+
+def _write(found: dict[str, Any]) -> Path:
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    path = RESULTS / f"{found['began'].replace(':', '').replace('+0000', 'Z')}.json"
+    path.write_text(json.dumps(found, indent=1))
+    path.with_suffix(".md").write_text(tables.markdown(found))
+    draw(found, path.with_suffix(".png"))
+    return path
 
 
 if __name__ == "__main__":

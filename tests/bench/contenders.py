@@ -12,13 +12,15 @@ import subprocess
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, Self
 
 import aiodocker
 
-from config.layout import UNIVERSAL_VOLUMES
+from config.layout import LAYERS_VOLUME, UNIVERSAL_VOLUMES
 from tests.support.worker import WorkerProcess
+from worker.docker.request import LAYERS_IMAGE, LAYERS_INSIDE, filler_body
 from worker.local.client import Client
 from worker.local.engine import PrivateEngine
 from worker.local.packages import find
@@ -28,6 +30,8 @@ from worker.runtime import LoopThread
 
 NETWORK: Final = "pinacle"
 STOP_S: Final = 1
+_NAME: Final = "{name}"
+"""Stands for the beginning of a pod's volume names."""
 AT_ONCE: Final = 8
 """Pods that floor, script and Compose work on at once: more of them hold each other up on a small machine."""
 
@@ -95,14 +99,48 @@ class Ours:
         wait_until(lambda: self._client.call("get", pod)["phase"] == phase, 300, what=f"{pod}: {phase}")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Template:
+    """What a pod of ours is made of, as the Engine tells it; the floor makes the same under other names."""
+
+    container: str
+    """The body that creates the container, as JSON."""
+    volumes: str
+    """JSON: volume name to the options that it is created with."""
+
+    @classmethod
+    def of(cls, engine: PrivateEngine, pod: str) -> Self:
+        found = json.loads(engine.docker("inspect", f"pinacle-pod-{pod}"))[0]
+        body = {"Image": found["Image"], "OpenStdin": True, "HostConfig": found["HostConfig"]}
+        names = engine.docker("volume", "ls", "-q", "--filter", f"label=dev.pinacle.pod={pod}").split()
+        volumes = json.loads(engine.docker("volume", "inspect", *names))
+        ours = f"pinacle-vol-{pod}-"
+        return cls(
+            container=json.dumps(body).replace(ours, _NAME),
+            volumes=json.dumps({v["Name"]: v["Options"] or {} for v in volumes}).replace(ours, _NAME),
+        )
+
+    def body(self, pod: str, *, filled: bool) -> dict[str, Any]:
+        body: dict[str, Any] = json.loads(self.container.replace(_NAME, f"floor-{pod}-"))
+        for mount in body["HostConfig"]["Mounts"]:
+            if filled and mount["Type"] == "volume":
+                mount.setdefault("VolumeOptions", {})["NoCopy"] = True
+        return body
+
+    def volumes_of(self, pod: str, *, overlaid: bool) -> dict[str, dict[str, str]]:
+        """Return the pod's volumes that are, or are not, overlays of others, with their options."""
+        volumes: dict[str, dict[str, str]] = json.loads(self.volumes.replace(_NAME, f"floor-{pod}-"))
+        return {name: options for name, options in volumes.items() if bool(options) is overlaid}
+
+
 class Floor:
     """The fewest Engine calls that reach the same state, with as many pods at once as serves best."""
 
-    def __init__(self, engine: PrivateEngine, image: str, *, at_once: int = AT_ONCE) -> None:
-        self.name = "floor"
-        self._image = image
+    def __init__(self, name: str, engine: PrivateEngine, template: Template, *, at_once: int = 8) -> None:
+        self.name = name
+        self.at_once = at_once
+        self._template = template
         self._loop = LoopThread()
-        self._at_once = at_once
         self._docker = self._loop.run(self._connect(engine.url))
 
     def create(self, pods: Sequence[str]) -> None:
@@ -132,7 +170,7 @@ class Floor:
 
     def _all(self, pods: Sequence[str], do: Callable[[str], Awaitable[object]]) -> None:
         async def everything() -> None:
-            turn = asyncio.Semaphore(self._at_once)
+            turn = asyncio.Semaphore(self.at_once)
 
             async def one(pod: str) -> None:
                 async with turn:
@@ -143,19 +181,30 @@ class Floor:
         self._loop.run(everything())
 
     async def _create(self, pod: str) -> None:
-        names = [f"floor-{pod}-{name}" for name, _ in UNIVERSAL_VOLUMES]
-        await asyncio.gather(*(self._call("POST", "volumes/create", {"Name": name}) for name in names))
+        await self._make(self._template.volumes_of(pod, overlaid=False))
+        overlays = self._template.volumes_of(pod, overlaid=True)
+        if overlays:
+            layers = f"floor-{pod}-{LAYERS_VOLUME[0]}"
+            body = {**filler_body(layers, LAYERS_INSIDE, image=LAYERS_IMAGE), "Image": LAYERS_IMAGE}
+            filler = await self._call("POST", "containers/create", body)
+            await self._call("DELETE", f"containers/{filler['Id']}")
+            await self._make(overlays)
         await self._run(pod, filled=False)
+
+    async def _make(self, volumes: dict[str, dict[str, str]]) -> None:
+        bodies = [{"Name": name, "DriverOpts": options} for name, options in volumes.items()]
+        await asyncio.gather(*(self._call("POST", "volumes/create", body) for body in bodies))
 
     async def _run(self, pod: str, *, filled: bool = True) -> None:
         path = f"containers/create?name={self.container(pod)}"
-        made = await self._call("POST", path, _body(self._image, f"floor-{pod}", filled=filled))
+        made = await self._call("POST", path, self._template.body(pod, filled=filled))
         await self._call("POST", f"containers/{made['Id']}/start")
 
     async def _delete(self, pod: str) -> None:
         await self._call("DELETE", f"containers/{self.container(pod)}?force=1")
-        names = [f"floor-{pod}-{name}" for name, _ in UNIVERSAL_VOLUMES]
-        await asyncio.gather(*(self._call("DELETE", f"volumes/{name}") for name in names))
+        for overlaid in (True, False):
+            names = self._template.volumes_of(pod, overlaid=overlaid)
+            await asyncio.gather(*(self._call("DELETE", f"volumes/{name}") for name in names))
 
     async def _call(self, method: str, path: str, body: Any = None) -> Any:
         return await self._docker._query_json(path, method=method, data=body)
@@ -311,31 +360,3 @@ def lose(engine: PrivateEngine, contender: Contender, pods: Sequence[str]) -> No
             check=True,
             stdout=subprocess.DEVNULL,
         )
-
-
-def _body(image: str, name: str, *, filled: bool) -> dict[str, Any]:
-    mounts = [
-        {
-            "Type": "volume",
-            "Source": f"{name}-{volume}",
-            "Target": path,
-            "VolumeOptions": {"NoCopy": filled},
-        }
-        for volume, path in UNIVERSAL_VOLUMES
-    ]
-    return {
-        "Image": image,
-        "OpenStdin": True,
-        "HostConfig": {
-            "Mounts": mounts,
-            "Init": True,
-            "NetworkMode": NETWORK,
-            "Tmpfs": {"/run": "rw,nosuid,nodev,exec,mode=755"},
-            "CpuPeriod": 100_000,
-            "CpuQuota": 100_000,
-            "Memory": 2 * 2**30,
-            "MemorySwap": 2 * 2**30,
-            "PidsLimit": 4096,
-            "LogConfig": {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "3"}},
-        },
-    }

@@ -23,12 +23,12 @@ def crash_to_running(stack: Stack, rounds: int) -> dict[str, list[float]]:
     Docker's has what a pod has: its eight volumes, network, limits and init; no system volumes.
     """
     engine, client = stack.engine, stack.client
-    found: dict[str, list[float]] = {"pinacle": [], "docker": []}
+    found: dict[str, list[float]] = {"ours": [], "restart=always": []}
     for number in range(rounds):
         client.call("create", f"crash-{number}", {"image": IMAGE, "stop_timeout_s": 1})
         name = f"crash-{number}"
         engine.docker("run", "-d", "--restart=always", "--name", name, *_as_a_pod(name), IMAGE)
-        for side, container in (("pinacle", f"pinacle-pod-crash-{number}"), ("docker", name)):
+        for side, container in (("ours", f"pinacle-pod-crash-{number}"), ("restart=always", name)):
             found[side].append(_crash(engine, container))
         client.call("delete", f"crash-{number}")
         engine.docker("rm", "-f", name)

@@ -1,63 +1,142 @@
-"""Many pods, made quickly: real containers, volumes and records, without the tasks that would make them."""
+"""Many pods on an Engine of their own: real containers, volumes and records, made without any task."""
 
 import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
 from time import time
 from typing import Final
 
+import structlog
+from pydantic import SecretStr
+
+from config.settings import Settings
+from tests.support.engines import private_engine
+from worker.local.engine import PrivateEngine
+from worker.local.images import import_busybox
+from worker.local.redis import RedisServer
 from worker.pods.container import container_request, volume_labels
 from worker.pods.layout import universal_layout
-from worker.pods.model import Installation, Intent, IntentKind, PinnedImage, PodState, Record, Volume
+from worker.pods.model import Intent, IntentKind, Phase, PinnedImage, PodState, Record, Volume
 from worker.pods.naming import volume_name
 from worker.pods.parsing import parse_spec
 from worker.ports import Proposal
-from worker.runtime import Parts
+from worker.runtime import LoopThread, Parts, installation_of, make_engine, make_parts, make_store
 
 _AT_ONCE: Final = 8
+HOST: Final = "crowd"
 
 
-async def grow(parts: Parts, own: Installation, image: str, first: int, last: int, *, running: int) -> None:
-    """Have the pods `first` to `last`, of which those below `running` run and the others are stopped."""
-    found = await parts.engine.find_image(image)
-    if found is None:
-        raise ValueError(f"image {image} is not on the Engine")
-    turn = asyncio.Semaphore(_AT_ONCE)
+@dataclass
+class Crowd:
+    """So many pods, and the parts of a worker in this process that can look at them."""
 
-    async def one(number: int) -> None:
-        async with turn:
-            await _make(parts, own, _record(parts.host, f"crowd-{number}", found, runs=number < running))
+    engine: PrivateEngine
+    redis: RedisServer
+    settings: Settings
+    parts: Parts
+    loop: LoopThread
+    """In which the parts live."""
+    image: PinnedImage
+    running: int
+    """How many of them run; the others are stopped."""
+    calls: Counter[str] = field(default_factory=Counter)
+    """What the parts asked the Engine."""
+    pods: int = 0
 
-    await asyncio.gather(*(one(number) for number in range(first, last)))
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a worker needs to be the host of these pods."""
+        return {
+            "DOCKER_HOST": self.engine.url,
+            "PINACLE_REDIS_URL": self.redis.url,
+            "PINACLE_HOST_ID": HOST,
+            "PINACLE_MIN_FREE_MB": "0",
+        }
+
+    def grow(self, pods: int) -> None:
+        """Have as many pods as this."""
+        self.loop.run(self._grow(pods))
+
+    async def _grow(self, pods: int) -> None:
+        turn = asyncio.Semaphore(_AT_ONCE)
+
+        async def one(number: int) -> None:
+            async with turn:
+                await self._make(self._record(f"crowd-{number}", runs=number < self.running))
+
+        await asyncio.gather(*(one(number) for number in range(self.pods, pods)))
+        self.pods = pods
+
+    def _record(self, pod_id: str, *, runs: bool) -> Record:
+        spec = parse_spec(
+            {"image": self.image.reference, "stop_timeout_s": 0, "command": ["sleep", "1000000"]}
+        )
+        layout = tuple(
+            Volume(name=name, path=path, volume_class=volume_class, incarnation="crowd", filled=True)
+            for path, (name, volume_class) in universal_layout().items()
+        )
+        kind, phase = (IntentKind.RUNNING, Phase.RUNNING) if runs else (IntentKind.STOPPED, Phase.STOPPED)
+        intent = Intent(kind=kind, generation=1, spec=spec, image=self.image, accepted_at=time())
+        state = PodState(phase=phase, image=self.image, layout=layout, tier=spec.tier, settled_generation=1)
+        return Record(pod_id=pod_id, host=HOST, intent=intent, state=state)
+
+    async def _make(self, record: Record) -> None:
+        own, parts = installation_of(self.settings), self.parts
+        for volume in record.state.layout:
+            name = volume_name(record.pod_id, volume.name)
+            await parts.engine.create_volume(name, volume_labels(record, volume, own))
+        container = await parts.engine.create_container(container_request(record, own))
+        if record.intent.kind is IntentKind.RUNNING:
+            await parts.engine.start_container(container.id)
+        await parts.store.accept(
+            Proposal(
+                pod_id=record.pod_id,
+                task_id=f"crowd {record.pod_id}",
+                expected_generation=0,
+                host=record.host,
+                intent=record.intent,
+            )
+        )
+        lease = await parts.store.lease(record.pod_id)
+        await parts.store.save(record.evolve(state=record.state.evolve(container_id=container.id)), lease)
+        await parts.store.release(record.pod_id, lease)
 
 
-def _record(host: str, pod_id: str, image: PinnedImage, *, runs: bool) -> Record:
-    spec = parse_spec({"image": image.reference, "stop_timeout_s": 0, "command": ["sleep", "1000000"]})
-    layout = tuple(
-        Volume(name=name, path=path, volume_class=volume_class, incarnation="crowd", filled=True)
-        for path, (name, volume_class) in universal_layout().items()
-    )
-    kind = IntentKind.RUNNING if runs else IntentKind.STOPPED
-    intent = Intent(kind=kind, generation=1, spec=spec, image=image, accepted_at=time())
-    state = PodState(image=image, layout=layout, tier=spec.tier, settled_generation=1)
-    return Record(pod_id=pod_id, host=host, intent=intent, state=state)
+@contextmanager
+def crowd(folder: Path, *, running: int) -> Iterator[Crowd]:
+    """Have an Engine and a Redis for many pods, none of them made yet."""
+    engine, redis, loop = private_engine(folder / "k", None), RedisServer(folder / "r"), LoopThread()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
+    engine.start()
+    redis.start()
+    try:
+        settings = Settings(DOCKER_HOST=engine.url, redis_url=SecretStr(redis.url), min_free_mb=0)
+        reference, calls = import_busybox(engine), Counter[str]()
+        parts, image = loop.run(_ready(settings, calls, reference))
+        yield Crowd(engine, redis, settings, parts, loop, image, running, calls)
+        loop.run(_close(parts))
+    finally:
+        loop.close()
+        redis.stop()
+        engine.destroy()
 
 
-async def _make(parts: Parts, own: Installation, record: Record) -> None:
-    for volume in record.state.layout:
-        name = volume_name(record.pod_id, volume.name)
-        await parts.engine.create_volume(name, volume_labels(record, volume, own))
-    container = await parts.engine.create_container(container_request(record, own))
-    if record.intent.kind is IntentKind.RUNNING:
-        await parts.engine.start_container(container.id)
-    proposal = Proposal(
-        pod_id=record.pod_id,
-        task_id=f"crowd {record.pod_id}",
-        expected_generation=0,
-        host=record.host,
-        intent=record.intent,
-    )
-    await parts.store.accept(proposal)
-    lease = await parts.store.lease(record.pod_id)
-    await parts.store.save(record.evolve(state=record.state.evolve(container_id=container.id)), lease)
-    await parts.store.release(record.pod_id, lease)
-    parts.dispatcher.poke(record.pod_id)
-    await parts.dispatcher.until_resting(record.pod_id)
+async def _ready(settings: Settings, calls: Counter[str], reference: str) -> tuple[Parts, PinnedImage]:
+    engine = make_engine(settings, on_call=lambda operation: calls.update([operation]))
+    parts = make_parts(settings, host=HOST, engine=engine, store=make_store(settings))
+    await engine.ensure_network()
+    await parts.rebuild.run()
+    await parts.guard.establish()
+    image = await engine.find_image(reference)
+    if image is None:
+        raise ValueError(f"image {reference} is not on the Engine")
+    return parts, image
+
+
+async def _close(parts: Parts) -> None:
+    await parts.dispatcher.drain(5)
+    await parts.engine.close()
+    await parts.store.close()

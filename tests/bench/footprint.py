@@ -3,18 +3,17 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from time import monotonic, sleep
+from time import monotonic
 from typing import Final
 
 import psutil
 
-from tests.bench.contenders import our_worker
-from tests.support.worker import ROOT
+from tests.support.worker import ROOT, WorkerProcess
 from worker.local.client import Client
 
 _MB: Final = 10**6
@@ -22,7 +21,7 @@ _MB: Final = 10**6
 
 @dataclass(frozen=True, kw_only=True)
 class Footprint:
-    """Of worker and beat together."""
+    """Of worker and beat together, at their default settings."""
 
     pods: int
     pss_mb: float
@@ -34,31 +33,38 @@ class Footprint:
     """From the worker's start until it takes work."""
 
 
-def footprint(folder: Path, environment: dict[str, str], *, pods: int, watched_s: float) -> Footprint:
-    """Watch worker and beat at their default interval, with `pods` on the Engine and in Redis already."""
+@contextmanager
+def watched(folder: Path, environment: dict[str, str], *, pods: int) -> Iterator[Callable[[], Footprint]]:
+    """Have a worker and beat; what is yielded tells what they took since then."""
+    folder.mkdir(parents=True)
+    worker = WorkerProcess(folder, environment, "footprint")
     began = monotonic()
-    with our_worker(folder, environment, "footprint") as (worker, client):
-        start_s = monotonic() - began
-        with _beat(folder, worker.settings) as beat:
-            client.call("list")
+    worker.start()
+    start_s = monotonic() - began
+    try:
+        with _beat(folder, environment) as beat:
             processes = [psutil.Process(pid) for pid in (worker.pid, beat)]
-            before = _cpu_s(processes)
-            sleep(watched_s)  # an idle system has no event to wait for
-            used = _cpu_s(processes) - before
-            pss = sum(process.memory_full_info().pss for process in processes) / _MB
-    return Footprint(
-        pods=pods,
-        pss_mb=pss,
-        idle_cpu_percent=100 * used / watched_s,
-        watched_s=watched_s,
-        start_s=start_s,
-    )
+            before, since = _cpu_s(processes), monotonic()
+
+            def measure() -> Footprint:
+                watched_s = monotonic() - since
+                return Footprint(
+                    pods=pods,
+                    pss_mb=sum(process.memory_full_info().pss for process in processes) / _MB,
+                    idle_cpu_percent=100 * (_cpu_s(processes) - before) / watched_s,
+                    watched_s=watched_s,
+                    start_s=start_s,
+                )
+
+            yield measure
+    finally:
+        worker.stop()
 
 
-def queue_overhead(client: Client, rounds: int, burst: int) -> tuple[float, float]:
+def queue_overhead(client: Client, rounds: int, burst: int) -> dict[str, float]:
     """Return milliseconds of a task that does nothing, and how many of them are done in a second.
 
-    The task is `pods.list` of an empty store: one call to Redis, none to the Engine.
+    The task is `pods.list` of an empty store: two calls to Redis, none to the Engine.
     """
     times = []
     for _ in range(rounds):
@@ -68,17 +74,15 @@ def queue_overhead(client: Client, rounds: int, burst: int) -> tuple[float, floa
     began = monotonic()
     for sent in [client.send("list") for _ in range(burst)]:
         client.receive(sent)
-    return median(times), burst / (monotonic() - began)
+    return {"round_trip_ms": median(times), "tasks_per_s": burst / (monotonic() - began)}
 
 
 @contextmanager
 def _beat(folder: Path, environment: dict[str, str]) -> Iterator[int]:
     """Have beat; yields its process id."""
-    schedule = str(folder / "beat")
-    command = [sys.executable, "-m", "celery", "-A", "worker.beat:app", "beat", "--schedule", schedule]
     with (folder / "beat.log").open("wb") as log:
         process = subprocess.Popen(
-            [*command, "--pidfile="],
+            [sys.executable, "-m", "worker.beat", "--schedule", str(folder / "beat")],
             cwd=ROOT,
             env={**os.environ, **environment},
             stdin=subprocess.DEVNULL,

@@ -1,24 +1,16 @@
 """A pass that finds nothing to do, over more and more pods."""
 
-import asyncio
-import os
-from collections import Counter
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from statistics import median
+from statistics import linear_regression, median
 from time import monotonic, process_time
 from typing import Any, Final
 
 import aiodocker
-import structlog
-from redis import Redis
 
-from config.settings import Settings
-from tests.bench.crowd import grow
-from worker.local.engine import PrivateEngine
-from worker.local.redis import RedisServer
-from worker.runtime import Parts, installation_of, make_engine, make_parts, make_store
+from tests.bench.crowd import Crowd
+from tests.support.round_trips import counted_round_trips
 
 _ROUNDS: Final = 7
 
@@ -32,74 +24,47 @@ class Pass:
     wall_ms: float
     cpu_ms: float
     engine_calls: int
-    redis_reads: int
-    """How often Redis read from a connection: pipelined commands come in one, long ones in a few."""
+    redis_round_trips: int
+    """A pipeline of many commands is one."""
     lists_ms: float
     """The two bare list calls, by themselves, in turns with the passes."""
 
 
-def idle_passes(
-    engine: PrivateEngine, folder: Path, image: str, sizes: Sequence[int], running: int
-) -> list[Pass]:
-    """Return a pass for each number of pods; `running` of them run, the others are stopped."""
-    redis = RedisServer(folder)
-    redis.start()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
-    try:
-        return asyncio.run(_measure(engine, redis, image, sizes, running))
-    finally:
-        redis.stop()
+def idle_pass(crowd: Crowd) -> Pass:
+    """Measure a pass over the pods that there are."""
+    return crowd.loop.run(_idle_pass(crowd))
 
 
-async def _measure(
-    engine: PrivateEngine, redis: RedisServer, image: str, sizes: Sequence[int], running: int
-) -> list[Pass]:
-    os.environ |= {"DOCKER_HOST": engine.url, "PINACLE_REDIS_URL": redis.url}
-    settings = Settings(min_free_mb=0, task_wait_s=120)
-    calls: Counter[str] = Counter()
-    docker = make_engine(settings, on_call=lambda operation: calls.update([operation]))
-    await docker.ensure_network()
-    parts = make_parts(settings, host="idle", engine=docker, store=make_store(settings))
-    await parts.rebuild.run()
-    await parts.guard.establish()
-    bare = aiodocker.Docker(url=engine.url)
-    found, made = [], 0
-    try:
-        for size in sizes:
-            await grow(parts, installation_of(settings), image, made, size, running=running)
-            made = size
-            found.append(await _one(parts, bare, redis, calls, pods=size, running=min(running, size)))
-    finally:
-        await bare.close()
-        await parts.dispatcher.drain(5)
-        await docker.close()
-        await parts.store.close()
-    return found
+def growth(passes: Sequence[Pass]) -> float:
+    """Return k where a pass takes as long as the k-th power of the number of pods, by least squares."""
+    points = [(math.log(each.pods), math.log(each.wall_ms)) for each in passes]
+    return linear_regression(*zip(*points, strict=True)).slope
 
 
-async def _one(
-    parts: Parts, bare: Any, redis: RedisServer, calls: Counter[str], *, pods: int, running: int
-) -> Pass:
+async def _idle_pass(crowd: Crowd) -> Pass:
     walls, cpus, lists = [], [], []
-    with Redis.from_url(redis.url) as admin:
-        for _ in range(_ROUNDS):
-            began = monotonic()
-            await bare._query_json("containers/json?all=1", method="GET")
-            await bare._query_json("volumes", method="GET")
-            lists.append((monotonic() - began) * 1000)
-            calls.clear()
-            before: Any = admin.info("stats")
-            began, cpu = monotonic(), process_time()
-            await parts.passes.run(wait_s=30)
-            walls.append((monotonic() - began) * 1000)
-            cpus.append((process_time() - cpu) * 1000)
-            after: Any = admin.info("stats")
+    bare: Any = aiodocker.Docker(url=crowd.engine.url)
+    with counted_round_trips() as trips:
+        try:
+            for _ in range(_ROUNDS):
+                began = monotonic()
+                await bare._query_json("containers/json?all=1", method="GET")
+                await bare._query_json("volumes", method="GET")
+                lists.append((monotonic() - began) * 1000)
+                crowd.calls.clear()
+                trips.clear()
+                began, cpu = monotonic(), process_time()
+                await crowd.parts.passes.run(wait_s=30)
+                walls.append((monotonic() - began) * 1000)
+                cpus.append((process_time() - cpu) * 1000)
+        finally:
+            await bare.close()
     return Pass(
-        pods=pods,
-        running=running,
+        pods=crowd.pods,
+        running=crowd.running,
         wall_ms=median(walls),
         cpu_ms=median(cpus),
-        engine_calls=calls.total(),
-        redis_reads=after["total_reads_processed"] - before["total_reads_processed"] - 1,
+        engine_calls=crowd.calls.total(),
+        redis_round_trips=trips.total(),
         lists_ms=median(lists),
     )

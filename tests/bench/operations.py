@@ -1,49 +1,93 @@
-"""One pod at a time, twenty at once, and fifty lost at once: ours beside the floor, a script and Compose."""
+"""One pod at a time, many at once, and many lost at once: ours beside the floor, a script and Compose."""
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Final
 
-from tests.bench.contenders import Contender, lose
+from tests.bench.contenders import Contender, Ours, lose
+from tests.bench.machine import Disturbances
 from worker.local.engine import PrivateEngine
+from worker.local.waiting import wait_until
 
 Times = dict[str, dict[str, list[float]]]
 """Operation to contender to seconds, one for each round."""
 OPERATIONS: Final = ("create", "stop", "start", "recover", "delete")
 
 
-def one_at_a_time(engine: PrivateEngine, contenders: Sequence[Contender], rounds: int) -> Times:
-    """Return how long each operation takes on one pod; the contenders take turns."""
-    return _rounds(engine, contenders, rounds, lambda number: [f"one{number}"], OPERATIONS)
+class Course:
+    """Runs rounds in which the contenders take turns, and notes how long each took."""
 
+    def __init__(self, engine: PrivateEngine, noise: Disturbances, tell: Callable[[str], None]) -> None:
+        """`tell` is told how far it is."""
+        self._engine = engine
+        self._noise = noise
+        self._tell = tell
 
-def at_once(engine: PrivateEngine, contenders: Sequence[Contender], rounds: int, pods: int) -> Times:
-    """Return how long it takes for many pods at once."""
-    return _rounds(
-        engine,
-        contenders,
-        rounds,
-        lambda number: [f"many{number}x{pod}" for pod in range(pods)],
-        ("create", "recover", "delete"),
-    )
+    def one(self, contenders: Sequence[Contender], rounds: int) -> Times:
+        """Return how long each operation takes on one pod; a round before the first warms everybody up."""
+        self._tell("one pod: a round to warm up")
+        self._turn(contenders, ["warm-up"], _times())
+        return self._rounds("one pod", contenders, rounds, lambda number: [f"one{number}"])
 
+    def many(self, contenders: Sequence[Contender], rounds: int, pods: int) -> Times:
+        """Return how long each operation takes on so many pods at once."""
+        return self._rounds(
+            f"{pods} pods at once",
+            contenders,
+            rounds,
+            lambda number: [f"many{number}x{pod}" for pod in range(pods)],
+        )
 
-def _rounds(
-    engine: PrivateEngine,
-    contenders: Sequence[Contender],
-    rounds: int,
-    pods: Callable[[int], list[str]],
-    operations: Sequence[str],
-) -> Times:
-    found: Times = {operation: defaultdict(list) for operation in operations}
-    for number in range(rounds + 1):
+    def lost(self, contenders: Sequence[Contender], rounds: int, count: int) -> Times:
+        """Return how long it takes until so many pods run again whose containers all vanish at once.
+
+        Ours is told nothing: it sees that they are gone.
+        """
+        found, pods = _times(), [f"lost{number}" for number in range(count)]
         for contender in contenders:
-            for operation in operations:
+            self._tell(f"{count} pods lost at once: {contender.name} makes its own")
+            contender.create(pods)
+        for number in range(1, rounds + 1):
+            self._tell(f"{count} pods lost at once: round {number} of {rounds}")
+            with self._noise.round(f"{count} pods lost at once"):
+                for contender in contenders:
+                    found["recover"][contender.name].append(self._recovery(contender, pods))
+        for contender in contenders:
+            contender.delete(pods)
+        return found
+
+    def _rounds(
+        self, title: str, contenders: Sequence[Contender], rounds: int, pods: Callable[[int], list[str]]
+    ) -> Times:
+        found = _times()
+        for number in range(1, rounds + 1):
+            self._tell(f"{title}: round {number} of {rounds}")
+            with self._noise.round(title):
+                self._turn(contenders, pods(number), found)
+        return found
+
+    def _turn(self, contenders: Sequence[Contender], pods: Sequence[str], found: Times) -> None:
+        for contender in contenders:
+            for operation in OPERATIONS:
                 if operation == "recover":
-                    lose(engine, contender, pods(number))
+                    lose(self._engine, contender, pods)
                 began = monotonic()
-                getattr(contender, operation)(pods(number))
-                if number:  # the first round warms everybody up
-                    found[operation][contender.name].append(monotonic() - began)
-    return found
+                getattr(contender, operation)(pods)
+                found[operation][contender.name].append(monotonic() - began)
+
+    def _recovery(self, contender: Contender, pods: Sequence[str]) -> float:
+        wanted = {contender.container(pod) for pod in pods}
+        lose(self._engine, contender, pods)
+        began = monotonic()
+        if not isinstance(contender, Ours):
+            contender.recover(pods)
+        wait_until(lambda: wanted <= self._running(), 300, what=f"the {len(pods)} pods of {contender.name}")
+        return monotonic() - began
+
+    def _running(self) -> set[str]:
+        return set(self._engine.docker("ps", "--format", "{{.Names}}").split())
+
+
+def _times() -> Times:
+    return defaultdict(lambda: defaultdict(list))

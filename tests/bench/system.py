@@ -24,13 +24,12 @@ class Cost:
     disk_mb: list[float] = field(default_factory=list)
 
 
-def system_volumes(stack: Stack, cache: Path, rounds: int) -> tuple[float, dict[str, Cost]]:
-    """Return megabytes of the image, and what each mode costs; the modes take turns.
+def system_volumes(stack: Stack, cache: Path, rounds: int) -> dict[str, Cost]:
+    """Return what each mode costs; the modes take turns.
 
     A pod before the first round makes the base, which the others find.
     """
     image = import_debian(stack.engine, cache)
-    size = int(stack.engine.docker("image", "inspect", "-f", "{{.Size}}", image)) / _MB
     costs = {mode: Cost() for mode in MODES}
     folder = stack.engine.root.parent / "modes"
     with ExitStack() as workers:
@@ -44,7 +43,7 @@ def system_volumes(stack: Stack, cache: Path, rounds: int) -> tuple[float, dict[
             for mode, client in clients.items():
                 cost = Cost() if number == 0 else costs[mode]
                 _create(stack, client, f"{mode}-{number}", image, cost)
-    return size, costs
+    return costs
 
 
 def _create(stack: Stack, client: Client, pod_id: str, image: str, cost: Cost) -> None:

@@ -1,98 +1,136 @@
-"""What was measured, for people."""
+"""What was measured, for people: from what a run writes into its file."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from statistics import median
 from typing import Any, Final
 
 from rich.table import Table
 
-from tests.bench.footprint import Footprint
-from tests.bench.idle import Pass
-from tests.bench.operations import Times
-from tests.bench.system import Cost
+Found = Mapping[str, Any]
+"""What a run has measured, as its JSON file has it."""
+ONE: Final = "one pod"
+MANY: Final = "20 pods at once"
+LOST: Final = "50 pods lost at once"
+KEPT: Final = ", /usr kept"
+"""Ends the names of contenders whose pods have system volumes."""
+COLUMNS: Final = ("", "floor", "ours", "ours / floor", "docker CLI", "compose", "compose / ours")
 
-MANY: Final = 20
-"""Pods of the rounds with many at once."""
 
-
-def crashes(found: Mapping[str, Sequence[float]]) -> Table:
-    table = _table("from a container's end to its next start", "median", "range", "x restart=always")
-    for side, times in found.items():
-        ratio = median(times) / median(found["docker"])
-        table.add_row(side, f"{median(times):.0f} ms", _range(times), f"{ratio:.2f}")
+def compared(found: Found) -> Table:
+    """Return medians in milliseconds with their ranges; the floor is what the Engine itself takes."""
+    table = Table(title=_title(found), title_justify="left", caption=_caption(found), caption_justify="left")
+    for column in COLUMNS:
+        table.add_column(column, justify="right" if column else "left")
+    for row in rows(found):
+        table.add_row(*row)
     return table
 
 
-def system(size: float, costs: Mapping[str, Cost]) -> Table:
-    title = f"creating a pod of a Debian image of {size:.0f} MB"
-    table = _table(title, "median", "range", "x off", "disk a pod")
-    for mode, cost in costs.items():
-        ratio = median(cost.create_ms) / median(costs["off"].create_ms)
-        disk = f"{median(cost.disk_mb):.1f} MB"
-        table.add_row(mode, f"{median(cost.create_ms):.0f} ms", _range(cost.create_ms), f"{ratio:.2f}", disk)
-    return table
+def rows(found: Found) -> Iterator[list[str]]:
+    for section in (ONE, MANY, LOST):
+        for operation, times in found.get(section, {}).items():
+            yield [f"{operation}, {section}", *_cells(times, "")]
+            if f"ours{KEPT}" in times:
+                yield [f"{operation}, {section}{KEPT}", *_cells(times, KEPT)]
+    crash = found.get("crash to running")
+    if crash:
+        docker, ours = ([time / 1000 for time in crash[side]] for side in ("restart=always", "ours"))
+        ratio = f"{median(ours) / median(docker):.2f}"
+        yield ["crash to running (floor: restart=always)", _ms(docker), _ms(ours), ratio, "", "", ""]
 
 
-def operations(title: str, found: Times) -> Table:
-    """Return medians in milliseconds and, in brackets, ratios to the floor."""
-    names = list(next(iter(found.values())))
-    table = _table(title, *names)
-    for operation, times in found.items():
-        floor = median(times["floor"])
-        cells = [f"{1000 * median(times[n]):.0f} ms ({median(times[n]) / floor:.2f})" for n in names]
-        table.add_row(operation, *cells)
-    return table
-
-
-def queue(found: Mapping[str, float]) -> Table:
-    table = _table("the queue: a task that does nothing", "round trip", "throughput")
-    table.add_row("pods.list", f"{found['ms']:.1f} ms", f"{found['per_s']:.0f} in a second")
-    return table
-
-
-def idle(passes: Sequence[Pass]) -> Table:
-    table = _table("an idle pass", "wall", "x two lists", "processor", "Engine calls", "Redis reads")
-    for each in passes:
+def alone(found: Found) -> Table:
+    """Return what only we have: passes, memory, the queue, system volumes."""
+    table = Table(title="ours alone", title_justify="left", show_header=False)
+    for each in found.get("idle pass", ()):
         table.add_row(
-            f"{each.pods} pods",
-            f"{each.wall_ms:.0f} ms",
-            f"{each.wall_ms / each.lists_ms:.2f}",
-            f"{each.cpu_ms:.0f} ms",
-            str(each.engine_calls),
-            str(each.redis_reads),
+            f"a pass over {each['pods']} pods that finds nothing to do",
+            f"{each['wall_ms']:.0f} ms, {each['wall_ms'] / each['lists_ms']:.2f} x the two list calls, "
+            f"{each['cpu_ms']:.0f} ms of processor, {each['engine_calls']} Engine calls, "
+            f"{each['redis_round_trips']} Redis round trips",
+        )
+    if "idle pass grows" in found:
+        table.add_row("its growth", f"pods to the power of {found['idle pass grows']:.2f}")
+    for each in found.get("footprint", ()):
+        table.add_row(
+            f"worker and beat, {each['pods']} pods",
+            f"{each['pss_mb']:.0f} MB (PSS), {each['idle_cpu_percent']:.2f} % of a core over "
+            f"{each['watched_s']:.0f} s, up in {each['start_s']:.1f} s",
+        )
+    if queue := found.get("queue"):
+        told = f"{queue['round_trip_ms']:.1f} ms, {queue['tasks_per_s']:.0f} in a second"
+        table.add_row("a task that does nothing", told)
+    for mode, cost in found.get("system volumes", {}).items():
+        table.add_row(
+            f"creating a pod, system volumes {mode}",
+            f"{median(cost['create_ms']):.0f} ms, {median(cost['disk_mb']):.1f} MB of disk",
         )
     return table
 
 
-def footprint(found: Footprint) -> Table:
-    table = _table("worker and beat", "memory (PSS)", "idle processor", "start-up")
-    table.add_row(
-        f"{found.pods} pods",
-        f"{found.pss_mb:.0f} MB",
-        f"{found.idle_cpu_percent:.2f} % of a core, over {found.watched_s:.0f} s",
-        f"{found.start_s:.1f} s",
+def comparison(before: Found, now: Found) -> Table:
+    """Return the medians of ours in two runs."""
+    table = Table(title=f"ours: {before['began']} and {now['began']}", title_justify="left")
+    for column in ("", "before", "now", "ratio"):
+        table.add_column(column, justify="right" if column else "left")
+    old, new = dict(_figures(before)), dict(_figures(now))
+    for name in (name for name in new if name in old):
+        table.add_row(name, f"{old[name]:.1f}", f"{new[name]:.1f}", f"{new[name] / old[name]:.2f}")
+    return table
+
+
+def markdown(found: Found) -> str:
+    """Return the table of `compared` for a README."""
+    lines = [list(COLUMNS), ["---", *["---:"] * (len(COLUMNS) - 1)], *rows(found)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def _figures(found: Found) -> Iterator[tuple[str, float]]:
+    for section in (ONE, MANY, LOST):
+        for operation, times in found.get(section, {}).items():
+            for name in times:
+                if name.startswith("ours"):
+                    yield f"{operation}, {section}{name.removeprefix('ours')}, ms", 1000 * median(times[name])
+    if "crash to running" in found:
+        yield "crash to running, ms", median(found["crash to running"]["ours"])
+    for each in found.get("idle pass", ()):
+        yield f"idle pass, {each['pods']} pods, ms", each["wall_ms"]
+    for each in found.get("footprint", ()):
+        yield f"memory, {each['pods']} pods, MB", each["pss_mb"]
+        yield f"idle processor, {each['pods']} pods, % of a core", each["idle_cpu_percent"]
+    for name, value in found.get("queue", {}).items():
+        yield f"queue, {name}", value
+
+
+def _cells(times: Mapping[str, list[float]], kind: str) -> list[str]:
+    floor, ours = times[f"floor{kind}"], times[f"ours{kind}"]
+    script, compose = (times.get(f"{name}{kind}") for name in ("docker CLI", "compose"))
+    return [
+        _ms(floor),
+        _ms(ours),
+        f"{median(ours) / median(floor):.2f}",
+        _ms(script) if script else "",
+        _ms(compose) if compose else "",
+        f"{median(compose) / median(ours):.2f}" if compose else "",
+    ]
+
+
+def _ms(seconds: list[float]) -> str:
+    low, middle, high = (1000 * value for value in (min(seconds), median(seconds), max(seconds)))
+    return f"{middle:.0f} ({low:.0f} to {high:.0f})"
+
+
+def _title(found: Found) -> str:
+    machine = found["machine"]
+    return (
+        f"{found['began']}, {machine['processors']} processors ({machine['processor']}), "
+        f"{machine['memory_gb']} GB, {found['engine']}: milliseconds, median (range)"
     )
-    return table
 
 
-def comparison(before: Mapping[str, Any], now: Mapping[str, Any]) -> Table:
-    """Return medians of ours, in two runs."""
-    table = _table(f"ours, {before['began']} and {now['began']}", "before", "now", "ratio")
-    for section in ("one pod", f"{MANY} pods at once"):
-        for operation, times in now[section].items():
-            old = median(before[section][operation]["ours"]) * 1000
-            new = median(times["ours"]) * 1000
-            table.add_row(f"{operation}, {section}", f"{old:.0f} ms", f"{new:.0f} ms", f"{new / old:.2f}")
-    return table
-
-
-def _range(times: Sequence[float]) -> str:
-    return f"{min(times):.0f} to {max(times):.0f}"
-
-
-def _table(title: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left")
-    table.add_column("")
-    for column in columns:
-        table.add_column(column, justify="right")
-    return table
+def _caption(found: Found) -> str:
+    load = f"load before {found['load_before']:.2f}, after {found['load_after']:.2f}"
+    marked = "; ".join(
+        f"{section}: {', '.join(map(str, numbers))}" for section, numbers in found["disturbed"].items()
+    )
+    return f"{load}; rounds disturbed by other programs: {marked or 'none'}"

@@ -8,6 +8,7 @@ from typing import Any, Final
 import pytest
 
 from config.settings import Settings
+from tests.support.round_trips import counted_round_trips
 from worker.local.engine import PrivateEngine
 from worker.pods.parsing import parse_spec
 from worker.pods.requests import Create, Delete, Request, Restart, Start, Stop, Update
@@ -120,11 +121,14 @@ async def test_bringing_back_a_lost_container_takes_five_calls(
 
 @pytest.mark.parametrize("pods", [0, 1, 12])
 async def test_a_pass_that_finds_nothing_to_do_takes_two_calls(counted: Counted, pods: int) -> None:
+    """And four round trips to Redis, whatever the number of pods."""
     for number in range(pods):
         await counted.of(f"many-{number}", Create(spec=spec()))
         if number % 3 == 0:
             await counted.of(f"many-{number}", Stop())
-    assert await counted.of_pass() == {"container_list": 1, "volume_list": 1}
+    with counted_round_trips() as trips:
+        assert await counted.of_pass() == {"container_list": 1, "volume_list": 1}
+    assert trips.total() == 4
 
 
 async def test_an_ended_container_is_inspected_once(counted: Counted, engine: PrivateEngine) -> None:
