@@ -65,6 +65,19 @@ async def test_a_failure_is_everybodys_and_the_next_call_is_tried_all_the_same()
     assert await after == 2
 
 
+async def test_the_end_ends_what_is_under_way() -> None:
+    calls = Calls()
+    shared = Shared(calls)
+    askers = [asyncio.create_task(shared.get())]
+    await calls.asked(*askers)
+    askers.append(asyncio.create_task(shared.get()))
+    await calls.asked(*askers)
+    await shared.close()
+    answers = await asyncio.gather(*askers, return_exceptions=True)
+    assert [type(answer) for answer in answers] == [asyncio.CancelledError] * 2
+    assert len(calls.ends) == 1, "nothing more was sent"
+
+
 async def test_who_gives_up_leaves_the_others_their_answer() -> None:
     calls = Calls()
     shared = Shared(calls)

@@ -255,6 +255,7 @@ class DockerEngine:
         return kept
 
     async def close(self) -> None:
+        await self._volumes.close()
         await self._calls.close()
 
     async def _on_network(self, do: Callable[[], Awaitable[_T]]) -> _T:

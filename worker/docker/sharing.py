@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
+
+from worker.ending import end
 
 _T = TypeVar("_T")
 
@@ -24,11 +26,22 @@ class Shared(Generic[_T]):
         """Return the answer to a call that was sent after this was asked. Raises what the call raises."""
         if self._next is None:
             self._next = asyncio.create_task(self._send(self._under_way))
+            self._next.add_done_callback(_notice)
         # Who is cancelled gives up for himself, and not for the others.
         return await asyncio.shield(self._next)
+
+    async def close(self) -> None:
+        """End what is under way; who waits for it is told by a CancelledError."""
+        await end(task for task in (self._under_way, self._next) if task is not None)
 
     async def _send(self, before: asyncio.Task[_T] | None) -> _T:
         if before is not None:
             await asyncio.wait([before])
         self._under_way, self._next = self._next, None
         return await self._call()
+
+
+def _notice(task: asyncio.Task[Any]) -> None:
+    """Look at a failure, so that asyncio does not complain where all who asked have given up."""
+    if not task.cancelled():
+        task.exception()
