@@ -42,13 +42,16 @@ def runtime(request: pytest.FixtureRequest) -> str | None:
 
 @pytest.fixture(scope="session")
 def scratch() -> Iterator[Path]:
-    """A short folder for everything that a run makes; nothing may be mounted below it at the end."""
+    """A short folder for all that a run makes; no Engine, mount or process of it is left at the end."""
     folder = Path(tempfile.mkdtemp(prefix="pin-"))
     yield folder
     mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
     left = [mount for mount in mounts if mount.startswith(f"{folder}/")]
     assert not left, f"mounts were left: {left}"
     assert not _processes_of(folder), f"processes were left: {_processes_of(folder)}"
+    # Each has a network namespace, which goes when it is destroyed.
+    engines = [path.parent for path in folder.rglob("daemon.json")]
+    assert not engines, f"Engines were left: {engines}"
     shutil.rmtree(folder)
 
 

@@ -11,6 +11,7 @@ from typing import Final
 import pytest
 
 from tests.support.worker import ROOT
+from worker.local.engine import PrivateEngine
 from worker.local.packages import find
 from worker.local.waiting import wait_until
 
@@ -69,6 +70,8 @@ def test_make_up_runs_everything_until_sigterm(scratch: Path, inside: list[str])
     finally:
         stack.send_signal(SIGTERM)
         stack.wait(90)
+        # Pods would outlive the stack, and so does the place that they run in.
+        PrivateEngine(folder / "engine").destroy()
 
 
 def _ask(inside: list[str], script: str) -> str:

@@ -60,9 +60,9 @@ def import_busybox(
 def import_debian(engine: PrivateEngine, cache: Path, name: str = "pinacle-debian") -> str:
     """Make a Debian image from the distribution's packages, and return its name.
 
-    The root is made once (about 40 s) and kept in `cache` as a tar of about 200 MB.
+    The root is made once (about 40 s) and kept in `cache` as a tar of about 120 MB.
     """
-    root = cache / "debian.tar"
+    root = cache / f"debian-{SUITE}.tar"
     if not root.exists():
         require("debootstrap")
         cache.mkdir(parents=True, exist_ok=True)
@@ -115,6 +115,9 @@ def bootstrap(folder: Path, packages: tuple[str, ...] = (), *, suite: str = SUIT
         env=environment,
     )
     folder.chmod(0o755)  # or none but root could enter the pods' root
+    # Published images hold neither: what was downloaded to make them would fill every pod's /var.
+    for leftover in (*folder.glob("var/cache/apt/archives/*.deb"), *folder.glob("var/lib/apt/lists/*_*")):
+        leftover.unlink()
 
 
 def download_wheels(lock: Path, folder: Path) -> None:
