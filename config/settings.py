@@ -78,7 +78,9 @@ class Settings(BaseSettings):
         default="20000-29999", description="Host ports from which free ones are chosen."
     )
     reconcile_interval_s: float = Field(default=30.0, gt=0, description="Seconds between two passes.")
-    reconcile_concurrency: int = Field(default=8, ge=1, description="Pods that a pass repairs at once.")
+    reconcile_concurrency: int = Field(
+        default=16, ge=1, description="Pods that passes and the Engine's events repair at once."
+    )
     task_concurrency: int = Field(default=48, ge=4, description="Threads of the worker.")
     task_wait_s: float = Field(
         default=25.0, gt=0, le=600, description="Longest that a task waits before it answers `pending`."
