@@ -1,6 +1,6 @@
 """`python -m worker.beat`: sends what is due at an interval, and knows nothing of the code behind the tasks.
 
-Beat sends messages by their names. `celery -A worker.app:app beat` does the same in twice the memory.
+Beat sends messages by their names. `celery -A worker.app:app beat` does the same, in more memory.
 """
 
 import argparse

@@ -38,7 +38,7 @@ def draw(found: Found, path: Path) -> None:
     axes.set_xlabel("times the Engine's own minimum (the line at 1); shorter is better")
     for name, colour in _COLOURS.items():
         axes.barh(0, 0, color=colour, label="pinacle pod worker" if name == "ours" else name)
-    axes.legend(loc="lower right", frameon=False)
+    figure.legend(loc="outside lower center", ncols=len(_COLOURS), frameon=False)
     axes.spines[["top", "right"]].set_visible(b=False)
     axes.set_title(f"A pod of a Debian image with eight volumes, {found['engine']}", loc="left", size=11)
     figure.savefig(path)
