@@ -250,6 +250,24 @@ async def test_each_change_of_phase_is_announced_once(redis_url: str) -> None:
     await store.close()
 
 
+async def test_who_follows_too_slowly_can_see_it(redis_url: str) -> None:
+    """Ten thousand changes are kept; an id that is still there proves that none after it is gone."""
+    store = make_store(redis_url)
+    async with Redis.from_url(redis_url, decode_responses=True) as redis:
+        async with redis.pipeline(transaction=False) as pipe:
+            for number in range(10_300):
+                pipe.xadd("pinacle:events", {"pod_id": str(number)})
+            ids = await pipe.execute()
+        await store.accept(proposal("a", 1, "t1"))
+        lease, record = await store.lease("a"), await recorded(store)
+        await store.save(replace(record, state=PodState(phase=Phase.RUNNING)), lease)
+        assert 10_000 <= await redis.xlen("pinacle:events") <= 10_100
+        assert not await redis.xrange("pinacle:events", ids[0], ids[0])
+        assert await redis.xrange("pinacle:events", ids[-1], ids[-1])
+    await store.release("a", lease)
+    await store.close()
+
+
 async def test_every_record_tells_the_storage_of_its_host(store: Store) -> None:
     """As it is noted now, and not as it was when the pod was made."""
     await store.accept(proposal("a", 1, "t1"))

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.pods.backoff import LONGEST_CRASH_DELAY_S, crash_delay, error_delay, is_due, next_crash
+from worker.pods.backoff import LONGEST_CRASH_DELAY_S, crash_delay, ending, error_delay, is_due, next_crash
 from worker.pods.model import Crash
 from worker.pods.observation import Exit
 
@@ -41,3 +41,15 @@ def test_a_time_that_lies_too_far_ahead_is_a_clock_that_jumped_back() -> None:
     assert is_due(100, 100, longest=LONGEST_CRASH_DELAY_S)
     assert not is_due(101, 100, longest=LONGEST_CRASH_DELAY_S)
     assert is_due(10**6, 100, longest=LONGEST_CRASH_DELAY_S)
+
+
+@pytest.mark.parametrize(
+    ("count", "oom_killed", "text"),
+    [
+        (1, False, "it ended by itself with exit code 137"),
+        (3, True, "it ended by itself with exit code 137, out of memory, 3 times in a row"),
+    ],
+)
+def test_an_end_is_told_with_its_code_and_how_often_it_came(count: int, oom_killed: bool, text: str) -> None:
+    crash = Crash(run=1, count=count, exit_code=137, oom_killed=oom_killed, next_try_at=0.0)
+    assert ending(crash) == text

@@ -52,3 +52,10 @@ def is_due(at: float, now: float, *, longest: float) -> bool:
 def _jittered(delay: float, pod_id: str, count: int) -> float:
     """Spread over 75 % to 125 %, so that pods which failed together do not come back together."""
     return delay * (0.75 + 0.5 * crc32(f"{pod_id}:{count}".encode()) / 2**32)
+
+
+def ending(crash: Crash) -> str:
+    """Say how a container ended unasked."""
+    memory = ", out of memory" if crash.oom_killed else ""
+    row = f", {crash.count} times in a row" if crash.count > 1 else ""
+    return f"it ended by itself with exit code {crash.exit_code}{memory}{row}"

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import assert_never
 
 from worker.pods import naming
-from worker.pods.backoff import LONGEST_CRASH_DELAY_S, is_due
+from worker.pods.backoff import LONGEST_CRASH_DELAY_S, ending, is_due
 from worker.pods.container import spec_hash
 from worker.pods.decision import Plan, go, rest
 from worker.pods.layout import wanted_layout
@@ -249,7 +249,7 @@ def _exited(record: Record, container: ObservedContainer, spec: PodSpec, now: fl
     stays = spec.restart is Restart.NEVER or (spec.restart is Restart.ON_FAILURE and crash.exit_code == 0)
     if stays:
         phase = Phase.STOPPED if crash.exit_code == 0 else Phase.FAILED
-        return rest(phase, f"{_ending(record)}; restart is '{spec.restart}'")
+        return rest(phase, f"{ending(crash)}; restart is '{spec.restart}'")
     return _start(record, container, spec, now)
 
 
@@ -257,7 +257,7 @@ def _start(record: Record, container: ObservedContainer, spec: PodSpec, now: flo
     asked, crash = _asked(record), record.state.crash
     crashed = not asked and crash is not None and crash.run == record.state.starts
     if crashed and crash and not is_due(crash.next_try_at, now, longest=LONGEST_CRASH_DELAY_S):
-        return rest(Phase.BACKOFF, _ending(record), retry_at=crash.next_try_at)
+        return rest(Phase.BACKOFF, ending(crash), retry_at=crash.next_try_at)
     start = StartContainer(container.id, unasked=not asked)
     if record.state.tier != spec.tier:
         return go(UpdateContainer(container.id, spec.tier), start)
@@ -267,11 +267,3 @@ def _start(record: Record, container: ObservedContainer, spec: PodSpec, now: flo
 def _asked(record: Record) -> bool:
     """Whether the present intent has not been reached yet: what ended before it ended is no crash."""
     return record.state.settled_generation < record.intent.generation
-
-
-def _ending(record: Record) -> str:
-    crash = record.state.crash
-    if crash is None:
-        return "it ended"
-    memory = ", out of memory" if crash.oom_killed else ""
-    return f"it ended by itself with exit code {crash.exit_code}{memory}, {crash.count} times in a row"

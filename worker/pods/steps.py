@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from worker.pods.backoff import next_crash
+from worker.pods.backoff import ending, next_crash
 from worker.pods.layout import begun_layout, kept_layout
-from worker.pods.model import PinnedImage, Record, System, Volume
+from worker.pods.model import Phase, PinnedImage, Record, System, Volume
 from worker.pods.naming import volume_name
 from worker.pods.observation import ContainerState, Exit, Observation, ObservedContainer, ObservedVolume
 
@@ -212,8 +212,11 @@ def _fold_record(  # noqa: C901, PLR0912 - a table, one case for each step
             layout = begun_layout(record, seen.volumes, incarnation=incarnation)
             state = state.evolve(layout=layout, image=record.image)
         case CreateContainer(), ObservedContainer():
-            spec = record.intent.spec
-            state = state.evolve(container_id=result.id, image=record.image, tier=spec.tier if spec else None)
+            tier = record.intent.spec.tier if record.intent.spec else None
+            # Also one that is made in place of a lost one: whoever follows the pod learns that it was away.
+            state = state.evolve(
+                container_id=result.id, image=record.image, tier=tier, phase=Phase.PENDING, reason=None
+            )
         case BeginKeep(paths=paths), str(incarnation):
             state = state.evolve(layout=kept_layout(state.layout, paths, incarnation=incarnation))
         case CommitFill(paths=paths), _:
@@ -230,14 +233,14 @@ def _fold_record(  # noqa: C901, PLR0912 - a table, one case for each step
             state = state.evolve(tier=tier)
         case RecordExit(), Exit():
             crash = next_crash(state.crash, result, run=state.starts, pod_id=record.pod_id, now=now)
-            state = state.evolve(crash=crash)
+            state = state.evolve(crash=crash, phase=Phase.PENDING, reason=ending(crash))
         case RemoveContainer(), _:
             state = state.evolve(container_id=None)
         case RemoveVolume(name=name), _:
             left = tuple(v for v in state.layout if v.filled or volume_name(record.pod_id, v.name) != name)
             state = state.evolve(layout=left)
         case FinishPurge(), _:
-            state = type(state)(purged_generation=record.intent.purge_generation)
+            state = type(state)(purged_generation=record.intent.purge_generation, phase=Phase.DELETED)
         case _:
             pass
     return record.evolve(state=state)
