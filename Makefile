@@ -40,6 +40,7 @@ check: $(STAMP) ## Lint, check types, check the architecture
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/mypy docs/examples/follow.py
 	$(BIN)/lint-imports --no-logo
 
 format: $(STAMP) ## Format the code and mend what can be mended

@@ -1,0 +1,65 @@
+// Create a pod and follow what becomes of all pods, from Node 18 or newer.
+//
+//   npm ci
+//   node follow.mjs redis://127.0.0.1:6399/0 abc debian:12-slim [LAST_ID]
+//
+// LAST_ID is the last id that was printed before: who was away goes on after it. Ends when the pod is deleted.
+import { randomUUID } from "node:crypto";
+import { setTimeout } from "node:timers/promises";
+import { createClient } from "@redis/client";
+
+const STREAM = "pinacle:events";
+const BEGINNING = "0-0";
+
+/** Send a task to a queue as Celery does (its protocol 2); the same id again is the same task. */
+async function send(redis, task, args, { id = randomUUID(), queue = "pods" } = {}) {
+  const embed = { callbacks: null, errbacks: null, chain: null, chord: null };
+  const message = {
+    body: Buffer.from(JSON.stringify([args, {}, embed])).toString("base64"),
+    "content-encoding": "utf-8",
+    "content-type": "application/json",
+    headers: { lang: "js", task, id, root_id: id, parent_id: null, group: null },
+    properties: {
+      correlation_id: id,
+      body_encoding: "base64",
+      delivery_mode: 2,
+      delivery_tag: randomUUID(),
+      delivery_info: { exchange: "", routing_key: queue },
+    },
+  };
+  await redis.lPush(queue, JSON.stringify(message));
+  return id;
+}
+
+/** Wait for what a task answers; throws what the worker refused. */
+async function result(redis, id, timeoutMs = 60_000) {
+  for (const end = Date.now() + timeoutMs; Date.now() < end; await setTimeout(50)) {
+    const { status, result: answer } = JSON.parse((await redis.get(`celery-task-meta-${id}`)) ?? "{}");
+    if (status === "SUCCESS") return answer;
+    if (status === "FAILURE") throw new Error(`${answer.exc_type}: ${answer.exc_message}`);
+  }
+  throw new Error(`task ${id} has not answered yet; send it again with the same id`);
+}
+
+/** Yield id and fields of each change of phase since `lastId`, and wait for more. */
+async function* follow(redis, lastId) {
+  for (;;) {
+    const [read] = (await redis.xRead({ key: STREAM, id: lastId }, { COUNT: 100, BLOCK: 5000 })) ?? [];
+    if (read && lastId !== BEGINNING && (await redis.xRange(STREAM, lastId, lastId)).length === 0) {
+      console.error("changes were missed: ask pods.list where every pod stands");
+    }
+    for (const { id, message } of read?.messages ?? []) yield [(lastId = id), message];
+  }
+}
+
+const [url, pod, image, since] = process.argv.slice(2);
+const redis = await createClient({ url }).on("error", console.error).connect();
+// The newest id before the task is sent, so that nothing is missed.
+const start = since ?? (await redis.xRevRange(STREAM, "+", "-", { COUNT: 1 }))[0]?.id ?? BEGINNING;
+const answer = await result(redis, await send(redis, "pods.create", [pod, { image }]));
+console.log(`${pod} is ${answer.phase}`);
+for await (const [id, change] of follow(redis, start)) {
+  console.log(id, change.pod_id, change.phase, change.reason);
+  if (change.pod_id === pod && change.phase === "deleted") break;
+}
+await redis.close();
