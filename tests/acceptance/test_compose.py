@@ -3,18 +3,22 @@
 import base64
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import pytest
+from flower.urls import handlers
+from tornado.routing import URLSpec
 
 from tests.acceptance.conftest import CACHE, ROOT, run_inside
 from tests.support.pods import Pod
 from worker.local.client import Client
 from worker.local.compose import compose_program
 from worker.local.engine import PrivateEngine
+from worker.local.packages import require
 from worker.local.waiting import wait_until
 
 AUTH: Final = "operator:a-password-for-the-test"
@@ -35,6 +39,28 @@ except OSError as error:
     print(0, error)
 """
 """Run in the Engine's network namespace: Flower listens on loopback there. Status 0 is no connection."""
+
+KNOCK: Final = """
+import sys, urllib.request, urllib.error
+for method, url in zip(sys.argv[1::2], sys.argv[2::2]):
+    request = urllib.request.Request(url, method=method, data=b"{}" if method == "POST" else None)
+    try:
+        print(urllib.request.urlopen(request, timeout=30).status)
+    except urllib.error.HTTPError as error:
+        print(error.code)
+"""
+"""Like it, for many requests without a password; prints their statuses."""
+OPEN: Final = ("/healthcheck", "/metrics", "/static/(.*)", "/login/?", "/logout", ".*")
+"""What of Flower's own table of pages shows no data."""
+PHASES: Final = {
+    "pods.create": "running",
+    "pods.get": "running",
+    "pods.stop": "stopped",
+    "pods.start": "running",
+    "pods.restart": "running",
+    "result": "deleted",
+}
+"""What the README's lines come to, in their order."""
 
 Ask = Callable[..., tuple[int, str]]
 
@@ -104,13 +130,61 @@ def test_every_service_is_up_and_healthy(compose: Callable[..., str]) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/tasks", "/workers", "/broker", "/api/tasks", "/api/workers"])
-def test_flower_asks_for_a_password_on_every_page_with_data(
+def test_flower_shows_its_pages_to_who_has_the_password(
     compose: Callable[..., str], ask: Ask, path: str
 ) -> None:
-    """And shows it to who has it."""
-    assert ask("GET", path, auth="")[0] == 401
+    """And not to who has another."""
     assert ask("GET", path, auth="operator:wrong")[0] == 401
     assert ask("GET", path)[0] == 200
+
+
+def test_flower_asks_for_a_password_on_every_page_with_data(
+    compose: Callable[..., str], engine: PrivateEngine
+) -> None:
+    """On each of its own table, also on those that only take orders, which answer 405 to a mere look."""
+    patterns = [
+        one.regex.pattern.removesuffix("$") if isinstance(one, URLSpec) else one[0] for one in handlers
+    ]
+    pages = [re.sub(r"\(\..\)", "x", pattern) for pattern in patterns if pattern not in OPEN]
+    assert {"/", "/workers", "/tasks", "/task/x", "/api/tasks", "/api/workers", "/broker"} <= set(pages)
+    asked = [(method, page) for page in pages for method in ("GET", "POST")]
+    words = [word for method, page in asked for word in (method, f"http://127.0.0.1:5555{page}")]
+    done = run_inside(engine, sys.executable, "-c", KNOCK, *words)
+    answers = dict(zip(asked, map(int, done.stdout.split()), strict=True))
+    for page in pages:
+        assert 401 in (answers["GET", page], answers["POST", page]), page
+        assert {answers["GET", page], answers["POST", page]} <= {401, 403, 405}, page
+
+
+def test_every_line_of_the_readme_for_flower_does_what_it_says(
+    compose: Callable[..., str], ask: Ask, engine: PrivateEngine, busybox: str
+) -> None:
+    """Pasted one after the other; what anybody may see afterwards names no pod."""
+    require("curl")
+    lines = readme_lines()
+    engine.docker("tag", busybox, "debian:12-slim")
+    try:
+        script = "\n".join(f"{line}; echo" if line.startswith("curl") else line for line in lines)
+        done = run_inside(
+            engine, "bash", "-euc", script, env={**os.environ, "FLOWER_BASIC_AUTH": AUTH}, timeout=120
+        )
+    finally:
+        engine.docker("rmi", "debian:12-slim")
+    assert done.returncode == 0, done.stderr
+    names = [found[1] for line in lines if (found := re.match(r"curl .*\$api/(?:apply/)?([a-z.]+)", line))]
+    answers = dict(zip(names, map(json.loads, done.stdout.splitlines()), strict=True))
+    applied = {name: answer["state"] for name, answer in answers.items() if name != "result"}
+    assert applied == dict.fromkeys(names[:-1], "SUCCESS")
+    assert {name: answers[name]["result"]["phase"] for name in PHASES} == PHASES
+    assert [pod["pod_id"] for pod in answers["pods.list"]["result"]["pods"]] == ["abc"]
+    assert answers["pods.reconcile"]["result"]["pods"] >= 1, answers["pods.reconcile"]
+    assert "abc" not in ask("GET", "/metrics", auth="")[1]
+
+
+def readme_lines() -> list[str]:
+    block = re.search(r"<!-- flower:.*?```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert block is not None, "the README has no lines for Flower"
+    return block[1].splitlines()
 
 
 def test_a_pod_created_through_flower_survives_the_loss_of_its_container(
@@ -140,3 +214,13 @@ def test_restarting_each_service_loses_nothing(
     wait_until(lambda: ask("GET", "/healthcheck")[0] == 200, 60, what="Flower")
     assert call(ask, "stop", "steady")["phase"] == "stopped"
     assert call(ask, "delete", "steady")["phase"] == "deleted"
+
+
+def test_flower_tells_what_was_refused(compose: Callable[..., str], ask: Ask) -> None:
+    """In the worker's words, and without a value of `env`."""
+    spec = {"image": "pinacle-busybox", "evn": {"TOKEN": "canary-5f1d"}}
+    status, text = ask("POST", "/api/task/apply/pods.create", {"args": ["refused", spec]})
+    assert (status, json.loads(text)["state"]) == (200, "FAILURE")
+    assert "InvalidInputError" in text
+    assert "evn" in text
+    assert "canary" not in text + ask("GET", "/api/tasks")[1]
