@@ -129,6 +129,15 @@ def test_every_service_is_up_and_healthy(compose: Callable[..., str]) -> None:
     assert {service["Service"]: service["Health"] for service in shown} == dict.fromkeys(SERVICES, "healthy")
 
 
+def test_a_setting_that_is_set_reaches_the_worker_and_another_stays_unset(
+    compose: Callable[..., str],
+) -> None:
+    """An empty one would be none that the worker takes."""
+    given = dict(line.partition("=")[::2] for line in compose("exec", "-T", "worker", "env").splitlines())
+    assert given["PINACLE_RECONCILE_INTERVAL_S"] == "3"
+    assert "PINACLE_HOST_ID" not in given
+
+
 @pytest.mark.parametrize("path", ["/", "/tasks", "/workers", "/broker", "/api/tasks", "/api/workers"])
 def test_flower_shows_its_pages_to_who_has_the_password(
     compose: Callable[..., str], ask: Ask, path: str
