@@ -3,7 +3,8 @@
 //   npm ci
 //   node follow.mjs redis://127.0.0.1:6399/0 abc debian:12-slim [LAST_ID]
 //
-// LAST_ID is the last id that was printed before: who was away goes on after it. Ends when the pod is deleted.
+// LAST_ID is the last id that was printed before: who was away goes on after it. Ends when the pod is
+// deleted.
 import { randomUUID } from "node:crypto";
 import { setTimeout } from "node:timers/promises";
 import { createClient } from "@redis/client";

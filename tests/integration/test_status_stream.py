@@ -112,3 +112,16 @@ def test_a_pod_that_keeps_ending_is_told_as_that(client: Client, busybox: str, r
     assert ("pending", first) in phases
     assert phases.index(("pending", second)) + 1 == phases.index(("backoff", second))
     assert phases[-1] == ("deleted", "")
+
+
+def test_a_pod_whose_container_is_lost_is_told_as_away_and_back(
+    client: Client, engine: PrivateEngine, busybox: str, redis: Any
+) -> None:
+    """Once each, whether or not the worker saw the Engine still at removing it."""
+    with Pod.running(client, engine, "lost", {**SPEC, "image": busybox}) as pod:
+        before = newest(redis)
+        pod.lose_container()
+        wait_until(lambda: pod.call("get")["restarts"] == 1, 20, what="another container")
+        wait_until(lambda: pod.call("get")["phase"] == "running", 20, what="the pod running")
+        phases = [(previous, phase) for previous, phase, *_ in told(changes_since(redis, before))]
+        assert phases == [("running", "pending"), ("pending", "running")]
