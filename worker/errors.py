@@ -26,6 +26,10 @@ class EngineUnavailableError(RetryableError):
     """The Engine cannot be reached or fails inside (5xx): what is true there is unknown, not gone."""
 
 
+class EngineTooOldError(EngineUnavailableError):
+    """The Engine answers, and speaks an API that is too old; a newer one may take its place."""
+
+
 class OutcomeUnknownError(RetryableError):
     """A call was sent and no answer came in time: it may or may not have been done."""
 

@@ -23,6 +23,8 @@ class EngineInfo:
     runtimes: frozenset[str]
     data_root: Path
     """Where this process sees the Engine's data root, if it does."""
+    storage_driver: str
+    """What keeps images and containers there, such as `overlay2`."""
 
 
 class Engine(Protocol):

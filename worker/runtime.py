@@ -28,6 +28,7 @@ from worker.rebuild import Rebuild
 from worker.reconciler import Reconciler
 from worker.service import PodService
 from worker.storage_guard import StorageGuard
+from worker.store.making import make_store
 from worker.store.redis_store import RedisStore
 from worker.watcher import Watcher
 
@@ -80,16 +81,6 @@ def installation_of(settings: Settings) -> Installation:
         log_max_size=settings.log_max_size,
         log_max_files=settings.log_max_files,
         system_volumes=SystemMode(settings.system_volumes),
-    )
-
-
-def make_store(settings: Settings) -> RedisStore:
-    return RedisStore(
-        settings.redis_url.get_secret_value(),
-        lease_ttl_s=settings.lease_ttl_s,
-        takeover_delay_s=settings.step_deadline_s,
-        heartbeat_ttl_s=settings.heartbeat_ttl_s,
-        socket_timeout_s=settings.redis_timeout_s,
     )
 
 

@@ -23,7 +23,8 @@ from worker.pods.model import Intent, IntentKind, Phase, PinnedImage, PodState, 
 from worker.pods.naming import volume_name
 from worker.pods.parsing import parse_spec
 from worker.ports import Proposal
-from worker.runtime import LoopThread, Parts, installation_of, make_engine, make_parts, make_store
+from worker.runtime import LoopThread, Parts, installation_of, make_engine, make_parts
+from worker.store.making import make_store
 
 _AT_ONCE: Final = 8
 HOST: Final = "crowd"

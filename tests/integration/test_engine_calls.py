@@ -12,7 +12,8 @@ from tests.support.round_trips import counted_round_trips
 from worker.local.engine import PrivateEngine
 from worker.pods.parsing import parse_spec
 from worker.pods.requests import Create, Delete, Request, Restart, Start, Stop, Update
-from worker.runtime import Parts, make_engine, make_parts, make_store
+from worker.runtime import Parts, make_engine, make_parts
+from worker.store.making import make_store
 
 pytestmark = pytest.mark.usefixtures("busybox")
 

@@ -75,7 +75,11 @@ class FakeEngine:
     async def info(self) -> EngineInfo:
         self._begin("info")
         return EngineInfo(
-            name="fake", api_version="1.41", runtimes=frozenset({"runc"}), data_root=Path("/nonexistent")
+            name="fake",
+            api_version="1.41",
+            runtimes=frozenset({"runc"}),
+            data_root=Path("/nonexistent"),
+            storage_driver="overlay2",
         )
 
     async def observe(self, pod_id: str, volume_names: frozenset[str]) -> Observation:

@@ -8,7 +8,7 @@ import aiodocker
 import aiohttp
 
 from worker.docker.failures import explain
-from worker.errors import EngineUnavailableError, OutcomeUnknownError
+from worker.errors import EngineTooOldError, EngineUnavailableError, OutcomeUnknownError
 
 OLDEST_API: Final = (1, 41)
 """Engine 20.10, the oldest that this was tested with."""
@@ -65,7 +65,7 @@ class EngineCalls:
     async def client(self) -> aiodocker.Docker:
         """Return the client, once the Engine has said which API it speaks.
 
-        Raises EngineUnavailableError, also for an Engine that is too old: a newer one may take its place.
+        Raises EngineUnavailableError, and EngineTooOldError for one that is too old.
         """
         if self._docker is None:
             self._docker = self._connect()
@@ -101,6 +101,6 @@ class EngineCalls:
         spoken = tuple(int(part) for part in version.lstrip("v").split("."))
         if spoken < OLDEST_API:
             docker.api_version = "auto"  # so that the next call asks again
-            raise EngineUnavailableError(
+            raise EngineTooOldError(
                 f"the Engine at {self._url} speaks API {version}; needed: 1.41 or newer (Engine 20.10)"
             )

@@ -113,6 +113,7 @@ class DockerEngine:
             api_version=(await self._calls.client()).api_version.lstrip("v"),
             runtimes=frozenset(entry.get("Runtimes") or ()),
             data_root=self._data_root,
+            storage_driver=entry.get("Driver") or "",
         )
 
     async def sync_volumes(self) -> None:

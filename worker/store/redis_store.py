@@ -12,6 +12,7 @@ from worker.pods.model import INTENT, STATE, IntentKind, PodState, PublishedPort
 from worker.ports import Accepted, Lease, Proposal
 from worker.store import keys, scripts
 from worker.store.leases import Leases, RedisLease
+from worker.store.overview import Overview
 from worker.store.translate import translated
 from worker.store.watch import Watch
 
@@ -20,7 +21,6 @@ _TOMBSTONE_MEMORY_S: Final = 6 * 24 * 3600
 """Shorter than that of tasks, so that a message as old as its pod's tombstone is still known."""
 _STREAM_LENGTH: Final = 10_000
 _FIELDS: Final = ("host", "intent", "state")
-_DURABLE: Final = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction"}
 
 
 class RedisStore:
@@ -52,6 +52,7 @@ class RedisStore:
         self._tombstone_memory_s = round(tombstone_memory_s)
         self._leases = Leases(self._redis, ttl_s=lease_ttl_s, takeover_delay_s=takeover_delay_s)
         self._watch = Watch(self._redis)
+        self.overview = Overview(self._redis, longest_wait_s=socket_timeout_s / 2)
         self._accept = self._redis.register_script(scripts.ACCEPT)
         self._save = self._redis.register_script(scripts.SAVE)
         self._count_attempt = self._redis.register_script(scripts.COUNT_ATTEMPT)
@@ -201,17 +202,9 @@ class RedisStore:
     async def durability_problems(self) -> list[str]:
         """Return what keeps an accepted intent from surviving a power cut, in sentences for a person."""
         try:
-            with translated("durability"):
-                found: dict[str | None, str | None] = {}
-                for name in _DURABLE:
-                    found |= await self._redis.config_get(name)
+            return await self.overview.durability_lacks()
         except StoreUnavailableError as error:
             return [f"it could not be checked whether Redis keeps what it is told: {error}"]
-        return [
-            f"Redis has {name} {found.get(name)!r}, needed: {needed!r}; an accepted intent could be lost"
-            for name, needed in _DURABLE.items()
-            if found.get(name) != needed
-        ]
 
     async def close(self) -> None:
         await self._watch.close()

@@ -1,0 +1,98 @@
+"""What an operator asks of Redis as a whole: clock, heartbeats, durability, changes of phase. Writes nothing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from redis.asyncio import Redis
+
+from worker.store import keys
+from worker.store.translate import translated
+
+_DURABLE: Final = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction"}
+_EVENTS_AT_ONCE: Final = 500
+_US: Final = 10**6
+_MS: Final = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhaseChange:
+    """One entry of the stream of changes of phase."""
+
+    id: str
+    """Its place in the stream; those that came after it are read from here."""
+    at: float
+    """Seconds since the epoch, by Redis' clock."""
+    pod_id: str
+    phase: str
+    previous: str
+    """Empty for a pod's first phase."""
+    host: str
+    reason: str
+
+
+class Overview:
+    """Reads what is not about one pod. All methods raise StoreUnavailableError."""
+
+    def __init__(self, redis: Redis, *, longest_wait_s: float) -> None:
+        """`longest_wait_s`: how long one call may block before its connection counts as dead."""
+        self._redis = redis
+        self._longest_wait_s = longest_wait_s
+
+    async def now(self) -> float:
+        """Return Redis' clock, in seconds since the epoch."""
+        with translated("clock"):
+            seconds, microseconds = await self._redis.time()
+        return float(seconds) + float(microseconds) / _US
+
+    async def heartbeat_ages(self) -> dict[str, float]:
+        """Return host to seconds since its last heartbeat; also those too old to count, oldest first."""
+        with translated("heartbeats"):
+            async with self._redis.pipeline(transaction=False) as pipe:
+                pipe.time()
+                pipe.zrange(keys.HEARTBEATS, 0, -1, withscores=True)
+                (seconds, _), beats = await pipe.execute()
+        return {host: float(seconds) - beat for host, beat in beats}
+
+    async def storages(self) -> dict[str, str]:
+        """Return host to the identity of the storage that holds its pods."""
+        with translated("load"):
+            found: Any = await self._redis.hgetall(keys.STORAGES)
+        return dict(found)
+
+    async def durability_lacks(self) -> list[str]:
+        """Return what keeps an accepted intent from surviving a power cut, in sentences for a person."""
+        found: dict[str | None, str | None] = {}
+        with translated("durability"):
+            for name in _DURABLE:
+                found |= await self._redis.config_get(name)
+        return [
+            f"Redis has {name} {found.get(name)!r}, needed: {needed!r}; an accepted intent could be lost"
+            for name, needed in _DURABLE.items()
+            if found.get(name) != needed
+        ]
+
+    async def last_change(self) -> str:
+        """Return the place of the newest change of phase, to read on from."""
+        with translated("events"):
+            newest: Any = await self._redis.xrevrange(keys.EVENTS, count=1)
+        return str(newest[0][0]) if newest else "0"
+
+    async def changes_after(self, place: str, wait_s: float) -> Sequence[PhaseChange]:
+        """Return the changes of phase since `place`, oldest first; waits up to `wait_s` for one."""
+        block = max(1, round(min(wait_s, self._longest_wait_s) * _MS))
+        with translated("events"):
+            answer: Any = await self._redis.xread({keys.EVENTS: place}, count=_EVENTS_AT_ONCE, block=block)
+        return [_change(*entry) for _, rows in answer or () for entry in rows]
+
+
+def _change(place: str, fields: dict[str, str]) -> PhaseChange:
+    return PhaseChange(
+        id=place,
+        at=int(place.partition("-")[0]) / _MS,
+        pod_id=fields["pod_id"],
+        phase=fields["phase"],
+        previous=fields["previous"],
+        host=fields["host"],
+        reason=fields["reason"],
+    )
