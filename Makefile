@@ -54,8 +54,9 @@ lock: $(STAMP) ## Pin all dependencies anew, by hash and without any address
 clean: ## Remove what was made here, except .pinacle, which holds data
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
-$(STAMP): requirements-dev.lock
+$(STAMP): requirements-dev.lock worker/cli/install
 	@worker/local/make-venv $(PYTHON) $(VENV)
 	@$(BIN)/python -m pip install -q --disable-pip-version-check $(UV)
 	@$(BIN)/uv pip install -q --compile-bytecode --python $(BIN)/python --require-hashes -r requirements-dev.lock
+	@worker/cli/install $(BIN)
 	@touch $@

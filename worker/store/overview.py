@@ -1,4 +1,4 @@
-"""What an operator asks of Redis as a whole: clock, heartbeats, durability, changes of phase. Writes nothing."""
+"""What an operator asks of Redis as a whole, such as its clock and all heartbeats. Writes nothing."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,0 +1,13 @@
+"""`python -m worker.cli`: the command `pinacle`."""
+
+import signal
+import sys
+
+# Until something could have been sent an interrupt just ends it, without a word.
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+from worker.cli.command import main  # noqa: E402 - loading takes long enough to be interrupted
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    sys.exit(main())

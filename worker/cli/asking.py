@@ -1,0 +1,19 @@
+"""Asking before something that cannot be undone."""
+
+import sys
+
+import typer
+
+from worker.cli.exits import EndingError, Exit
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Return if it may be done. Raises EndingError if not, and where there is nobody to ask."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise EndingError(
+            Exit.USAGE, "there is no terminal to ask on, so nothing was sent: say --yes if it is to be done"
+        )
+    if not typer.confirm(question, err=True):
+        raise EndingError(Exit.FAILED, "you said no, so nothing was sent")

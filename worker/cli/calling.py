@@ -1,0 +1,147 @@
+"""Sending a task by its name, and waiting for what it answers."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any, Final
+from uuid import uuid4
+
+from celery.exceptions import TimeoutError as NoAnswerError
+from celery.states import SUCCESS
+from kombu.exceptions import OperationalError
+
+from config.celery import PODS_QUEUE, make_app
+from config.settings import settings
+from worker.cli.exits import EndingError, Exit
+from worker.cli.records import NEXT, Records, opened
+from worker.cli.screen import live
+from worker.errors import PodError, PodNotFoundError, StoreUnavailableError
+from worker.pods.results import visible_phase
+from worker.store.translate import translated
+
+_LOOK_EVERY_S: Final = 1.0
+_ONE_TRY: Final[dict[str, Any]] = {
+    "task_publish_retry": False,
+    "result_backend_always_retry": False,
+    "broker_connection_retry": False,
+    "result_backend_transport_options": {"retry_policy": {"max_retries": 0, "timeout": 1.0}},
+}
+"""A person is told at once, and tries again when Redis is back."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """A task to be sent."""
+
+    name: str
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any] | None = None
+    pod_id: str | None = None
+    """The pod whose intent it sets, if it sets one."""
+    task_id: str | None = None
+    """An id that it was sent under before."""
+    timeout_s: float | None = None
+    """Longest wait for an answer; None for longer than any task takes."""
+
+
+def call(wanted: Call) -> Any:
+    """Send a task and return its result.
+
+    Raises EndingError: with the worker's own words where it refused, and with what to do next where nobody
+    answered or somebody interrupted.
+    """
+    with opened() as records, live(_doing(wanted)) as update:
+        _check_workers(records)
+        try:
+            return _ask(wanted, lambda waited_s: update(_doing(wanted, waited_s, _now(records, wanted))))
+        except (OperationalError, StoreUnavailableError) as error:
+            raise EndingError(Exit.NOBODY, f"{str(error).rstrip('.')}. {NEXT}") from error
+        except KeyboardInterrupt:
+            raise EndingError(Exit.INTERRUPTED, _interrupted(wanted)) from None
+
+
+def _check_workers(records: Records) -> None:
+    """Send nothing that nobody would take: it would be done when it is not expected any more."""
+    ages = records.ask(lambda store: store.overview.heartbeat_ages())
+    if not any(age <= settings().heartbeat_ttl_s for age in ages.values()):
+        raise EndingError(
+            Exit.NOBODY,
+            "no worker has a heartbeat, so nothing was sent: start one with `python -m worker`, then try "
+            "again; `pinacle doctor` looks into it",
+        )
+
+
+def _ask(wanted: Call, look: Callable[[float], None]) -> Any:
+    app = make_app(imports=(), **_ONE_TRY)
+    task_id = wanted.task_id or str(uuid4())
+    with translated("send"):
+        sent: Any = app.send_task(
+            wanted.name, args=wanted.args, kwargs=wanted.kwargs, queue=PODS_QUEUE, task_id=task_id
+        )
+        try:
+            answer = _receive(sent, wanted, look)
+        finally:
+            # Celery would unsubscribe when it collects the result, on a connection that may be gone by then.
+            sent.backend = None
+    if sent.state != SUCCESS:
+        raise EndingError(Exit.FAILED, _refusal(answer))
+    return answer
+
+
+def _receive(sent: Any, wanted: Call, look: Callable[[float], None]) -> Any:
+    """Return what the task returned or raised."""
+    began, timeout_s = monotonic(), wanted.timeout_s or settings().visibility_timeout_s
+    while True:
+        try:
+            return sent.get(timeout=min(_LOOK_EVERY_S, timeout_s), propagate=False)
+        except NoAnswerError:
+            waited_s = monotonic() - began
+        if waited_s >= timeout_s:
+            raise EndingError(Exit.NOBODY, _unanswered(wanted, sent.id, timeout_s))
+        look(waited_s)
+
+
+def _refusal(error: object) -> str:
+    match error:
+        case PodNotFoundError():
+            return f"{error}. `pinacle pods list` shows those that exist"
+        case PodError():
+            return str(error)
+        case _:
+            # Its text was not made for people, and could hold anything.
+            return f"the worker failed with {type(error).__name__}: its log says what happened"
+
+
+def _unanswered(wanted: Call, task_id: str, timeout_s: float) -> str:
+    if wanted.pod_id is None:
+        return f"no answer within {timeout_s:g} s: `pinacle doctor` looks into it"
+    return (
+        f"no answer within {timeout_s:g} s, and it may be done still: send it again with "
+        f"--task-id {task_id}, under which it is accepted once, or look: pinacle pods get {wanted.pod_id}"
+    )
+
+
+def _interrupted(wanted: Call) -> str:
+    if wanted.pod_id is None:
+        return "interrupted: what was sent is done all the same"
+    return (
+        f"interrupted: pod {wanted.pod_id} goes on converging; follow it: pinacle pods watch {wanted.pod_id}"
+    )
+
+
+def _doing(wanted: Call, waited_s: float = 0.0, now: str = "") -> str:
+    what = f"{wanted.name} {wanted.pod_id or ''}".strip()
+    return f"{what}  {waited_s:.0f} s{now}"
+
+
+def _now(records: Records, wanted: Call) -> str:
+    """Return where the pod stands now, as far as it is known."""
+    pod_id = wanted.pod_id
+    if pod_id is None:
+        return ""
+    with suppress(EndingError):
+        record = records.ask(lambda store: store.load(pod_id))
+        if record is not None:
+            return "  ".join(filter(None, ["", visible_phase(record), record.state.reason]))
+    return ""

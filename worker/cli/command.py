@@ -1,0 +1,88 @@
+"""The command `pinacle` as a whole: its parts, and how whatever goes wrong is told."""
+
+from traceback import extract_tb
+from typing import Any, Final
+
+import typer
+
+from config.logging import configure_logging
+from config.settings import SettingsError, settings
+from worker.cli import hosts, pods
+from worker.cli.exits import EndingError, Exit
+from worker.cli.options import AsJson
+from worker.cli.screen import say
+
+_NAME: Final = "pinacle"
+_MARK: Final = "error: "
+_UNSENT: Final = "interrupted: nothing was sent"
+
+# Plain: read as well on a narrow terminal, and without one.
+app: Final = typer.Typer(
+    help="The operator's side of pods: personal VMs that are Docker containers.",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(pods.app, name="pods")
+app.add_typer(hosts.app, name="hosts")
+app.command()(pods.reconcile)
+
+
+@app.command()
+def doctor(*, as_json: AsJson = False) -> None:
+    """Look at everything that pods need, change nothing, and say what to do."""
+    # Loading what speaks to the Engine takes longer than all else, and no other command needs it.
+    from worker.cli.doctor import examine  # noqa: PLC0415
+
+    if not examine(as_json=as_json):
+        raise typer.Exit(Exit.FAILED)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command and return its exit code. Never shows a traceback, as one could hold anything."""
+    configure_logging(level="critical")
+    try:
+        settings()
+        code: Any = app(args=arguments, prog_name=_NAME, standalone_mode=False)
+    except Exception as error:  # noqa: BLE001 - the last resort of a program for people
+        return _end(*_told(error))
+    if code == Exit.INTERRUPTED:
+        return _end(Exit.INTERRUPTED, _UNSENT)
+    return int(code or Exit.DONE)
+
+
+def _told(error: Exception) -> tuple[Exit, str]:
+    """Return how a command ends that raised, and what is said."""
+    match error:
+        case EndingError():
+            return error.code, str(error)
+        case SettingsError():
+            return Exit.USAGE, str(error)
+        case typer.Abort():
+            return Exit.INTERRUPTED, _UNSENT
+        case typer.TyperException():
+            return Exit.USAGE, _usage(error)
+        case _:
+            return Exit.FAILED, _unexpected(error)
+
+
+def _end(code: Exit, text: str) -> int:
+    failed = code not in {Exit.UNFINISHED, Exit.INTERRUPTED}
+    say(f"{_MARK if failed else ''}{text}", style="red" if failed else "")
+    return code
+
+
+def _usage(error: typer.TyperException) -> str:
+    """Return what was wrong with the command, without a word too many: it may be part of a value."""
+    text = error.format_message().rstrip(".")
+    if "unexpected extra argument" in text:
+        text = "there are more words than it takes; a value with spaces needs quotes"
+    context: Any = getattr(error, "ctx", None)
+    return f"{text}. See: {context.command_path if context else _NAME} --help"
+
+
+def _unexpected(error: Exception) -> str:
+    frame = extract_tb(error.__traceback__)[-1]
+    return (
+        f"this should not happen: {type(error).__name__} at {frame.filename}:{frame.lineno}. "
+        "`pinacle doctor` may know why"
+    )

@@ -1,0 +1,61 @@
+"""`pinacle hosts ...`: whole hosts."""
+
+from collections import Counter
+from typing import Annotated, Any, Final
+
+import typer
+
+from config.settings import settings
+from worker.cli import tables
+from worker.cli.asking import confirm
+from worker.cli.calling import Call, call
+from worker.cli.options import AsJson, Timeout, Yes
+from worker.cli.records import opened
+from worker.cli.screen import plain, show
+from worker.store.redis_store import RedisStore
+
+app: Final = typer.Typer(help="Hosts: one Docker Engine and the worker beside it, each.")
+
+
+@app.command("list")
+def list_(*, as_json: AsJson = False) -> None:
+    """Show all hosts that Redis knows, and how old their heartbeats are."""
+    with opened() as records:
+        answer = {"hosts": records.ask(_hosts)}
+    show(answer, as_json=as_json, table=lambda console: tables.host_list(answer, console))
+
+
+@app.command("accept-storage")
+def accept_storage(
+    host: Annotated[str, typer.Argument(metavar="HOST", show_default=False)],
+    *,
+    yes: Yes = False,
+    as_json: AsJson = False,
+    timeout: Timeout = None,
+) -> None:
+    """Take the storage that a host has now for its own, after a deliberate change of it."""
+    confirm(
+        f"Take the storage that {host} has now for its own? Pods whose volumes are on another stay "
+        "storage_missing.",
+        yes=yes,
+    )
+    answer = call(Call(name="hosts.accept_storage", args=(host,), timeout_s=timeout))
+    text = f"the storage of {answer['host']} is {answer['storage']}"
+    show(answer, as_json=as_json, table=lambda _console: plain(text))
+
+
+async def _hosts(store: RedisStore) -> list[dict[str, Any]]:
+    ages, storages = await store.overview.heartbeat_ages(), await store.overview.storages()
+    records = await store.load_all()
+    pods = Counter(record.host for record in records.values() if record.exists)
+    known = {*ages, *storages, *pods, *await store.reported_hosts(), *settings().host_names}
+    return [
+        {
+            "host": host,
+            "live": host in ages and abs(ages[host]) <= settings().heartbeat_ttl_s,
+            "heartbeat_age_s": ages.get(host),
+            "pods": pods[host],
+            "storage": storages.get(host),
+        }
+        for host in sorted(known)
+    ]

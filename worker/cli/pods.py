@@ -1,0 +1,193 @@
+"""`pinacle pods ...`: the tasks about pods, by name."""
+
+from typing import Annotated, Any, Final
+
+import typer
+
+from worker.cli import tables, watching
+from worker.cli.asking import confirm
+from worker.cli.calling import Call, call
+from worker.cli.exits import EndingError, Exit
+from worker.cli.options import AsJson, TaskId, Timeout, Yes
+from worker.cli.screen import say, show
+from worker.cli.specs import SpecOptions, spec_of
+from worker.pods.model import Phase
+
+app: Final = typer.Typer(help="Pods: make, change, look at them.", no_args_is_help=False)
+
+PodId = Annotated[str, typer.Argument(metavar="ID", help="The pod.", show_default=False)]
+_Spec = Annotated[
+    str | None, typer.Option("--spec", metavar="FILE|-", help="The spec as a JSON file; - is standard input.")
+]
+_Image = Annotated[str | None, typer.Option("--image", help="Image, such as debian:12-slim.")]
+_Env = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--env",
+        metavar="NAME=VALUE",
+        help="Adds to env; again for each. Everybody on this machine can see it in this command's arguments: "
+        "secrets go into --spec.",
+    ),
+]
+_Ports = Annotated[
+    list[str] | None,
+    typer.Option("--port", metavar="CONTAINER[:HOST][/udp]", help="Publishes a port; again for each."),
+]
+_Tier = Annotated[str | None, typer.Option("--tier", help="dev.small, dev.medium, dev.large, dev.xlarge.")]
+
+_ON_ITS_WAY: Final = (Phase.PENDING, Phase.DELETING)
+_IN_TROUBLE: Final = (Phase.BACKOFF, Phase.STORAGE_MISSING, Phase.FAILED)
+
+
+@app.command()
+def create(
+    pod_id: PodId,
+    *,
+    spec: _Spec = None,
+    image: _Image = None,
+    env: _Env = None,
+    port: _Ports = None,
+    tier: _Tier = None,
+    adopt: Annotated[
+        bool, typer.Option("--adopt", help="Take over a container that bears the pod's name.")
+    ] = False,
+    as_json: AsJson = False,
+    timeout: Timeout = None,
+    task_id: TaskId = None,
+) -> None:
+    """Make a pod exist and run; again with the same spec is fine."""
+    wanted = spec_of(SpecOptions(file=spec, image=image, env=env or (), ports=port or (), tier=tier))
+    _change("create", pod_id, wanted, adopt=adopt, as_json=as_json, timeout=timeout, task_id=task_id)
+
+
+@app.command()
+def update(
+    pod_id: PodId,
+    *,
+    spec: _Spec = None,
+    image: _Image = None,
+    env: _Env = None,
+    port: _Ports = None,
+    tier: _Tier = None,
+    as_json: AsJson = False,
+    timeout: Timeout = None,
+    task_id: TaskId = None,
+) -> None:
+    """Give a pod another spec, on the same volumes: the whole of it, env too."""
+    wanted = spec_of(SpecOptions(file=spec, image=image, env=env or (), ports=port or (), tier=tier))
+    _change("update", pod_id, wanted, as_json=as_json, timeout=timeout, task_id=task_id)
+
+
+@app.command()
+def start(pod_id: PodId, *, as_json: AsJson = False, timeout: Timeout = None, task_id: TaskId = None) -> None:
+    """Have a stopped pod run again."""
+    _change("start", pod_id, as_json=as_json, timeout=timeout, task_id=task_id)
+
+
+@app.command()
+def stop(pod_id: PodId, *, as_json: AsJson = False, timeout: Timeout = None, task_id: TaskId = None) -> None:
+    """Stop a pod; its container and its volumes stay."""
+    _change("stop", pod_id, as_json=as_json, timeout=timeout, task_id=task_id)
+
+
+@app.command()
+def restart(
+    pod_id: PodId,
+    *,
+    force: Annotated[bool, typer.Option("--force", help="A healthy one as well.")] = False,
+    as_json: AsJson = False,
+    timeout: Timeout = None,
+    task_id: TaskId = None,
+) -> None:
+    """Bring a pod back after a crash; a healthy one is left alone."""
+    _change("restart", pod_id, force=force, as_json=as_json, timeout=timeout, task_id=task_id)
+
+
+@app.command()
+def delete(
+    pod_id: PodId,
+    *,
+    yes: Yes = False,
+    as_json: AsJson = False,
+    timeout: Timeout = None,
+    task_id: TaskId = None,
+) -> None:
+    """Remove a pod and its volumes, for good."""
+    confirm(f"Remove pod {pod_id} and all data on its volumes, for good?", yes=yes)
+    _change("delete", pod_id, as_json=as_json, timeout=timeout, task_id=task_id)
+
+
+@app.command()
+def get(pod_id: PodId, *, as_json: AsJson = False, timeout: Timeout = None) -> None:
+    """Show everything about one pod."""
+    answer = call(Call(name="pods.get", args=(pod_id,), timeout_s=timeout))
+    show(answer, as_json=as_json, table=lambda _console: tables.pod_details(answer))
+
+
+@app.command("list")
+def list_(
+    *,
+    orphans: Annotated[
+        bool, typer.Option("--orphans", help="Also volumes whose pod has neither record nor container.")
+    ] = False,
+    as_json: AsJson = False,
+    timeout: Timeout = None,
+) -> None:
+    """Show all pods of all hosts."""
+    answer = call(Call(name="pods.list", kwargs={"orphans": orphans}, timeout_s=timeout))
+    show(answer, as_json=as_json, table=lambda console: tables.pod_list(answer, console))
+
+
+@app.command()
+def watch(
+    pod_id: Annotated[str | None, typer.Argument(metavar="[ID]", help="One pod; else all.")] = None,
+    *,
+    until: Annotated[
+        Phase | None, typer.Option("--until", help="Ends once the pod has this phase; with an ID only.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document a line.")] = False,
+    timeout: Annotated[float | None, typer.Option("--timeout", help="Ends after so many seconds.")] = None,
+) -> None:
+    """Show changes of phase as they come, until Ctrl-C."""
+    if until is not None and pod_id is None:
+        raise typer.BadParameter("needs the ID of a pod", param_hint="--until")
+    watching.watch(pod_id, until=until, as_json=as_json, timeout_s=timeout)
+
+
+def reconcile(*, as_json: AsJson = False, timeout: Timeout = None) -> None:
+    """Have every host look at all its pods now, and repair them."""
+    answer = call(Call(name="pods.reconcile", timeout_s=timeout))
+    show(answer, as_json=as_json, table=lambda _console: tables.pass_line(answer))
+    if answer["failed"]:
+        raise EndingError(Exit.FAILED, "not every pod could be repaired: `pinacle pods list` says why")
+    if answer["pending"]:
+        raise EndingError(Exit.UNFINISHED, "repairs go on: follow them with `pinacle pods watch`")
+
+
+def _change(
+    verb: str,
+    pod_id: str,
+    *args: Any,
+    as_json: bool,
+    timeout: float | None,
+    task_id: str | None,
+    **kwargs: Any,
+) -> None:
+    """Send what sets a pod's intent, show the pod, and end as it stands."""
+    pod = call(
+        Call(
+            name=f"pods.{verb}",
+            args=(pod_id, *args),
+            kwargs=kwargs,
+            pod_id=pod_id,
+            task_id=task_id,
+            timeout_s=timeout,
+        )
+    )
+    show(pod, as_json=as_json, table=lambda _console: tables.pod_line(pod))
+    if pod["phase"] in _ON_ITS_WAY:
+        say(f"accepted, and not there yet; follow it: pinacle pods watch {pod_id}")
+        raise typer.Exit(Exit.UNFINISHED)
+    if pod["phase"] in _IN_TROUBLE:
+        say(f"accepted, and in trouble; look into it: pinacle pods get {pod_id}")
+        raise typer.Exit(Exit.FAILED)

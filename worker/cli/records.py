@@ -1,0 +1,43 @@
+"""The store, for a command that waits for each answer."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Any, Final, TypeVar
+
+from config.settings import settings
+from worker.cli.exits import EndingError, Exit
+from worker.errors import StoreUnavailableError
+from worker.store.making import make_store
+from worker.store.redis_store import RedisStore
+
+NEXT: Final = "Is Redis running, and is PINACLE_REDIS_URL right? `pinacle doctor` looks into it"
+_T = TypeVar("_T")
+
+
+class Records:
+    """One connection to Redis, and the event loop that it needs."""
+
+    def __init__(self) -> None:
+        self._runner = asyncio.Runner()
+        self._store = make_store(settings())
+
+    def ask(self, question: Callable[[RedisStore], Coroutine[Any, Any, _T]]) -> _T:
+        """Return the answer. Raises EndingError where Redis does not give any."""
+        try:
+            return self._runner.run(question(self._store))
+        except StoreUnavailableError as error:
+            raise EndingError(Exit.NOBODY, f"{str(error).rstrip('.')}. {NEXT}") from error
+
+    def close(self) -> None:
+        self._runner.run(self._store.close())
+        self._runner.close()
+
+
+@contextmanager
+def opened() -> Iterator[Records]:
+    records = Records()
+    try:
+        yield records
+    finally:
+        records.close()

@@ -1,0 +1,73 @@
+"""What is written where: results to standard output, everything else to standard error."""
+
+import json
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from rich.console import Console, RenderableType
+from rich.text import Text
+
+_WIDE: Final = 200
+"""Columns where there is neither a terminal nor COLUMNS: a line stays whole for who searches it."""
+NARROW: Final = 80
+"""Columns below which a table leaves out what is needed least."""
+
+
+def plain(text: object) -> str:
+    """Return a text on one line and without anything that a terminal would obey."""
+    return "".join(letter if letter.isprintable() else " " for letter in str(text))
+
+
+def results() -> Console:
+    """Return standard output, for tables."""
+    # Texts come from elsewhere: nothing in them is markup.
+    return Console(width=_width(sys.stdout.isatty()), markup=False, highlight=False, emoji=False)
+
+
+def messages() -> Console:
+    """Return standard error."""
+    return Console(stderr=True, width=_width(sys.stderr.isatty()), markup=False, highlight=False, emoji=False)
+
+
+def say(text: object, style: str = "") -> None:
+    """Write one message to standard error, never broken into lines except by the terminal."""
+    messages().print(Text(plain(text), style=style), soft_wrap=True)
+
+
+def show(answer: Any, *, as_json: bool, table: Callable[[Console], RenderableType]) -> None:
+    """Write the result: the worker's own answer as JSON, or `table` for people."""
+    if as_json:
+        write_json(answer)
+        return
+    console = results()
+    with console.capture() as drawn:
+        console.print(table(console))
+    # A table pads its lines, which is in the way of who copies or compares them.
+    print("\n".join(line.rstrip() for line in drawn.get().splitlines()), flush=True)  # noqa: T201 - as below
+
+
+def write_json(answer: Any, *, indent: int | None = 2) -> None:
+    """Write one JSON document; without `indent` on a line of its own, at once."""
+    print(json.dumps(answer, indent=indent), flush=True)  # noqa: T201 - this is what the program is for
+
+
+@contextmanager
+def live(text: str) -> Iterator[Callable[[str], None]]:
+    """Show that something goes on, on a terminal only; what is yielded replaces the text."""
+    console = messages()
+    if not console.is_terminal:
+        yield lambda _text: None
+        return
+    with console.status(_line(text)) as status:
+        yield lambda newer: status.update(_line(newer))
+
+
+def _line(text: str) -> Text:
+    return Text(plain(text), no_wrap=True, overflow="ellipsis")
+
+
+def _width(terminal: bool) -> int | None:  # noqa: FBT001 - private
+    return None if terminal else shutil.get_terminal_size((_WIDE, 24)).columns

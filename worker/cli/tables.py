@@ -1,0 +1,211 @@
+"""Answers as people read them: on any width, and without colours as well."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from worker.cli.screen import NARROW, plain
+from worker.pods.model import Phase
+
+_STYLES: Final[Mapping[str, str]] = {
+    Phase.RUNNING: "green",
+    Phase.STOPPED: "dim",
+    Phase.DELETED: "dim",
+    Phase.PENDING: "yellow",
+    Phase.DELETING: "yellow",
+    Phase.BACKOFF: "red",
+    Phase.STORAGE_MISSING: "red",
+    Phase.FAILED: "red",
+    "ok": "green",
+    "warn": "yellow",
+    "fail": "red",
+    "live": "green",
+    "silent": "red",
+}
+_SHORT_ID: Final = 12
+_MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86400
+
+Answer = Mapping[str, Any]
+
+
+def word(text: str) -> Text:
+    """Return a phase or a state in its colour, which repeats what the word says."""
+    return Text(plain(text), style=_STYLES.get(text, ""))
+
+
+def pod_line(pod: Answer) -> RenderableType:
+    """Return a pod after something was done to it."""
+    head = Text.assemble(("pod ", "dim"), (plain(pod["pod_id"]), "bold"), " is ", word(pod["phase"]))
+    if pod["host"]:
+        head.append(f" on {plain(pod['host'])}")
+    ports = [Text(f"  {port}") for port in map(port_text, pod["ports"])]
+    return Group(head, *ports, *_why([pod]))
+
+
+def pod_list(answer: Answer, console: Console) -> RenderableType:
+    """Return all pods in a table, and below it what keeps those that are in trouble."""
+    pods: Sequence[Answer] = answer["pods"]
+    parts: list[RenderableType] = [_pod_table(pods, wide=console.width >= NARROW)] if pods else []
+    parts += _why(pods)
+    if not pods:
+        parts.append(Text("no pods", style="dim"))
+    if (recovering := answer.get("recovering")) is not None:
+        parts.append(Text(plain(f"{recovering['host']} repairs pods: {recovering['left']} are left")))
+    if "orphans" in answer:
+        parts += _orphans(answer["orphans"])
+    return Group(*parts)
+
+
+def pod_details(pod: Answer) -> RenderableType:
+    """Return everything about one pod, one thing a line."""
+    grid = _grid()
+    for name, value in _details(pod):
+        if value is not None and value != "":
+            grid.add_row(Text(name, style="dim"), value if isinstance(value, Text) else plain(value))
+    return grid
+
+
+def pass_line(answer: Answer) -> RenderableType:
+    """Return what a pass found."""
+    text = (
+        f"{answer['host']}: {answer['pods']} pods, {answer['repairs']} to repair: {answer['repaired']} "
+        f"repaired, {answer['pending']} pending, {answer['failed']} failed; {answer['duration_ms']:.0f} ms"
+    )
+    sent = f"sent to {', '.join(answer['sent_to'])} as well" if answer["sent_to"] else ""
+    return Group(*(Text(plain(line)) for line in (text, sent) if line))
+
+
+def host_list(answer: Answer, console: Console) -> RenderableType:
+    """Return hosts with the age of their heartbeats."""
+    if not answer["hosts"]:
+        return Text("no host has ever reported: start a worker on one", style="dim")
+    wide = console.width >= NARROW
+    table = _table("HOST", "WORKER", "HEARTBEAT", "PODS", *(["STORAGE"] if wide else []))
+    for host in answer["hosts"]:
+        state = "live" if host["live"] else "silent"
+        storage = [(host["storage"] or "")[:_SHORT_ID]] if wide else []
+        table.add_row(
+            plain(host["host"]), word(state), _age(host["heartbeat_age_s"]), str(host["pods"]), *storage
+        )
+    return table
+
+
+def check_list(checks: Iterable[Answer]) -> RenderableType:
+    """Return one line for each check, and below each failure what to do."""
+    grid = _grid(3)
+    for check in checks:
+        text = Text(plain(check["detail"]))
+        if check["remedy"] is not None:
+            text.append(f"\n-> {plain(check['remedy'])}", style="bold")
+        grid.add_row(word(check["status"]), plain(check["name"]), text)
+    return grid
+
+
+def change_line(change: Answer) -> Text:
+    """Return one change of phase."""
+    at = datetime.fromtimestamp(change["at"], tz=UTC).astimezone()
+    before = f"{change['previous']} -> " if change["previous"] else ""
+    line = Text.assemble(
+        (f"{at:%H:%M:%S}  ", "dim"), (plain(change["pod_id"]), "bold"), f"  {before}", word(change["phase"])
+    )
+    return line.append(f"  {plain(change['reason'])}") if change["reason"] else line
+
+
+def port_text(port: Answer) -> str:
+    return plain(f"{port['address']}:{port['host']} -> {port['container']}/{port['protocol']}")
+
+
+def _pod_table(pods: Sequence[Answer], *, wide: bool) -> Table:
+    table = _table("POD", "PHASE", "HOST", *(["IMAGE", "RESTARTS"] if wide else []), "PORTS")
+    for pod in pods:
+        more = [_image(pod), str(pod["restarts"])] if wide else []
+        ports = "\n".join(map(port_text, pod["ports"]))
+        table.add_row(plain(pod["pod_id"]), word(pod["phase"]), plain(pod["host"] or ""), *more, ports)
+    return table
+
+
+def _why(pods: Iterable[Answer]) -> list[RenderableType]:
+    """Return what the pods wait for or what went wrong, a line each."""
+    return [
+        Text.assemble((plain(pod["pod_id"]), "bold"), f": {plain(pod['last_error'])}")
+        for pod in pods
+        if pod["last_error"]
+    ]
+
+
+def _orphans(orphans: Sequence[Answer]) -> list[RenderableType]:
+    if not orphans:
+        return [Text("no orphans", style="dim")]
+    table = _table("ORPHAN", "HOST", "VOLUMES")
+    for orphan in orphans:
+        table.add_row(plain(orphan["pod_id"]), plain(orphan["host"]), str(len(orphan["volumes"])))
+    return [table, Text("`pinacle pods create ORPHAN --image ...` takes the volumes up")]
+
+
+def _details(pod: Answer) -> Iterable[tuple[str, Any]]:
+    yield "pod", Text(plain(pod["pod_id"]), style="bold")
+    yield "phase", word(pod["phase"])
+    yield "why", pod["last_error"]
+    yield "tried again", _moment(pod["retry_at"])
+    yield "intent", f"{pod['intent']}, generation {pod['generation']}"
+    yield "host", pod["host"]
+    yield "image", _image(pod)
+    yield "image id", pod["image"]
+    yield "/usr", pod["system_volumes"] and f"{pod['system_volumes']}, {pod['system_image'] or 'not kept'}"
+    yield "container", pod["container_id"]
+    for key in ("tier", "restart", "runtime", "hostname", "user", "command"):
+        yield key, _spec_value(pod, key)
+    yield "restarts", str(pod["restarts"])
+    yield "ended with", _ending(pod)
+    for port in pod["ports"]:
+        yield "port", port_text(port)
+    for volume in pod["volumes"]:
+        yield "volume", f"{volume['path']}  {volume['name']}"
+    yield "unprotected", " ".join(pod.get("unprotected_paths") or ())
+
+
+def _spec_value(pod: Answer, key: str) -> str | None:
+    value = (pod["spec"] or {}).get(key)
+    return " ".join(map(repr, value)) if isinstance(value, list) else value
+
+
+def _image(pod: Answer) -> str:
+    return plain((pod["spec"] or {}).get("image", ""))
+
+
+def _ending(pod: Answer) -> str | None:
+    if pod["exit_code"] is None:
+        return None
+    return f"exit code {pod['exit_code']}" + (", out of memory" if pod["oom_killed"] else "")
+
+
+def _moment(at: float | None) -> str | None:
+    return None if at is None else f"{datetime.fromtimestamp(at, tz=UTC).astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+def _age(seconds: float | None) -> str:
+    if seconds is None:
+        return "none"
+    for unit_s, unit in ((_DAY_S, "d"), (_HOUR_S, "h"), (_MINUTE_S, "min")):
+        if seconds >= unit_s:
+            return f"{seconds // unit_s:.0f} {unit} ago"
+    return f"{max(0.0, seconds):.0f} s ago"
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for column in columns:
+        # Never cut: what is shown is what is typed next.
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _grid(columns: int = 2) -> Table:
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    for _ in range(columns):
+        grid.add_column(overflow="fold")
+    return grid

@@ -1,0 +1,96 @@
+"""`pinacle pods watch`: where pods stand, then every change of phase as Redis' stream tells it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from math import inf
+from time import monotonic, time
+from typing import Any, Final
+
+from worker.cli import tables
+from worker.cli.exits import EndingError, Exit
+from worker.cli.records import Records, opened
+from worker.cli.screen import live, results, write_json
+from worker.pods.model import Phase, Record
+from worker.pods.results import visible_phase
+from worker.store.overview import PhaseChange
+
+_LOOK_EVERY_S: Final = 1.0
+
+
+def watch(pod_id: str | None, *, until: Phase | None, as_json: bool, timeout_s: float | None) -> None:
+    """Show changes until one pod has the phase `until`, time is up, or somebody interrupts.
+
+    Raises EndingError for a pod that does not exist, and in the two latter cases.
+    """
+    what = "all pods" if pod_id is None else f"pod {pod_id}"
+    deadline = inf if timeout_s is None else monotonic() + timeout_s
+    try:
+        with opened() as records, live(f"watching {what}; Ctrl-C ends it"):
+            for change in _changes(records, pod_id, deadline):
+                _show(change, as_json=as_json)
+                if change["phase"] == until:
+                    return
+    except KeyboardInterrupt:
+        raise EndingError(Exit.INTERRUPTED, f"watching ended; {what}: nothing was changed by it") from None
+    waited_for = f" is not {until} yet, and" if until is not None else ":"
+    raise EndingError(Exit.UNFINISHED, f"{what}{waited_for} {timeout_s:g} s are over")
+
+
+def _changes(records: Records, pod_id: str | None, deadline: float) -> Iterator[dict[str, Any]]:
+    """Yield where the pods stand now, then each change of theirs until the deadline."""
+    # The place before the look: what happens between the two is told twice rather than not at all.
+    place = records.ask(lambda store: store.overview.last_change())
+    phases: dict[str, str] = {}
+    for record in _look(records, pod_id):
+        phases[record.pod_id] = visible_phase(record)
+        yield _now(record, "")
+    while (left_s := deadline - monotonic()) > 0:
+        news = _news(records, place, left_s)
+        for change in news:
+            place = change.id
+            if pod_id in {None, change.pod_id}:
+                phases[change.pod_id] = change.phase
+                yield asdict(change)
+        if pod_id is not None and not news:
+            # An intent that is accepted or reached within one phase is in the record only.
+            for record in _look(records, pod_id):
+                if (phase := visible_phase(record)) != phases[pod_id]:
+                    before, phases[pod_id] = phases[pod_id], phase
+                    yield _now(record, before)
+
+
+def _news(records: Records, place: str, left_s: float) -> Sequence[PhaseChange]:
+    return records.ask(lambda store: store.overview.changes_after(place, min(_LOOK_EVERY_S, left_s)))
+
+
+def _look(records: Records, pod_id: str | None) -> list[Record]:
+    if pod_id is None:
+        found = records.ask(lambda store: store.load_all())
+        return [record for _, record in sorted(found.items()) if record.exists or record.purging]
+    record = records.ask(lambda store: store.load(pod_id))
+    if record is None:
+        raise EndingError(
+            Exit.FAILED, f"pod {pod_id!r:.80} does not exist. `pinacle pods list` shows those that do"
+        )
+    return [record]
+
+
+def _now(record: Record, before: str) -> dict[str, Any]:
+    """Return where a pod stands, in the form of a change."""
+    change = PhaseChange(
+        id="",
+        at=time(),
+        pod_id=record.pod_id,
+        phase=visible_phase(record),
+        previous=before,
+        host=record.host,
+        reason=record.state.reason or "",
+    )
+    return asdict(change)
+
+
+def _show(change: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        write_json(change, indent=None)
+    else:
+        results().print(tables.change_line(change))
