@@ -40,7 +40,7 @@ def word(text: str) -> Text:
 def pod_line(pod: Answer) -> RenderableType:
     """Return a pod after something was done to it."""
     head = Text.assemble(("pod ", "dim"), (plain(pod["pod_id"]), "bold"), " is ", word(pod["phase"]))
-    if pod["host"]:
+    if pod["host"] and pod["phase"] != Phase.DELETED:
         head.append(f" on {plain(pod['host'])}")
     ports = [Text(f"  {port}") for port in map(port_text, pod["ports"])]
     return Group(head, *ports, *_why([pod]))

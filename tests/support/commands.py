@@ -1,0 +1,104 @@
+"""The command line as an operator runs it: a process of its own, with or without a terminal."""
+
+import json
+import os
+import pty
+import select
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from tests.support.worker import ROOT
+
+_LEFT_OUT: Final = ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "TTY_COMPATIBLE", "TTY_INTERACTIVE")
+_ENDED_S: Final = 60
+
+
+@dataclass(frozen=True)
+class Done:
+    """What one run wrote, and how it ended."""
+
+    code: int
+    out: str
+    err: str
+
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+    def error(self) -> str:
+        """Return the one line that it ended with."""
+        assert self.out == "", self
+        assert len(self.err.splitlines()) == 1, self
+        assert self.err.startswith("error: "), self
+        assert "Traceback" not in self.err
+        return self.err.strip()
+
+
+@dataclass(frozen=True)
+class Pinacle:
+    """`python -m worker.cli` with settings."""
+
+    settings: Mapping[str, str]
+    more: Mapping[str, str] = field(default_factory=dict)
+
+    def __call__(self, *words: str, stdin: str | None = None, code: int = 0) -> Done:
+        """Run it without a terminal; it has to end with `code`."""
+        with self.begun(*words, stdin=stdin is not None) as process:
+            out, err = process.communicate(stdin, timeout=_ENDED_S)
+        done = Done(process.returncode, out, err)
+        assert done.code == code, done
+        return done
+
+    @contextmanager
+    def begun(self, *words: str, stdin: bool = False) -> Iterator["subprocess.Popen[str]"]:
+        """Begin it without a terminal; it is killed where it goes on too long."""
+        process = subprocess.Popen(
+            self._command(words),
+            cwd=ROOT,
+            env=self._environment(),
+            stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.communicate()
+
+    def on_terminal(self, *words: str, typed: str = "") -> tuple[int, str]:
+        """Run it on a terminal of 60 columns and type; returns exit code and all that was shown."""
+        ours, its = pty.openpty()
+        environment = {**self._environment(), "TERM": "xterm", "COLUMNS": "60", "LINES": "24"}
+        process = subprocess.Popen(
+            self._command(words), cwd=ROOT, env=environment, stdin=its, stdout=its, stderr=its
+        )
+        os.close(its)
+        try:
+            os.write(ours, typed.encode())
+            shown = b"".join(_read(ours))
+            return process.wait(_ENDED_S), shown.decode()
+        finally:
+            process.kill()
+            process.wait()
+            os.close(ours)
+
+    def _command(self, words: Sequence[str]) -> list[str]:
+        return [sys.executable, "-m", "worker.cli", *words]
+
+    def _environment(self) -> dict[str, str]:
+        ours = {name: value for name, value in os.environ.items() if name not in _LEFT_OUT}
+        return {**ours, **self.settings, **self.more}
+
+
+def _read(terminal: int) -> Iterator[bytes]:
+    """Yield what a terminal shows until nobody has it open any more."""
+    while select.select([terminal], [], [], _ENDED_S)[0]:
+        try:
+            yield os.read(terminal, 4096)
+        except OSError:
+            return
