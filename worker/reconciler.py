@@ -24,7 +24,7 @@ from worker.pods.layout import full_names
 from worker.pods.model import Installation, Phase, Record
 from worker.pods.observation import Observation
 from worker.pods.plan import plan
-from worker.pods.steps import CreateContainer, Step, fold
+from worker.pods.steps import SAVED_WITH_NEXT, CreateContainer, Step, fold
 from worker.ports import Engine, Lease, Store
 
 _log: Final = structlog.get_logger(__name__)
@@ -111,6 +111,7 @@ class Attempt:
         self._own = reconciler
         self._lease = lease
         self.record = record
+        self._saved = record.state
         self.done: list[str] = []
 
     async def go(self, seen: Observation) -> Plan:
@@ -133,7 +134,7 @@ class Attempt:
 
     async def _apply_all(self, batch: tuple[Step, ...], seen: Observation) -> Observation:
         for step in batch:
-            self._check_right_to_act()
+            await self._check_right_to_act()
             try:
                 seen = await self._apply(step, seen)
             except ImageGoneError:
@@ -155,14 +156,17 @@ class Attempt:
         )
         record, seen = fold(self.record, seen, step, result, own.clock())
         self.done.append(name)
-        if record.state != self.record.state:
-            await own.store.save(record, self._lease)
-        _log.debug("step_done", pod_id=self.record.pod_id, step=name)
+        # A save waits for Redis' disk; a change of phase is worth it, as somebody follows the pod.
+        told = record.state.phase is self.record.state.phase
         self.record = record
+        if not (told and isinstance(step, SAVED_WITH_NEXT)):
+            await self._save()
+        _log.debug("step_done", pod_id=self.record.pod_id, step=name)
         return seen
 
-    def _check_right_to_act(self) -> None:
+    async def _check_right_to_act(self) -> None:
         if self._own.draining:
+            await self._save()
             raise LeaseLostError("the worker is stopping: whoever comes next takes over from here")
         if self._lease.remaining() <= self._own.step_deadline_s:
             raise LeaseLostError(
@@ -186,7 +190,8 @@ class Attempt:
             state = state.evolve(settled_generation=self.record.intent.generation)
         if decided.phase is not Phase.FAILED:
             state = state.evolve(failed_generation=0)
-        await self._save(self.record.evolve(state=state))
+        self.record = self.record.evolve(state=state)
+        await self._save()
         return Outcome(record=self.record, steps=tuple(self.done), retry_at=decided.retry_at)
 
     async def failed(self, error: PodError) -> Outcome:
@@ -200,7 +205,8 @@ class Attempt:
             )
         else:
             state = state.evolve(phase=self._pending_phase(), retry_at=now + self._delay(error, state.errors))
-        await self._save(self.record.evolve(state=state))
+        self.record = self.record.evolve(state=state)
+        await self._save()
         return Outcome(record=self.record, steps=tuple(self.done), error=error, retry_at=state.retry_at)
 
     def _delay(self, error: PodError, errors: int) -> float:
@@ -214,7 +220,7 @@ class Attempt:
         settled = self.record.state.settled_generation == self.record.intent.generation
         return self.record.state.phase if settled and not self.done else Phase.PENDING
 
-    async def _save(self, record: Record) -> None:
-        if record.state != self.record.state:
-            await self._own.store.save(record, self._lease)
-        self.record = record
+    async def _save(self) -> None:
+        if self.record.state != self._saved:
+            await self._own.store.save(self.record, self._lease)
+            self._saved = self.record.state

@@ -191,6 +191,12 @@ StepResult = (
 RECORD_STEPS: Final = (BeginFill, BeginKeep, CommitFill, FinishPurge)
 """Steps that touch the record only."""
 
+SAVED_WITH_NEXT: Final = (PinImage, CreateContainer, StartContainer, UpdateContainer)
+"""Steps whose outcome may be lost with the process: the Engine shows it, or it is found out again.
+
+What any other step notes has to be durable before the next one is sent.
+"""
+
 
 def fold(
     record: Record, seen: Observation, step: Step, result: StepResult, now: float
