@@ -2,14 +2,15 @@
 
 import json
 import os
-import pty
-import select
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from io import StringIO
 from typing import Any, Final
+
+import pexpect
 
 from tests.support.worker import ROOT
 
@@ -70,22 +71,30 @@ class Pinacle:
             process.kill()
             process.communicate()
 
-    def on_terminal(self, *words: str, typed: str = "") -> tuple[int, str]:
-        """Run it on a terminal of 60 columns and type; returns exit code and all that was shown."""
-        ours, its = pty.openpty()
-        environment = {**self._environment(), "TERM": "xterm", "COLUMNS": "60", "LINES": "24"}
-        process = subprocess.Popen(
-            self._command(words), cwd=ROOT, env=environment, stdin=its, stdout=its, stderr=its
-        )
-        os.close(its)
-        try:
-            os.write(ours, typed.encode())
-            shown = b"".join(_read(ours))
-            return process.wait(_ENDED_S), shown.decode()
-        finally:
-            process.kill()
-            process.wait()
-            os.close(ours)
+    def on_terminal(self, *words: str, prompt: str = "", typed: str = "") -> tuple[int, str]:
+        """Run it on a terminal of 60 columns; type once `prompt` is shown.
+
+        Returns exit code and all that was shown.
+        """
+        command, *arguments = self._command(words)
+        environment = {**self._environment(), "TERM": "xterm"}
+        shown = StringIO()
+        with pexpect.spawn(
+            command,
+            arguments,
+            cwd=str(ROOT),
+            env=environment,
+            dimensions=(24, 60),
+            encoding="utf-8",
+            timeout=_ENDED_S,
+        ) as terminal:
+            terminal.logfile_read = shown
+            if prompt:
+                terminal.expect_exact(prompt)
+                terminal.send(typed)
+            terminal.expect(pexpect.EOF)
+            code = terminal.wait()
+        return code, shown.getvalue()
 
     def _command(self, words: Sequence[str]) -> list[str]:
         return [sys.executable, "-m", "worker.cli", *words]
@@ -93,12 +102,3 @@ class Pinacle:
     def _environment(self) -> dict[str, str]:
         ours = {name: value for name, value in os.environ.items() if name not in _LEFT_OUT}
         return {**ours, **self.settings, **self.more}
-
-
-def _read(terminal: int) -> Iterator[bytes]:
-    """Yield what a terminal shows until nobody has it open any more."""
-    while select.select([terminal], [], [], _ENDED_S)[0]:
-        try:
-            yield os.read(terminal, 4096)
-        except OSError:
-            return

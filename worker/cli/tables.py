@@ -49,7 +49,8 @@ def pod_line(pod: Answer) -> RenderableType:
 def pod_list(answer: Answer, console: Console) -> RenderableType:
     """Return all pods in a table, and below it what keeps those that are in trouble."""
     pods: Sequence[Answer] = answer["pods"]
-    parts: list[RenderableType] = [_pod_table(pods, wide=console.width >= NARROW)] if pods else []
+    draw = _pod_table if console.width >= NARROW else _pod_lines
+    parts: list[RenderableType] = [draw(pods)] if pods else []
     parts += _why(pods)
     if not pods:
         parts.append(Text("no pods", style="dim"))
@@ -119,13 +120,28 @@ def port_text(port: Answer) -> str:
     return plain(f"{port['address']}:{port['host']} -> {port['container']}/{port['protocol']}")
 
 
-def _pod_table(pods: Sequence[Answer], *, wide: bool) -> Table:
-    table = _table("POD", "PHASE", "HOST", *(["IMAGE", "RESTARTS"] if wide else []), "PORTS")
+def _pod_table(pods: Sequence[Answer]) -> RenderableType:
+    table = _table("POD", "PHASE", "HOST", "IMAGE", "RESTARTS", "PORTS")
     for pod in pods:
-        more = [_image(pod), str(pod["restarts"])] if wide else []
         ports = "\n".join(map(port_text, pod["ports"]))
-        table.add_row(plain(pod["pod_id"]), word(pod["phase"]), plain(pod["host"] or ""), *more, ports)
+        table.add_row(
+            plain(pod["pod_id"]),
+            word(pod["phase"]),
+            plain(pod["host"] or ""),
+            _image(pod),
+            str(pod["restarts"]),
+            ports,
+        )
     return table
+
+
+def _pod_lines(pods: Sequence[Answer]) -> RenderableType:
+    """Return pods below one another: in the columns of a narrow terminal names would be broken."""
+    lines: list[Text] = []
+    for pod in pods:
+        lines.append(Text.assemble((plain(pod["pod_id"]), "bold"), "  ", word(pod["phase"])))
+        lines += [Text(f"  {port}") for port in map(port_text, pod["ports"])]
+    return Group(*lines)
 
 
 def _why(pods: Iterable[Answer]) -> list[RenderableType]:
