@@ -1,5 +1,6 @@
 """Reconcile one pod: observe, plan, apply, record. Nothing else changes a container or a volume."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
@@ -24,7 +25,7 @@ from worker.pods.layout import full_names
 from worker.pods.model import Installation, Phase, Record
 from worker.pods.observation import Observation
 from worker.pods.plan import plan
-from worker.pods.steps import SAVED_WITH_NEXT, CreateContainer, Step, fold
+from worker.pods.steps import SAVED_WITH_NEXT, CreateContainer, Step, StepResult, fold, together
 from worker.ports import Engine, Lease, Store
 
 _log: Final = structlog.get_logger(__name__)
@@ -133,20 +134,31 @@ class Attempt:
         return plan(self.record, seen, self._own.clock(), self._own.installation)
 
     async def _apply_all(self, batch: tuple[Step, ...], seen: Observation) -> Observation:
-        for step in batch:
+        for steps in together(batch):
             await self._check_right_to_act()
             try:
-                seen = await self._apply(step, seen)
+                seen = await self._apply(steps, seen)
             except ImageGoneError:
-                if not isinstance(step, CreateContainer) or seen.image_gone:
+                if not isinstance(steps[0], CreateContainer) or seen.image_gone:
                     raise
                 return seen.evolve(image_gone=True)
         return seen
 
-    async def _apply(self, step: Step, seen: Observation) -> Observation:
-        own, name = self._own, step_name(step)
-        _log.debug("step_begun", pod_id=self.record.pod_id, step=name)
-        result = await apply(
+    async def _apply(self, steps: tuple[Step, ...], seen: Observation) -> Observation:
+        """Send steps at the same time, and note those that were done also when one of them fails."""
+        results = await asyncio.gather(*(self._send(step, seen) for step in steps), return_exceptions=True)
+        for step, result in zip(steps, results, strict=True):
+            if not isinstance(result, BaseException):
+                seen = await self._note(step, result, seen)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+        return seen
+
+    async def _send(self, step: Step, seen: Observation) -> StepResult:
+        own = self._own
+        _log.debug("step_begun", pod_id=self.record.pod_id, step=step_name(step))
+        return await apply(
             own.engine,
             step,
             record=self.record,
@@ -154,14 +166,16 @@ class Attempt:
             installation=own.installation,
             incarnation=own.new_incarnation(),
         )
-        record, seen = fold(self.record, seen, step, result, own.clock())
-        self.done.append(name)
+
+    async def _note(self, step: Step, result: StepResult, seen: Observation) -> Observation:
+        record, seen = fold(self.record, seen, step, result, self._own.clock())
+        self.done.append(step_name(step))
         # A save waits for Redis' disk; a change of phase is worth it, as somebody follows the pod.
         told = record.state.phase is self.record.state.phase
         self.record = record
         if not (told and isinstance(step, SAVED_WITH_NEXT)):
             await self._save()
-        _log.debug("step_done", pod_id=self.record.pod_id, step=name)
+        _log.debug("step_done", pod_id=self.record.pod_id, step=step_name(step))
         return seen
 
     async def _check_right_to_act(self) -> None:

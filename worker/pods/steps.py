@@ -4,8 +4,9 @@ A step is one idempotent Engine operation, or a note in the record that must be 
 operation. `fold` tells, without looking again, what is true once a step has succeeded.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Final
 
 from worker.pods.backoff import ending, next_crash
@@ -196,6 +197,15 @@ SAVED_WITH_NEXT: Final = (PinImage, CreateContainer, StartContainer, UpdateConta
 
 What any other step notes has to be durable before the next one is sent.
 """
+
+
+def together(batch: Iterable[Step]) -> Iterator[tuple[Step, ...]]:
+    """Yield steps in their order, as one those that do not depend on each other: the making of volumes."""
+    for independent, steps in groupby(batch, lambda step: isinstance(step, CreateVolume)):
+        if independent:
+            yield tuple(steps)
+        else:
+            yield from ((step,) for step in steps)
 
 
 def fold(
