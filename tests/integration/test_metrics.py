@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.pods import Pod
 from tests.support.scrape import Scrape, free_port
+from tests.support.stack import own_stack
 from tests.support.worker import WorkerProcess
 from worker.local.client import Client
 from worker.local.engine import PrivateEngine
@@ -155,6 +156,33 @@ def test_no_pod_and_no_value_of_env_is_told(pod_worker: WorkerProcess, pod: Pod,
     assert queues >= {"pods"}
     assert len(queues) == 2
     assert len(ours) < 700, "a label is not bounded"
+
+
+def test_outages_show_and_end(scratch: Path, settings: dict[str, str]) -> None:
+    """A cut event stream, an Engine that is killed, a Redis that is: what can be told is told meanwhile."""
+    number = free_port()
+    with own_stack(scratch, {**settings, "PINACLE_METRICS_PORT": str(number)}, proxied=True) as stack:
+        before = scrape_once(number, "a stream", lambda s: s("pinacle_event_stream_up") == 1)
+        assert stack.proxy is not None
+        assert stack.proxy.break_off("^GET /events") == 1
+        scrape_once(
+            number, "a reconnect", lambda s: moved(before, s, "pinacle_event_stream_reconnects_total") == 1
+        )
+        stack.engine.kill()
+        away = scrape_once(
+            number,
+            "an Engine that is away",
+            lambda s: (
+                s("pinacle_event_stream_up") == 0 and moved(before, s, "pinacle_engine_failures_total") > 0
+            ),
+        )
+        stack.engine.start()
+        scrape_once(number, "a stream", lambda s: s("pinacle_event_stream_up") == 1)
+        scrape_once(number, "a pass", lambda s: moved(away, s, "pinacle_last_pass_timestamp_seconds") > 0)
+        stack.redis.kill()
+        scrape_once(number, "no queues", lambda s: not s.has("pinacle_queue_length"))
+        stack.redis.start()
+        scrape_once(number, "queues", lambda s: s.has("pinacle_queue_length"))
 
 
 def test_a_port_that_is_taken_is_told_once_and_had_as_soon_as_it_is_free(

@@ -26,6 +26,9 @@ class Scrape:
         assert found, f"there is no {name} {labels}"
         return sum(found)
 
+    def has(self, name: str) -> bool:
+        return any(sample.name == name for sample in self.samples)
+
 
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as server:
