@@ -15,6 +15,7 @@ from tests.support.stack import own_stack
 from tests.support.worker import WorkerProcess
 from worker.local.client import Client
 from worker.local.engine import PrivateEngine
+from worker.local.redis import RedisServer
 from worker.local.waiting import wait_until
 from worker.pods.model import Phase
 
@@ -186,16 +187,13 @@ def test_outages_show_and_end(scratch: Path, settings: dict[str, str]) -> None:
 
 
 def test_a_port_that_is_taken_is_told_once_and_had_as_soon_as_it_is_free(
-    tmp_path: Path, settings: dict[str, str], client: Client
+    tmp_path: Path, settings: dict[str, str], own_redis: RedisServer
 ) -> None:
     """The worker does its work meanwhile."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        worker = WorkerProcess(
-            tmp_path,
-            {**settings, "PINACLE_METRICS_PORT": str(port), "PINACLE_HOST_ID": "other", "PINACLE_HOSTS": ""},
-            "other",
-        )
+        mine = {"PINACLE_METRICS_PORT": str(port), "PINACLE_REDIS_URL": own_redis.url}
+        worker = WorkerProcess(tmp_path, {**settings, **mine}, "other")
         worker.start()
         (line,) = [json.loads(line) for line in worker.text().splitlines() if "metrics_not_served" in line]
     try:
@@ -203,7 +201,7 @@ def test_a_port_that_is_taken_is_told_once_and_had_as_soon_as_it_is_free(
         assert f"port {port} of 127.0.0.1" in line["reason"]
         assert "PINACLE_METRICS_PORT" in line["reason"]
         wait_until(lambda: "metrics_served" in worker.text(), 20, what="a server on the free port")
-        assert Scrape(port)("pinacle_storage_accepted") >= 0
+        scrape_once(port, "a pass", lambda s: s("pinacle_storage_accepted") == 1)
         assert worker.text().count("metrics_not_served") == 1
     finally:
         assert worker.stop() == 0
