@@ -100,6 +100,12 @@ class Settings(BaseSettings):
         default=20.0, gt=0, description="Age at which a host's heartbeat no longer counts."
     )
     redis_timeout_s: float = Field(default=5.0, gt=0, description="Deadline of one call to Redis.")
+    metrics_port: Annotated[int, Field(ge=1, lt=_PORTS)] | None = Field(
+        default=None, description="Port on which the worker serves its metrics; not served when not set."
+    )
+    metrics_address: str = Field(
+        default="127.0.0.1", description="Address of this machine on which it serves them."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Least severe event that is logged."
     )

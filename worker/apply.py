@@ -79,5 +79,10 @@ async def apply(  # noqa: C901, PLR0911, PLR0912 - a table, one case for each st
 
 def step_name(step: Step) -> str:
     """Return the step's name for logs, metrics and results: `create_container` for CreateContainer."""
-    words = type(step).__name__
+    return name_of_kind(type(step))
+
+
+def name_of_kind(kind: type[Step]) -> str:
+    """Return the name of all steps of one kind."""
+    words = kind.__name__
     return "".join(f"_{char.lower()}" if char.isupper() else char for char in words).lstrip("_")

@@ -38,6 +38,8 @@ class _Keeper:
     resting: asyncio.Event = field(default_factory=asyncio.Event)
     """Set while it waits for something, clear while it works."""
     waiters: list[asyncio.Future[Outcome]] = field(default_factory=list)
+    found_at: float = field(default_factory=monotonic)
+    """When it was noticed that the pod needs something, by the monotonic clock."""
     errors: int = 0
     """Attempts in a row that could not even be recorded."""
 
@@ -46,12 +48,25 @@ class Dispatcher:
     """Runs reconciles. All methods are for the event loop that it was made in."""
 
     def __init__(
-        self, *, reconciler: Reconciler, store: Store, clock: Callable[[], float], repairs_at_once: int
+        self,
+        *,
+        reconciler: Reconciler,
+        store: Store,
+        clock: Callable[[], float],
+        repairs_at_once: int,
+        on_reconciled: Callable[[Outcome | Exception, float, float], None] = lambda _news, _took, _since: (
+            None
+        ),
     ) -> None:
-        """`clock` gives seconds since the epoch; `repairs_at_once` bounds what passes start."""
+        """`clock` gives seconds since the epoch; `repairs_at_once` bounds what passes start.
+
+        `on_reconciled` is told how each reconcile ended, how many seconds it took, and how many ago it was
+        noticed that the pod needs something.
+        """
         self._reconciler = reconciler
         self._store = store
         self._clock = clock
+        self._on_reconciled = on_reconciled
         self._repairs = asyncio.Semaphore(repairs_at_once)
         self._keepers: dict[str, _Keeper] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -120,6 +135,8 @@ class Dispatcher:
                 delay = await self._once(keeper)
                 keeper.resting.set()
                 if keeper.woken.is_set():
+                    if delay is None:
+                        keeper.found_at = monotonic()  # The pod rested: what woke it is new.
                     delay = 0.0
                 elif delay is not None:
                     await _wait(keeper.woken, delay)
@@ -157,9 +174,18 @@ class Dispatcher:
         seen, keeper.seen = keeper.seen, None
         async with self._turn(keeper):
             began = monotonic()
-            outcome = await self._reconciler.reconcile(keeper.pod_id, seen)
+            try:
+                outcome = await self._reconciler.reconcile(keeper.pod_id, seen)
+            except Exception as error:
+                self._tell_observer(keeper, error, began)
+                raise
+            self._tell_observer(keeper, outcome, began)
         _report(outcome, monotonic() - began)
         return outcome
+
+    def _tell_observer(self, keeper: _Keeper, news: Outcome | Exception, began: float) -> None:
+        now = monotonic()
+        self._on_reconciled(news, now - began, now - keeper.found_at)
 
     async def _watch_lease(self, keeper: _Keeper) -> float:
         """Wait until the process that has the lease gives it back or changes something; return 0."""

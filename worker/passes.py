@@ -1,6 +1,7 @@
 """A pass: look at all pods of this host with two Engine calls, and repair those that need it."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
@@ -15,6 +16,7 @@ from worker.dispatcher import Dispatcher
 from worker.pods.layout import full_names
 from worker.pods.model import Installation, Phase, Record
 from worker.pods.plan import plan
+from worker.pods.results import visible_phase
 from worker.ports import Engine, Store
 from worker.rebuild import Rebuild
 from worker.reconciler import Seen
@@ -41,6 +43,19 @@ class PassResult:
         return dict(vars(self))
 
 
+@dataclass(frozen=True, kw_only=True)
+class PassReport:
+    """What is told of a complete pass to whoever counts."""
+
+    began: float
+    """By the monotonic clock."""
+    seconds: float
+    phases: Counter[Phase]
+    """Of all pods of the host and of all tombstones, after the repairs."""
+    storage_accepted: bool
+    """Whether the host's storage is its own."""
+
+
 class Passes:
     """Runs passes over one host, one at a time."""
 
@@ -57,7 +72,9 @@ class Passes:
         base_cleanup: BaseCleanup,
         installation: Installation,
         clock: Callable[[], float],
+        on_pass: Callable[[PassReport], None] = lambda _report: None,
     ) -> None:
+        """`on_pass` is told of each pass that was completed."""
         self._host = host
         self._engine = engine
         self._store = store
@@ -68,6 +85,7 @@ class Passes:
         self._base_cleanup = base_cleanup
         self._installation = installation
         self._clock = clock
+        self._on_pass = on_pass
         self.begun_at = -inf
         """When the last one began, by the monotonic clock."""
         self._one_at_a_time = asyncio.Lock()
@@ -94,6 +112,7 @@ class Passes:
         async with self._one_at_a_time:
             records, due = await self._look()
         phases = await self._repair_all(due, wait_s)
+        seconds = monotonic() - began
         result = PassResult(
             host=self._host,
             pods=sum(record.exists for record in records),
@@ -101,9 +120,17 @@ class Passes:
             repaired=sum(phase not in {None, Phase.FAILED, Phase.STORAGE_MISSING} for phase in phases),
             pending=phases.count(None),
             failed=sum(phase in {Phase.FAILED, Phase.STORAGE_MISSING} for phase in phases),
-            duration_ms=round((monotonic() - began) * 1000, 1),
+            duration_ms=round(seconds * 1000, 1),
         )
         _log.log(20 if due else 10, "pass_finished", **result.as_json())
+        self._on_pass(
+            PassReport(
+                began=began,
+                seconds=seconds,
+                phases=_count(records, due, phases),
+                storage_accepted=self._guard.is_accepted,
+            )
+        )
         return result
 
     async def _look(self) -> tuple[list[Record], list[Seen]]:
@@ -155,3 +182,11 @@ class Passes:
             record.pod_id, record.intent.generation, timeout_s=wait_s, seen=seen, urgent=False
         )
         return None if outcome is None else outcome.record.state.phase
+
+
+def _count(records: list[Record], due: list[Seen], reached: list[Phase | None]) -> Counter[Phase]:
+    """Count the pods in each phase; one whose repair is not done is on its way."""
+    now = {record.pod_id: visible_phase(record) for record in records}
+    for seen, phase in zip(due, reached, strict=True):
+        now[seen.record.pod_id] = phase or Phase.PENDING
+    return Counter(now.values())

@@ -22,7 +22,7 @@ from worker.leasing import leased
 from worker.pods.backoff import FAILED_DELAY_S, error_delay
 from worker.pods.decision import Plan
 from worker.pods.layout import full_names
-from worker.pods.model import Installation, Phase, Record
+from worker.pods.model import Installation, Phase, PodState, Record
 from worker.pods.observation import Observation
 from worker.pods.plan import plan
 from worker.pods.steps import SAVED_WITH_NEXT, CreateContainer, Step, StepResult, fold, together
@@ -49,6 +49,8 @@ class Outcome:
     record: Record
     steps: tuple[str, ...] = ()
     error: PodError | None = None
+    before: PodState | None = None
+    """The pod's state when it began."""
     retry_at: float | None = None
     """Seconds since the epoch; None where only an event or a new intent changes anything."""
 
@@ -65,14 +67,16 @@ class Reconciler:
         clock: Callable[[], float],
         step_deadline_s: float,
         new_incarnation: Callable[[], str] = lambda: uuid4().hex,
+        on_step: Callable[[str, Exception | None], None] = lambda _step, _error: None,
     ) -> None:
-        """`clock` gives seconds since the epoch."""
+        """`clock` gives seconds since the epoch; `on_step` is told of each step how it ended."""
         self.engine = engine
         self.store = store
         self.installation = installation
         self.clock = clock
         self.step_deadline_s = step_deadline_s
         self.new_incarnation = new_incarnation
+        self.on_step = on_step
         self.draining = False
         """Set when the process is about to end: no further step is begun."""
 
@@ -111,6 +115,7 @@ class Attempt:
     def __init__(self, reconciler: Reconciler, lease: Lease, record: Record) -> None:
         self._own = reconciler
         self._lease = lease
+        self._before = record.state
         self.record = record
         self._saved = record.state
         self.done: list[str] = []
@@ -156,16 +161,22 @@ class Attempt:
         return seen
 
     async def _send(self, step: Step, seen: Observation) -> StepResult:
-        own = self._own
-        _log.debug("step_begun", pod_id=self.record.pod_id, step=step_name(step))
-        return await apply(
-            own.engine,
-            step,
-            record=self.record,
-            seen=seen,
-            installation=own.installation,
-            incarnation=own.new_incarnation(),
-        )
+        own, name = self._own, step_name(step)
+        _log.debug("step_begun", pod_id=self.record.pod_id, step=name)
+        try:
+            result = await apply(
+                own.engine,
+                step,
+                record=self.record,
+                seen=seen,
+                installation=own.installation,
+                incarnation=own.new_incarnation(),
+            )
+        except Exception as error:
+            own.on_step(name, error)
+            raise
+        own.on_step(name, None)
+        return result
 
     async def _note(self, step: Step, result: StepResult, seen: Observation) -> Observation:
         record, seen = fold(self.record, seen, step, result, self._own.clock())
@@ -206,7 +217,7 @@ class Attempt:
             state = state.evolve(failed_generation=0)
         self.record = self.record.evolve(state=state)
         await self._save()
-        return Outcome(record=self.record, steps=tuple(self.done), retry_at=decided.retry_at)
+        return self._outcome(None, decided.retry_at)
 
     async def failed(self, error: PodError) -> Outcome:
         """Record what went wrong and when to try again."""
@@ -221,7 +232,12 @@ class Attempt:
             state = state.evolve(phase=self._pending_phase(), retry_at=now + self._delay(error, state.errors))
         self.record = self.record.evolve(state=state)
         await self._save()
-        return Outcome(record=self.record, steps=tuple(self.done), error=error, retry_at=state.retry_at)
+        return self._outcome(error, state.retry_at)
+
+    def _outcome(self, error: PodError | None, retry_at: float | None) -> Outcome:
+        return Outcome(
+            record=self.record, steps=tuple(self.done), error=error, before=self._before, retry_at=retry_at
+        )
 
     def _delay(self, error: PodError, errors: int) -> float:
         given = error.delay_s if isinstance(error, RetryableError) else None

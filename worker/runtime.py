@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from math import inf
@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar
 import stamina
 import structlog
 
+from config.celery import PODS_QUEUE, host_queue
 from config.settings import Settings
 from worker import health
 from worker.base_cleanup import BaseCleanup
@@ -21,6 +22,8 @@ from worker.dispatcher import Dispatcher
 from worker.docker.engine import DockerEngine
 from worker.ending import end
 from worker.errors import PodError, RetryableError
+from worker.metrics import Metrics
+from worker.metrics_server import MetricsServer
 from worker.passes import Passes
 from worker.pods.model import Installation, SystemMode
 from worker.preflight import Preflight
@@ -84,7 +87,9 @@ def installation_of(settings: Settings) -> Installation:
     )
 
 
-def make_engine(settings: Settings, on_call: Callable[[str], None] | None = None) -> DockerEngine:
+def make_engine(
+    settings: Settings, on_call: Callable[[str], None] | None = None, metrics: Metrics | None = None
+) -> DockerEngine:
     return DockerEngine(
         settings.docker_host,
         step_deadline_s=settings.step_deadline_s,
@@ -96,6 +101,7 @@ def make_engine(settings: Settings, on_call: Callable[[str], None] | None = None
         data_root=settings.data_root,
         init_path=settings.init_path,
         on_call=on_call,
+        on_answer=None if metrics is None else metrics.engine_called,
     )
 
 
@@ -119,8 +125,16 @@ async def _patiently(do: Callable[[], Awaitable[_T]]) -> _T:
     raise AssertionError("unreachable: it is tried for ever")
 
 
-def make_parts(settings: Settings, *, host: str, engine: DockerEngine, store: RedisStore) -> Parts:
+def make_parts(
+    settings: Settings,
+    *,
+    host: str,
+    engine: DockerEngine,
+    store: RedisStore,
+    metrics: Metrics | None = None,
+) -> Parts:
     """Put the parts of one process together."""
+    metrics = metrics or Metrics()
     installation = installation_of(settings)
     reconciler = Reconciler(
         engine=engine,
@@ -128,9 +142,14 @@ def make_parts(settings: Settings, *, host: str, engine: DockerEngine, store: Re
         installation=installation,
         clock=time,
         step_deadline_s=settings.step_deadline_s,
+        on_step=metrics.step_ended,
     )
     dispatcher = Dispatcher(
-        reconciler=reconciler, store=store, clock=time, repairs_at_once=settings.reconcile_concurrency
+        reconciler=reconciler,
+        store=store,
+        clock=time,
+        repairs_at_once=settings.reconcile_concurrency,
+        on_reconciled=metrics.reconciled,
     )
     preflight = Preflight(
         host=host,
@@ -154,6 +173,7 @@ def make_parts(settings: Settings, *, host: str, engine: DockerEngine, store: Re
         base_cleanup=BaseCleanup(engine=engine, installation=installation, grace_s=settings.base_grace_s),
         installation=installation,
         clock=time,
+        on_pass=metrics.pass_ended,
     )
     return Parts(
         host=host,
@@ -169,6 +189,8 @@ def make_parts(settings: Settings, *, host: str, engine: DockerEngine, store: Re
             dispatcher=dispatcher,
             passes=passes,
             pass_wait_s=settings.reconcile_interval_s,
+            on_connected=metrics.stream_connected,
+            on_disconnected=metrics.stream_disconnected,
         ),
         service=PodService(
             host=host,
@@ -196,13 +218,18 @@ class Runtime:
         self._clock = ClockWatch()
         self._beaten_at = -inf
         self._background: list[asyncio.Task[None]] = []
+        self.metrics = Metrics()
+        self._server = _make_server(settings, self.metrics)
+        # Before it waits for Engine or Redis: a worker that cannot begin is to be seen as one.
+        self._serving = None if self._server is None else self.loop.submit(self._server.open())
         self.parts: Parts = self.loop.run(self._connect())
+        self.metrics.queues.read = self._queue_lengths
         structlog.contextvars.bind_contextvars(host=self.parts.host)
 
     async def _connect(self) -> Parts:
-        engine, store = make_engine(self.settings), make_store(self.settings)
+        engine, store = make_engine(self.settings, metrics=self.metrics), make_store(self.settings)
         host = await find_host(self.settings, engine)
-        parts = make_parts(self.settings, host=host, engine=engine, store=store)
+        parts = make_parts(self.settings, host=host, engine=engine, store=store, metrics=self.metrics)
         await _patiently(engine.ensure_network)
         await _patiently(parts.rebuild.run)
         await _patiently(parts.guard.establish)
@@ -214,6 +241,9 @@ class Runtime:
 
     def stop(self, grace_s: float) -> None:
         """Finish steps under way within `grace_s`, give leases back, close the connections."""
+        if self._serving is not None and self._server is not None:
+            self._serving.cancel()
+            self._server.close()
         self.loop.run(self._close(grace_s))
         self.loop.close()
 
@@ -227,6 +257,16 @@ class Runtime:
 
     def done_waiting(self) -> None:
         self._waiting.release()
+
+    def _queue_lengths(self) -> Mapping[str, int]:
+        """Ask from another thread than the loop's; empty where Redis does not answer soon."""
+        queues = (PODS_QUEUE, host_queue(self.parts.host))
+        asked = self.loop.submit(self.parts.store.overview.queue_lengths(queues))
+        try:
+            return asked.result(_SCRAPE_WAIT_S)
+        except (PodError, TimeoutError):
+            asked.cancel()
+            return {}
 
     async def _begin(self) -> None:
         work = (
@@ -274,6 +314,16 @@ class Runtime:
     async def _check_durability(self) -> None:
         for problem in await self.parts.store.durability_problems():
             _log.warning("redis_not_durable", problem=problem)
+
+
+def _make_server(settings: Settings, metrics: Metrics) -> MetricsServer | None:
+    if settings.metrics_port is None:
+        return None
+    return MetricsServer(metrics.registry, address=settings.metrics_address, port=settings.metrics_port)
+
+
+_SCRAPE_WAIT_S: Final = 2.0
+"""What a scrape waits for Redis; Prometheus itself gives up after ten seconds."""
 
 
 RESERVED_THREADS: Final = 8

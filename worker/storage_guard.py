@@ -29,6 +29,11 @@ class StorageGuard:
         self._installation = installation
         self._problem: str | None = None
 
+    @property
+    def is_accepted(self) -> bool:
+        """Whether the storage was the host's own when it was last looked at."""
+        return self._problem is None
+
     async def establish(self) -> None:
         """Look once, before any work is taken. Raises what Engine and store raise."""
         records = await self._store.load_host(self._host)

@@ -1,7 +1,7 @@
 """Follows the Engine's events: a pod that is not as it should be is reconciled at once."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 import stamina
@@ -27,14 +27,27 @@ class Watcher:
     """
 
     def __init__(
-        self, *, events: EventSource, store: Store, dispatcher: Dispatcher, passes: Passes, pass_wait_s: float
+        self,
+        *,
+        events: EventSource,
+        store: Store,
+        dispatcher: Dispatcher,
+        passes: Passes,
+        pass_wait_s: float,
+        on_connected: Callable[[], None] = lambda: None,
+        on_disconnected: Callable[[], None] = lambda: None,
     ) -> None:
-        """`pass_wait_s` is how long to wait for the repairs of one pass, in seconds."""
+        """`pass_wait_s` is how long to wait for the repairs of one pass, in seconds.
+
+        The two callbacks are called whenever the stream was connected, and when it is not any more.
+        """
         self._events = events
         self._store = store
         self._dispatcher = dispatcher
         self._passes = passes
         self._pass_wait_s = pass_wait_s
+        self._on_connected = on_connected
+        self._on_disconnected = on_disconnected
         self._latest: dict[str, ContainerEvent] = {}
         """What happened last, of pods whose event is not looked into yet."""
         self._tasks: set[asyncio.Task[None]] = set()
@@ -55,6 +68,7 @@ class Watcher:
         """Follow one connection to its end. Raises EngineUnavailableError if it cannot be made."""
         async with self._events.subscribed() as events:
             _log.info("events_connected")
+            self._on_connected()
             self._spawn(self._pass())
             try:
                 async for event in events:
@@ -62,6 +76,8 @@ class Watcher:
             except EngineUnavailableError as error:
                 # A connection that was made had no fault: the next one is tried at once.
                 _log.warning("events_disconnected", reason=str(error))
+            finally:
+                self._on_disconnected()
 
     async def _pass(self) -> None:
         async for attempt in stamina.retry_context(

@@ -1,6 +1,7 @@
 """The worker's image, built from the repository's own Dockerfile on a base of distribution packages."""
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 
 from worker.local.engine import PrivateEngine
 from worker.local.images import import_python
-from worker.local.packages import find
+from worker.local.packages import find, require
 
 ROOT = Path(__file__).parents[2]
 CACHE = ROOT / ".pinacle" / "cache"
@@ -33,6 +34,19 @@ def worker_image(engine: PrivateEngine, python_base: str) -> str:
         stdout=subprocess.DEVNULL,
     )
     return "pinacle-worker"
+
+
+@pytest.fixture(scope="session")
+def prometheus_image(
+    engine: PrivateEngine, python_base: str, tmp_path_factory: pytest.TempPathFactory
+) -> str:
+    """Debian's Prometheus in an image, in place of its makers' own."""
+    require("prometheus")
+    folder = tmp_path_factory.mktemp("prometheus-image")
+    shutil.copy(find("prometheus") or "", folder / "prometheus")
+    (folder / "Dockerfile").write_text(f"FROM {python_base}\nCOPY prometheus /usr/bin/\n")
+    engine.docker("build", "-q", "-t", "pinacle-prometheus", str(folder))
+    return "pinacle-prometheus"
 
 
 def run_inside(engine: PrivateEngine, *command: str, **more: Any) -> "subprocess.CompletedProcess[str]":

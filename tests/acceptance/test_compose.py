@@ -67,7 +67,7 @@ Ask = Callable[..., tuple[int, str]]
 
 @pytest.fixture(scope="module")
 def compose(
-    engine: PrivateEngine, worker_image: str, python_base: str, busybox: str
+    engine: PrivateEngine, worker_image: str, python_base: str, prometheus_image: str, busybox: str
 ) -> Iterator[Callable[..., str]]:
     """Bring the stack up, and take it down with its volume."""
     environment = {
@@ -79,6 +79,8 @@ def compose(
         "REDIS_PASSWORD": "another-password-for-the-test",
         "FLOWER_BASIC_AUTH": AUTH,
         "PINACLE_RECONCILE_INTERVAL_S": "3",
+        "PROMETHEUS_IMAGE": prometheus_image,
+        "GRAFANA_IMAGE": python_base,
     }
     command = [str(compose_program(CACHE)), "-p", "pinacle-test"]
 
@@ -96,7 +98,7 @@ def compose(
         print(run("logs", "--tail", "30"))
         raise
     finally:
-        run("down", "--volumes", "--timeout", "60")
+        run("--profile", "metrics", "down", "--volumes", "--timeout", "60")
 
 
 @pytest.fixture
@@ -223,6 +225,42 @@ def test_restarting_each_service_loses_nothing(
     wait_until(lambda: ask("GET", "/healthcheck")[0] == 200, 60, what="Flower")
     assert call(ask, "stop", "steady")["phase"] == "stopped"
     assert call(ask, "delete", "steady")["phase"] == "deleted"
+
+
+def test_the_profile_metrics_collects_the_workers_figures(
+    compose: Callable[..., str], engine: PrivateEngine
+) -> None:
+    """With Prometheus on loopback; what the worker serves is not on the host."""
+    compose("--profile", "metrics", "up", "-d", "--no-build", "--no-deps", "prometheus")
+
+    def get(url: str) -> tuple[int, str]:
+        done = run_inside(engine, sys.executable, "-c", REQUEST, "GET", url, "", "")
+        status, _, body = done.stdout.partition(" ")
+        return int(status), body
+
+    up = "http://127.0.0.1:9090/api/v1/query?query=pinacle_storage_accepted"
+    wait_until(lambda: bool(found(get(up)[1])), 60, what="a scrape of the worker")
+    assert [one["value"][1] for one in found(get(up)[1])] == ["1"]
+    rules = json.loads(get("http://127.0.0.1:9090/api/v1/rules")[1])["data"]["groups"]
+    assert [len(group["rules"]) for group in rules] == [8]
+    assert get("http://127.0.0.1:9464/metrics")[0] == 0
+    listening = run_inside(engine, "ss", "-Htln").stdout
+    assert "127.0.0.1:9090" in listening
+    assert "0.0.0.0:9090" not in listening
+
+
+def found(body: str) -> list[dict[str, Any]]:
+    """Return what a query to Prometheus found; nothing while it does not answer."""
+    if not body.startswith("{"):
+        return []
+    results: list[dict[str, Any]] = json.loads(body)["data"]["result"]
+    return results
+
+
+def test_grafana_does_not_start_without_a_password_of_ones_own(compose: Callable[..., str]) -> None:
+    """With its own default one everybody would be `admin`."""
+    with pytest.raises(AssertionError, match="set GRAFANA_PASSWORD"):
+        compose("--profile", "metrics", "run", "--rm", "--no-deps", "grafana")
 
 
 def test_flower_tells_what_was_refused(compose: Callable[..., str], ask: Ask) -> None:

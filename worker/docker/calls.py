@@ -1,7 +1,9 @@
 """One HTTP call to the Engine: with a deadline, counted, and with every failure made one of ours."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from time import monotonic
 from typing import Any, Final
 
 import aiodocker
@@ -18,11 +20,23 @@ _UNIX: Final = "unix://"
 class EngineCalls:
     """Sends calls to one Engine, from one event loop. Connects when it is first used."""
 
-    def __init__(self, url: str, *, deadline_s: float, on_call: Callable[[str], None] | None = None) -> None:
-        """`on_call` is told the operation's name for every request that is sent."""
+    def __init__(
+        self,
+        url: str,
+        *,
+        deadline_s: float,
+        on_call: Callable[[str], None] | None = None,
+        on_answer: Callable[[str, float, Exception | None], None] | None = None,
+    ) -> None:
+        """`on_call` is told the operation's name for every request that is sent.
+
+        `on_answer` is told it for every request that `json` sent, with how many seconds it took and how it
+        failed.
+        """
         self._url = url
         self._deadline_s = deadline_s
         self._on_call = on_call
+        self._on_answer = on_answer
         self._docker: aiodocker.Docker | None = None
 
     async def json(
@@ -43,10 +57,18 @@ class EngineCalls:
         docker = await self.client()
         self.count(operation)
         seconds = self._deadline_s if deadline_s is None else deadline_s
+        with self._timed(operation):
+            return await self._send(
+                docker, operation, seconds, path, method=method, params=params, data=body, headers=headers
+            )
+
+    async def _send(
+        self, docker: aiodocker.Docker, operation: str, seconds: float, path: str, **request: Any
+    ) -> Any:
         try:
             async with asyncio.timeout(seconds):
                 return await docker._query_json(  # noqa: SLF001 - the library's own methods do not quote names
-                    path, method=method, params=params, data=body, headers=headers
+                    path, **request
                 )
         except TimeoutError as error:
             raise OutcomeUnknownError(
@@ -56,6 +78,18 @@ class EngineCalls:
             raise explain(operation, self._url, error) from error
         except (aiohttp.ClientError, ConnectionError) as error:
             raise OutcomeUnknownError(f"{operation}: the connection to the Engine broke: {error}") from error
+
+    @contextmanager
+    def _timed(self, operation: str) -> Iterator[None]:
+        began, failure = monotonic(), None
+        try:
+            yield
+        except Exception as error:
+            failure = error
+            raise
+        finally:
+            if self._on_answer is not None:
+                self._on_answer(operation, monotonic() - began, failure)
 
     def count(self, operation: str) -> None:
         """Tell that a request is sent which `json` does not send."""

@@ -23,6 +23,8 @@ _PACKAGES: Final = {
     "node": "nodejs",
     "npm": "npm",
     "runsc": "runsc",
+    "prometheus": "prometheus",
+    "promtool": "prometheus",
     "qemu-system-x86_64": "qemu-system-x86",
     "qemu-img": "qemu-utils",
     "mkfs.ext4": "e2fsprogs",

@@ -54,6 +54,15 @@ class Overview:
                 (seconds, _), beats = await pipe.execute()
         return {host: float(seconds) - beat for host, beat in beats}
 
+    async def queue_lengths(self, queues: Sequence[str]) -> dict[str, int]:
+        """Return how many messages wait in each of the broker's queues, those under way left out."""
+        with translated("queues"):
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for queue in queues:
+                    pipe.llen(queue)
+                lengths = await pipe.execute()
+        return dict(zip(queues, lengths, strict=True))
+
     async def storages(self) -> dict[str, str]:
         """Return host to the identity of the storage that holds its pods."""
         with translated("load"):
