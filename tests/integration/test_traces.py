@@ -40,7 +40,11 @@ def worker(
     tmp_path: Path, settings: dict[str, str], redis_url: str, collector: Collector
 ) -> Iterator[WorkerProcess]:
     """A worker that sends its traces soon."""
-    more = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_BSP_SCHEDULE_DELAY": "200"}
+    more = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
+        "OTEL_BSP_SCHEDULE_DELAY": "200",
+        "PINACLE_HOST_ID": "first",
+    }
     worker = WorkerProcess(tmp_path, {**settings, **more, "PINACLE_REDIS_URL": redis_url}, "traced")
     worker.start()
     yield worker
@@ -165,16 +169,16 @@ def test_a_task_passed_on_stays_in_its_trace(
     other.start()
     try:
         trace_id = token_hex(16)
-        caller.call("hosts.accept_storage", "other", trace_id=trace_id)
-        wait_until(lambda: len(runs(collector, trace_id)) > 0, 30, what="the other's span")
+        caller.call("hosts.accept_storage", "other", trace_id=trace_id, queue="pods.first")
+        wait_until(lambda: len(runs(collector, trace_id)) > 1, 30, what="both spans")
     finally:
         other.stop()
     spans = collector.spans(trace_id)
-    passed = [span for span in spans if span.name == "apply_async/hosts.accept_storage"]
-    # Which of the two took it is chance; one that was not its host passed it on.
-    assert len(runs(collector, trace_id)) == 1 + len(passed)
-    parents = {span.parent_span_id for span in runs(collector, trace_id)}
-    assert parents == {bytes.fromhex(caller.span_id), *(span.span_id for span in passed)}
+    passed_on = one(spans, "apply_async/hosts.accept_storage")
+    first, second = sorted(runs(collector, trace_id), key=lambda span: span.start_time_unix_nano)
+    assert first.parent_span_id.hex() == caller.span_id
+    assert passed_on.parent_span_id == first.span_id
+    assert second.parent_span_id == passed_on.span_id
 
 
 def runs(collector: Collector, trace_id: str) -> list[Span]:
