@@ -11,13 +11,15 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 _PORTS = 65536
 _SCHEMES = ("unix://", "tcp://", "http://", "https://", "npipe://")
 _REDIS_SCHEMES = ("redis://", "rediss://")
+_MAY_HOLD_A_PASSWORD = frozenset({"redis_url", "OTEL_EXPORTER_OTLP_ENDPOINT"})
+_COLLECTOR_SCHEMES = ("http://", "https://")
 _DOCKER_CONFIG = Path("~/.docker").expanduser()
 
 
 class Settings(BaseSettings):
     """Everything that can be set, all of it by environment variables that begin with PINACLE_.
 
-    The two that Docker defines itself, DOCKER_HOST and DOCKER_CONFIG, keep Docker's names.
+    Those that Docker and OpenTelemetry define themselves keep the names that they have there.
     """
 
     model_config = SettingsConfigDict(env_prefix="PINACLE_", extra="ignore", frozen=True)
@@ -112,6 +114,12 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "json", "console"] = Field(
         default="auto", description="`auto` is colours on a terminal and JSON elsewhere."
     )
+    otlp_endpoint: str | None = Field(
+        default=None,
+        validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT",
+        description="Where an OpenTelemetry collector takes OTLP over HTTP, such as `http://collector:4318`; "
+        "the worker sends it traces when set.",
+    )
 
     @field_validator("redis_url")
     @classmethod
@@ -126,6 +134,14 @@ class Settings(BaseSettings):
         if not value.startswith(_SCHEMES) or value in _SCHEMES:
             raise ValueError("not an Engine's address; allowed: unix:///path, tcp://host:port")
         return value
+
+    @field_validator("otlp_endpoint")
+    @classmethod
+    def _a_collectors_address(cls, value: str | None) -> str | None:
+        if value and (not value.startswith(_COLLECTOR_SCHEMES) or value in _COLLECTOR_SCHEMES):
+            raise ValueError("not a collector's address; allowed: http://host:4318, https://host")
+        # OpenTelemetry takes a variable that is empty for one that is not set.
+        return value or None
 
     @property
     def visibility_timeout_s(self) -> int:
@@ -178,5 +194,5 @@ def _in_words(problem: ErrorDetails) -> str:
     name = str(problem["loc"][0])
     variable = name if name.isupper() else f"PINACLE_{name.upper()}"
     # A URL that is not one may hold a password all the same.
-    given = "" if name == "redis_url" else f" {problem['input']!r}:"
+    given = "" if name in _MAY_HOLD_A_PASSWORD else f" {problem['input']!r}:"
     return f"{variable}:{given} {what}"

@@ -1,6 +1,6 @@
 """The composition root: the Celery app, and what a worker process is made of."""
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import stamina
 import structlog
@@ -18,17 +18,24 @@ from worker.bootsteps import PodWork
 from worker.errors import PodError
 from worker.runtime import Runtime
 
+if TYPE_CHECKING:
+    from worker.traces import Traces
+
 _log: Final = structlog.get_logger(__name__)
 
 app: Final = make_app()
 app.steps["worker"].add(PodWork)
 app.set_default()
 
+_FLUSH_S: Final = 3.0
+"""Longest that the end of a worker waits for the collector of traces."""
+
 
 class _Process:
     """What lives as long as the worker process does."""
 
     runtime: Runtime | None = None
+    traces: "Traces | None" = None
 
 
 def runtime() -> Runtime:
@@ -43,6 +50,19 @@ def _configure_logging(**_: Any) -> None:
     configure_logging(level=settings().log_level, style=settings().log_format)
     # Each of its tries is logged by those who wait for the outcome.
     stamina.instrumentation.set_on_retry_hooks([])
+
+
+@celeryd_after_setup.connect
+def _start_traces(**_: Any) -> None:
+    """Turn traces on where they are asked for, before there are clients of Redis and the Engine."""
+    if settings().otlp_endpoint is None:
+        return
+    try:
+        from worker.traces import Traces  # noqa: PLC0415 - takes memory that nobody is to pay who has them off
+
+        _Process.traces = Traces()
+    except (ImportError, ValueError) as error:
+        _log.warning("traces_off", reason=str(error), packages="requirements-traces.lock")
 
 
 @celeryd_after_setup.connect
@@ -69,3 +89,5 @@ def _close(**_: Any) -> None:
     if _Process.runtime is not None:
         _Process.runtime.stop(settings().step_deadline_s)
         _Process.runtime = None
+    if _Process.traces is not None:
+        _Process.traces.stop(_FLUSH_S)

@@ -7,6 +7,7 @@ waits until the time of the next try, until another process gives the pod's leas
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Final
@@ -42,6 +43,14 @@ class _Keeper:
     """When it was noticed that the pod needs something, by the monotonic clock."""
     errors: int = 0
     """Attempts in a row that could not even be recorded."""
+    cause: Context = field(default_factory=copy_context)
+    """The context of who asked for the next reconcile, for its log lines and its trace."""
+
+    def wake(self, *, urgent: bool) -> None:
+        """Have it look again. Somebody who waits is the cause, before a pass that came in the meantime."""
+        if urgent or not self.woken.is_set():
+            self.cause = copy_context()
+        self.woken.set()
 
 
 class Dispatcher:
@@ -73,7 +82,7 @@ class Dispatcher:
 
     def poke(self, pod_id: str, *, seen: Seen | None = None, urgent: bool = True) -> None:
         """Have a pod reconciled soon; what is not `urgent` queues, so many at once."""
-        self._keeper(pod_id, seen, urgent=urgent).woken.set()
+        self._keeper(pod_id, seen, urgent=urgent).wake(urgent=urgent)
 
     async def settle(
         self, pod_id: str, generation: int, *, timeout_s: float, seen: Seen | None = None, urgent: bool = True
@@ -173,13 +182,18 @@ class Dispatcher:
     async def _reconcile(self, keeper: _Keeper) -> Outcome:
         seen, keeper.seen = keeper.seen, None
         async with self._turn(keeper):
-            began = monotonic()
-            try:
-                outcome = await self._reconciler.reconcile(keeper.pod_id, seen)
-            except Exception as error:
-                self._tell_observer(keeper, error, began)
-                raise
-            self._tell_observer(keeper, outcome, began)
+            # The keeper's own context is that of whoever was first, and it lives longer.
+            work = self._reconcile_and_report(keeper, seen)
+            return await asyncio.create_task(work, context=keeper.cause.copy())
+
+    async def _reconcile_and_report(self, keeper: _Keeper, seen: Seen | None) -> Outcome:
+        began = monotonic()
+        try:
+            outcome = await self._reconciler.reconcile(keeper.pod_id, seen)
+        except Exception as error:
+            self._tell_observer(keeper, error, began)
+            raise
+        self._tell_observer(keeper, outcome, began)
         _report(outcome, monotonic() - began)
         return outcome
 
