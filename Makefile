@@ -11,7 +11,7 @@ STAMP := $(VENV)/.installed
 # Installs what the lock names; the newest would do too, but a new machine should get what was tested.
 UV := uv==0.13.8
 
-.PHONY: help demo up test test-vm chaos bench check format lock clean
+.PHONY: help demo up test test-vm chaos bench bases check format lock clean
 
 help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ chaos: $(STAMP) ## Kill everything at random for SECONDS (3600), again with SEED
 
 bench: $(STAMP) ## Measure against the Engine's floor on this machine (needs root)
 	$(BIN)/python -m tests.bench $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(COMPARE),--compare $(COMPARE))
+
+bases: $(STAMP) ## Build base images for docker compose from Debian's packages, where no registry is (needs root)
+	@$(BIN)/python -m worker.local.bases
 
 check: $(STAMP) ## Lint, check types, check the architecture
 	$(BIN)/ruff check

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -61,6 +62,9 @@ PHASES: Final = {
     "result": "deleted",
 }
 """What the README's lines come to, in their order."""
+
+DAC_OVERRIDE: Final = 1 << 1
+"""The right to use files whoever owns them, by its number in capabilities(7)."""
 
 Ask = Callable[..., tuple[int, str]]
 
@@ -125,10 +129,53 @@ def call(ask: Ask, task: str, *args: Any) -> dict[str, Any]:
     return result
 
 
+def test_make_bases_says_what_to_write_into_env(engine: PrivateEngine, python_base: str) -> None:
+    """And leaves nothing else on standard output; the image is the one that this stack is built on."""
+    done = subprocess.run(
+        ["make", "-s", "bases"],
+        check=False,
+        cwd=ROOT,
+        env={**os.environ, "DOCKER_HOST": engine.url},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [f"PYTHON_IMAGE={python_base}", f"REDIS_IMAGE={python_base}"]
+    away = {**os.environ, "DOCKER_HOST": "unix:///nowhere.sock"}
+    refused = subprocess.run(
+        ["make", "-s", "bases"], check=False, cwd=ROOT, env=away, capture_output=True, text=True
+    )
+    assert refused.returncode != 0
+    assert "error: docker version: " in refused.stderr
+
+
 def test_every_service_is_up_and_healthy(compose: Callable[..., str]) -> None:
     """As its own health check says."""
     shown = [json.loads(line) for line in compose("ps", "--format", "json").splitlines()]
     assert {service["Service"]: service["Health"] for service in shown} == dict.fromkeys(SERVICES, "healthy")
+
+
+def test_no_service_has_more_rights_than_it_needs(compose: Callable[..., str], engine: PrivateEngine) -> None:
+    """None can write to its own root; none but Redis is root, and that one only as far as files go."""
+    for service in SERVICES:
+        assert (
+            compose("exec", "-T", service, "sh", "-c", "touch /written 2>&1 || true")
+            .strip()
+            .endswith("Read-only file system")
+        )
+        (container,) = compose("ps", "-q", service).split()
+        rows = [
+            row.split() for row in engine.docker("top", container, "-eo", "pid,uid,args").splitlines()[1:]
+        ]
+        ours = [(pid, uid) for pid, uid, program, *_ in rows if "docker-init" not in program]
+        assert ours
+        for pid, uid in ours:
+            status = Path(f"/proc/{pid}/status").read_text()
+            rights = re.search(r"CapEff:\t(\w+)", status)
+            assert rights is not None
+            allowed = DAC_OVERRIDE if service == "redis" else 0
+            assert int(rights[1], 16) & ~allowed == 0, (service, status)
+            assert service == "redis" or uid == "10001", (service, status)
 
 
 def test_a_setting_that_is_set_reaches_the_worker_and_another_stays_unset(
@@ -212,17 +259,26 @@ def test_a_pod_created_through_flower_survives_the_loss_of_its_container(
     assert call(ask, "delete", "composed")["phase"] == "deleted"
 
 
-def test_restarting_each_service_loses_nothing(
+def test_restarting_and_killing_each_service_loses_nothing(
     compose: Callable[..., str], ask: Ask, engine: PrivateEngine
 ) -> None:
-    """The pod runs on meanwhile, and obeys afterwards."""
+    """The pod runs on meanwhile, and obeys afterwards; beside a second beat as well."""
     assert call(ask, "create", "steady", {"image": "pinacle-busybox"})["phase"] == "running"
     pod = Pod(Client("redis://nobody"), engine, "steady")
     first = pod.container_id()
+    up = ("up", "-d", "--no-build", "--wait", "--wait-timeout", "120")
+    compose("stop")
+    compose("start")
     for service in SERVICES:
         compose("restart", service)
+        compose("kill", service)
+        compose(*up)
         assert pod.container_id() == first
+    compose(*up, "--scale", "beat=2", "--no-recreate")
     wait_until(lambda: ask("GET", "/healthcheck")[0] == 200, 60, what="Flower")
+    assert pod.container_id() == first
+    listed = json.loads(compose("exec", "-T", "worker", "pinacle", "pods", "list", "--json"))
+    assert [(each["pod_id"], each["phase"]) for each in listed["pods"]] == [("steady", "running")]
     assert call(ask, "stop", "steady")["phase"] == "stopped"
     assert call(ask, "delete", "steady")["phase"] == "deleted"
 

@@ -94,6 +94,33 @@ def test_a_pods_whole_life(pinacle: Pinacle, engine: PrivateEngine, client: Clie
     assert CANARY not in "".join(done.out + done.err for done in (*shown, gone))
 
 
+def test_every_line_of_the_readme_does_what_it_says(
+    pinacle: Pinacle, client: Client, engine: PrivateEngine, busybox: str
+) -> None:
+    """Pasted one after the other into a shell that has the command; none fails."""
+    block = re.search(r"<!-- cli:.*?```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert block is not None, "the README has no lines for the command line"
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    engine.docker("tag", busybox, "debian:12-slim")
+    try:
+        done = subprocess.run(
+            ["bash", "-euxc", block[1]],
+            cwd=engine.root,
+            env={**os.environ, **pinacle.settings, "PATH": path},
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+    finally:
+        client.call("delete", "abc")
+        engine.docker("rmi", "debian:12-slim")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("pod abc is running on ")
+    assert "pod abc is stopped" in done.stdout
+    assert "pod abc is deleted" in done.stdout
+
+
 def test_an_answer_as_json_is_the_workers_own(pinacle: Pinacle, client: Client) -> None:
     assert pinacle("pods", "list", "--json", "--orphans").json() == client.call("list", orphans=True)
     answer = pinacle("reconcile", "--json").json()

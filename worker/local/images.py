@@ -73,7 +73,7 @@ def import_debian(engine: PrivateEngine, cache: Path, name: str = "pinacle-debia
     return name
 
 
-def import_python(engine: PrivateEngine, cache: Path, name: str = "pinacle-python") -> str:
+def import_python(engine: CommandLine, cache: Path, name: str = "pinacle-python") -> str:
     """Make a base image with Python and a Redis server from the distribution's packages; return its name.
 
     It also holds what requirements.lock names, so that the worker's image can be built on it without any

@@ -1,0 +1,42 @@
+"""`make bases`: base images for docker compose out of Debian's packages, where no registry can be reached."""
+
+import shutil
+import subprocess
+from pathlib import Path
+from typing import IO, Any, Final
+
+from worker.local.images import ROOT, import_python
+from worker.local.packages import MissingProgramsError
+
+CACHE: Final = ROOT / ".pinacle" / "cache"
+
+
+class DefaultEngine:
+    """The Engine that `docker` speaks to, by DOCKER_HOST or its context."""
+
+    def docker(self, *arguments: str, stdin: IO[bytes] | bytes | None = None) -> str:
+        program = shutil.which("docker")
+        if program is None:
+            raise SystemExit("error: there is no `docker` here: install Docker's command line")
+        given: dict[str, Any] = {"input": stdin} if isinstance(stdin, bytes) else {"stdin": stdin}
+        done: subprocess.CompletedProcess[bytes] = subprocess.run(
+            [program, *arguments], check=False, capture_output=True, **given
+        )
+        if done.returncode != 0:
+            raise SystemExit(f"error: docker {arguments[0]}: {done.stderr.decode(errors='replace').strip()}")
+        return done.stdout.decode()
+
+
+def main(cache: Path = CACHE) -> None:
+    """Make the images and say what to write into .env."""
+    engine = DefaultEngine()
+    engine.docker("version")  # before minutes of work that would be for nothing
+    try:
+        name = import_python(engine, cache)
+    except MissingProgramsError as error:
+        raise SystemExit(f"error: {error}") from None
+    print(f"PYTHON_IMAGE={name}\nREDIS_IMAGE={name}")
+
+
+if __name__ == "__main__":
+    main()
