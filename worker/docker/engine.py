@@ -124,15 +124,15 @@ class DockerEngine:
     async def observe(self, pod_id: str, volume_names: frozenset[str]) -> Observation:
         container = await self._container(naming.container_name(pod_id))
         found = () if container is None else (container,)
-        return Snapshot.of(found, await self._volumes.get()).pod(pod_id, volume_names)
+        return Snapshot.of(found, await self._volumes_for(pod_id, volume_names)).pod(pod_id, volume_names)
 
     async def observe_all(self) -> Snapshot:
         # Parsed before the volumes are asked for: thousands of entries as JSON take megabytes.
         containers = [listed_container(entry) for entry in await self._list_containers()]
-        return Snapshot.of(containers, await self._volumes.get())
+        return Snapshot.of(containers, map(listed_volume, await self._volumes.get()))
 
     async def read_volumes(self, pod_id: str, volume_names: frozenset[str]) -> Observation:
-        return Snapshot.of((), await self._volumes.get()).pod(pod_id, volume_names)
+        return Snapshot.of((), await self._volumes_for(pod_id, volume_names)).pod(pod_id, volume_names)
 
     async def inspect_exit(self, container_id: str) -> Exit:
         return inspected_exit(
@@ -286,12 +286,21 @@ class DockerEngine:
         )
         return found
 
-    async def _list_volumes(self) -> list[ObservedVolume]:
+    async def _list_volumes(self) -> list[dict[str, Any]]:
         answer = await self._calls.json("volume_list", "GET", "volumes")
-        return [listed_volume(entry) for entry in answer.get("Volumes") or ()]
+        return answer.get("Volumes") or []
+
+    async def _volumes_for(self, pod_id: str, names: frozenset[str]) -> list[ObservedVolume]:
+        """Return all volumes but those that bear another pod's name: on a full host these are thousands."""
+        own, any_pods = naming.volume_name(pod_id, ""), naming.VOLUME_PREFIX
+        return [
+            listed_volume(entry)
+            for entry in await self._volumes.get()
+            if (name := entry["Name"]).startswith(own) or name in names or not name.startswith(any_pods)
+        ]
 
     async def _read_bases(self) -> Mapping[str, ObservedVolume]:
-        return Snapshot.of((), await self._volumes.get()).bases
+        return Snapshot.of((), map(listed_volume, await self._volumes.get())).bases
 
     async def _create_pod(self, request: ContainerRequest) -> str:
         if not request.hides_init or not request.spec.init:
