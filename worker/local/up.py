@@ -81,6 +81,8 @@ def plan_stack(folder: Path) -> tuple[list[Program], dict[str, str]]:
             Program(name="engine", command=command, priority=10, stop_s=60, shown=engine.url, log=engine.log)
         )
     _refuse_taken(FLOWER_PORT, "Flower")
+    # Which pod a task is about stands in its arguments, which Flower does not show by itself.
+    environment["FLOWER_TASKS_COLUMNS"] = "name,args,state,received,runtime,worker"
     environment["FLOWER_BASIC_AUTH"] = os.environ.get("FLOWER_BASIC_AUTH") or _password(folder)
     return programs + _celery(folder, given), environment
 
