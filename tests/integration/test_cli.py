@@ -42,6 +42,13 @@ UNKNOWN: Final = {
 
 
 @pytest.fixture(scope="module")
+def settings(settings: dict[str, str], redis_server: RedisServer) -> dict[str, str]:
+    """Those of a worker whose Redis knows nothing of the modules before."""
+    redis_server.flush()
+    return settings
+
+
+@pytest.fixture(scope="module")
 def pinacle(client: Client, settings: dict[str, str]) -> Pinacle:
     """The command on the module's worker; `client` deletes what is left."""
     return Pinacle(settings)
