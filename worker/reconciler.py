@@ -140,7 +140,7 @@ class Attempt:
 
     async def _apply_all(self, batch: tuple[Step, ...], seen: Observation) -> Observation:
         for steps in together(batch):
-            await self._check_right_to_act()
+            self._check_right_to_act()
             try:
                 seen = await self._apply(steps, seen)
             except ImageGoneError:
@@ -181,17 +181,16 @@ class Attempt:
     async def _note(self, step: Step, result: StepResult, seen: Observation) -> Observation:
         record, seen = fold(self.record, seen, step, result, self._own.clock())
         self.done.append(step_name(step))
+        before, self.record = self.record.state, record
         # A save waits for Redis' disk; a change of phase is worth it, as somebody follows the pod.
-        told = record.state.phase is self.record.state.phase
-        self.record = record
-        if not (told and isinstance(step, SAVED_WITH_NEXT)):
+        later = isinstance(step, SAVED_WITH_NEXT) and record.state.phase is before.phase
+        if record.state != before and not later:
             await self._save()
         _log.debug("step_done", pod_id=self.record.pod_id, step=step_name(step))
         return seen
 
-    async def _check_right_to_act(self) -> None:
+    def _check_right_to_act(self) -> None:
         if self._own.draining:
-            await self._save()
             raise LeaseLostError("the worker is stopping: whoever comes next takes over from here")
         if self._lease.remaining() <= self._own.step_deadline_s:
             raise LeaseLostError(

@@ -2,13 +2,12 @@
 
 import shutil
 import subprocess
-from pathlib import Path
 from typing import IO, Any, Final
 
 from worker.local.images import ROOT, import_python
 from worker.local.packages import MissingProgramsError
 
-CACHE: Final = ROOT / ".pinacle" / "cache"
+_CACHE: Final = ROOT / ".pinacle" / "cache"
 
 
 class DefaultEngine:
@@ -27,12 +26,12 @@ class DefaultEngine:
         return done.stdout.decode()
 
 
-def main(cache: Path = CACHE) -> None:
+def main() -> None:
     """Make the images and say what to write into .env."""
     engine = DefaultEngine()
     engine.docker("version")  # before minutes of work that would be for nothing
     try:
-        name = import_python(engine, cache)
+        name = import_python(engine, _CACHE)
     except MissingProgramsError as error:
         raise SystemExit(f"error: {error}") from None
     print(f"PYTHON_IMAGE={name}\nREDIS_IMAGE={name}")
