@@ -6,7 +6,15 @@ from tests.properties.test_convergence import World
 from worker.pods.model import Phase, PodState, Volume, VolumeClass
 from worker.pods.requests import Create
 from worker.pods.spec import PodSpec
-from worker.pods.steps import BeginFill, CreateContainer, CreateVolume, together
+from worker.pods.steps import (
+    BeginFill,
+    CreateContainer,
+    CreateVolume,
+    FinishPurge,
+    RemoveContainer,
+    RemoveVolume,
+    together,
+)
 
 
 class Watched:
@@ -74,4 +82,15 @@ def test_only_volumes_are_made_together() -> None:
         (one, other),
         (CreateContainer(),),
         (one,),
+    ]
+
+
+def test_volumes_are_removed_together_after_those_that_mount_them() -> None:
+    home, var, layers = (RemoveVolume(name) for name in ("home", "var", "layers"))
+    usr = RemoveVolume("usr", on_others=True)
+    assert list(together([RemoveContainer("c", force=True), usr, home, var, layers, FinishPurge()])) == [
+        (RemoveContainer("c", force=True),),
+        (usr,),
+        (home, var, layers),
+        (FinishPurge(),),
     ]

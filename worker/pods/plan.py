@@ -102,5 +102,6 @@ def _plan_purge(record: Record, seen: Observation, installation: Installation) -
             return rest(Phase.DELETING, foreign)
         steps.append(RemoveContainer(seen.container.id, force=True))
     ours = [v for v in seen.volumes.values() if volume_problem(record.pod_id, v, installation) is None]
-    ours.sort(key=lambda volume: not volume.options)  # what mounts others goes before them
-    return go(*steps, *(RemoveVolume(volume.name) for volume in ours), FinishPurge(), phase=Phase.DELETING)
+    removals = [RemoveVolume(volume.name, on_others=bool(volume.options)) for volume in ours]
+    removals.sort(key=lambda removal: not removal.on_others)
+    return go(*steps, *removals, FinishPurge(), phase=Phase.DELETING)

@@ -137,6 +137,8 @@ class RemoveContainer:
 class RemoveVolume:
     name: str
     """The full name."""
+    on_others: bool = False
+    """Whether it mounts other volumes of the pod: it goes before them."""
 
 
 @dataclass(frozen=True)
@@ -200,12 +202,22 @@ What any other step notes has to be durable before the next one is sent.
 
 
 def together(batch: Iterable[Step]) -> Iterator[tuple[Step, ...]]:
-    """Yield steps in their order, as one those that do not depend on each other: the making of volumes."""
-    for independent, steps in groupby(batch, lambda step: isinstance(step, CreateVolume)):
+    """Yield steps in their order, as one those that do not depend on each other: volumes made, or removed."""
+    for independent, steps in groupby(batch, _independent):
         if independent:
             yield tuple(steps)
         else:
             yield from ((step,) for step in steps)
+
+
+def _independent(step: Step) -> tuple[type[Step], bool] | None:
+    match step:
+        case CreateVolume():
+            return CreateVolume, False
+        case RemoveVolume(on_others=on_others):
+            return RemoveVolume, on_others
+        case _:
+            return None
 
 
 def fold(
