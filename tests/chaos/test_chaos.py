@@ -1,10 +1,13 @@
 """Promise 10 against a model: kills at any instant, then quiet, and everything is as it was accepted."""
 
 import json
+import re
+import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random, SystemRandom
+from re import Match
 from time import monotonic, sleep
 from typing import Any, Final
 
@@ -23,6 +26,8 @@ PODS: Final = tuple(f"chaos-{number}" for number in range(20))
 QUIET_S: Final = 60.0
 LONGER_S: Final = 180.0
 """How much longer it may go on until every kind of step was interrupted."""
+_FORGOTTEN: Final = re.compile("already exists|file exists")
+_TASK_FOLDER: Final = re.compile(r"mkdir (?P<path>\S+/moby/[0-9a-f]{64}): file exists")
 ARMED_S: Final = 6.0
 """How long to wait for a step of the kind that is to be interrupted."""
 
@@ -101,7 +106,8 @@ class Chaos:
         Such a pod says so for as long as it takes, and never gets a second container beside the first.
         """
         states = [record["state"] for record in _records(self.stack).values()]
-        ids = {state["container_id"] for state in states if "already exists" in str(state.get("reason"))}
+        forgotten = [state for state in states if _FORGOTTEN.search(str(state.get("reason")))]
+        ids = {state["container_id"] for state in forgotten}
         shims = [
             process
             for process, words in commands().items()
@@ -109,6 +115,13 @@ class Chaos:
         ]
         end(shims)
         self.faults["orphaned task ended by hand"] += len(shims)
+        for state in forgotten:
+            self._remove_folder(_TASK_FOLDER.search(state["reason"]))
+
+    def _remove_folder(self, named: Match[str] | None) -> None:
+        if named is not None:
+            subprocess.run(["rm", "-r", "--one-file-system", named["path"]], check=True)
+            self.faults["folder of a task removed by hand"] += 1
 
     def cut_events(self) -> None:
         assert self.stack.proxy is not None

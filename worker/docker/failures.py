@@ -33,6 +33,16 @@ _ORPHAN_REMEDY: Final = (
     ". The Engine was killed while it started this container, and its containerd has a task of it, which "
     "may be running: end that (ctr --namespace moby tasks kill --signal KILL ID), then this goes on by itself"
 )
+_ORPHANED_FOLDER: Final = re.compile(r"failed to start shim: mkdir \S+/[0-9a-f]{64}: file exists")
+"""The same death a moment earlier or later: containerd has the task's folder, and may not know of the task.
+
+Seen once, with 20.10. A process that it forgot may be running, which nobody can ask the Engine.
+"""
+_FOLDER_REMEDY: Final = (
+    ". The Engine was killed while it started this container, and its containerd kept the folder of a task: "
+    "end the containerd-shim with the container's id if one runs (pgrep -f ID), remove that folder "
+    "(rm -r --one-file-system), then this goes on by itself"
+)
 _NEVER: Final = (
     "executable file not found",
     "no such file or directory: unknown",
@@ -66,10 +76,16 @@ def explain(operation: str, url: str, error: aiodocker.DockerError) -> PodError:
         return PermanentError(text)
     if error.status == _CONFLICT or "is not paused" in lowered:
         return ConflictError(text)
-    remedy = _ORPHAN_REMEDY if _ORPHANED_TASK.search(lowered) is not None else ""
     return EngineUnavailableError(
-        f"{operation}: the Engine failed with {error.status}: {error.message}{remedy}"
+        f"{operation}: the Engine failed with {error.status}: {error.message}{_remedy(lowered)}"
     )
+
+
+def _remedy(text: str) -> str:
+    """Return what a person has to do, where waiting does not help."""
+    if _ORPHANED_TASK.search(text) is not None:
+        return _ORPHAN_REMEDY
+    return _FOLDER_REMEDY if _ORPHANED_FOLDER.search(text) is not None else ""
 
 
 def _no_connection(operation: str, url: str, error: aiodocker.DockerError) -> PodError:
