@@ -1,17 +1,13 @@
 """From a container's death to its start, by the Engine's clock: ours against Docker's `restart=always`."""
 
-import json
 import os
-import subprocess
-from collections.abc import Iterator
 from signal import SIGKILL
-from time import time
-from typing import Any, Final
+from typing import Final
 
 from config.layout import UNIVERSAL_VOLUMES
+from tests.bench.events import watched
 from tests.support.stack import Stack
 from worker.local.engine import PrivateEngine
-from worker.local.packages import find
 
 IMAGE: Final = "pinacle-busybox"
 
@@ -44,24 +40,12 @@ def _as_a_pod(name: str) -> list[str]:
 
 def _crash(engine: PrivateEngine, container: str) -> float:
     """Kill the container's first process behind the Engine's back: `docker kill` would count as asked for."""
-    before = time()
-    os.kill(int(engine.docker("inspect", "-f", "{{.State.Pid}}", container)), SIGKILL)
     times: dict[str, int] = {}
-    for event in _events(engine, container, before):
-        times[event["Action"]] = event["timeNano"]
-        if event["Action"] == "start":
-            break
-    return (times["start"] - times["die"]) / 1e6
-
-
-def _events(engine: PrivateEngine, container: str, since: float) -> Iterator[dict[str, Any]]:
-    """Yield one container's ends and starts, what happened since a moment included."""
-    command = [find("docker") or "docker", "-H", engine.url, "events", "--format", "{{json .}}"]
-    filters = ["--since", f"{since:.6f}", "--filter", f"container={container}"]
-    filters += ["--filter", "event=die", "--filter", "event=start"]
-    with subprocess.Popen([*command, *filters], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        try:
-            yield from map(json.loads, process.stdout)
-        finally:
-            process.terminate()
+    with watched(engine) as events:
+        os.kill(int(engine.docker("inspect", "-f", "{{.State.Pid}}", container)), SIGKILL)
+        for event in events:
+            if event["Actor"]["Attributes"]["name"] == container:
+                times[event["Action"]] = event["timeNano"]
+            if "start" in times:
+                return (times["start"] - times["die"]) / 1e6
+    raise EOFError("the Engine's events ended before the container ran")
