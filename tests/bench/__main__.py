@@ -45,7 +45,7 @@ RUNNING: Final = 3
 """Of these pods; the others are stopped."""
 BUSY: Final = 0.5
 """A load above this before the run begins is somebody else's."""
-_COPIES: Final = 3
+_COPIES: Final = 2
 """Rounds of what system volumes cost: a copy of an image takes seconds, and about the same each time."""
 _SETTINGS: Final = {"PINACLE_LOG_FORMAT": "json", "PINACLE_MIN_FREE_MB": "100"}
 

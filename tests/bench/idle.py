@@ -12,7 +12,7 @@ import aiodocker
 from tests.bench.crowd import Crowd
 from tests.support.round_trips import counted_round_trips
 
-_ROUNDS: Final = 7
+_ROUNDS: Final = 5
 
 
 @dataclass(frozen=True, kw_only=True)
