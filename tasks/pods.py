@@ -55,7 +55,7 @@ def get(_self: AnyTask, pod_id: Any = None) -> Answer:
 
 @pod_task(name="pods.list")
 def list_(_self: AnyTask, orphans: Any = False) -> Answer:
-    """Return all pods as they are recorded, and with `orphans` the volumes of pods without record."""
+    """Return all pods as they are recorded, and with `orphans` what there is of pods without one."""
     return answer(runtime().parts.service.list(orphans=parse_flag("orphans", orphans)))
 
 

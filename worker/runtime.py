@@ -195,6 +195,7 @@ def make_parts(
         service=PodService(
             host=host,
             hosts=frozenset({host, *settings.host_names}),
+            installation=settings.installation,
             store=store,
             rebuild=rebuild,
             engine=engine,

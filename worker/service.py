@@ -21,6 +21,7 @@ from worker.errors import (
 from worker.passes import Passes
 from worker.pods import naming
 from worker.pods.model import Intent, Record
+from worker.pods.observation import Snapshot
 from worker.pods.requests import Create, Means, Request, Update, brings_spec, check, intent_for
 from worker.pods.results import pod_result
 from worker.pods.unprotected import unprotected_paths
@@ -56,6 +57,7 @@ class PodService:
     """Hosts that must have reported before an id that is not known counts as new."""
     store: Store
     engine: Engine
+    installation: str
     rebuild: Rebuild
     dispatcher: Dispatcher
     passes: Passes
@@ -109,7 +111,7 @@ class PodService:
         """Return all pods of all hosts as recorded, tombstones left out once everything is removed.
 
         While a pass repairs pods of this host, `recovering` says how far it is. With `orphans` also what is
-        on this host of pods that have neither record nor container.
+        on this host of pods that have no record.
         """
         records = await self._patiently(self.store.load_all)
         shown = [record for record in records.values() if record.exists or record.purging]
@@ -120,10 +122,17 @@ class PodService:
     async def _orphans(self, records: Mapping[str, Record]) -> Sequence[dict[str, Any]]:
         seen = await self._patiently(self.engine.observe_all)
         return [
-            {"pod_id": pod_id, "host": self.host, "volumes": sorted(volumes)}
-            for pod_id, volumes in sorted(seen.labelled.items())
-            if pod_id not in records and naming.container_name(pod_id) not in seen.containers
+            self._orphan(pod_id, seen) for pod_id in sorted(seen.pod_ids(self.installation) - records.keys())
         ]
+
+    def _orphan(self, pod_id: str, seen: Snapshot) -> dict[str, Any]:
+        container = seen.containers.get(naming.container_name(pod_id))
+        return {
+            "pod_id": pod_id,
+            "host": self.host,
+            "container": None if container is None else container.state.value,
+            "volumes": sorted(seen.labelled.get(pod_id, ())),
+        }
 
     async def _count(self, task_id: str) -> None:
         attempts = await self.store.count_attempt(task_id)

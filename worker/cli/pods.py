@@ -128,7 +128,7 @@ def get(pod_id: PodId, *, as_json: AsJson = False, timeout: Timeout = None) -> N
 def list_(
     *,
     orphans: Annotated[
-        bool, typer.Option("--orphans", help="Also volumes whose pod has neither record nor container.")
+        bool, typer.Option("--orphans", help="Also what is on the host of pods without a record.")
     ] = False,
     as_json: AsJson = False,
     timeout: Timeout = None,

@@ -156,10 +156,13 @@ def _why(pods: Iterable[Answer]) -> list[RenderableType]:
 def _orphans(orphans: Sequence[Answer]) -> list[RenderableType]:
     if not orphans:
         return [Text("no orphans", style="dim")]
-    table = _table("ORPHAN", "HOST", "VOLUMES")
+    table = _table("ORPHAN", "HOST", "CONTAINER", "VOLUMES")
     for orphan in orphans:
-        table.add_row(plain(orphan["pod_id"]), plain(orphan["host"]), str(len(orphan["volumes"])))
-    return [table, Text("`pinacle pods create ORPHAN --image ...` takes the volumes up")]
+        container = orphan["container"] or "-"
+        table.add_row(
+            plain(orphan["pod_id"]), plain(orphan["host"]), plain(container), str(len(orphan["volumes"]))
+        )
+    return [table, Text("`pinacle pods create ORPHAN --image ...` takes it up, on its volumes")]
 
 
 def _details(pod: Answer) -> Iterable[tuple[str, Any]]:
