@@ -24,16 +24,28 @@ def python_base(engine: PrivateEngine) -> str:
 @pytest.fixture(scope="session")
 def worker_image(engine: PrivateEngine, python_base: str) -> str:
     """`docker build` as the README has it, with another base image."""
-    build = ["build", "-q", "-f", "worker/Dockerfile", "--build-arg", f"BASE_IMAGE={python_base}"]
+    return build_worker(engine, "pinacle-worker", BASE_IMAGE=python_base)
+
+
+@pytest.fixture(scope="session")
+def worker_image_with_traces(engine: PrivateEngine, python_base: str) -> str:
+    return build_worker(
+        engine, "pinacle-worker-traces", BASE_IMAGE=python_base, REQUIREMENTS="requirements-traces.lock"
+    )
+
+
+def build_worker(engine: PrivateEngine, tag: str, **arguments: str) -> str:
+    docker = [find("docker") or "docker", "-H", engine.url]
+    words = [word for name, value in arguments.items() for word in ("--build-arg", f"{name}={value}")]
     subprocess.run(
-        [find("docker") or "docker", "-H", engine.url, *build, "-t", "pinacle-worker", "."],
+        [*docker, "build", "-q", "-f", "worker/Dockerfile", *words, "-t", tag, "."],
         check=True,
         cwd=ROOT,
         # The classic builder: BuildKit is a separate package, and this base is not in any registry.
         env={**os.environ, "DOCKER_BUILDKIT": "0"},
         stdout=subprocess.DEVNULL,
     )
-    return "pinacle-worker"
+    return tag
 
 
 @pytest.fixture(scope="session")

@@ -76,10 +76,11 @@ def import_debian(engine: PrivateEngine, cache: Path, name: str = "pinacle-debia
 def import_python(engine: CommandLine, cache: Path, name: str = "pinacle-python") -> str:
     """Make a base image with Python and a Redis server from the distribution's packages; return its name.
 
-    It also holds what requirements.lock names, so that the worker's image can be built on it without any
-    network. Made once (about 2 minutes) and kept in `cache`, for as long as the lock stays the same.
+    It also holds what requirements-traces.lock names, and so all of requirements.lock: the worker's image can
+    be built on it from either without any network. Made once (about 2 minutes) and kept in `cache`, for as
+    long as the lock stays the same.
     """
-    lock = ROOT / "requirements.lock"
+    lock = ROOT / "requirements-traces.lock"
     root = cache / f"python-{sha256(lock.read_bytes()).hexdigest()[:12]}.tar"
     if not root.exists():
         require("debootstrap")

@@ -1,12 +1,11 @@
 """The compose stack comes up for real, healthy, and does the main job through Flower's HTTP API."""
 
-import base64
 import json
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,33 +13,15 @@ import pytest
 from flower.urls import handlers
 from tornado.routing import URLSpec
 
-from tests.acceptance.conftest import CACHE, ROOT, run_inside
+from tests.acceptance.compose.conftest import AUTH, REQUEST, Ask, call
+from tests.acceptance.conftest import ROOT, run_inside
 from tests.support.pods import Pod
 from worker.local.client import Client
-from worker.local.compose import compose_program
 from worker.local.engine import PrivateEngine
 from worker.local.packages import require
 from worker.local.waiting import wait_until
 
-AUTH: Final = "operator:a-password-for-the-test"
 SERVICES: Final = ("redis", "worker", "beat", "flower")
-REQUEST: Final = """
-import sys, urllib.request, urllib.error
-method, url, auth, body = sys.argv[1:]
-request = urllib.request.Request(url, method=method, data=body.encode() or None)
-request.add_header("Content-Type", "application/json")
-if auth:
-    request.add_header("Authorization", "Basic " + auth)
-try:
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        print(answer.status, answer.read().decode())
-except urllib.error.HTTPError as error:
-    print(error.code, "")
-except OSError as error:
-    print(0, error)
-"""
-"""Run in the Engine's network namespace: Flower listens on loopback there. Status 0 is no connection."""
-
 KNOCK: Final = """
 import sys, urllib.request, urllib.error
 for method, url in zip(sys.argv[1::2], sys.argv[2::2]):
@@ -50,7 +31,7 @@ for method, url in zip(sys.argv[1::2], sys.argv[2::2]):
     except urllib.error.HTTPError as error:
         print(error.code)
 """
-"""Like it, for many requests without a password; prints their statuses."""
+"""Like `REQUEST`, for many requests without a password; prints their statuses."""
 OPEN: Final = ("/healthcheck", "/metrics", "/static/(.*)", "/login/?", "/logout", ".*")
 """What of Flower's own table of pages shows no data."""
 PHASES: Final = {
@@ -65,68 +46,6 @@ PHASES: Final = {
 
 DAC_OVERRIDE: Final = 1 << 1
 """The right to use files whoever owns them, by its number in capabilities(7)."""
-
-Ask = Callable[..., tuple[int, str]]
-
-
-@pytest.fixture(scope="module")
-def compose(
-    engine: PrivateEngine, worker_image: str, python_base: str, prometheus_image: str, busybox: str
-) -> Iterator[Callable[..., str]]:
-    """Bring the stack up, and take it down with its volume."""
-    environment = {
-        **os.environ,
-        "DOCKER_HOST": engine.url,
-        "DOCKER_SOCKET": str(engine.socket),
-        "PYTHON_IMAGE": python_base,
-        "REDIS_IMAGE": python_base,
-        "REDIS_PASSWORD": "another-password-for-the-test",
-        "FLOWER_BASIC_AUTH": AUTH,
-        "PINACLE_RECONCILE_INTERVAL_S": "3",
-        "PROMETHEUS_IMAGE": prometheus_image,
-        "GRAFANA_IMAGE": python_base,
-    }
-    command = [str(compose_program(CACHE)), "-p", "pinacle-test"]
-
-    def run(*arguments: str) -> str:
-        done = subprocess.run(
-            [*command, *arguments], check=False, capture_output=True, text=True, cwd=ROOT, env=environment
-        )
-        assert done.returncode == 0, f"{arguments}: {done.stderr[-3000:]}"
-        return done.stdout
-
-    try:
-        run("up", "-d", "--no-build", "--wait", "--wait-timeout", "120")
-        yield run
-    except BaseException:
-        print(run("logs", "--tail", "30"))
-        raise
-    finally:
-        run("--profile", "metrics", "down", "--volumes", "--timeout", "60")
-
-
-@pytest.fixture
-def ask(engine: PrivateEngine) -> Ask:
-    """Send a request to Flower; returns status and body."""
-
-    def send(method: str, path: str, body: Any = None, *, auth: str = AUTH) -> tuple[int, str]:
-        encoded = base64.b64encode(auth.encode()).decode() if auth else ""
-        text = "" if body is None else json.dumps(body)
-        url = f"http://127.0.0.1:5555{path}"
-        done = run_inside(engine, sys.executable, "-c", REQUEST, method, url, encoded, text)
-        assert done.returncode == 0, done.stderr
-        status, _, answer = done.stdout.partition(" ")
-        return int(status), answer
-
-    return send
-
-
-def call(ask: Ask, task: str, *args: Any) -> dict[str, Any]:
-    """Call a task through Flower and wait for what it answers."""
-    status, text = ask("POST", f"/api/task/apply/pods.{task}", {"args": list(args)})
-    assert status == 200, text
-    result: dict[str, Any] = json.loads(text)["result"]
-    return result
 
 
 def test_make_bases_says_what_to_write_into_env(engine: PrivateEngine, python_base: str) -> None:
@@ -150,9 +69,13 @@ def test_make_bases_says_what_to_write_into_env(engine: PrivateEngine, python_ba
 
 
 def test_every_service_is_up_and_healthy(compose: Callable[..., str]) -> None:
-    """As its own health check says."""
-    shown = [json.loads(line) for line in compose("ps", "--format", "json").splitlines()]
-    assert {service["Service"]: service["Health"] for service in shown} == dict.fromkeys(SERVICES, "healthy")
+    """As its own health check says, soon after each start."""
+
+    def healths() -> dict[str, str]:
+        shown = [json.loads(line) for line in compose("ps", "--format", "json").splitlines()]
+        return {service["Service"]: service["Health"] for service in shown}
+
+    wait_until(lambda: healths() == dict.fromkeys(SERVICES, "healthy"), 60, what="all services healthy")
 
 
 def test_no_service_has_more_rights_than_it_needs(compose: Callable[..., str], engine: PrivateEngine) -> None:

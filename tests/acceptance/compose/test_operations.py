@@ -1,0 +1,94 @@
+"""What docs/operations.md says about backups, done to the letter: back up, lose, restore."""
+
+import json
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.compose.conftest import PROJECT, Ask, call
+from tests.acceptance.conftest import CACHE, ROOT
+from tests.support.pods import Pod
+from worker.local.client import Client
+from worker.local.compose import compose_program
+from worker.local.engine import PrivateEngine
+from worker.local.packages import find
+
+FILE = "/home/letters"
+Lines = Callable[[str], None]
+
+
+@pytest.fixture
+def lines(
+    environment: dict[str, str], engine: PrivateEngine, python_base: str, tmp_path: Path
+) -> Iterator[Lines]:
+    """Run a block of the document in a folder of its own; its `docker compose` is this stack's."""
+    compose = f"{compose_program(CACHE)} -p {PROJECT} -f {ROOT}/docker-compose.yml"
+    docker = (
+        f'docker() {{ if [ "$1" = compose ]; then shift; {compose} "$@"; else {find("docker")} "$@"; fi; }}'
+    )
+
+    def run(title: str) -> None:
+        script = _block(title).replace("pinacle_redis", f"{PROJECT}_redis")
+        done = subprocess.run(
+            ["bash", "-euc", f"{docker}\n{script}"],
+            check=False,
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            timeout=180,
+        )
+        assert done.returncode == 0, f"{title}: {done.stdout}{done.stderr}"
+
+    engine.docker("tag", python_base, "debian:12-slim")
+    yield run
+    engine.docker("rmi", "debian:12-slim")
+
+
+def _block(title: str) -> str:
+    text = (ROOT / "docs" / "operations.md").read_text()
+    found = re.search(rf"<!-- {title}\b[^>]*-->\n```sh\n(.*?)```", text, re.DOTALL)
+    assert found is not None, f"there is no block {title!r}"
+    return found[1]
+
+
+def test_what_was_backed_up_comes_back(
+    compose: Callable[..., str], ask: Ask, engine: PrivateEngine, lines: Lines
+) -> None:
+    """A volume with its owners; then what was asked for, with a pod that the backup does not know yet."""
+    assert call(ask, "create", "abc", {"image": "pinacle-busybox"})["phase"] == "running"
+    pod = Pod(Client("redis://nobody"), engine, "abc")
+    pod.sh(f"echo mine > {FILE}; chown 1000:1000 {FILE}; chmod 600 {FILE}; ln {FILE} /home/link")
+    kept = pod.sh(f"cat {FILE}; stat -c '%u %g %a %h' {FILE}")
+    lines("redis, backed up")
+    lines("a volume, backed up")
+    assert call(ask, "create", "later", {"image": "pinacle-busybox"})["phase"] == "running"
+    assert call(ask, "stop", "abc")["phase"] == "stopped"
+
+    engine.docker("rm", pod.container)
+    engine.docker("volume", "rm", "pinacle-vol-abc-home")
+    missing = call(ask, "start", "abc")
+    assert missing["phase"] == "storage_missing"
+    made = re.search(r"`docker (volume create .*?)`", missing["last_error"])
+    assert made is not None
+    engine.docker(*made[1].split())
+    lines("a volume, restored")
+    assert pod.sh(f"cat {FILE}; stat -c '%u %g %a %h' {FILE}") == kept
+
+    assert call(ask, "stop", "abc")["phase"] == "stopped"
+    lines("redis, restored")
+    listed = json.loads(compose("exec", "-T", "worker", "pinacle", "pods", "list", "--orphans", "--json"))
+    assert [pod["pod_id"] for pod in listed["pods"]] == ["abc"]
+    assert [(each["pod_id"], each["container"]) for each in listed["orphans"]] == [("later", "running")]
+    assert call(ask, "get", "abc")["phase"] == "running", "as was asked for when it was backed up"
+    assert pod.sh(f"cat {FILE}") == "mine"
+    later = Pod(Client("redis://nobody"), engine, "later")
+    first = later.container_id()
+    assert call(ask, "create", "later", {"image": "pinacle-busybox"})["phase"] == "running"
+    assert later.container_id() == first, "it was taken up as it ran"
+    for name in ("abc", "later"):
+        assert call(ask, "delete", name)["phase"] == "deleted"
