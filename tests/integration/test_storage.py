@@ -120,3 +120,30 @@ def test_all_containers_are_lost_while_everything_is_off(stack: Stack) -> None:
         pod.wait_for_another_container()
         assert pod.sh("cat /root/file") == pod_id
     assert "Traceback" not in stack.worker.text()
+
+
+def test_the_data_root_moves(stack: Stack) -> None:
+    """Its pods are known in the new place, and what was installed into `/usr` comes along."""
+    engine, files = stack.engine, ("/root/file", "/etc/file", "/usr/bin/file", "/lib/file")
+    for pod_id in PODS:
+        assert stack.client.call("create", pod_id, SPEC)["phase"] == "running"
+        Pod(stack.client, engine, pod_id).sh("; ".join(f"echo {pod_id} > {path}" for path in files))
+    assert stack.client.call("stop", "three")["phase"] == "stopped"
+    old = engine.data_root
+    engine.stop()
+    engine.data_root = old.rename(engine.root / "moved")
+    engine.start()
+    wait_until(
+        lambda: stack.phases() == {"one": "running", "two": "running", "three": "stopped"},
+        60,
+        what="the pods as they were",
+    )
+    assert stack.client.call("start", "three")["phase"] == "running"
+    for pod_id in PODS:
+        pod = Pod(stack.client, engine, pod_id)
+        wait_until(pod.is_up, 60, what=f"{pod_id}, running")
+        assert pod.sh("cat " + " ".join(files)).split() == [pod_id] * len(files)
+    for name in volumes(stack):
+        assert f"{old}/" not in engine.docker("volume", "inspect", name), name
+    for pod_id in PODS:
+        assert stack.client.call("delete", pod_id)["phase"] == "deleted"
