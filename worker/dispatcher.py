@@ -164,13 +164,11 @@ class Dispatcher:
         except PodNotFoundError as error:
             _tell(keeper, error)
             return None
-        except PodError as error:
+        except PodError:
             keeper.errors += 1
-            _log.warning("pod_not_reconciled", pod_id=keeper.pod_id, reason=str(error))
             return error_delay(keeper.errors, keeper.pod_id)
         except Exception as error:  # noqa: BLE001 - a bug in one pod must not end its keeper; it is logged whole
             keeper.errors += 1
-            _log.exception("pod_not_reconciled", pod_id=keeper.pod_id)
             _tell(keeper, error)
             return error_delay(keeper.errors + 3, keeper.pod_id)
         keeper.errors = 0
@@ -192,6 +190,7 @@ class Dispatcher:
             outcome = await self._reconciler.reconcile(keeper.pod_id, seen)
         except Exception as error:
             self._tell_observer(keeper, error, began)
+            _report_failure(keeper.pod_id, error)
             raise
         self._tell_observer(keeper, outcome, began)
         _report(outcome, monotonic() - began)
@@ -209,7 +208,7 @@ class Dispatcher:
                 await self._store.wait_for_change(keeper.pod_id, record.state, _LEASE_WATCH_S)
         except PodError as error:
             keeper.errors += 1
-            _log.warning("pod_not_reconciled", pod_id=keeper.pod_id, reason=str(error))
+            keeper.cause.copy().run(_report_failure, keeper.pod_id, error)
             return error_delay(keeper.errors, keeper.pod_id)
         return 0.0
 
@@ -266,6 +265,17 @@ def _tell(keeper: _Keeper, news: Outcome | Exception) -> None:
 def _tell_off(keeper: _Keeper) -> None:
     """End all waiting with a TimeoutError: there will be no news from this process."""
     _tell(keeper, TimeoutError())
+
+
+def _report_failure(pod_id: str, error: Exception) -> None:
+    """One line where nothing could be recorded. A held lease or an unknown pod is no fault."""
+    match error:
+        case LeaseHeldError() | PodNotFoundError():
+            pass
+        case PodError():
+            _log.warning("pod_not_reconciled", pod_id=pod_id, reason=str(error))
+        case _:
+            _log.error("pod_not_reconciled", pod_id=pod_id, exc_info=error)
 
 
 def _report(outcome: Outcome, seconds: float) -> None:
