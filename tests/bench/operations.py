@@ -75,13 +75,14 @@ class Course:
         for 35 s, and searches past it. Who creates after another deletes would pay for that.
         """
         for operation in OPERATIONS:
-            for contender in contenders:
+            for number, contender in enumerate(contenders):
+                own = [f"{pod}-{number}" for pod in pods]
                 if operation == "recover":
-                    lose(self._engine, contender, pods)
+                    lose(self._engine, contender, own)
                 # What one contender wrote must not be written to the disk at another's expense.
                 os.sync()
                 began = monotonic()
-                getattr(contender, operation)(pods)
+                getattr(contender, operation)(own)
                 found[operation][contender.name].append(monotonic() - began)
 
     def _recovery(self, contender: Contender, pods: Sequence[str]) -> float:
