@@ -35,7 +35,7 @@ class Exit:
     finished_at: float
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ObservedContainer:
     id: str
     name: str
@@ -60,7 +60,7 @@ class ObservedContainer:
         return self.state is not ContainerState.CREATED
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ObservedVolume:
     name: str
     labels: Mapping[str, str]
