@@ -127,9 +127,11 @@ class DockerEngine:
         return Snapshot.of(found, await self._volumes_for(pod_id, volume_names)).pod(pod_id, volume_names)
 
     async def observe_all(self) -> Snapshot:
-        # Parsed before the volumes are asked for: thousands of entries as JSON take megabytes.
+        # Thousands of entries as JSON take megabytes: containers are parsed before volumes are asked for, and
+        # of those each entry goes as soon as it is parsed. So this list is not shared with others.
         containers = [listed_container(entry) for entry in await self._list_containers()]
-        return Snapshot.of(containers, map(listed_volume, await self._volumes.get()))
+        entries = await self._list_volumes()
+        return Snapshot.of(containers, (listed_volume(entries.pop()) for _ in range(len(entries))))
 
     async def read_volumes(self, pod_id: str, volume_names: frozenset[str]) -> Observation:
         return Snapshot.of((), await self._volumes_for(pod_id, volume_names)).pod(pod_id, volume_names)
