@@ -13,7 +13,8 @@ from worker.local.engine import PrivateEngine
 
 Times = dict[str, dict[str, list[float]]]
 """Operation to contender to seconds, one for each round."""
-OPERATIONS: Final = ("create", "stop", "start", "recover", "delete")
+LIFE: Final = ("create", "stop", "start", "recover")
+DELETION: Final = ("delete",)
 
 
 class Course:
@@ -26,19 +27,20 @@ class Course:
         self._tell = tell
 
     def one(self, contenders: Sequence[Contender], rounds: int) -> Times:
-        """Return how long each operation takes on one pod; a round before the first warms everybody up."""
+        """Return how long each operation takes on one pod; a round before the first warms everybody up.
+
+        All are deleted at the end. A file system that just deleted many files is slower to make some: ext4
+        does not take an inode again for a while, and searches past it.
+        """
         self._tell("one pod: a round to warm up")
-        self._turn(contenders, ["warm-up"], _times())
-        return self._rounds("one pod", contenders, rounds, lambda number: [f"one{number}"])
+        self._turn(contenders, LIFE, ["warm-up"], _times())
+        found = self._rounds("one pod", LIFE, contenders, rounds)
+        self._turn(contenders, DELETION, ["warm-up"], _times())
+        return found | self._rounds("one pod, deleted", DELETION, contenders, rounds)
 
     def many(self, contenders: Sequence[Contender], rounds: int, pods: int) -> Times:
         """Return how long each operation takes on so many pods at once."""
-        return self._rounds(
-            f"{pods} pods at once",
-            contenders,
-            rounds,
-            lambda number: [f"many{number}x{pod}" for pod in range(pods)],
-        )
+        return self._rounds(f"{pods} pods at once", LIFE + DELETION, contenders, rounds, pods=pods)
 
     def lost(self, contenders: Sequence[Contender], rounds: int, count: int) -> Times:
         """Return how long it takes until so many pods run again whose containers all vanish at once.
@@ -59,22 +61,31 @@ class Course:
         return found
 
     def _rounds(
-        self, title: str, contenders: Sequence[Contender], rounds: int, pods: Callable[[int], list[str]]
+        self,
+        title: str,
+        operations: Sequence[str],
+        contenders: Sequence[Contender],
+        rounds: int,
+        *,
+        pods: int = 1,
     ) -> Times:
         found = _times()
         for number in range(1, rounds + 1):
             self._tell(f"{title}: round {number} of {rounds}")
+            names = [f"of{pods}-{number}-{pod}" for pod in range(pods)]
             with self._noise.round(title):
-                self._turn(_rotated(contenders, number), pods(number), found)
+                self._turn(_rotated(contenders, number), operations, names, found)
         return found
 
-    def _turn(self, contenders: Sequence[Contender], pods: Sequence[str], found: Times) -> None:
-        """Have all do one operation before any does the next, so that they do it on a like machine.
-
-        A file system that just deleted many files is slower to make some: ext4 does not take an inode again
-        for 35 s, and searches past it. Who creates after another deletes would pay for that.
-        """
-        for operation in OPERATIONS:
+    def _turn(
+        self,
+        contenders: Sequence[Contender],
+        operations: Sequence[str],
+        pods: Sequence[str],
+        found: Times,
+    ) -> None:
+        """Have all do one operation before any does the next, so that they do it on a like machine."""
+        for operation in operations:
             for number, contender in enumerate(contenders):
                 own = [f"{pod}-{number}" for pod in pods]
                 if operation == "recover":
