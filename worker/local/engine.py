@@ -57,7 +57,9 @@ class PrivateEngine:
         """Return what runs dockerd in its own network namespace, in the foreground."""
         # Not `ip netns exec`: that hides the cgroup mounts.
         if self._programs is not None:
-            return [*self.inside(), *_within(self._programs, self.root), "dockerd", *self._arguments()]
+            # What compose mounts into a service lies in the project's folder.
+            seen = (self.root, Path.cwd())
+            return [*self.inside(), *_within(self._programs, seen), "dockerd", *self._arguments()]
         return [*self.inside(), find("dockerd") or "dockerd", *self._arguments()]
 
     def inside(self) -> list[str]:
@@ -191,14 +193,17 @@ def answers(socket_path: Path) -> bool:
         return False
 
 
-def _within(programs: Path, folder: Path) -> list[str]:
-    """Return the words before a command that runs it on another root, which sees `folder` as we do."""
+def _within(programs: Path, folders: Sequence[Path]) -> list[str]:
+    """Return the words before a command that runs it on another root, which sees `folders` as we do."""
     script = [
         # A true root, not a chroot: the Engine mounts it anew.
         f'mount --bind "{programs}" "{programs}"',
         *(f'mount --rbind {path} "{programs}{path}"' for path in ("/proc", "/sys", "/dev")),
-        f'mkdir -p "{programs}{folder}" "{programs}/old"',
-        f'mount --bind "{folder}" "{programs}{folder}"',
+        f'mkdir -p "{programs}/old"',
+        *(
+            f'mkdir -p "{programs}{folder}"; mount --bind "{folder}" "{programs}{folder}"'
+            for folder in folders
+        ),
         f'mount -t tmpfs none "{programs}/run"',
         f'cd "{programs}"',
         "pivot_root . old",

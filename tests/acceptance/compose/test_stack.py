@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+import psutil
 import pytest
 from flower.urls import handlers
 from tornado.routing import URLSpec
@@ -44,6 +45,7 @@ PHASES: Final = {
 }
 """What the README's lines come to, in their order."""
 
+USER: Final = 10001
 DAC_OVERRIDE: Final = 1 << 1
 """The right to use files whoever owns them, by its number in capabilities(7)."""
 
@@ -87,18 +89,16 @@ def test_no_service_has_more_rights_than_it_needs(compose: Callable[..., str], e
             .endswith("Read-only file system")
         )
         (container,) = compose("ps", "-q", service).split()
-        rows = [
-            row.split() for row in engine.docker("top", container, "-eo", "pid,uid,args").splitlines()[1:]
-        ]
-        ours = [(pid, uid) for pid, uid, program, *_ in rows if "docker-init" not in program]
+        first = psutil.Process(int(engine.docker("inspect", "-f", "{{.State.Pid}}", container)))
+        ours = [each for each in (first, *first.children(recursive=True)) if "init" not in each.name()]
         assert ours
-        for pid, uid in ours:
-            status = Path(f"/proc/{pid}/status").read_text()
+        for process in ours:
+            status = Path(f"/proc/{process.pid}/status").read_text()
             rights = re.search(r"CapEff:\t(\w+)", status)
             assert rights is not None
             allowed = DAC_OVERRIDE if service == "redis" else 0
             assert int(rights[1], 16) & ~allowed == 0, (service, status)
-            assert service == "redis" or uid == "10001", (service, status)
+            assert service == "redis" or process.uids().effective == USER, (service, status)
 
 
 def test_a_setting_that_is_set_reaches_the_worker_and_another_stays_unset(
