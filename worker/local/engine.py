@@ -18,6 +18,7 @@ from worker.local.waiting import wait_until
 
 _READY_S: Final = 60.0
 _ENDED_S: Final = 30.0
+_PROJECT: Final = Path(__file__).parents[2]
 
 
 class EngineFailedError(Exception):
@@ -58,7 +59,7 @@ class PrivateEngine:
         # Not `ip netns exec`: that hides the cgroup mounts.
         if self._programs is not None:
             # What compose mounts into a service lies in the project's folder.
-            seen = (self.root, Path.cwd())
+            seen = (self.root, _PROJECT)
             return [*self.inside(), *_within(self._programs, seen), "dockerd", *self._arguments()]
         return [*self.inside(), find("dockerd") or "dockerd", *self._arguments()]
 

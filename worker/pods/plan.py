@@ -13,7 +13,7 @@ from worker.pods.naming import LABEL_INSTALLATION, LABEL_POD
 from worker.pods.observation import ALIVE, ContainerState, Observation, Unknown
 from worker.pods.ownership import container_problem, volume_problem
 from worker.pods.running import BUSY_DELAY_S, plan_running, stopping_steps
-from worker.pods.steps import FinishPurge, RemoveContainer, RemoveVolume, Step
+from worker.pods.steps import FinishPurge, RemoveContainer, Step, removals
 from worker.pods.storage import host_storage_problem, storage_problem
 
 DEFAULT_STOP_TIMEOUT_S: Final = 10
@@ -84,13 +84,13 @@ def _plan_leftovers(record: Record, seen: Observation, installation: Installatio
     steps: list[Step] = []
     if seen.container is not None and container_problem(record.pod_id, seen.container, installation) is None:
         steps.append(RemoveContainer(seen.container.id, force=True))
-    steps += [
-        RemoveVolume(volume.name)
+    steps += removals(
+        volume
         for volume in seen.volumes.values()
         if volume.labels.get(LABEL_INSTALLATION) == installation.name
         and volume.labels.get(LABEL_POD) == record.pod_id
         and (volume.incarnation or volume.unasked)
-    ]
+    )
     return go(*steps, phase=Phase.DELETING) if steps else rest(Phase.DELETED)
 
 
@@ -102,6 +102,4 @@ def _plan_purge(record: Record, seen: Observation, installation: Installation) -
             return rest(Phase.DELETING, foreign)
         steps.append(RemoveContainer(seen.container.id, force=True))
     ours = [v for v in seen.volumes.values() if volume_problem(record.pod_id, v, installation) is None]
-    removals = [RemoveVolume(volume.name, on_others=bool(volume.options)) for volume in ours]
-    removals.sort(key=lambda removal: not removal.on_others)
-    return go(*steps, *removals, FinishPurge(), phase=Phase.DELETING)
+    return go(*steps, *removals(ours), FinishPurge(), phase=Phase.DELETING)

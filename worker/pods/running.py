@@ -26,12 +26,12 @@ from worker.pods.steps import (
     ReadVolumes,
     RecordExit,
     RemoveContainer,
-    RemoveVolume,
     StartContainer,
     Step,
     StopContainer,
     UnpauseContainer,
     UpdateContainer,
+    removals,
 )
 from worker.pods.storage import storage_problem, unasked_volume
 from worker.pods.system import LAYERS, plan_overlays, plan_preparation
@@ -132,10 +132,10 @@ def _unfinished(seen: Observation, unfilled: Mapping[str, Volume]) -> Plan:
     steps: list[Step] = []
     if container is not None and not unfilled.keys().isdisjoint(_mounted(container)):
         steps.append(RemoveContainer(container.id))
-    for name, volume in unfilled.items():
-        found = seen.volumes.get(name)
-        if found is not None and volume.incarnation in (found.incarnation, found.unasked):
-            steps.append(RemoveVolume(name))
+    begun = [(volume, seen.volumes[name]) for name, volume in unfilled.items() if name in seen.volumes]
+    steps += removals(
+        found for volume, found in begun if volume.incarnation in (found.incarnation, found.unasked)
+    )
     return go(*steps, BeginFill())
 
 

@@ -201,6 +201,12 @@ What any other step notes has to be durable before the next one is sent.
 """
 
 
+def removals(volumes: Iterable[ObservedVolume]) -> list[RemoveVolume]:
+    """Return the removal of each; those that mount others go before them."""
+    steps = [RemoveVolume(volume.name, on_others=bool(volume.options)) for volume in volumes]
+    return sorted(steps, key=lambda step: not step.on_others)
+
+
 def together(batch: Iterable[Step]) -> Iterator[tuple[Step, ...]]:
     """Yield steps in their order, as one those that do not depend on each other: volumes made, or removed."""
     for independent, steps in groupby(batch, _independent):
