@@ -12,8 +12,9 @@ from worker.pods.model import Installation, IntentKind, Phase, Record
 from worker.pods.naming import LABEL_INSTALLATION, LABEL_POD
 from worker.pods.observation import ALIVE, ContainerState, Observation, Unknown
 from worker.pods.ownership import container_problem, volume_problem
-from worker.pods.running import BUSY_DELAY_S, plan_running, stopping_steps
+from worker.pods.running import BUSY_DELAY_S, plan_running
 from worker.pods.steps import FinishPurge, RemoveContainer, Step, removals
+from worker.pods.stopping import stopping_steps
 from worker.pods.storage import host_storage_problem, storage_problem
 
 DEFAULT_STOP_TIMEOUT_S: Final = 10

@@ -9,18 +9,16 @@ from worker.pods.container import spec_hash
 from worker.pods.decision import Plan, go, rest
 from worker.pods.layout import wanted_layout
 from worker.pods.model import Installation, Phase, PinnedImage, Record, Volume
-from worker.pods.observation import ALIVE, ContainerState, Observation, ObservedContainer
+from worker.pods.observation import ContainerState, Observation, ObservedContainer
 from worker.pods.ownership import container_problem, is_adoptable, volume_problem
+from worker.pods.replacing import replacing_steps
 from worker.pods.spec import PodSpec, Restart
 from worker.pods.steps import (
     BeginFill,
-    BeginKeep,
     CommitFill,
-    CopyFolder,
     CreateContainer,
     CreateVolume,
     FillLayers,
-    FindFolders,
     PinImage,
     PullDigest,
     ReadVolumes,
@@ -33,6 +31,7 @@ from worker.pods.steps import (
     UpdateContainer,
     removals,
 )
+from worker.pods.stopping import stopping_steps
 from worker.pods.storage import storage_problem, unasked_volume
 from worker.pods.system import LAYERS, plan_overlays, plan_preparation
 
@@ -155,7 +154,7 @@ def _container(record: Record, seen: Observation, spec: PodSpec, now: float, own
         return go(*stopping_steps(container, spec.stop_timeout_s), RemoveContainer(container.id))
     resized = record.state.tier != spec.tier and not _can_resize(spec, own)
     if resized or container.spec_hash != spec_hash(record):
-        return go(*_replace(record, seen, container, spec))
+        return go(*replacing_steps(record, seen, container, spec))
     return _own_container(record, seen, container, spec, now)
 
 
@@ -174,34 +173,8 @@ def _can_resize(spec: PodSpec, own: Installation) -> bool:
     return (spec.runtime or own.default_runtime) in (None, "runc")
 
 
-def _replace(record: Record, seen: Observation, container: ObservedContainer, spec: PodSpec) -> list[Step]:
-    """Return what takes a container away for another one; what the owner made below `/` is kept first."""
-    stop = stopping_steps(container, spec.stop_timeout_s)
-    if not container.has_run:
-        return [RemoveContainer(container.id)]
-    if seen.new_folders is None:
-        return [*stop, FindFolders(container.id)]
-    volumes = {volume.path: volume for volume in record.state.layout if volume.path in seen.new_folders}
-    if volumes.keys() != set(seen.new_folders):
-        return [*stop, BeginKeep(seen.new_folders)]
-    begun = [volume for volume in volumes.values() if not volume.filled]
-    if not begun:
-        return [*stop, RemoveContainer(container.id)]
-    copies = [step for volume in begun for step in (CreateVolume(volume), CopyFolder(container.id, volume))]
-    return [*stop, *copies, CommitFill(tuple(volume.path for volume in begun))]
-
-
 def _commit_all(record: Record) -> CommitFill:
     return CommitFill(tuple(volume.path for volume in record.state.layout))
-
-
-def stopping_steps(container: ObservedContainer, timeout_s: int) -> list[Step]:
-    """Return what ends the container's processes; a paused one cannot receive a signal."""
-    if container.state not in ALIVE:
-        return []
-    paused = container.state is ContainerState.PAUSED
-    wake: list[Step] = [UnpauseContainer(container.id)] if paused else []
-    return [*wake, StopContainer(container.id, timeout_s)]
 
 
 def _own_container(
