@@ -1,0 +1,401 @@
+"""Short words for what is recorded of a pod and what is seen of it: rows of tables about the planner.
+
+`pod()` is an initialised pod that was asked to run, and `sees()` shows it running with all that it should
+have. A situation says only what is different from that.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from itertools import groupby
+from typing import Any, Final
+
+import pytest
+
+from config.layout import LAYERS_VOLUME, UNIVERSAL_VOLUMES
+from worker.apply import step_name
+from worker.pods import naming
+from worker.pods.container import spec_hash
+from worker.pods.decision import Plan
+from worker.pods.layout import declared_name
+from worker.pods.model import (
+    Crash,
+    Installation,
+    Intent,
+    IntentKind,
+    Phase,
+    PinnedImage,
+    PodState,
+    Record,
+    System,
+    SystemMode,
+    Volume,
+    VolumeClass,
+)
+from worker.pods.observation import (
+    ContainerState,
+    Exit,
+    Observation,
+    ObservedContainer,
+    ObservedVolume,
+    Unknown,
+)
+from worker.pods.spec import PodSpec
+from worker.pods.steps import Step
+
+OWN: Final = Installation(name="test", network="net", system_volumes=SystemMode.OFF)
+OVERLAYS: Final = Installation(name="test", network="net", system_volumes=SystemMode.OVERLAY)
+GVISOR: Final = Installation(
+    name="test", network="net", default_runtime="runsc", system_volumes=SystemMode.OFF
+)
+IMAGE: Final = PinnedImage(reference="image", id="sha256:1")
+PULLED: Final = PinnedImage(reference="image", id="sha256:1", repo_digest="image@sha256:d")
+OTHER_IMAGE: Final = PinnedImage(reference="image-2", id="sha256:2")
+SYSTEM: Final = System(mode=SystemMode.OVERLAY, image=IMAGE, directories=("/usr",), base="base")
+COPIED: Final = System(mode=SystemMode.COPY, image=IMAGE, directories=("/usr",))
+UNIVERSAL: Final = " ".join(name for name, _ in UNIVERSAL_VOLUMES)
+"""The names of the universal volumes, in their order."""
+NOW: Final = 1000.0
+LABELS: Final = {naming.LABEL_POD: "a", naming.LABEL_INSTALLATION: "test"}
+_PATHS: Final = dict((*UNIVERSAL_VOLUMES, LAYERS_VOLUME, ("usr", "/usr")))
+_SYSTEM_NAMES: Final = (LAYERS_VOLUME[0], "usr")
+
+View = Callable[[Record], Observation]
+ContainerView = Callable[[Record], ObservedContainer]
+
+
+# What is recorded.
+
+
+def pod(
+    *,
+    spec: Mapping[str, Any] | None = None,
+    intent: Mapping[str, Any] | None = None,
+    image: PinnedImage | None = IMAGE,
+    system: System | None = None,
+    declared: Sequence[str] = (),
+    unfilled: str = "",
+    storage: str | None = None,
+    host: str = "here",
+    **state: Any,
+) -> Record:
+    """Return an initialised pod that runs, as its record has it, with what is different from that.
+
+    `spec`, `intent` and `state` are fields of PodSpec, Intent and PodState; `unfilled` names volumes whose
+    first fill is not noted as done; `declared` gives the paths of volumes beyond the universal ones.
+    """
+    reference = image.reference if image is not None else "image"
+    wanted = PodSpec(**{"image": reference, **(spec or {})})
+    return Record(
+        pod_id="a",
+        host=host,
+        storage=storage,
+        intent=Intent(**{"kind": IntentKind.RUNNING, "generation": 1, "spec": wanted, **(intent or {})}),
+        state=PodState(
+            **{
+                "phase": Phase.RUNNING,
+                "container_id": "c" * 64,
+                "image": image,
+                "layout": layout(system=system, declared=declared, unfilled=unfilled),
+                "system": system,
+                "settled_generation": 1,
+                "tier": "dev.small",
+                "starts": 1,
+                **state,
+            }
+        ),
+    )
+
+
+def layout(
+    *,
+    system: System | None = None,
+    declared: Sequence[str] = (),
+    unfilled: str = "",
+    incarnation: str = "one",
+) -> tuple[Volume, ...]:
+    """Return a recorded layout, made by one incarnation."""
+    open_ones = unfilled.split()
+    own = () if system is None else _SYSTEM_NAMES[0 if system.mode is SystemMode.OVERLAY else 1 :]
+    classes = dict.fromkeys(own, VolumeClass.SYSTEM)
+    classes |= {name: VolumeClass.UNIVERSAL for name, _ in UNIVERSAL_VOLUMES}
+    entries = [(name, _PATHS[name], volume_class) for name, volume_class in classes.items()]
+    entries += [(declared_name(path), path, VolumeClass.DECLARED) for path in declared]
+    return tuple(
+        Volume(
+            name=name,
+            path=path,
+            volume_class=volume_class,
+            incarnation=incarnation,
+            filled=name not in open_ones,
+        )
+        for name, path, volume_class in entries
+    )
+
+
+_NOTHING: Final[Mapping[str, Any]] = {
+    "phase": Phase.PENDING,
+    "container_id": None,
+    "settled_generation": 0,
+    "tier": None,
+    "starts": 0,
+}
+
+
+def new_pod(**more: Any) -> Record:
+    """Return a pod of which nothing is noted but that it was asked for."""
+    return pod(**{**_NOTHING, "layout": (), **more})
+
+
+def begun_pod(**more: Any) -> Record:
+    """Return a pod whose first creation has begun: its volumes are noted, and none as filled."""
+    return pod(**{**_NOTHING, "unfilled": f"{UNIVERSAL} system usr", **more})
+
+
+def committed_pod(**more: Any) -> Record:
+    """Return a pod whose first creation is whole, and that was never started."""
+    return pod(**{**_NOTHING, "tier": "dev.small", **more})
+
+
+def asked_again(*, kind: IntentKind = IntentKind.RUNNING, **more: Any) -> Record:
+    """Return a pod that ran and has an intent that is not reached yet."""
+    intent = {"kind": kind, "generation": 2, **more.pop("intent", {})}
+    return pod(**more, intent=intent)
+
+
+def stopping_pod(**more: Any) -> Record:
+    """Return a pod that ran and is asked to stop."""
+    return asked_again(kind=IntentKind.STOPPED, **more)
+
+
+def deleting_pod(**more: Any) -> Record:
+    """Return a pod that ran and is asked to go, with all that it has."""
+    return asked_again(
+        **more, intent={"kind": IntentKind.DELETED, "purge_generation": 2, **more.pop("intent", {})}
+    )
+
+
+def tombstone(**more: Any) -> Record:
+    """Return the record of a pod that was deleted, and of which nothing was left."""
+    return deleting_pod(**{**_NOTHING, "layout": (), "purged_generation": 2, **more})
+
+
+def crash(*, run: int = 1, count: int = 1, code: int = 1, next_try_at: float = 0.0) -> Crash:
+    """Return the note that the container of start `run` ended by itself."""
+    return Crash(run=run, count=count, exit_code=code, oom_killed=False, next_try_at=next_try_at)
+
+
+# What is seen.
+
+
+def running(**more: Any) -> ContainerView:
+    return in_state(ContainerState.RUNNING, **more)
+
+
+def created(**more: Any) -> ContainerView:
+    return in_state(ContainerState.CREATED, **more)
+
+
+def exited(code: int = 1, **more: Any) -> ContainerView:
+    ended = Exit(code=code, oom_killed=False, started_at=NOW - 9, finished_at=NOW)
+    return in_state(ContainerState.EXITED, **{"exit": ended, **more})
+
+
+def in_state(
+    state: ContainerState,
+    *,
+    labels: Mapping[str, str] = LABELS,
+    mounts: Sequence[str] | None = None,
+    other_spec: bool = False,
+    **more: Any,
+) -> ContainerView:
+    """Show the pod's container, made from the recorded spec unless `other_spec`.
+
+    `labels` replace ours; `mounts` are the full names of the volumes that it mounts, if not the recorded.
+    """
+
+    def container(record: Record) -> ObservedContainer:
+        digest = "other" if other_spec or record.image is None else spec_hash(record)
+        own = {v.path: naming.volume_name(record.pod_id, v.name) for v in record.state.layout}
+        return ObservedContainer(
+            **{
+                "id": "c" * 64,
+                "name": naming.container_name(record.pod_id),
+                "state": state,
+                "image_id": IMAGE.id,
+                "labels": {**labels, naming.LABEL_SPEC_HASH: digest},
+                "volumes": own if mounts is None else {f"/{name}": name for name in mounts},
+                **more,
+            }
+        )
+
+    return container
+
+
+def sees(
+    container: ContainerView | None = None,
+    *,
+    without: str = "",
+    replaced: str = "",
+    unasked: str = "",
+    unlabelled: str = "",
+    foreign: str = "",
+    plain: str = "",
+    elsewhere: str = "",
+    more: Mapping[str, Mapping[str, str]] | None = None,
+    **rest: Any,
+) -> View:
+    """Show the volumes that are recorded, each as it should be, and `container`, or none.
+
+    Named, apart by blanks, are volumes that are not there (`without`), bear another incarnation (`replaced`),
+    were made by the Engine for a missing one (`unasked`), have no label (`unlabelled`) or another
+    installation's (`foreign`), mount nothing although they are overlays (`plain`), or mount something else
+    (`elsewhere`). `more` gives the labels of further volumes by short name. `rest` are fields of Observation.
+    """
+    gone, other, engines = without.split(), replaced.split(), unasked.split()
+    bare, others, simple, moved = unlabelled.split(), foreign.split(), plain.split(), elsewhere.split()
+
+    def labels(volume: Volume) -> dict[str, str]:
+        incarnation = "another" if volume.name in other else volume.incarnation or ""
+        if volume.name in bare:
+            return {}
+        if volume.name in engines:
+            return {naming.LABEL_UNASKED: incarnation}
+        owner = {naming.LABEL_INSTALLATION: "other"} if volume.name in others else {}
+        return made_by(incarnation, **{naming.LABEL_VOLUME: volume.name}) | owner
+
+    def options(record: Record, volume: Volume) -> dict[str, str]:
+        right = {} if volume.name in simple else _overlay(record, volume)
+        return (
+            {key: value.replace("/v/", "/moved/") for key, value in right.items()}
+            if volume.name in moved
+            else right
+        )
+
+    def observation(record: Record) -> Observation:
+        shown = [
+            _volume(volume.name, labels(volume), options(record, volume))
+            for volume in record.state.layout
+            if volume.name not in gone
+        ]
+        shown += [_volume(name, its) for name, its in (more or {}).items()]
+        base = replace(
+            _volume("", {naming.LABEL_BASE: "sha256:1"}), name="base-usr", mountpoint="/v/base-usr"
+        )
+        seen = {
+            "container": container(record) if container is not None else None,
+            "volumes": {volume.name: volume for volume in shown},
+            "bases": {base.name: base},
+        }
+        return Observation(**{**seen, **rest})
+
+    return observation
+
+
+def made_by(incarnation: str, **labels: str) -> dict[str, str]:
+    """Return the labels of a volume of this pod that an incarnation made."""
+    return {**LABELS, naming.LABEL_INCARNATION: incarnation, **labels}
+
+
+def _volume(
+    short: str, labels: Mapping[str, str], options: Mapping[str, str] | None = None
+) -> ObservedVolume:
+    name = naming.volume_name("a", short)
+    return ObservedVolume(name=name, labels=labels, mountpoint=f"/v/{name}", options=options or {})
+
+
+def _overlay(record: Record, volume: Volume) -> dict[str, str]:
+    """Return the options that an overlay is to have, worked out apart from the planner."""
+    system = record.state.system
+    if system is None or system.mode is not SystemMode.OVERLAY or volume.path not in system.directories:
+        return {}
+    layer = f"/v/pinacle-vol-a-system{volume.path}"
+    words = f"lowerdir=/v/base-{volume.path[1:]},upperdir={layer}/upper,workdir={layer}/work,index=off"
+    return {"type": "overlay", "device": "overlay", "o": words}
+
+
+# What follows.
+
+
+@dataclass(frozen=True, kw_only=True)
+class Situation:
+    """One row: what is recorded, what is seen, and what follows."""
+
+    record: Record
+    seen: Observation | Unknown
+    steps: tuple[str, ...]
+    phase: Phase
+    because: str
+    retry_at: float | None
+    own: Installation
+
+    def check(self, decided: Plan) -> None:
+        """Compare with what follows."""
+        found = described(self.record, decided.steps)
+        assert (found, decided.phase) == (self.steps, self.phase), decided.reason
+        assert self.because in (decided.reason or "")
+        assert self.retry_at is None or decided.retry_at == self.retry_at
+
+
+def case(
+    words: str,
+    record: Record,
+    view: View | Unknown,
+    *steps: str,
+    phase: Phase,
+    because: str = "",
+    retry_at: float | None = None,
+    own: Installation = OWN,
+) -> Any:
+    """Return one row: the situation in words, what is recorded, what is seen, and what follows.
+
+    `because` is a part of the reason that is given; `retry_at` is checked where it is given.
+    """
+    situation = Situation(
+        record=record,
+        seen=view if isinstance(view, Unknown) else view(record),
+        steps=steps,
+        phase=phase,
+        because=because,
+        retry_at=retry_at,
+        own=own,
+    )
+    return pytest.param(situation, id=words)
+
+
+def described(record: Record, steps: Sequence[Step]) -> tuple[str, ...]:
+    """Say each step with its details, such as `create_volume home var` or `remove_container force`.
+
+    Steps of one kind that follow each other are one line. The pod's container is not named.
+    """
+    words = [(step_name(step), _details(record, step)) for step in steps]
+    lines = []
+    for name, same in groupby(words, key=lambda each: each[0]):
+        details = [detail for _, detail in same if detail]
+        lines.append(" ".join([name, *details]))
+    return tuple(lines)
+
+
+def _details(record: Record, step: Step) -> str:
+    said = (_said(record, field.name, getattr(step, field.name)) for field in fields(step))
+    return " ".join(filter(None, said))
+
+
+def _said(record: Record, name: str, value: Any) -> str:
+    """Say the value of one field of a step, and nothing where it is the usual one."""
+    if name == "container_id" or value is None or value is False:
+        return ""
+    match value:
+        case True:
+            said = name
+        case Volume(name=short):
+            said = short
+        case PinnedImage(reference=reference):
+            said = reference
+        case System(mode=mode):
+            said = mode.value
+        case tuple():
+            everything = tuple(volume.path for volume in record.state.layout)
+            said = "all" if value == everything else " ".join(map(str, value))
+        case _:
+            said = str(value).removeprefix(naming.volume_name(record.pod_id, ""))
+    return said

@@ -1,0 +1,1009 @@
+"""The table of situations: what is recorded of a pod, what is seen of it, and what follows.
+
+Each row reads: the situation in words; the record; what the Engine shows; the next batch of steps; the phase
+in which the pod is meanwhile; and, where it matters, a part of the reason (`because`) and when it is looked
+at again (`retry_at`). `pod()` is a pod that was initialised and runs, `sees(running())` shows it as it should
+be: a row names only what is otherwise. No step at all means that the pod rests.
+
+To add a row, put it under the heading of its kind and say the situation so that somebody who does not know
+the code understands it. The words are in `tests/support/situations.py`; a new kind of step needs none, it is
+described by its name and its fields.
+"""
+
+from typing import Final
+
+import pytest
+
+from tests.support.situations import (
+    COPIED,
+    GVISOR,
+    IMAGE,
+    LABELS,
+    NOW,
+    OVERLAYS,
+    PULLED,
+    SYSTEM,
+    UNIVERSAL,
+    Situation,
+    asked_again,
+    begun_pod,
+    case,
+    committed_pod,
+    crash,
+    created,
+    deleting_pod,
+    exited,
+    in_state,
+    layout,
+    made_by,
+    new_pod,
+    pod,
+    running,
+    sees,
+    stopping_pod,
+    tombstone,
+)
+from worker.pods import naming
+from worker.pods.model import Phase
+from worker.pods.observation import ContainerState, Observation, Unknown
+from worker.pods.plan import plan, plan_elsewhere
+
+BACKOFF, DELETED, DELETING, FAILED, PENDING, RUNNING, STOPPED, STORAGE_MISSING = (
+    Phase.BACKOFF,
+    Phase.DELETED,
+    Phase.DELETING,
+    Phase.FAILED,
+    Phase.PENDING,
+    Phase.RUNNING,
+    Phase.STOPPED,
+    Phase.STORAGE_MISSING,
+)
+DEAD, PAUSED, REMOVING, RESTARTING = (
+    ContainerState.DEAD,
+    ContainerState.PAUSED,
+    ContainerState.REMOVING,
+    ContainerState.RESTARTING,
+)
+FOREIGN: Final = {naming.LABEL_POD: "a", naming.LABEL_INSTALLATION: "other"}
+HOME: Final = "pinacle-vol-a-home"
+
+REST: Final = [
+    # Nothing to do
+    case("it runs as it should", pod(), sees(running()), phase=RUNNING),
+    case("it was stopped as asked", stopping_pod(), sees(exited()), phase=STOPPED),
+    case("it is stopped and has no container any more", stopping_pod(), sees(), phase=STOPPED),
+    # From what is unknown nothing follows
+    case(
+        "the Engine did not answer: it keeps its phase",
+        pod(),
+        Unknown(reason="a 500"),
+        phase=RUNNING,
+        because="a 500",
+    ),
+    case("the Engine did not answer about a deleted one", deleting_pod(), Unknown(reason="?"), phase=RUNNING),
+    case("the Engine did not answer about a new one", new_pod(), Unknown(reason="?"), phase=PENDING),
+]
+
+CREATION: Final = [
+    # The first creation, step by step
+    case("new: its image is not pinned", new_pod(image=None), sees(), "pin_image image", phase=PENDING),
+    case(
+        "new: how system directories are kept comes first",
+        new_pod(),
+        sees(),
+        "prepare_system overlay",
+        phase=PENDING,
+        own=OVERLAYS,
+    ),
+    case("new: it is noted what will be made", new_pod(), sees(), "begin_fill", phase=PENDING),
+    case(
+        "new, with a base: it is noted what will be made",
+        new_pod(system=SYSTEM),
+        sees(),
+        "begin_fill",
+        phase=PENDING,
+        own=OVERLAYS,
+    ),
+    case(
+        "noted: the volumes are made, then the container, which fills them",
+        begun_pod(),
+        sees(fresh="one", without=UNIVERSAL),
+        f"create_volume {UNIVERSAL}",
+        "create_container",
+        phase=PENDING,
+    ),
+    case(
+        "noted, with a base: the layers are made and prepared before what mounts them",
+        begun_pod(system=SYSTEM),
+        sees(fresh="one", without=f"system usr {UNIVERSAL}"),
+        "create_volume system",
+        "fill_layers system",
+        f"create_volume usr {UNIVERSAL}",
+        "create_container",
+        phase=PENDING,
+        own=OVERLAYS,
+    ),
+    case(
+        "created: the volumes are read again before anything else",
+        begun_pod(),
+        sees(created(), fresh="one", volumes_current=False),
+        "read_volumes",
+        phase=PENDING,
+    ),
+    case(
+        "created and read: it is noted that all are filled",
+        begun_pod(),
+        sees(created(), fresh="one"),
+        "commit_fill all",
+        phase=PENDING,
+    ),
+    case(
+        "filled for good: only then is it started",
+        committed_pod(),
+        sees(created(), fresh="one"),
+        "start_container",
+        phase=PENDING,
+    ),
+    case(
+        "created while a volume had gone: the Engine made an empty one, the container goes",
+        begun_pod(),
+        sees(created(), fresh="one", unasked="home"),
+        "remove_container",
+        phase=STORAGE_MISSING,
+    ),
+    case(
+        "created while a volume was made by somebody else: the container goes",
+        begun_pod(),
+        sees(created(), fresh="one", replaced="home"),
+        "remove_container",
+        phase=STORAGE_MISSING,
+    ),
+    case(
+        "created on a committed layout with a volume missing: it is not started",
+        committed_pod(),
+        sees(created(), without="home"),
+        "remove_container",
+        phase=STORAGE_MISSING,
+    ),
+    # A first creation that was cut off
+    case(
+        "cut off after the note: it is begun anew",
+        begun_pod(),
+        sees(without=UNIVERSAL),
+        "begin_fill",
+        phase=PENDING,
+    ),
+    case(
+        "cut off among the volumes: these are removed, then it is begun anew",
+        begun_pod(),
+        sees(without="root etc usr-local opt var srv"),
+        "remove_volume workspace home",
+        "begin_fill",
+        phase=PENDING,
+    ),
+    case(
+        "cut off after create: nobody knows whether they are filled, so container and volumes go",
+        begun_pod(),
+        sees(created()),
+        "remove_container",
+        f"remove_volume {UNIVERSAL}",
+        "begin_fill",
+        phase=PENDING,
+    ),
+    case(
+        "cut off, and a volume bears another incarnation: that one stays",
+        begun_pod(),
+        sees(replaced="home", without="root etc usr-local opt var srv"),
+        "remove_volume workspace",
+        "begin_fill",
+        phase=PENDING,
+    ),
+    case(
+        "cut off, and a volume has no label: a person or an older system made it, it stays",
+        begun_pod(),
+        sees(unlabelled="home", without="root etc usr-local opt var srv"),
+        "remove_volume workspace",
+        "begin_fill",
+        phase=PENDING,
+    ),
+    case(
+        "cut off, and the Engine made a volume for this incarnation by itself: it goes too",
+        begun_pod(),
+        sees(unasked="home", without="workspace root etc usr-local opt var srv"),
+        "remove_volume home",
+        "begin_fill",
+        phase=PENDING,
+    ),
+    case(
+        "cut off at some volumes only: the filled ones stay",
+        committed_pod(unfilled="var srv"),
+        sees(),
+        "remove_volume var srv",
+        "begin_fill",
+        phase=PENDING,
+    ),
+    case(
+        "cut off with layers: the overlay goes before what it mounts",
+        begun_pod(system=SYSTEM),
+        sees(without=UNIVERSAL),
+        "remove_volume usr on_others system",
+        "begin_fill",
+        phase=PENDING,
+        own=OVERLAYS,
+    ),
+    case(
+        "cut off, but the container ran: then they are filled, and the note was lost",
+        begun_pod(),
+        sees(exited()),
+        "commit_fill all",
+        phase=PENDING,
+    ),
+    case(
+        "cut off, while a container runs that mounts none of the new volumes: it stays until these are whole",
+        committed_pod(declared=["/data"], unfilled="declared.data", starts=1),
+        sees(running(mounts=[HOME])),
+        "remove_volume declared.data",
+        "begin_fill",
+        phase=PENDING,
+    ),
+    # What stands where a new pod's volumes go
+    case(
+        "new, and volumes without labels bear its names: they are taken as they are",
+        new_pod(),
+        sees(more={"home": {}}),
+        "begin_fill",
+        phase=PENDING,
+    ),
+    case(
+        "new, and a volume of its name belongs to another installation",
+        new_pod(),
+        sees(more={"home": FOREIGN}),
+        phase=FAILED,
+        because="it is not touched",
+    ),
+    case(
+        "new, and a volume of its name belongs to another pod",
+        new_pod(),
+        sees(more={"home": {**LABELS, naming.LABEL_POD: "b"}}),
+        phase=FAILED,
+        because="belongs to pod 'b'",
+    ),
+    case(
+        "new, and the Engine made a volume in place of one that is missing: it is not used",
+        new_pod(),
+        sees(more={"home": {naming.LABEL_UNASKED: "old"}}),
+        phase=STORAGE_MISSING,
+        because="in place of a missing one",
+    ),
+    case(
+        "new, without a record, and its volumes say how system directories were kept: so they are kept on",
+        new_pod(),
+        sees(more={"usr": {naming.LABEL_SYSTEM: '{"mode":"copy","image":{"reference":"i","id":"1"}}'}}),
+        "prepare_system copy",
+        phase=PENDING,
+        own=OVERLAYS,
+    ),
+    case(
+        "new, and a volume's label of how they were kept cannot be read",
+        new_pod(),
+        sees(more={"usr": {naming.LABEL_SYSTEM: "!"}}),
+        phase=FAILED,
+        because="does not say how system directories are kept",
+    ),
+    case(
+        "an image with a VOLUME that the pod has no volume for: one is begun",
+        pod(image=IMAGE.evolve(volumes=("/data",))),
+        sees(running()),
+        "begin_fill",
+        phase=PENDING,
+    ),
+    case(
+        "an image with a VOLUME that the pod has a volume for",
+        pod(image=IMAGE.evolve(volumes=("/data/",)), declared=["/data"]),
+        sees(running()),
+        phase=RUNNING,
+    ),
+    case(
+        "an image with a VOLUME at a universal volume and one that never persists: none is needed",
+        pod(image=IMAGE.evolve(volumes=("/var", "/run/lock"))),
+        sees(running()),
+        phase=RUNNING,
+    ),
+]
+
+VOLUMES: Final = [
+    # A volume is missing, replaced, or made by the Engine
+    case(
+        "a volume is missing: it does not start on what is left",
+        pod(),
+        sees(exited(), without="home"),
+        phase=STORAGE_MISSING,
+        because="pinacle-vol-a-home (/home) is missing",
+    ),
+    case("a volume is missing, and the container", pod(), sees(without="home"), phase=STORAGE_MISSING),
+    case(
+        "a volume is missing under a running container: it is left alone",
+        pod(),
+        sees(running(), without="home"),
+        phase=STORAGE_MISSING,
+        because="is missing",
+    ),
+    case(
+        "a volume bears another incarnation: it is not this pod's data",
+        pod(),
+        sees(replaced="home"),
+        phase=STORAGE_MISSING,
+        because="was replaced",
+    ),
+    case(
+        "a volume has lost its labels: somebody made another one",
+        pod(),
+        sees(unlabelled="home"),
+        phase=STORAGE_MISSING,
+        because="was replaced",
+    ),
+    case(
+        "a volume was made by the Engine in place of the missing one",
+        pod(),
+        sees(unasked="home"),
+        phase=STORAGE_MISSING,
+        because="an empty one stands in its place",
+    ),
+    case(
+        "a volume without labels was recorded as such, by an older system",
+        pod(layout=tuple(volume.evolve(incarnation=None) for volume in layout())),
+        sees(unlabelled=UNIVERSAL),
+        "create_container",
+        phase=PENDING,
+    ),
+    case(
+        "a volume of the pod's name belongs to another installation",
+        pod(),
+        sees(foreign="home"),
+        phase=FAILED,
+        because="it is not touched",
+    ),
+    case(
+        "a declared volume is missing",
+        pod(declared=["/data"]),
+        sees(without="declared.data"),
+        phase=STORAGE_MISSING,
+        because="(/data) is missing",
+    ),
+    # Overlays of system directories
+    case("with overlays: it runs as it should", pod(system=SYSTEM), sees(running()), phase=RUNNING),
+    case(
+        "the overlay is gone: nothing is lost with it, it is made anew",
+        pod(system=SYSTEM),
+        sees(without="usr"),
+        "create_volume usr",
+        phase=PENDING,
+    ),
+    case(
+        "the overlay leads elsewhere, as after a move of the data root: it is made anew",
+        pod(system=SYSTEM),
+        sees(elsewhere="usr"),
+        "remove_volume usr",
+        "create_volume usr",
+        phase=PENDING,
+    ),
+    case(
+        "the overlay leads elsewhere, and a container holds on to it",
+        pod(system=SYSTEM),
+        sees(exited(), elsewhere="usr"),
+        "remove_container",
+        "remove_volume usr",
+        "create_volume usr",
+        phase=PENDING,
+    ),
+    case(
+        "the overlay leads elsewhere under a running container: that one is left alone",
+        pod(system=SYSTEM),
+        sees(running(), elsewhere="usr"),
+        phase=RUNNING,
+    ),
+    case(
+        "the overlay was made by the Engine: it goes and is made anew",
+        pod(system=SYSTEM),
+        sees(unasked="usr", plain="usr"),
+        "remove_volume usr",
+        "create_volume usr",
+        phase=PENDING,
+    ),
+    case(
+        "a plain volume stands in the overlay's place: it may hold what somebody restored",
+        pod(system=SYSTEM),
+        sees(plain="usr", replaced="usr"),
+        phase=STORAGE_MISSING,
+        because="was replaced",
+    ),
+    case(
+        "the layers are missing: what the pod installed is in them",
+        pod(system=SYSTEM),
+        sees(without="system"),
+        phase=STORAGE_MISSING,
+        because="pinacle-vol-a-system",
+    ),
+    case(
+        "the base is gone: it is filled again before anything starts",
+        pod(system=SYSTEM),
+        sees(exited(), bases={}),
+        "prepare_system overlay",
+        phase=PENDING,
+    ),
+    case(
+        "the base is gone under a running container: it is left alone",
+        pod(system=SYSTEM),
+        sees(running(), bases={}),
+        phase=RUNNING,
+    ),
+    case(
+        "a copied /usr is missing: it is data like any other",
+        pod(system=COPIED),
+        sees(without="usr"),
+        phase=STORAGE_MISSING,
+        because="pinacle-vol-a-usr",
+    ),
+    # The storage of the whole host
+    case(
+        "the host's storage is missing: nothing is made or removed",
+        pod(storage="s-1"),
+        sees(),
+        phase=STORAGE_MISSING,
+        because="does not have its storage",
+    ),
+    case(
+        "the host's storage is another one",
+        pod(storage="s-1"),
+        sees(running(), storages={"test": "s-2"}),
+        phase=STORAGE_MISSING,
+        because="is that of storage s-2",
+    ),
+    case(
+        "the host's storage is the recorded one",
+        pod(storage="s-1"),
+        sees(running(), storages={"test": "s-1"}),
+        phase=RUNNING,
+    ),
+    case(
+        "the host's storage is missing: a deletion waits too",
+        deleting_pod(storage="s-1"),
+        sees(exited()),
+        phase=STORAGE_MISSING,
+    ),
+    case(
+        "the host's storage is missing: a tombstone of which nothing is left does not care",
+        tombstone(storage="s-1"),
+        sees(),
+        phase=DELETED,
+    ),
+    case(
+        "another installation's storage is there: that is not ours",
+        pod(storage="s-1"),
+        sees(running(), storages={"other": "s-1"}),
+        phase=STORAGE_MISSING,
+    ),
+]
+
+CONTAINERS: Final = [
+    # Whose container it is
+    case(
+        "a container without labels bears the pod's name",
+        pod(),
+        sees(running(labels={})),
+        phase=FAILED,
+        because="it is not ours",
+    ),
+    case(
+        "a container of another installation bears the pod's name",
+        pod(),
+        sees(running(labels=FOREIGN)),
+        phase=FAILED,
+        because="belongs to installation 'other'",
+    ),
+    case(
+        "a container of another pod bears the pod's name",
+        pod(),
+        sees(running(labels={**LABELS, naming.LABEL_POD: "b"})),
+        phase=FAILED,
+        because="it is not ours",
+    ),
+    case(
+        "a foreign container bears a stopped pod's name",
+        stopping_pod(),
+        sees(running(labels={})),
+        phase=FAILED,
+        because="it is not ours",
+    ),
+    case(
+        "a foreign container that mounts the pod's volumes, without adopt",
+        pod(),
+        sees(running(labels={}, mounts=[HOME])),
+        phase=FAILED,
+        because="adopt=true",
+    ),
+    case(
+        "adopt: a foreign container that mounts the pod's own volumes is replaced",
+        asked_again(intent={"adopt": True}),
+        sees(running(labels={}, mounts=[HOME, "other-data"])),
+        "stop_container 10",
+        "remove_container",
+        phase=PENDING,
+    ),
+    case(
+        "adopt: a foreign container that mounts no volume of ours",
+        pod(intent={"adopt": True}),
+        sees(running(labels={}, mounts=["data"])),
+        phase=FAILED,
+        because="it is not ours",
+    ),
+    case(
+        "adopt: a foreign container that also mounts another pod's volume",
+        pod(intent={"adopt": True}),
+        sees(running(labels={}, mounts=[HOME, "pinacle-vol-b-home"])),
+        phase=FAILED,
+        because="it is not ours",
+    ),
+    case(
+        "adopt: a container of another installation stays its",
+        pod(intent={"adopt": True}),
+        sees(running(labels=FOREIGN, mounts=[HOME])),
+        phase=FAILED,
+        because="belongs to installation 'other'",
+    ),
+    # It was lost, or died
+    case(
+        "the container was lost: another one is made on its volumes",
+        pod(),
+        sees(),
+        "create_container",
+        phase=PENDING,
+    ),
+    case(
+        "another one was made for the lost one: it counts as a restart",
+        pod(),
+        sees(created()),
+        "start_container unasked",
+        phase=PENDING,
+    ),
+    case(
+        "the container is dead: it is removed",
+        pod(),
+        sees(in_state(DEAD)),
+        "remove_container force",
+        phase=PENDING,
+    ),
+    case(
+        "the container is being removed: that is waited for",
+        pod(),
+        sees(in_state(REMOVING)),
+        phase=PENDING,
+        because="removing",
+        retry_at=NOW + 1,
+    ),
+    case(
+        "the Engine restarts it, which nobody asked of it: that is waited for",
+        pod(),
+        sees(in_state(RESTARTING)),
+        phase=PENDING,
+        because="restarting",
+        retry_at=NOW + 1,
+    ),
+    case("it was paused behind our back", pod(), sees(in_state(PAUSED)), "unpause_container", phase=PENDING),
+    # It ended by itself
+    case("it ended: how is found out first", pod(), sees(exited()), "record_exit", phase=PENDING),
+    case(
+        "it ended, and only the end of an earlier run is noted",
+        pod(starts=2, crash=crash(run=1)),
+        sees(exited()),
+        "record_exit",
+        phase=PENDING,
+    ),
+    case(
+        "it ended for the first time: it is started at once",
+        pod(crash=crash()),
+        sees(exited()),
+        "start_container unasked",
+        phase=PENDING,
+    ),
+    case(
+        "it ended again: it waits its time",
+        pod(crash=crash(count=4, code=7, next_try_at=NOW + 3)),
+        sees(exited()),
+        phase=BACKOFF,
+        because="exit code 7, 4 times in a row",
+        retry_at=NOW + 3,
+    ),
+    case(
+        "it ended again, and its time has come",
+        pod(crash=crash(count=4, next_try_at=NOW - 1)),
+        sees(exited()),
+        "start_container unasked",
+        phase=PENDING,
+    ),
+    case(
+        "it waits for a time that no delay reaches: the clock was set back",
+        pod(crash=crash(count=4, next_try_at=NOW + 3600)),
+        sees(exited()),
+        "start_container unasked",
+        phase=PENDING,
+    ),
+    case(
+        "it waits its time, and is asked to run meanwhile",
+        asked_again(crash=crash(count=4, next_try_at=NOW + 3)),
+        sees(exited()),
+        "start_container",
+        phase=PENDING,
+    ),
+    case(
+        "it waits its time, and its container was made anew: it waits on",
+        pod(crash=crash(count=4, next_try_at=NOW + 3)),
+        sees(created()),
+        phase=BACKOFF,
+        retry_at=NOW + 3,
+    ),
+    case(
+        "restart never: it ended well",
+        pod(spec={"restart": "never"}, crash=crash(code=0)),
+        sees(exited(0)),
+        phase=STOPPED,
+        because="restart is 'never'",
+    ),
+    case(
+        "restart never: it failed",
+        pod(spec={"restart": "never"}, crash=crash(code=3)),
+        sees(exited(3)),
+        phase=FAILED,
+        because="exit code 3",
+    ),
+    case(
+        "restart on-failure: it ended well",
+        pod(spec={"restart": "on-failure"}, crash=crash(code=0)),
+        sees(exited(0)),
+        phase=STOPPED,
+        because="restart is 'on-failure'",
+    ),
+    case(
+        "restart on-failure: it failed",
+        pod(spec={"restart": "on-failure"}, crash=crash(code=3)),
+        sees(exited(3)),
+        "start_container unasked",
+        phase=PENDING,
+    ),
+    case(
+        "restart never: it ended, and is asked to run again",
+        asked_again(spec={"restart": "never"}, crash=crash(code=0)),
+        sees(exited(0)),
+        "start_container",
+        phase=PENDING,
+    ),
+    # Asked for: stop, start, restart
+    case("asked to stop", stopping_pod(), sees(running()), "stop_container 10", phase=PENDING),
+    case(
+        "asked to stop, with a time-out of its own",
+        stopping_pod(spec={"stop_timeout_s": 60}),
+        sees(running()),
+        "stop_container 60",
+        phase=PENDING,
+    ),
+    case(
+        "asked to stop while paused: it cannot receive a signal before it is woken",
+        stopping_pod(),
+        sees(in_state(PAUSED)),
+        "unpause_container",
+        "stop_container 10",
+        phase=PENDING,
+    ),
+    case(
+        "asked to stop while the Engine restarts it",
+        stopping_pod(),
+        sees(in_state(RESTARTING)),
+        phase=PENDING,
+        retry_at=NOW + 1,
+    ),
+    case(
+        "asked to stop, and a volume is missing: it says so",
+        stopping_pod(),
+        sees(exited(), without="home"),
+        phase=STORAGE_MISSING,
+        because="is missing",
+    ),
+    case(
+        "asked to stop before its first creation was whole: what is not filled need not be there",
+        stopping_pod(unfilled=UNIVERSAL),
+        sees(without=UNIVERSAL),
+        phase=STOPPED,
+    ),
+    case("asked to start a stopped one", asked_again(), sees(exited()), "start_container", phase=PENDING),
+    case("asked to start one that runs", asked_again(), sees(running()), phase=RUNNING),
+    case(
+        "asked to restart by force",
+        asked_again(intent={"force": True}),
+        sees(running()),
+        "stop_container 10",
+        phase=PENDING,
+    ),
+    case(
+        "restarted by force, which is done: it is not stopped again",
+        pod(intent={"force": True}),
+        sees(running()),
+        phase=RUNNING,
+    ),
+    # Another spec
+    case(
+        "another tier: the limits change while it runs",
+        asked_again(spec={"tier": "dev.large"}),
+        sees(running()),
+        "update_container dev.large",
+        phase=PENDING,
+    ),
+    case(
+        "another tier while it is stopped: before it starts",
+        asked_again(spec={"tier": "dev.large"}),
+        sees(exited()),
+        "update_container dev.large",
+        "start_container",
+        phase=PENDING,
+    ),
+    case(
+        "another tier under gVisor, which cannot change limits: the container is made anew",
+        asked_again(spec={"tier": "dev.large"}),
+        sees(running(), new_folders=()),
+        "stop_container 10",
+        "remove_container",
+        phase=PENDING,
+        own=GVISOR,
+    ),
+    case(
+        "another tier under runc by name, where gVisor is the installation's",
+        asked_again(spec={"tier": "dev.large", "runtime": "runc"}),
+        sees(running()),
+        "update_container dev.large",
+        phase=PENDING,
+        own=GVISOR,
+    ),
+    case(
+        "another spec: it is stopped, and what its owner made below / is looked for first",
+        asked_again(),
+        sees(running(other_spec=True)),
+        "stop_container 10",
+        "find_folders",
+        phase=PENDING,
+    ),
+    case(
+        "another spec, and nothing new below /: it goes",
+        asked_again(),
+        sees(exited(other_spec=True), new_folders=()),
+        "remove_container",
+        phase=PENDING,
+    ),
+    case(
+        "another spec, and a new directory below /: a volume for it is noted",
+        asked_again(),
+        sees(exited(other_spec=True), new_folders=("/data",)),
+        "begin_keep /data",
+        phase=PENDING,
+    ),
+    case(
+        "another spec, and the noted volume is filled from the container before that one goes",
+        asked_again(declared=["/data"], unfilled="declared.data"),
+        sees(
+            exited(other_spec=True, mounts=[HOME]),
+            new_folders=("/data",),
+            fresh="one",
+            without="declared.data",
+        ),
+        "create_volume declared.data",
+        "copy_folder declared.data",
+        "commit_fill /data",
+        phase=PENDING,
+    ),
+    case(
+        "another spec, and the new directory is kept: the container goes",
+        asked_again(declared=["/data"]),
+        sees(exited(other_spec=True, mounts=[HOME]), new_folders=("/data",)),
+        "remove_container",
+        phase=PENDING,
+    ),
+    case(
+        "another spec, and the container never ran: there is nothing to keep",
+        asked_again(),
+        sees(created(other_spec=True)),
+        "remove_container",
+        phase=PENDING,
+    ),
+    case(
+        "another image: it is pinned first",
+        asked_again(spec={"image": "new"}),
+        sees(running()),
+        "pin_image new",
+        phase=PENDING,
+    ),
+    # The image is gone
+    case(
+        "the image is gone, and has a digest: that is pulled",
+        pod(image=PULLED),
+        sees(image_gone=True),
+        "pull_digest image",
+        phase=PENDING,
+    ),
+    case(
+        "the image is gone, and has no digest",
+        pod(),
+        sees(image_gone=True),
+        phase=FAILED,
+        because="is gone from this host",
+    ),
+    case(
+        "the spec is not known, as after a loss of store and container",
+        pod(intent={"spec": None}),
+        sees(),
+        phase=FAILED,
+        because="the spec is not known",
+    ),
+    # It failed before
+    case(
+        "it failed for good a moment ago: nothing is tried before its time",
+        pod(failed_generation=1, retry_at=NOW + 300, reason="no such image"),
+        sees(),
+        phase=FAILED,
+        because="no such image",
+        retry_at=NOW + 300,
+    ),
+    case(
+        "it failed for good, and its time has come",
+        pod(failed_generation=1, retry_at=NOW - 1),
+        sees(),
+        "create_container",
+        phase=PENDING,
+    ),
+    case(
+        "it failed for good, and was asked for something else since",
+        asked_again(failed_generation=1, retry_at=NOW + 300),
+        sees(),
+        "create_container",
+        phase=PENDING,
+    ),
+]
+
+DELETION: Final = [
+    # Deletion
+    case(
+        "deleted while it runs: container and volumes go, in one go",
+        deleting_pod(),
+        sees(running()),
+        "remove_container force",
+        f"remove_volume {UNIVERSAL}",
+        "finish_purge",
+        phase=DELETING,
+    ),
+    case(
+        "deleted, with overlays: they go before what they mount",
+        deleting_pod(system=SYSTEM),
+        sees(),
+        f"remove_volume usr on_others system {UNIVERSAL}",
+        "finish_purge",
+        phase=DELETING,
+    ),
+    case(
+        "deleted, and nothing is there",
+        deleting_pod(),
+        sees(without=UNIVERSAL),
+        "finish_purge",
+        phase=DELETING,
+    ),
+    case(
+        "deleted, and a volume without labels bears its name: an older system made it, it goes",
+        deleting_pod(),
+        sees(without=UNIVERSAL, more={"home": {}}),
+        "remove_volume home",
+        "finish_purge",
+        phase=DELETING,
+    ),
+    case(
+        "deleted, and a volume of its name is another installation's: that one stays",
+        deleting_pod(),
+        sees(foreign="home", without="workspace root etc usr-local opt var"),
+        "remove_volume srv",
+        "finish_purge",
+        phase=DELETING,
+    ),
+    case(
+        "deleted, and a foreign container bears its name: nothing is removed",
+        deleting_pod(),
+        sees(running(labels={})),
+        phase=DELETING,
+        because="it is not ours",
+    ),
+    case(
+        "deleted and created again before the removals were done: what is old goes first",
+        pod(intent={"generation": 3, "purge_generation": 2}),
+        sees(running()),
+        "remove_container force",
+        f"remove_volume {UNIVERSAL}",
+        "finish_purge",
+        phase=DELETING,
+    ),
+    # What shows up of a deleted pod
+    case("deleted, and nothing is left", tombstone(), sees(), phase=DELETED),
+    case(
+        "a container of a deleted pod shows up late",
+        tombstone(),
+        sees(created()),
+        "remove_container force",
+        phase=DELETING,
+    ),
+    case(
+        "a volume that we made of a deleted pod shows up late",
+        tombstone(),
+        sees(more={"home": made_by("one")}),
+        "remove_volume home",
+        phase=DELETING,
+    ),
+    case(
+        "a volume that the Engine made of a deleted pod shows up late",
+        tombstone(),
+        sees(more={"home": {**LABELS, naming.LABEL_UNASKED: "one"}}),
+        "remove_volume home",
+        phase=DELETING,
+    ),
+    case(
+        "a volume of a deleted pod's name without an incarnation: somebody restores it for a new one",
+        tombstone(),
+        sees(more={"home": LABELS}),
+        phase=DELETED,
+    ),
+    case(
+        "a volume of a deleted pod's name without any label",
+        tombstone(),
+        sees(more={"home": {}}),
+        phase=DELETED,
+    ),
+    case(
+        "a volume of a deleted pod's name that another pod made",
+        tombstone(),
+        sees(more={"home": made_by("one", **{naming.LABEL_POD: "b"})}),
+        phase=DELETED,
+    ),
+    case(
+        "a volume of a deleted pod's name that another installation made",
+        tombstone(),
+        sees(more={"home": made_by("one", **{naming.LABEL_INSTALLATION: "other"})}),
+        phase=DELETED,
+    ),
+    case(
+        "a foreign container bears a deleted pod's name", tombstone(), sees(running(labels={})), phase=DELETED
+    ),
+]
+
+ELSEWHERE: Final = [
+    # On a host that the pod does not live on
+    case(
+        "a pod of another host, of which something is here", pod(host="there"), sees(running()), phase=RUNNING
+    ),
+    case(
+        "a deleted pod of another host, of which something is here",
+        deleting_pod(host="there"),
+        sees(running(), without="workspace root etc usr-local opt var srv"),
+        "remove_container force",
+        "remove_volume home",
+        phase=DELETING,
+    ),
+    case(
+        "a deleted pod of another host, of which something without our incarnation is here",
+        deleting_pod(host="there"),
+        sees(unlabelled=UNIVERSAL),
+        phase=DELETED,
+    ),
+]
+
+
+@pytest.mark.parametrize("situation", [*REST, *CREATION, *VOLUMES, *CONTAINERS, *DELETION])
+def test_what_follows(situation: Situation) -> None:
+    situation.check(plan(situation.record, situation.seen, NOW, situation.own))
+
+
+@pytest.mark.parametrize("situation", ELSEWHERE)
+def test_what_follows_on_another_host(situation: Situation) -> None:
+    assert isinstance(situation.seen, Observation)
+    situation.check(plan_elsewhere(situation.record, situation.seen, situation.own))
