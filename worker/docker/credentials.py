@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from worker.errors import PermanentError
+from worker.pods.references import registry_host
 
 _DEFAULT_REGISTRY: Final = "https://index.docker.io/v1/"
 """The key under which Docker keeps the credentials of images whose name has no host."""
@@ -37,9 +38,7 @@ async def auth_header(config_folder: Path, reference: str) -> dict[str, str]:
 
 def registry_of(reference: str) -> str:
     """Return the key under which config.json keeps the registry of an image."""
-    first, slash, _ = reference.partition("/")
-    is_host = bool(slash) and ("." in first or ":" in first or first == "localhost")
-    return first if is_host else _DEFAULT_REGISTRY
+    return registry_host(reference) or _DEFAULT_REGISTRY
 
 
 def _from_file(config: dict[str, Any], server: str) -> dict[str, str] | None:

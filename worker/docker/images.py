@@ -28,6 +28,7 @@ from worker.errors import (
     RegistryUnavailableError,
 )
 from worker.pods.model import PinnedImage
+from worker.pods.references import names_one
 
 _log: Final = structlog.get_logger(__name__)
 _PROGRESS_EVERY_S: Final = 5.0
@@ -97,8 +98,8 @@ class Images:
     async def _pull(self, reference: str, headers: dict[str, str]) -> None:
         docker = await self._calls.client()
         self._calls.count("image_pull")
-        named = ":" in reference.rpartition("/")[2]
-        params = {"fromImage": reference} | ({} if named else {"tag": "latest"})
+        # Without a tag the Engine would pull every one there is.
+        params = {"fromImage": reference} | ({} if names_one(reference) else {"tag": "latest"})
         # No limit for the whole, only for silence: a big image over a slow line is no failure.
         timeout = aiohttp.ClientTimeout(total=None, sock_read=self._pull_silence_s)
         try:

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from worker.pods.model import PinnedImage, PublishedPort
 from worker.pods.observation import ContainerState, Exit, ObservedContainer, ObservedVolume
+from worker.pods.references import repository_of
 from worker.pods.survivors import Remains
 
 _NEVER: Final = "0001-01-01T00:00:00Z"
@@ -94,9 +95,7 @@ def _published(bindings: Mapping[str, Any]) -> Iterator[PublishedPort]:
 
 def _digest_for(reference: str, digests: Any) -> str | None:
     """Return the digest under the repository that was asked for, else any."""
-    repository = reference.partition("@")[0]
-    head, _, last = repository.rpartition("/")
-    repository = f"{head}/{last.partition(':')[0]}".lstrip("/")
+    repository = repository_of(reference)
     return next((d for d in digests if d.partition("@")[0] == repository), next(iter(digests), None))
 
 

@@ -9,6 +9,7 @@ from pydantic_core import ErrorDetails
 
 from config.tiers import TIERS
 from worker.errors import InvalidInputError
+from worker.pods import references
 from worker.pods.spec import SPEC, PodSpec, PortSpec, Restart
 
 _KEYS: Final = tuple(f.name for f in fields(PodSpec))
@@ -53,12 +54,23 @@ def parse_spec(value: object) -> PodSpec:
             f"spec: is a {_json_type(value)}; allowed: an object with at least 'image', "
             'such as {"image": "debian:12-slim"}'
         )
+    problems = _image_problems(value.get("image"))
     try:
-        return SPEC.validate_python(value)
+        spec = SPEC.validate_python(value)
     except ValidationError as error:
         details = error.errors(include_url=False, include_context=True)
+        problems = [_explain(detail) for detail in details] + problems
+    if problems:
         # Without `from`: the library's text quotes the input, which may hold a value of `env`.
-        raise InvalidInputError("; ".join(_explain(detail) for detail in details)) from None
+        raise InvalidInputError("; ".join(problems)) from None
+    return spec
+
+
+def _image_problems(image: object) -> list[str]:
+    """Judge a reference here and not in the type of specs, so that every record can be read."""
+    if not isinstance(image, str) or not image or references.is_reference(image):
+        return []
+    return [f"spec.image: {image!r:.80} is not an image reference; allowed: {references.ALLOWED}"]
 
 
 def _explain(detail: ErrorDetails) -> str:

@@ -3,7 +3,6 @@
 import ipaddress
 import json
 import posixpath
-import re
 from dataclasses import field
 from enum import StrEnum
 from hashlib import sha256
@@ -57,12 +56,6 @@ def _environment(value: dict[str, str]) -> dict[str, str]:
     return value
 
 
-def _image_reference(value: str) -> str:
-    if re.fullmatch(r"[A-Za-z0-9]+(?:(?:[._:/@+-]|__|-+)[A-Za-z0-9]+)*", value) is None:
-        raise ValueError("is not an image reference; allowed: name[:tag] or name@sha256:…")
-    return value
-
-
 Text = Annotated[str, AfterValidator(_no_nul)]
 PortNumber = Annotated[int, Field(ge=1, le=65535, strict=True)]
 Protocol = Literal["tcp", "udp"]
@@ -94,7 +87,8 @@ def _ports_differ(value: tuple[PortSpec, ...]) -> tuple[PortSpec, ...]:
 class PodSpec:
     """What to run, and how. None stands for the image's own value."""
 
-    image: Annotated[Text, AfterValidator(_image_reference)]
+    image: Annotated[Text, Field(min_length=1)]
+    """As recorded, of any form; `worker.pods.parsing` refuses what Docker does not take for a reference."""
     command: tuple[Text, ...] | None = None
     env: Annotated[dict[Text, Text], AfterValidator(_environment)] = field(default_factory=dict, repr=False)
     working_dir: Annotated[Text, AfterValidator(_absolute)] | None = None
