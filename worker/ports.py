@@ -264,6 +264,9 @@ class Store(Protocol):
     async def release(self, pod_id: str, lease: Lease) -> None:
         """Give the lease back at once, if it is still ours."""
 
+    def abandon(self, lease: Lease) -> None:
+        """Renew it no more: others get it once it has expired and its last step has ended."""
+
     async def count_attempt(self, task_id: str) -> int:
         """Count one more taking of a message; returns how often it was taken."""
 

@@ -115,6 +115,22 @@ async def test_a_lease_is_exclusive_until_it_is_released(store: Store) -> None:
     await store.release("a", second)
 
 
+async def test_an_abandoned_lease_expires(store: Store) -> None:
+    """Nobody renews it: it is had again once it has run out and its last step has ended, not before."""
+    await store.accept(proposal("a", 1, "t1"))
+    first = await store.lease("a")
+    store.abandon(first)
+    with pytest.raises(LeaseHeldError):
+        await store.lease("a")
+    time = FakeClock(store)
+    await time.pass_time(TTL_S + 0.05)
+    assert first.remaining() <= 0
+    await time.pass_time(TAKEOVER_S)
+    second = await store.lease("a")
+    assert second.token > first.token
+    await store.release("a", second)
+
+
 async def test_a_lost_lease_saves_nothing(store: Store) -> None:
     """Whoever had it once and has it no more is refused, though nobody else has it."""
     await store.accept(proposal("a", 1, "t1"))

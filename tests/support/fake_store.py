@@ -29,6 +29,8 @@ class FakeStore:
         self.records: dict[str, Record] = {}
         self.tasks: dict[str, int] = {}
         self.leases: dict[str, FakeLease] = {}
+        self.abandoned: set[int] = set()
+        """Tokens of leases that were left to expire."""
         self.attempts: dict[str, int] = {}
         self.hosts: dict[str, float] = {}
         self.reported: set[str] = set()
@@ -127,6 +129,10 @@ class FakeStore:
         self.leases[pod_id] = lease
         self.after("lease")
         return lease
+
+    def abandon(self, lease: Lease) -> None:
+        """Nothing renews a lease here: each ends when its time is up."""
+        self.abandoned.add(lease.token)
 
     async def release(self, pod_id: str, lease: Lease) -> None:
         self.before("release")

@@ -28,6 +28,7 @@ class RedisLease:
         self.valid_until = valid_until
         self._clock = clock
         self.renewal: asyncio.Task[None] | None = None
+        self.abandoned = False
 
     def remaining(self) -> float:
         return self.valid_until - self._clock()
@@ -76,9 +77,16 @@ class Leases:
         with translated("lease"):
             await self._release(keys=[keys.lease(pod_id)], args=[lease.owner, keys.changed(pod_id)])
 
+    def abandon(self, lease: RedisLease) -> None:
+        """Leave a lease to expire. Not a coroutine: whoever is being cancelled has no time to wait."""
+        lease.abandoned = True
+        if lease.renewal is not None:
+            lease.renewal.cancel()
+
     async def _keep(self, pod_id: str, lease: RedisLease) -> None:
         """Renew until cancelled; a renewal that fails leaves the lease to expire."""
-        while lease.remaining() > 0:
+        # A single cancellation may be dropped, see `worker.ending`: so it looks as well.
+        while lease.remaining() > 0 and not lease.abandoned:
             await asyncio.sleep(self._ttl_s / 3)
             asked_at = self._clock()
             try:

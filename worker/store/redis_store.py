@@ -167,9 +167,10 @@ class RedisStore:
         return await self._leases.take(pod_id)
 
     async def release(self, pod_id: str, lease: Lease) -> None:
-        if not isinstance(lease, RedisLease):
-            raise TypeError(f"{lease!r} is a lease of another store")
-        await self._leases.release(pod_id, lease)
+        await self._leases.release(pod_id, _own(lease))
+
+    def abandon(self, lease: Lease) -> None:
+        self._leases.abandon(_own(lease))
 
     async def count_attempt(self, task_id: str) -> int:
         with translated("attempt"):
@@ -259,3 +260,9 @@ def _port_of(field: str) -> PublishedPort:
 def _port_text(field: str) -> str:
     protocol, host, address = field.split("/", 2)
     return f"host port {host}/{protocol} on {address}"
+
+
+def _own(lease: Lease) -> RedisLease:
+    if not isinstance(lease, RedisLease):
+        raise TypeError(f"{lease!r} is a lease of another store")
+    return lease
