@@ -268,7 +268,10 @@ class Store(Protocol):
         """Renew it no more: others get it once it has expired and its last step has ended."""
 
     async def count_attempt(self, task_id: str) -> int:
-        """Count one more taking of a message; returns how often it was taken."""
+        """Count one more taking of a message; returns how often it was taken.
+
+        Of one that was accepted only those takings count that came after that.
+        """
 
     async def beat_heart(self, host: str) -> None:
         """Say that a worker of this host is alive."""

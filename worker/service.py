@@ -74,7 +74,8 @@ class PodService:
         With `wait` false the answer is given as soon as the intent is accepted. Raises PodError of every
         kind; nothing was written then.
         """
-        await self._patiently(lambda: self._count(task_id))
+        if await self._patiently(lambda: self._was_taken_too_often(task_id)):
+            return pod_result(await self._patiently(lambda: self._load(pod_id)))
         accepted = await self._patiently(lambda: self._accept(pod_id, request, task_id))
         if isinstance(accepted, Forward):
             return accepted
@@ -134,13 +135,22 @@ class PodService:
             "volumes": sorted(seen.labelled.get(pod_id, ())),
         }
 
-    async def _count(self, task_id: str) -> None:
+    async def _was_taken_too_often(self, task_id: str) -> bool:
+        """Count the taking of a message, and tell whether it is to be answered without any work for it.
+
+        So it is with one that was accepted and came again and again: its sender asks once more, or whatever
+        it begins ends the worker each time. What is left to do for its pod is found by a pass. Raises
+        PoisonedTaskError for one that was never accepted.
+        """
         attempts = await self.store.count_attempt(task_id)
-        if attempts > self.task_attempts:
-            raise PoisonedTaskError(
-                f"task {task_id} was taken {attempts - 1} times and never finished: it is given up. "
-                "The worker's log says what happened each time"
-            )
+        if attempts <= self.task_attempts:
+            return False
+        if await self.store.accepted_generation(task_id) is not None:
+            return True
+        raise PoisonedTaskError(
+            f"task {task_id} was taken {attempts - 1} times and never accepted: it is given up. "
+            "The worker's log says what happened each time"
+        )
 
     async def _accept(self, pod_id: str, request: Request, task_id: str) -> tuple[int, Seen | None] | Forward:
         known = await self.store.accepted_generation(task_id)

@@ -191,6 +191,14 @@ async def test_attempts_are_counted_for_each_task(store: Store) -> None:
     assert await store.count_attempt("t2") == 1
 
 
+async def test_attempts_are_counted_anew_once_the_task_was_accepted(store: Store) -> None:
+    """What came before it was accepted has led somewhere."""
+    for _ in range(3):
+        await store.count_attempt("t1")
+    await store.accept(proposal("a", 1, "t1"))
+    assert await store.count_attempt("t1") == 1
+
+
 async def test_a_host_is_live_after_a_heartbeat(store: Store) -> None:
     """And only then."""
     assert await store.live_hosts() == frozenset()

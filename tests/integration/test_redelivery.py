@@ -92,3 +92,15 @@ def test_all_connections_to_redis_are_reset_while_tasks_run(
 def _all_run(client: Client) -> bool:
     pods = client.call("list")["pods"]
     return len(pods) == len(PODS) and {pod["phase"] for pod in pods} == {"running"}
+
+
+def test_a_message_is_answered_however_often_it_is_sent_under_its_task_id(
+    client: Client, own_redis: RedisServer
+) -> None:
+    """More often than a message is tried that was never accepted; the pod is made once."""
+    with Redis.from_url(own_redis.url) as admin:
+        for _ in range(8):
+            # The caller's last answer is kept under the task's id, and would be taken for the next one.
+            admin.delete("celery-task-meta-often")
+            answer = client.receive(client.send("create", PODS[0], SPEC, task_id="often"))
+            assert (answer["phase"], answer["generation"]) == ("running", 1)

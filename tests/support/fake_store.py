@@ -83,6 +83,7 @@ class FakeStore:
             pod_id=proposal.pod_id, host=proposal.host, intent=proposal.intent, state=state
         )
         self.tasks[proposal.task_id] = proposal.intent.generation
+        self.attempts.pop(proposal.task_id, None)
         self.after("accept")
         return Accepted(generation=proposal.intent.generation, seen_before=False)
 

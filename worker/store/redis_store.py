@@ -89,6 +89,7 @@ class RedisStore:
                     keys.ALL_PODS,
                     keys.host_pods(proposal.host),
                     keys.ports(proposal.host),
+                    keys.attempts(proposal.task_id),
                 ],
                 args=[
                     proposal.pod_id,

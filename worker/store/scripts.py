@@ -3,7 +3,7 @@
 from typing import Final
 
 ACCEPT: Final = """
--- KEYS: pod, task, all pods, host's pods, host's ports
+-- KEYS: pod, task, all pods, host's pods, host's ports, task's attempts
 -- ARGV: pod id, expected generation, host, intent, generation, task memory (s), then the wanted ports
 local seen = redis.call('GET', KEYS[2])
 if seen then return {'seen', seen} end
@@ -34,6 +34,7 @@ redis.call('PERSIST', KEYS[1])
 redis.call('SADD', KEYS[3], ARGV[1])
 redis.call('SADD', KEYS[4], ARGV[1])
 redis.call('SET', KEYS[2], ARGV[5], 'EX', ARGV[6])
+redis.call('DEL', KEYS[6])
 return {'accepted', ARGV[5]}
 """
 
