@@ -90,11 +90,13 @@ class PodService:
         return pod_result(await self._patiently(lambda: self._load(pod_id)))
 
     async def get(self, pod_id: str) -> dict[str, Any]:
-        """Return one pod as recorded, or the tombstone of one. Raises PodNotFoundError.
+        """Return one pod as recorded, or the tombstone of one. Raises PodNotFoundError, also for nothing's.
 
         `unprotected_paths` names what would be lost with its container; None where that cannot be seen.
         """
         record = await self._patiently(lambda: self._load(pod_id))
+        if not record.existed and not record.purging:
+            raise _no_pod(pod_id)
         return pod_result(record) | {"unprotected_paths": await self._unprotected(record)}
 
     async def _unprotected(self, record: Record) -> Sequence[str] | None:
@@ -235,9 +237,7 @@ class PodService:
     async def _load(self, pod_id: str) -> Record:
         record = await self.store.load(pod_id)
         if record is None:
-            raise PodNotFoundError(
-                f"pod_id: pod {pod_id!r} does not exist; allowed: an id that pods.list shows"
-            )
+            raise _no_pod(pod_id)
         return record
 
     async def _patiently(self, do: Callable[[], Awaitable[_T]]) -> _T:
@@ -248,3 +248,7 @@ class PodService:
             with attempt:
                 return await do()
         raise AssertionError("unreachable: the last attempt raises")
+
+
+def _no_pod(pod_id: str) -> PodNotFoundError:
+    return PodNotFoundError(f"pod_id: pod {pod_id!r} does not exist; allowed: an id that pods.list shows")

@@ -107,7 +107,24 @@ def test_a_pod_that_does_not_exist_is_an_error(client: Client, task: str) -> Non
 
 
 def test_deleting_a_pod_that_does_not_exist_is_done(client: Client) -> None:
-    assert client.call("delete", "never-was")["phase"] == "deleted"
+    """It says that there was none, however often; and afterwards there is none either."""
+    for _ in range(2):
+        answer = client.call("delete", "never-was")
+        assert (answer["phase"], answer["existed"]) == ("deleted", False)
+        assert client.error("get", "never-was").startswith("PodNotFoundError: pod_id: pod 'never-was' does")
+    assert client.error("start", "never-was").startswith("PodNotFoundError: pod_id: pod 'never-was' does not")
+
+
+def test_a_pod_that_was_deleted_existed(client: Client, engine: PrivateEngine) -> None:
+    """Also one without a record, of which there is a volume; its tombstone is shown."""
+    with Pod.running(client, engine, "was", GOOD):
+        pass
+    engine.docker("volume", "create", "pinacle-vol-strayed-home")
+    for pod_id in ("was", "strayed"):
+        answer = client.call("delete", pod_id)
+        assert (answer["phase"], answer["existed"]) == ("deleted", True)
+        assert client.call("get", pod_id)["phase"] == "deleted"
+        assert "was deleted" in client.error("start", pod_id)
 
 
 def test_an_image_that_does_not_exist_is_an_error(client: Client) -> None:

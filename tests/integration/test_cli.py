@@ -145,7 +145,9 @@ def test_a_pod_that_does_not_exist_is_one_clear_line(pinacle: Pinacle) -> None:
         for line in together.map(run, UNKNOWN.values()):
             assert "pod 'nobody'" in line
             assert "`pinacle pods list` shows those that" in line
-    assert pinacle("pods", "delete", "nobody", "--yes").out == "pod nobody is deleted\n"
+    deleted = pinacle("pods", "delete", "nobody", "--yes")
+    assert (deleted.out, deleted.err) == ("pod nobody is deleted\n", "there was no such pod: nobody\n")
+    assert "pod 'nobody' does not exist" in pinacle("pods", "get", "nobody", code=1).error()
 
 
 def test_what_the_worker_refuses_is_told_in_its_words(pinacle: Pinacle, spec_file: str) -> None:

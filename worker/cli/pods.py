@@ -185,6 +185,8 @@ def _change(
         )
     )
     show(pod, as_json=as_json, table=lambda _console: tables.pod_line(pod))
+    if pod["phase"] == Phase.DELETED and not pod.get("existed", True):
+        say(f"there was no such pod: {pod_id}")
     if pod["phase"] in _ON_ITS_WAY:
         say(f"accepted, and not there yet; follow it: pinacle pods watch {pod_id}")
         raise typer.Exit(Exit.UNFINISHED)

@@ -68,7 +68,7 @@ def _look(records: Records, pod_id: str | None) -> list[Record]:
         found = records.ask(lambda store: store.load_all())
         return [record for _, record in sorted(found.items()) if record.exists or record.purging]
     record = records.ask(lambda store: store.load(pod_id))
-    if record is None:
+    if record is None or not (record.existed or record.purging):
         raise EndingError(
             Exit.FAILED, f"pod {pod_id!r:.80} does not exist. `pinacle pods list` shows those that do"
         )

@@ -124,6 +124,8 @@ class Intent(_Evolving):
     """Seconds since the epoch; after a loss of all containers, pods that were used last come back first."""
     purge_generation: int = 0
     """Generation of the last accepted deletion; what is older goes before anything new is made."""
+    unknown: bool = False
+    """Whether this is the deletion of an id of which there was no record."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,6 +168,8 @@ class PodState(_Evolving):
     restarts: int = 0
     """Starts that nobody asked for: after a crash, or of a container that was lost."""
     crash: Crash | None = None
+    remains: bool = False
+    """Whether the deletion of an unknown id found something that bore the pod's names."""
 
     @property
     def initialised(self) -> bool:
@@ -193,6 +197,11 @@ class Record(_Evolving):
     def exists(self) -> bool:
         """Whether this is a pod, rather than the tombstone of one."""
         return self.intent.kind is not IntentKind.DELETED
+
+    @property
+    def existed(self) -> bool:
+        """Whether there is, or ever was, such a pod: a tombstone alone may be that of nothing."""
+        return not self.intent.unknown or self.state.remains
 
     @property
     def image(self) -> PinnedImage | None:

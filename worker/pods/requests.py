@@ -56,7 +56,7 @@ def check(pod_id: str, record: Record | None, request: Request) -> None:
     if isinstance(request, Delete) or (isinstance(request, Create) and not exists):
         return
     if record is None or not exists:
-        gone = "was deleted" if record is not None else "does not exist"
+        gone = "was deleted" if record is not None and record.existed else "does not exist"
         raise PodNotFoundError(
             f"pod_id: pod {pod_id!r} {gone}; allowed: an existing pod, or pods.create first"
         )
@@ -80,7 +80,7 @@ def intent_for(  # noqa: PLR0911 - a table, one case for each request
 ) -> Intent:
     """Return the intent that follows from an allowed request."""
     before = record.intent if record is not None else Intent(kind=IntentKind.DELETED, generation=0, spec=None)
-    after = before.evolve(generation=before.generation + 1, force=False)
+    after = before.evolve(generation=before.generation + 1, force=False, unknown=False)
     match request:
         case Create(spec=spec, adopt=adopt) if not _same(before, spec):
             return _with_spec(after, spec, means).evolve(kind=IntentKind.RUNNING, adopt=adopt)
@@ -95,7 +95,11 @@ def intent_for(  # noqa: PLR0911 - a table, one case for each request
         case Update(spec=spec):
             return after if _same(before, spec) else _with_spec(after, spec, means)
         case Delete():
-            return after.evolve(kind=IntentKind.DELETED, purge_generation=after.generation)
+            return after.evolve(
+                kind=IntentKind.DELETED,
+                purge_generation=after.generation,
+                unknown=record is None or not record.existed,
+            )
         case _:
             assert_never(request)
 

@@ -17,6 +17,7 @@ def pod_result(
         "intent": intent.kind.value,
         "generation": intent.generation,
         "phase": visible_phase(record).value,
+        "existed": record.existed,
         "host": record.host,
         "container_id": state.container_id,
         "image": record.image.id if record.image is not None else None,

@@ -269,12 +269,14 @@ def _fold_record(  # noqa: C901, PLR0912 - a table, one case for each step
             crash = next_crash(state.crash, result, run=state.starts, pod_id=record.pod_id, now=now)
             state = state.evolve(crash=crash, phase=Phase.PENDING, reason=ending(crash))
         case RemoveContainer(), _:
-            state = state.evolve(container_id=None)
+            state = state.evolve(container_id=None, remains=state.remains or record.intent.unknown)
         case RemoveVolume(name=name), _:
             left = tuple(v for v in state.layout if v.filled or volume_name(record.pod_id, v.name) != name)
-            state = state.evolve(layout=left)
+            state = state.evolve(layout=left, remains=state.remains or record.intent.unknown)
         case FinishPurge(), _:
-            state = type(state)(purged_generation=record.intent.purge_generation, phase=Phase.DELETED)
+            state = type(state)(
+                purged_generation=record.intent.purge_generation, phase=Phase.DELETED, remains=state.remains
+            )
         case _:
             pass
     return record.evolve(state=state)
