@@ -206,7 +206,7 @@ class Dispatcher:
             record = await self._store.load(keeper.pod_id)
             if record is not None:
                 await self._store.wait_for_change(keeper.pod_id, record.state, _LEASE_WATCH_S)
-        except PodError as error:
+        except Exception as error:  # noqa: BLE001 - as in `_once`
             keeper.errors += 1
             keeper.cause.copy().run(_report_failure, keeper.pod_id, error)
             return error_delay(keeper.errors, keeper.pod_id)

@@ -166,7 +166,7 @@ class ContainerEvent:
     pod_id: str
     container_id: str
     action: str
-    """One of start, die, destroy, pause, unpause, as the Engine names them."""
+    """One of start, die, destroy, pause, unpause, rename, as the Engine names them."""
 
 
 class EventSource(Protocol):

@@ -29,6 +29,7 @@ from worker.pods.model import Installation, SystemMode
 from worker.preflight import Preflight
 from worker.rebuild import Rebuild
 from worker.reconciler import Reconciler
+from worker.repeating import kept_going, repeatedly
 from worker.service import PodService
 from worker.storage_guard import StorageGuard
 from worker.store.making import make_store
@@ -222,7 +223,8 @@ class Runtime:
         self.metrics = Metrics()
         self._server = _make_server(settings, self.metrics)
         # Before it waits for Engine or Redis: a worker that cannot begin is to be seen as one.
-        self._serving = None if self._server is None else self.loop.submit(self._server.open())
+        serving = None if self._server is None else kept_going("metrics_server", self._server.open)
+        self._serving = None if serving is None else self.loop.submit(serving)
         self.parts: Parts = self.loop.run(self._connect())
         self.metrics.queues.read = self._queue_lengths
         structlog.contextvars.bind_contextvars(host=self.parts.host)
@@ -273,8 +275,8 @@ class Runtime:
         work = (
             self._beat(),
             self._pass_where_none_came(),
-            self.parts.watcher.run(),
-            self._check_durability(),
+            kept_going("watcher", self.parts.watcher.run),
+            kept_going("durability_check", self._check_durability),
         )
         self._background = [asyncio.create_task(one) for one in work]
 
@@ -333,34 +335,3 @@ RESERVED_THREADS: Final = 8
 
 _PATIENCE: Final = 1.1
 """Intervals after which a pass is due by itself: with beat at work it never is."""
-
-
-async def repeatedly(
-    name: str,
-    once: Callable[[], Coroutine[Any, Any, object]],
-    due: Callable[[], float],
-    *,
-    clock: Callable[[], float] = monotonic,
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-) -> None:
-    """Do something for ever, whenever it is due by `clock`, in seconds.
-
-    A failure is logged when it begins and when it ends.
-    """
-    failing = False
-    while True:
-        if (early := due() - clock()) > 0:
-            await sleep(early)
-            continue
-        try:
-            await once()
-        except PodError as error:
-            if not failing:
-                _log.warning(f"{name}_failed", reason=str(error))
-            failing = True
-        except Exception:  # noqa: BLE001 - a bug must not end the safety net; it is logged whole, each time
-            _log.exception(f"{name}_failed")
-        else:
-            if failing:
-                _log.info(f"{name}_resumed")
-            failing = False

@@ -63,6 +63,7 @@ class Watcher:
                         await self._follow()
         finally:
             await end(self._tasks)
+            self._latest.clear()
 
     async def _follow(self) -> None:
         """Follow one connection to its end. Raises EngineUnavailableError if it cannot be made."""
@@ -94,8 +95,11 @@ class Watcher:
 
     async def _look_into(self, pod_id: str) -> None:
         """Judge by the last event of the pod, once whoever works on it here has ended: most are our own."""
-        await self._dispatcher.until_resting(pod_id)
-        event = self._latest.pop(pod_id)
+        try:
+            await self._dispatcher.until_resting(pod_id)
+        finally:
+            # Whatever comes between, its next event is to be looked into.
+            event = self._latest.pop(pod_id)
         record = await self._store.load(pod_id)
         if record is not None and is_unasked(event, record):
             _log.info("event_unasked", pod_id=pod_id, action=event.action, container_id=event.container_id)
@@ -114,6 +118,8 @@ async def _logged(work: Coroutine[Any, Any, None]) -> None:
         await work
     except PodError as error:
         _log.warning("event_not_followed", reason=str(error))
+    except Exception:  # noqa: BLE001 - nobody waits for it: it would fail in silence
+        _log.exception("event_not_followed")
 
 
 def is_unasked(event: ContainerEvent, record: Record) -> bool:

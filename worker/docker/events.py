@@ -7,14 +7,19 @@ from typing import Any, Final
 
 import aiodocker
 import aiohttp
+import structlog
 
 from worker.docker.calls import EngineCalls
 from worker.docker.failures import explain
+from worker.docker.lines import LineTooLongError, lines
 from worker.errors import EngineUnavailableError
 from worker.pods import naming
 from worker.ports import ContainerEvent
 
-_ACTIONS: Final = ("start", "die", "destroy", "pause", "unpause")
+_log: Final = structlog.get_logger(__name__)
+_ACTIONS: Final = ("start", "die", "destroy", "pause", "unpause", "rename")
+_LONGEST_LINE: Final = 64 * 10**6
+"""Bytes. An event bears all labels of its container, and these hold its spec."""
 
 
 class Events:
@@ -54,19 +59,32 @@ class Events:
 
     async def _read(self, response: aiohttp.ClientResponse) -> AsyncIterator[ContainerEvent]:
         try:
-            async for line in response.content:
-                event = _parsed(json.loads(line))
+            async for line in lines(response.content.iter_any(), longest=_LONGEST_LINE):
+                event = _parsed(line)
                 if event is not None:
                     yield event
-        except (aiohttp.ClientError, ConnectionError) as error:
+        except (aiohttp.ClientError, ConnectionError, LineTooLongError) as error:
             raise EngineUnavailableError(f"events: the stream broke off: {error}") from error
         raise EngineUnavailableError("events: the Engine ended the stream")
 
 
-def _parsed(entry: dict[str, Any]) -> ContainerEvent | None:
-    actor = entry.get("Actor") or {}
-    attributes = actor.get("Attributes") or {}
-    pod_id = attributes.get(naming.LABEL_POD)
-    if pod_id is None or attributes.get("name") != naming.container_name(pod_id):
+def _parsed(line: bytes) -> ContainerEvent | None:
+    """Return what a line tells of a pod's container, None where it is of no use.
+
+    What cannot be read is passed over: the next pass sees what it was about.
+    """
+    try:
+        entry = json.loads(line)
+        actor = entry["Actor"]
+        pod_id = (actor.get("Attributes") or {}).get(naming.LABEL_POD)
+        return None if pod_id is None else _event(pod_id, entry["Action"], actor)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        _log.warning("event_not_understood", reason=repr(error), bytes=len(line))
         return None
-    return ContainerEvent(pod_id=pod_id, container_id=actor["ID"], action=entry["Action"])
+
+
+def _event(pod_id: str, action: str, actor: dict[str, Any]) -> ContainerEvent | None:
+    """A container is known by its labels; its name is only a claim, which anybody can change."""
+    if action == "rename" and actor["Attributes"].get("name") == naming.container_name(pod_id):
+        return None  # It has the name that it should have, given by us most likely.
+    return ContainerEvent(pod_id=pod_id, container_id=actor["ID"], action=action)

@@ -5,6 +5,7 @@ from typing import assert_never
 
 from worker.errors import PodExistsError, PodNotFoundError
 from worker.pods.model import Intent, IntentKind, PinnedImage, PublishedPort, Record
+from worker.pods.sizes import check_size
 from worker.pods.spec import PodSpec
 
 
@@ -51,8 +52,13 @@ class Means:
 
 
 def check(pod_id: str, record: Record | None, request: Request) -> None:
-    """Refuse what cannot be asked of this pod. Raises PodNotFoundError or PodExistsError."""
+    """Refuse what cannot be asked of this pod.
+
+    Raises PodNotFoundError, PodExistsError, and InvalidInputError for a new spec that holds too much.
+    """
     exists = record is not None and record.exists
+    if isinstance(request, Create | Update):
+        check_size(request.spec, record.intent.spec if record is not None and exists else None)
     if isinstance(request, Delete) or (isinstance(request, Create) and not exists):
         return
     if record is None or not exists:
