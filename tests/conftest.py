@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings as settings_of_hypothesis
 
 from tests.support.engines import private_engine, use_suite
 from tests.support.worker import WorkerProcess
@@ -14,6 +15,14 @@ from worker.local.engine import PrivateEngine
 from worker.local.images import import_busybox, import_debian
 from worker.local.processes import commands
 from worker.local.redis import RedisServer
+
+# How many examples a property gets, and worlds a simulation. `--hypothesis-profile quick` is for mutants, of
+# which each runs every test.
+settings_of_hypothesis.register_profile("thorough", max_examples=500, deadline=None)
+settings_of_hypothesis.register_profile(
+    "quick", max_examples=20, deadline=None, derandomize=True, database=None
+)
+settings_of_hypothesis.load_profile("thorough")
 
 CACHE = Path(__file__).parents[1] / ".pinacle" / "cache"
 

@@ -1,0 +1,200 @@
+"""What the scripts keep, seen in Redis itself: fences, reservations, and how long anything is kept."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+
+from tests.contract.test_store_contract import TAKEOVER_S, TTL_S, make_store, port, proposal, recorded
+from worker.errors import LeaseHeldError, LeaseLostError, PortTakenError
+from worker.pods.model import IntentKind, Phase, PodState
+from worker.store import scripts
+from worker.store.redis_store import RedisStore
+
+WEEK_S = 7 * 24 * 3600
+DELETED: dict[str, Any] = {"kind": IntentKind.DELETED, "purge_generation": 2}
+GONE = PodState(purged_generation=2, phase=Phase.DELETED)
+
+
+@pytest.fixture
+async def store(redis_url: str) -> AsyncIterator[RedisStore]:
+    store = make_store(redis_url)
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+async def redis(redis_url: str) -> AsyncIterator[Any]:
+    async with Redis.from_url(redis_url, decode_responses=True) as redis:
+        yield redis
+
+
+async def test_who_has_an_older_token_than_the_record_writes_nothing(store: RedisStore, redis: Any) -> None:
+    """Although the lease is its own: the token is what tells who came later."""
+    await store.accept(proposal("a", 1, "t1"))
+    lease, record = await store.lease("a"), await recorded(store)
+    await redis.hset("pinacle:pod:a", "fence", lease.token + 1)
+    with pytest.raises(LeaseLostError):
+        await store.save(replace(record, state=PodState(phase=Phase.RUNNING)), lease)
+    assert await redis.hget("pinacle:pod:a", "state") is None
+    await redis.hset("pinacle:pod:a", "fence", lease.token)
+    await store.save(replace(record, state=PodState(phase=Phase.RUNNING)), lease)
+    await store.release("a", lease)
+
+
+async def test_a_save_leaves_its_token_as_the_fence(store: RedisStore, redis: Any) -> None:
+    await store.accept(proposal("a", 1, "t1"))
+    lease = await store.lease("a")
+    await store.save(await recorded(store), lease)
+    assert await redis.hget("pinacle:pod:a", "fence") == str(lease.token)
+    await store.release("a", lease)
+
+
+async def test_a_record_that_is_gone_is_not_made_by_a_save(store: RedisStore, redis: Any) -> None:
+    """A tombstone that expired meanwhile, or a store that was emptied."""
+    await store.accept(proposal("a", 1, "t1"))
+    lease, record = await store.lease("a"), await recorded(store)
+    await redis.delete("pinacle:pod:a")
+    with pytest.raises(LeaseLostError):
+        await store.save(record, lease)
+    assert not await redis.exists("pinacle:pod:a")
+    await store.release("a", lease)
+
+
+async def test_a_save_for_another_host_gives_back_no_port_of_another_pod(store: RedisStore) -> None:
+    """Nor of this one, unless nothing is left of it."""
+    await store.accept(proposal("a", 1, "t1", ports=(port(8080),)))
+    await store.accept(proposal("b", 1, "t2", ports=(port(8081),)))
+    lease, record = await store.lease("a"), await recorded(store)
+    await store.save(replace(record, state=PodState(phase=Phase.RUNNING)), lease)
+    assert {owner for _, owner in await store.reserved_ports("here")} == {"a", "b"}
+    await store.accept(proposal("a", 2, "t3", ports=(port(8080),), **DELETED))
+    await store.save(replace(await recorded(store), state=GONE), lease)
+    assert {owner for _, owner in await store.reserved_ports("here")} == {"b"}
+    await store.release("a", lease)
+
+
+async def test_a_pod_asked_for_again_keeps_its_ports_and_its_record(store: RedisStore, redis: Any) -> None:
+    """When the end of its deletion is noted late."""
+    await store.accept(proposal("a", 1, "t1", ports=(port(8080),)))
+    await store.accept(proposal("a", 2, "t2", ports=(port(8080),), **DELETED))
+    lease, tombstone = await store.lease("a"), await recorded(store)
+    await store.accept(proposal("a", 3, "t3", purge_generation=2, ports=(port(8080),)))
+    await store.save(replace(tombstone, state=GONE), lease)
+    assert {owner for _, owner in await store.reserved_ports("here")} == {"a"}
+    assert await redis.ttl("pinacle:pod:a") == -1
+    await store.release("a", lease)
+
+
+async def test_a_tombstone_is_kept_for_days_and_a_new_pod_for_ever(store: RedisStore, redis: Any) -> None:
+    """Its task ids outlive it: a late copy of the creation brings nothing back."""
+    await store.accept(proposal("a", 1, "t1"))
+    assert await redis.ttl("pinacle:pod:a") == -1
+    await store.accept(proposal("a", 2, "t2", **DELETED))
+    lease = await store.lease("a")
+    await store.save(replace(await recorded(store), state=GONE), lease)
+    assert 0 < await redis.ttl("pinacle:pod:a") < await redis.ttl("pinacle:task:t1") <= WEEK_S
+    await store.accept(proposal("a", 3, "t3", purge_generation=2))
+    assert await redis.ttl("pinacle:pod:a") == -1
+    await store.release("a", lease)
+
+
+async def test_a_pod_gives_back_the_ports_that_it_asks_for_no_more(store: RedisStore) -> None:
+    """And only its own."""
+    await store.accept(proposal("b", 1, "t0", ports=(port(8082),)))
+    await store.accept(proposal("a", 1, "t1", ports=(port(8080), port(8081))))
+    await store.accept(proposal("a", 2, "t2", ports=(port(8081),)))
+    reserved = {taken.host: owner for taken, owner in await store.reserved_ports("here")}
+    assert reserved == {8081: "a", 8082: "b"}
+    await store.accept(proposal("c", 1, "t3", ports=(port(8080),)))
+
+
+async def test_the_same_port_of_another_protocol_or_address_is_free(store: RedisStore) -> None:
+    await store.accept(proposal("a", 1, "t1", ports=(port(8080, "127.0.0.1"),)))
+    await store.accept(proposal("b", 1, "t2", ports=(port(8080, "127.0.0.2"),)))
+    await store.accept(proposal("c", 1, "t3", ports=(replace(port(8080), protocol="udp"),)))
+    with pytest.raises(PortTakenError):
+        await store.accept(proposal("d", 1, "t4", ports=(port(8080, "::"),)))
+
+
+async def test_a_refused_proposal_leaves_no_trace(store: RedisStore, redis: Any) -> None:
+    await store.accept(proposal("a", 1, "t1", ports=(port(8080),)))
+    before = sorted(await redis.keys("*"))
+    with pytest.raises(PortTakenError):
+        await store.accept(proposal("b", 1, "t2", ports=(port(8080), port(8081))))
+    assert sorted(await redis.keys("*")) == before
+    assert len(await store.reserved_ports("here")) == 1
+
+
+async def test_an_accepted_pod_is_listed_for_all_and_for_its_host(store: RedisStore, redis: Any) -> None:
+    await store.accept(proposal("a", 1, "t1"))
+    assert await redis.smembers("pinacle:pods") == {"a"}
+    assert await redis.smembers("pinacle:pods:here") == {"a"}
+    assert await redis.hget("pinacle:pod:a", "generation") == "1"
+
+
+async def test_a_lease_ends_by_itself_and_not_early(store: RedisStore, redis: Any) -> None:
+    """After its time and the one that its last step may still take."""
+    lease = await store.lease("a")
+    assert 0 < await redis.pttl("pinacle:lease:a") <= (TTL_S + TAKEOVER_S) * 1000
+    with pytest.raises(LeaseHeldError):
+        await store.lease("a")
+    await store.release("a", lease)
+    assert not await redis.exists("pinacle:lease:a")
+
+
+async def test_the_same_owner_gets_the_lease_that_it_has(redis: Any) -> None:
+    """Its first answer was lost on the way: it must not wait for itself."""
+    take = redis.register_script(scripts.TAKE_LEASE)
+    first = await take(keys=["lease", "fence"], args=["me", 5000])
+    await redis.pexpire("lease", 100)
+    assert await take(keys=["lease", "fence"], args=["me", 5000]) == first
+    assert await redis.pttl("lease") > 1000
+    assert await take(keys=["lease", "fence"], args=["you", 5000]) is None
+    assert await redis.hgetall("lease") == {"owner": "me", "token": first}
+
+
+@pytest.mark.parametrize(("left_ms", "shortened"), [(9000, False), (10_000, False), (60_000, True)])
+async def test_a_lease_from_before_the_clock_was_set_back_ends_in_time(
+    redis: Any, left_ms: int, shortened: bool
+) -> None:
+    """It would last longer than any lease does; one that is merely long is left as it is."""
+    take = redis.register_script(scripts.TAKE_LEASE)
+    await take(keys=["lease", "fence"], args=["dead", 5000])
+    await redis.pexpire("lease", left_ms)
+    assert await take(keys=["lease", "fence"], args=["heir", 5000]) is None
+    assert (await redis.pttl("lease") <= 5000) == shortened
+
+
+async def test_only_the_owner_renews_and_releases(redis: Any) -> None:
+    take, renew, release = map(
+        redis.register_script, (scripts.TAKE_LEASE, scripts.RENEW_LEASE, scripts.RELEASE_LEASE)
+    )
+    await take(keys=["lease", "fence"], args=["me", 5000])
+    await redis.pexpire("lease", 3000)
+    assert await renew(keys=["lease"], args=["you", 60_000]) == 0
+    assert await redis.pttl("lease") <= 3000
+    assert await renew(keys=["lease"], args=["me", 60_000]) == 1
+    assert await redis.pttl("lease") > 3000
+    assert await release(keys=["lease"], args=["you", "channel"]) == 0
+    assert await redis.exists("lease")
+    assert await release(keys=["lease"], args=["me", "channel"]) == 1
+    assert not await redis.exists("lease")
+    assert await renew(keys=["lease"], args=["me", 60_000]) == 0
+
+
+async def test_attempts_are_forgotten_when_their_task_is(store: RedisStore, redis: Any) -> None:
+    await store.count_attempt("t1")
+    assert 0 < await redis.ttl("pinacle:attempts:t1") <= WEEK_S
+
+
+@pytest.mark.parametrize(("age_s", "is_live"), [(0, True), (60, False), (-60, False)])
+async def test_a_heartbeat_counts_while_it_is_fresh(
+    store: RedisStore, redis: Any, age_s: int, is_live: bool
+) -> None:
+    """One from the future is from before the clock was set back."""
+    seconds, _ = await redis.time()
+    await redis.zadd("pinacle:heartbeats", {"here": seconds - age_s})
+    assert (await store.live_hosts() == {"here"}) is is_live

@@ -1,0 +1,50 @@
+"""Survivors that are known and allowed, each with the reason: `accepted.toml`."""
+
+import io
+import tokenize
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+_FILE: Final = Path(__file__).parent / "accepted.toml"
+
+
+@dataclass(frozen=True)
+class Survivor:
+    """A mutant that no test noticed: where, and which line became which."""
+
+    where: str
+    before: str
+    after: str
+
+    def __str__(self) -> str:
+        return f"{self.where}\n    - {self.before}\n    + {self.after}"
+
+
+def reasons() -> dict[Survivor, str]:
+    """Return what is allowed, and why."""
+    found = tomllib.loads(_FILE.read_text()).get("survivor", [])
+    return {
+        Survivor(each["where"], each.get("before", ""), each.get("after", "")): each["why"] for each in found
+    }
+
+
+def is_about_words(survivor: Survivor) -> bool:
+    """Whether only words of a message for people differ: tests hold the names in it, not each word."""
+    before, after = _tokens(survivor.before), _tokens(survivor.after)
+    if before is None or after is None or len(before) != len(after):
+        return False
+    pairs = [(one, other) for one, other in zip(before, after, strict=True) if one != other]
+    return bool(pairs) and all(
+        one[0] == other[0] == tokenize.STRING and " " in one[1] for one, other in pairs
+    )
+
+
+def _tokens(line: str) -> list[tuple[int, str]] | None:
+    """Return the tokens of one line of code, None where it is a part of something longer."""
+    try:
+        found = list(tokenize.generate_tokens(io.StringIO(line.strip()).readline))
+    except (tokenize.TokenError, IndentationError):
+        return None
+    return [(token.type, token.string) for token in found]
