@@ -12,6 +12,7 @@ from worker.apply import apply, step_name
 from worker.errors import (
     ImageGoneError,
     LeaseLostError,
+    OutcomeUnknownError,
     PermanentError,
     PodError,
     PodNotFoundError,
@@ -25,7 +26,15 @@ from worker.pods.layout import full_names
 from worker.pods.model import Installation, Phase, PodState, Record
 from worker.pods.observation import Observation
 from worker.pods.plan import plan
-from worker.pods.steps import SAVED_WITH_NEXT, CreateContainer, Step, StepResult, fold, together
+from worker.pods.steps import (
+    SAVED_WITH_NEXT,
+    CreateContainer,
+    Step,
+    StepResult,
+    StopContainer,
+    fold,
+    together,
+)
 from worker.ports import Engine, Lease, Store
 
 _log: Final = structlog.get_logger(__name__)
@@ -155,6 +164,8 @@ class Attempt:
         for step, result in zip(steps, results, strict=True):
             if not isinstance(result, BaseException):
                 seen = await self._note(step, result, seen)
+            elif isinstance(step, StopContainer) and isinstance(result, PodError):
+                self._note_failed_stop(result)
         for result in results:
             if isinstance(result, BaseException):
                 raise result
@@ -189,6 +200,11 @@ class Attempt:
         _log.debug("step_done", pod_id=self.record.pod_id, step=step_name(step))
         return seen
 
+    def _note_failed_stop(self, error: PodError) -> None:
+        """Forget a stop that the Engine was not reached with, or refused: nothing is under way."""
+        if not isinstance(error, OutcomeUnknownError):
+            self.record = self.record.evolve(state=self.record.state.evolve(stop=None))
+
     def _check_right_to_act(self) -> None:
         if self._own.draining:
             raise LeaseLostError("the worker is stopping: whoever comes next takes over from here")
@@ -211,7 +227,7 @@ class Attempt:
             phase=decided.phase, reason=decided.reason, errors=0, retry_at=decided.retry_at or 0.0
         )
         if decided.phase in _SETTLED:
-            state = state.evolve(settled_generation=self.record.intent.generation)
+            state = state.evolve(settled_generation=self.record.intent.generation, stop=None)
         if decided.phase is not Phase.FAILED:
             state = state.evolve(failed_generation=0)
         self.record = self.record.evolve(state=state)

@@ -129,4 +129,6 @@ def is_unasked(event: ContainerEvent, record: Record) -> bool:
         return False
     if record.intent.kind is IntentKind.RUNNING:
         return event.action not in ("start", "unpause")
-    return record.intent.kind is IntentKind.STOPPED and event.action in ("start", "unpause")
+    # A stop that took longer than one call waits for the end of its container.
+    ends = event.action == "die" and record.state.stop is not None
+    return record.intent.kind is IntentKind.STOPPED and (ends or event.action in ("start", "unpause"))

@@ -26,6 +26,7 @@ from worker.pods.model import (
     PinnedImage,
     PodState,
     Record,
+    SentStop,
     System,
     SystemMode,
     Volume,
@@ -182,6 +183,11 @@ def tombstone(**more: Any) -> Record:
 def crash(*, run: int = 1, count: int = 1, code: int = 1, next_try_at: float = 0.0) -> Crash:
     """Return the note that the container of start `run` ended by itself."""
     return Crash(run=run, count=count, exit_code=code, oom_killed=False, next_try_at=next_try_at)
+
+
+def sent_stop(*, at: float, run: int = 1, timeout_s: int = 10, container_id: str = "c" * 64) -> SentStop:
+    """Return the note that a stop was sent to the container of start `run`."""
+    return SentStop(container_id=container_id, run=run, sent_at=at, timeout_s=timeout_s)
 
 
 # What is seen.

@@ -142,6 +142,18 @@ class Crash(_Evolving):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SentStop(_Evolving):
+    """A stop that was sent to the Engine, or was about to be: the Engine goes on with it by itself."""
+
+    container_id: str
+    run: int
+    """Which start it is the end of: `PodState.starts` at the time."""
+    sent_at: float
+    """Seconds since the epoch."""
+    timeout_s: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class PodState(_Evolving):
     """What we know and must not forget about a pod besides its intent. Written under the lease only."""
 
@@ -168,6 +180,8 @@ class PodState(_Evolving):
     restarts: int = 0
     """Starts that nobody asked for: after a crash, or of a container that was lost."""
     crash: Crash | None = None
+    stop: SentStop | None = None
+    """The last stop whose end was not seen yet."""
     remains: bool = False
     """Whether the deletion of an unknown id found something that bore the pod's names."""
 

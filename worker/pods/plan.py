@@ -14,7 +14,7 @@ from worker.pods.observation import ALIVE, ContainerState, Observation, Unknown
 from worker.pods.ownership import container_problem, volume_problem
 from worker.pods.running import BUSY_DELAY_S, plan_running
 from worker.pods.steps import FinishPurge, RemoveContainer, Step, removals
-from worker.pods.stopping import stopping_steps
+from worker.pods.stopping import stop_under_way, stopping_steps
 from worker.pods.storage import host_storage_problem, storage_problem
 
 DEFAULT_STOP_TIMEOUT_S: Final = 10
@@ -39,9 +39,10 @@ def plan(record: Record, seen: Observation | Unknown, now: float, installation: 
         case IntentKind.DELETED:
             return _plan_leftovers(record, seen, installation)
         case IntentKind.STOPPED:
-            return _plan_stopped(record, seen, now, installation)
+            return stop_under_way(record, seen, now) or _plan_stopped(record, seen, now, installation)
         case IntentKind.RUNNING:
-            return _failed_before(record, now) or plan_running(record, seen, now, installation)
+            waits = stop_under_way(record, seen, now) or _failed_before(record, now)
+            return waits or plan_running(record, seen, now, installation)
         case _:
             assert_never(record.intent.kind)
 

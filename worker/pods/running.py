@@ -26,7 +26,6 @@ from worker.pods.steps import (
     RemoveContainer,
     StartContainer,
     Step,
-    StopContainer,
     UnpauseContainer,
     UpdateContainer,
     removals,
@@ -197,7 +196,7 @@ def _own_container(
 
 def _alive(record: Record, container: ObservedContainer, spec: PodSpec) -> Plan:
     if record.intent.force and _asked(record):
-        return go(StopContainer(container.id, spec.stop_timeout_s))
+        return go(*stopping_steps(container, spec.stop_timeout_s))
     if record.state.tier != spec.tier:
         return go(UpdateContainer(container.id, spec.tier))
     return rest(Phase.RUNNING)

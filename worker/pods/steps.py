@@ -11,7 +11,7 @@ from typing import Final
 
 from worker.pods.backoff import ending, next_crash
 from worker.pods.layout import begun_layout, kept_layout
-from worker.pods.model import Phase, PinnedImage, Record, System, Volume
+from worker.pods.model import Phase, PinnedImage, Record, SentStop, System, Volume
 from worker.pods.naming import volume_name
 from worker.pods.observation import ContainerState, Exit, Observation, ObservedContainer, ObservedVolume
 
@@ -106,6 +106,14 @@ class UnpauseContainer:
 
 
 @dataclass(frozen=True)
+class BeginStop:
+    """Note, durably, that a stop is about to be sent: no second one is, while that may be under way."""
+
+    container_id: str
+    timeout_s: int
+
+
+@dataclass(frozen=True)
 class StopContainer:
     container_id: str
     timeout_s: int
@@ -161,6 +169,7 @@ Step = (
     | CommitFill
     | StartContainer
     | UnpauseContainer
+    | BeginStop
     | StopContainer
     | UpdateContainer
     | RecordExit
@@ -191,7 +200,7 @@ StepResult = (
 )
 """What applying a step found out: see `fold` for which step gives which."""
 
-RECORD_STEPS: Final = (BeginFill, BeginKeep, CommitFill, FinishPurge)
+RECORD_STEPS: Final = (BeginFill, BeginKeep, BeginStop, CommitFill, FinishPurge)
 """Steps that touch the record only."""
 
 SAVED_WITH_NEXT: Final = (PinImage, CreateContainer, StartContainer, UpdateContainer)
@@ -263,6 +272,9 @@ def _fold_record(  # noqa: C901, PLR0912 - a table, one case for each step
                 settled_generation=record.intent.generation,
                 crash=state.crash if unasked else None,
             )
+        case BeginStop(container_id=container_id, timeout_s=timeout_s), _:
+            stop = SentStop(container_id=container_id, run=state.starts, sent_at=now, timeout_s=timeout_s)
+            state = state.evolve(stop=stop)
         case UpdateContainer(tier=tier), _:
             state = state.evolve(tier=tier)
         case RecordExit(), Exit():
