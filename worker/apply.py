@@ -70,7 +70,7 @@ async def apply(  # noqa: C901, PLR0911, PLR0912 - a table, one case for each st
         case steps.CommitFill():
             # What the Engine copied is in the page cache yet: noted as filled, a power cut would empty it.
             await engine.sync_volumes()
-        case steps.BeginStop() | steps.FinishPurge():
+        case steps.BeginStop() | steps.FinishPurge() | steps.NoteLost():
             pass
         case _:
             assert_never(step)

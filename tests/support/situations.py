@@ -180,9 +180,11 @@ def tombstone(**more: Any) -> Record:
     return deleting_pod(**{**_NOTHING, "layout": (), "purged_generation": 2, **more})
 
 
-def crash(*, run: int = 1, count: int = 1, code: int = 1, next_try_at: float = 0.0) -> Crash:
+def crash(
+    *, run: int = 1, count: int = 1, code: int = 1, next_try_at: float = 0.0, known: bool = True
+) -> Crash:
     """Return the note that the container of start `run` ended by itself."""
-    return Crash(run=run, count=count, exit_code=code, oom_killed=False, next_try_at=next_try_at)
+    return Crash(run=run, count=count, exit_code=code, oom_killed=False, next_try_at=next_try_at, known=known)
 
 
 def sent_stop(*, at: float, run: int = 1, timeout_s: int = 10, container_id: str = "c" * 64) -> SentStop:

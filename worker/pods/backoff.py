@@ -12,6 +12,8 @@ STABLE_AFTER_S: Final = 600.0
 """A container that ran this long had not crashed in a loop: its end counts as the first."""
 FIRST_ERROR_DELAY_S: Final = 0.5
 LONGEST_ERROR_DELAY_S: Final = 30.0
+_UNKNOWN_CODE: Final = 255
+"""As Docker gives to a container whose end it did not see."""
 FAILED_DELAY_S: Final = 300.0
 """What failed for good is looked at again this late: somebody may have mended it in the meantime."""
 
@@ -44,6 +46,11 @@ def next_crash(previous: Crash | None, exited: Exit, *, run: int, pod_id: str, n
     )
 
 
+def lost_crash(*, run: int, now: float) -> Crash:
+    """Return the note about a container that is gone, whose end nobody saw."""
+    return Crash(run=run, count=1, exit_code=_UNKNOWN_CODE, oom_killed=False, next_try_at=now, known=False)
+
+
 def is_due(at: float, now: float, *, longest: float) -> bool:
     """Whether `at` has come; also when it lies further ahead than any delay, as after a clock's jump back."""
     return at <= now or at - now > 2 * longest
@@ -56,6 +63,8 @@ def _jittered(delay: float, pod_id: str, count: int) -> float:
 
 def ending(crash: Crash) -> str:
     """Say how a container ended unasked."""
+    if not crash.known:
+        return "its container is gone, and how it ended is not known: pods.restart runs it again"
     memory = ", out of memory" if crash.oom_killed else ""
     row = f", {crash.count} times in a row" if crash.count > 1 else ""
     return f"it ended by itself with exit code {crash.exit_code}{memory}{row}"

@@ -7,6 +7,7 @@ from worker.pods import naming
 from worker.pods.backoff import LONGEST_CRASH_DELAY_S, ending, is_due
 from worker.pods.container import spec_hash
 from worker.pods.decision import Plan, go, rest
+from worker.pods.ended import asked, finished, plan_note
 from worker.pods.layout import wanted_layout
 from worker.pods.model import Installation, Phase, PinnedImage, Record, Volume
 from worker.pods.observation import ContainerState, Observation, ObservedContainer
@@ -22,7 +23,6 @@ from worker.pods.steps import (
     PinImage,
     PullDigest,
     ReadVolumes,
-    RecordExit,
     RemoveContainer,
     StartContainer,
     Step,
@@ -45,10 +45,14 @@ def plan_running(record: Record, seen: Observation, now: float, installation: In
     foreign = _foreign(record, seen, installation)
     if foreign is not None:
         return rest(Phase.FAILED, foreign)
+    # Before anything is done to the container: for these pods it matters that they have ended.
+    note = plan_note(record, seen, spec, installation) if spec.restart is not Restart.ALWAYS else None
+    if note is not None:
+        return note
     if image is None:
         return go(PinImage(spec.image))
     if seen.image_gone:
-        return _image_gone(image)
+        return finished(record, spec) or _image_gone(image)
     return (
         plan_preparation(record, seen, image, installation.system_volumes)
         or _storage_first(record, seen, image)
@@ -154,7 +158,7 @@ def _container(record: Record, seen: Observation, spec: PodSpec, now: float, own
     resized = record.state.tier != spec.tier and not _can_resize(spec, own)
     if resized or container.spec_hash != spec_hash(record):
         return go(*replacing_steps(record, seen, container, spec))
-    return _own_container(record, seen, container, spec, now)
+    return plan_note(record, seen, spec, own) or _own_container(record, seen, container, spec, now)
 
 
 def _missing_volumes(record: Record, seen: Observation) -> list[Step]:
@@ -187,7 +191,7 @@ def _own_container(
         case ContainerState.CREATED:
             return _created(record, seen, container, spec, now)
         case ContainerState.EXITED:
-            return _exited(record, container, spec, now)
+            return _start(record, container, spec, now)
         case ContainerState.RESTARTING | ContainerState.REMOVING | ContainerState.DEAD:
             raise ValueError(f"{container.state} is handled before")
         case _:
@@ -195,7 +199,7 @@ def _own_container(
 
 
 def _alive(record: Record, container: ObservedContainer, spec: PodSpec) -> Plan:
-    if record.intent.force and _asked(record):
+    if record.intent.force and asked(record):
         return go(*stopping_steps(container, spec.stop_timeout_s))
     if record.state.tier != spec.tier:
         return go(UpdateContainer(container.id, spec.tier))
@@ -212,30 +216,15 @@ def _created(
     return _start(record, container, spec, now)
 
 
-def _exited(record: Record, container: ObservedContainer, spec: PodSpec, now: float) -> Plan:
-    if _asked(record):
-        return _start(record, container, spec, now)
-    crash = record.state.crash
-    if crash is None or crash.run != record.state.starts:
-        return go(RecordExit(container.id))
-    stays = spec.restart is Restart.NEVER or (spec.restart is Restart.ON_FAILURE and crash.exit_code == 0)
-    if stays:
-        phase = Phase.STOPPED if crash.exit_code == 0 else Phase.FAILED
-        return rest(phase, f"{ending(crash)}; restart is '{spec.restart}'")
-    return _start(record, container, spec, now)
-
-
 def _start(record: Record, container: ObservedContainer, spec: PodSpec, now: float) -> Plan:
-    asked, crash = _asked(record), record.state.crash
-    crashed = not asked and crash is not None and crash.run == record.state.starts
+    done = finished(record, spec)
+    if done is not None:
+        return done
+    unasked, crash = not asked(record), record.state.crash
+    crashed = unasked and crash is not None and crash.run == record.state.starts
     if crashed and crash and not is_due(crash.next_try_at, now, longest=LONGEST_CRASH_DELAY_S):
         return rest(Phase.BACKOFF, ending(crash), retry_at=crash.next_try_at)
-    start = StartContainer(container.id, unasked=not asked)
+    start = StartContainer(container.id, unasked=unasked)
     if record.state.tier != spec.tier:
         return go(UpdateContainer(container.id, spec.tier), start)
     return go(start)
-
-
-def _asked(record: Record) -> bool:
-    """Whether the present intent has not been reached yet: what ended before it ended is no crash."""
-    return record.state.settled_generation < record.intent.generation

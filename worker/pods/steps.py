@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Final
 
-from worker.pods.backoff import ending, next_crash
+from worker.pods.backoff import ending, lost_crash, next_crash
 from worker.pods.layout import begun_layout, kept_layout
 from worker.pods.model import Phase, PinnedImage, Record, SentStop, System, Volume
 from worker.pods.naming import volume_name
@@ -135,6 +135,11 @@ class RecordExit:
 
 
 @dataclass(frozen=True)
+class NoteLost:
+    """Note, durably, that the container of the last start is gone and nobody saw how it ended."""
+
+
+@dataclass(frozen=True)
 class RemoveContainer:
     container_id: str
     force: bool = False
@@ -173,6 +178,7 @@ Step = (
     | StopContainer
     | UpdateContainer
     | RecordExit
+    | NoteLost
     | RemoveContainer
     | RemoveVolume
     | FinishPurge
@@ -200,7 +206,7 @@ StepResult = (
 )
 """What applying a step found out: see `fold` for which step gives which."""
 
-RECORD_STEPS: Final = (BeginFill, BeginKeep, BeginStop, CommitFill, FinishPurge)
+RECORD_STEPS: Final = (BeginFill, BeginKeep, BeginStop, CommitFill, FinishPurge, NoteLost)
 """Steps that touch the record only."""
 
 SAVED_WITH_NEXT: Final = (PinImage, CreateContainer, StartContainer, UpdateContainer)
@@ -280,6 +286,8 @@ def _fold_record(  # noqa: C901, PLR0912 - a table, one case for each step
         case RecordExit(), Exit():
             crash = next_crash(state.crash, result, run=state.starts, pod_id=record.pod_id, now=now)
             state = state.evolve(crash=crash, phase=Phase.PENDING, reason=ending(crash))
+        case NoteLost(), _:
+            state = state.evolve(crash=lost_crash(run=state.starts, now=now))
         case RemoveContainer(), _:
             state = state.evolve(container_id=None, remains=state.remains or record.intent.unknown)
         case RemoveVolume(name=name), _:

@@ -679,6 +679,113 @@ CONTAINERS: Final = [
         "start_container",
         phase=PENDING,
     ),
+    # What is finished does not depend on its container
+    *(
+        case(
+            f"restart {policy}: it ended well, and its container was pruned: another is made",
+            pod(spec={"restart": policy}, crash=crash(code=0)),
+            sees(),
+            "create_container",
+            phase=PENDING,
+        )
+        for policy in ("never", "on-failure")
+    ),
+    *(
+        case(
+            f"restart {policy}: it ended well, and its container was made anew: that one is not started",
+            pod(spec={"restart": policy}, crash=crash(code=0)),
+            sees(created()),
+            phase=STOPPED,
+            because=f"exit code 0; restart is '{policy}'",
+        )
+        for policy in ("never", "on-failure")
+    ),
+    case(
+        "restart never: it failed, and its container was made anew: that one is not started",
+        pod(spec={"restart": "never"}, crash=crash(code=3)),
+        sees(created()),
+        phase=FAILED,
+        because="exit code 3",
+    ),
+    case(
+        "restart never: it is finished, its container was pruned and its image is gone: it stays finished",
+        pod(spec={"restart": "never"}, crash=crash(code=0)),
+        sees(image_gone=True),
+        phase=STOPPED,
+    ),
+    case(
+        "restart on-failure: it failed, and its container was pruned: it runs again",
+        pod(spec={"restart": "on-failure"}, crash=crash(code=3)),
+        sees(created()),
+        "start_container unasked",
+        phase=PENDING,
+    ),
+    case(
+        "restart never: its container is gone, and nobody saw how it ended: that is noted first",
+        pod(spec={"restart": "never"}),
+        sees(),
+        "note_lost",
+        phase=PENDING,
+    ),
+    case(
+        "restart never: it is noted that nobody saw how it ended: it does not run again by itself",
+        pod(spec={"restart": "never"}, crash=crash(code=255, known=False)),
+        sees(created()),
+        phase=FAILED,
+        because="how it ended is not known",
+    ),
+    *(
+        case(
+            f"restart {policy}: its container is gone, and nobody saw how it ended: it comes back",
+            pod(spec={"restart": policy}),
+            sees(),
+            "create_container",
+            phase=PENDING,
+        )
+        for policy in ("always", "on-failure")
+    ),
+    case(
+        "restart never: its container was taken away by us for another one: that one is started",
+        pod(spec={"restart": "never"}, container_id=None),
+        sees(created()),
+        "start_container unasked",
+        phase=PENDING,
+    ),
+    case(
+        "restart never: it ended by our stop, to be made anew: it goes without a note of its end",
+        pod(spec={"restart": "never"}, stop=sent_stop(at=NOW)),
+        sees(exited(143, other_spec=True), new_folders=()),
+        "remove_container",
+        phase=PENDING,
+    ),
+    case(
+        "restart never: it ended by itself, and is to be made anew: its end is noted first",
+        pod(spec={"restart": "never"}),
+        sees(exited(0, other_spec=True)),
+        "record_exit",
+        phase=PENDING,
+    ),
+    case(
+        "restart never: it ended by itself while an overlay leads elsewhere: its end is noted first",
+        pod(spec={"restart": "never"}, system=SYSTEM),
+        sees(exited(0), elsewhere="usr"),
+        "record_exit",
+        phase=PENDING,
+    ),
+    case(
+        "restart never: its container is dead: how it ended is noted before it goes",
+        pod(spec={"restart": "never"}),
+        sees(in_state(DEAD)),
+        "record_exit",
+        phase=PENDING,
+    ),
+    case(
+        "restart never: it is finished, and is asked to run again without a container",
+        asked_again(spec={"restart": "never"}, crash=crash(code=0)),
+        sees(created()),
+        "start_container",
+        phase=PENDING,
+    ),
     # Asked for: stop, start, restart
     case(
         "asked to stop: it is noted first, so that nobody sends it again",
