@@ -93,3 +93,23 @@ def test_what_ended_and_was_pruned_while_no_worker_looked_is_not_run_again_where
         assert (runs(engine, pod.id), runs(engine, "again")) == (1, 2)
         pod.call("restart")
         wait_until(lambda: runs(engine, pod.id) == 2, 20, what="the run that was asked for")
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "named"),
+    [
+        (["nosuchprogram", "--flag"], 127, "the program 'nosuchprogram', or one that it runs, was not found"),
+        (["/etc/passwd"], 126, "the program '/etc/passwd', or one that it runs, may not be executed"),
+    ],
+)
+def test_a_program_that_is_not_there_is_named(
+    client: Client, engine: PrivateEngine, command: list[str], code: int, named: str
+) -> None:
+    """By the pod itself, and it is tried again with ever longer waits: somebody may install it."""
+    client.call("create", "nameless", {"image": "pinacle-busybox", "command": command})
+    try:
+        answer = wait_for_phase(Pod(client, engine, "nameless"), "backoff")
+        assert f"exit code {code}, " in answer["last_error"]
+        assert named in answer["last_error"]
+    finally:
+        client.call("delete", "nameless")

@@ -180,11 +180,10 @@ def tombstone(**more: Any) -> Record:
     return deleting_pod(**{**_NOTHING, "layout": (), "purged_generation": 2, **more})
 
 
-def crash(
-    *, run: int = 1, count: int = 1, code: int = 1, next_try_at: float = 0.0, known: bool = True
-) -> Crash:
+def crash(*, run: int = 1, count: int = 1, code: int = 1, next_try_at: float = 0.0, **more: bool) -> Crash:
     """Return the note that the container of start `run` ended by itself."""
-    return Crash(run=run, count=count, exit_code=code, oom_killed=False, next_try_at=next_try_at, known=known)
+    noted = Crash(run=run, count=count, exit_code=code, oom_killed=False, next_try_at=next_try_at)
+    return noted.evolve(**more)
 
 
 def sent_stop(*, at: float, run: int = 1, timeout_s: int = 10, container_id: str = "c" * 64) -> SentStop:

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.pods.backoff import LONGEST_CRASH_DELAY_S, crash_delay, ending, error_delay, is_due, next_crash
+from worker.pods.backoff import LONGEST_CRASH_DELAY_S, crash_delay, error_delay, is_due, next_crash
+from worker.pods.ending import ending
 from worker.pods.model import Crash
 from worker.pods.observation import Exit
 
@@ -52,4 +53,4 @@ def test_a_time_that_lies_too_far_ahead_is_a_clock_that_jumped_back() -> None:
 )
 def test_an_end_is_told_with_its_code_and_how_often_it_came(count: int, oom_killed: bool, text: str) -> None:
     crash = Crash(run=1, count=count, exit_code=137, oom_killed=oom_killed, next_try_at=0.0)
-    assert ending(crash) == text
+    assert ending(crash, None) == text

@@ -12,6 +12,8 @@ STABLE_AFTER_S: Final = 600.0
 """A container that ran this long had not crashed in a loop: its end counts as the first."""
 FIRST_ERROR_DELAY_S: Final = 0.5
 LONGEST_ERROR_DELAY_S: Final = 30.0
+AT_ONCE_S: Final = 5.0
+"""A container that ran no longer than this has hardly begun; starting may be slow on a busy host."""
 _UNKNOWN_CODE: Final = 255
 """As Docker gives to a container whose end it did not see."""
 FAILED_DELAY_S: Final = 300.0
@@ -35,7 +37,8 @@ def error_delay(errors: int, pod_id: str) -> float:
 
 def next_crash(previous: Crash | None, exited: Exit, *, run: int, pod_id: str, now: float) -> Crash:
     """Return the note about a container that ended unasked just now."""
-    was_stable = exited.finished_at - exited.started_at >= STABLE_AFTER_S
+    ran_s = exited.finished_at - exited.started_at
+    was_stable = ran_s >= STABLE_AFTER_S
     count = 1 if previous is None or was_stable else previous.count + 1
     return Crash(
         run=run,
@@ -43,6 +46,7 @@ def next_crash(previous: Crash | None, exited: Exit, *, run: int, pod_id: str, n
         exit_code=exited.code,
         oom_killed=exited.oom_killed,
         next_try_at=now + crash_delay(count, pod_id),
+        at_once=ran_s <= AT_ONCE_S,
     )
 
 
@@ -59,12 +63,3 @@ def is_due(at: float, now: float, *, longest: float) -> bool:
 def _jittered(delay: float, pod_id: str, count: int) -> float:
     """Spread over 75 % to 125 %, so that pods which failed together do not come back together."""
     return delay * (0.75 + 0.5 * crc32(f"{pod_id}:{count}".encode()) / 2**32)
-
-
-def ending(crash: Crash) -> str:
-    """Say how a container ended unasked."""
-    if not crash.known:
-        return "its container is gone, and how it ended is not known: pods.restart runs it again"
-    memory = ", out of memory" if crash.oom_killed else ""
-    row = f", {crash.count} times in a row" if crash.count > 1 else ""
-    return f"it ended by itself with exit code {crash.exit_code}{memory}{row}"

@@ -4,8 +4,8 @@ That a pod is finished must not depend on its container: the note about the end 
 it. With `restart: never` a pod runs once for each time it is asked to.
 """
 
-from worker.pods.backoff import ending
 from worker.pods.decision import Plan, go, rest
+from worker.pods.ending import ending
 from worker.pods.model import Installation, Phase, Record
 from worker.pods.observation import ContainerState, Observation, ObservedContainer
 from worker.pods.ownership import container_problem
@@ -44,7 +44,9 @@ def finished(record: Record, spec: PodSpec) -> Plan | None:
         return None
     well = crash.known and crash.exit_code == 0
     if spec.restart is Restart.NEVER or (spec.restart is Restart.ON_FAILURE and well):
-        return rest(Phase.STOPPED if well else Phase.FAILED, f"{ending(crash)}; restart is '{spec.restart}'")
+        return rest(
+            Phase.STOPPED if well else Phase.FAILED, f"{ending(crash, spec)}; restart is '{spec.restart}'"
+        )
     return None
 
 

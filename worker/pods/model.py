@@ -139,6 +139,8 @@ class Crash(_Evolving):
     oom_killed: bool
     next_try_at: float
     """Seconds since the epoch."""
+    at_once: bool = False
+    """Whether it had run for a few seconds at most."""
     known: bool = True
     """Whether it was seen how it ended; the exit code of a container that was gone means nothing."""
 

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from typing import assert_never
 
 from worker.pods import naming
-from worker.pods.backoff import LONGEST_CRASH_DELAY_S, ending, is_due
+from worker.pods.backoff import LONGEST_CRASH_DELAY_S, is_due
 from worker.pods.container import spec_hash
 from worker.pods.decision import Plan, go, rest
 from worker.pods.ended import asked, finished, plan_note
+from worker.pods.ending import ending
 from worker.pods.layout import wanted_layout
 from worker.pods.model import Installation, Phase, PinnedImage, Record, Volume
 from worker.pods.observation import ContainerState, Observation, ObservedContainer
@@ -223,7 +224,7 @@ def _start(record: Record, container: ObservedContainer, spec: PodSpec, now: flo
     unasked, crash = not asked(record), record.state.crash
     crashed = unasked and crash is not None and crash.run == record.state.starts
     if crashed and crash and not is_due(crash.next_try_at, now, longest=LONGEST_CRASH_DELAY_S):
-        return rest(Phase.BACKOFF, ending(crash), retry_at=crash.next_try_at)
+        return rest(Phase.BACKOFF, ending(crash, spec), retry_at=crash.next_try_at)
     start = StartContainer(container.id, unasked=unasked)
     if record.state.tier != spec.tier:
         return go(UpdateContainer(container.id, spec.tier), start)

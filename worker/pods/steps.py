@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Final
 
-from worker.pods.backoff import ending, lost_crash, next_crash
+from worker.pods.backoff import lost_crash, next_crash
+from worker.pods.ending import ending
 from worker.pods.layout import begun_layout, kept_layout
 from worker.pods.model import Phase, PinnedImage, Record, SentStop, System, Volume
 from worker.pods.naming import volume_name
@@ -285,7 +286,7 @@ def _fold_record(  # noqa: C901, PLR0912 - a table, one case for each step
             state = state.evolve(tier=tier)
         case RecordExit(), Exit():
             crash = next_crash(state.crash, result, run=state.starts, pod_id=record.pod_id, now=now)
-            state = state.evolve(crash=crash, phase=Phase.PENDING, reason=ending(crash))
+            state = state.evolve(crash=crash, phase=Phase.PENDING, reason=ending(crash, record.intent.spec))
         case NoteLost(), _:
             state = state.evolve(crash=lost_crash(run=state.starts, now=now))
         case RemoveContainer(), _:

@@ -616,6 +616,38 @@ CONTAINERS: Final = [
         because="exit code 7, 4 times in a row",
         retry_at=NOW + 3,
     ),
+    *(
+        case(
+            f"it ends at once with {code} each time: the program is named",
+            pod(
+                spec={"command": command}, crash=crash(count=2, code=code, next_try_at=NOW + 3, at_once=True)
+            ),
+            sees(exited()),
+            phase=BACKOFF,
+            because=f"exit code {code}, 2 times in a row: {because}",
+            retry_at=NOW + 3,
+        )
+        for code, command, because in (
+            (
+                127,
+                ("nosuch", "x"),
+                "the program 'nosuch', or one that it runs, was not found in the image or its",
+            ),
+            (
+                127,
+                None,
+                "the program of the image's command, or one that it runs, was not found in the image",
+            ),
+            (126, ("/etc/passwd",), "the program '/etc/passwd', or one that it runs, may not be executed"),
+        )
+    ),
+    case(
+        "it ended with 127 after a while: that is its own affair",
+        pod(spec={"restart": "never"}, crash=crash(code=127)),
+        sees(exited()),
+        phase=FAILED,
+        because="it ended by itself with exit code 127; restart is 'never'",
+    ),
     case(
         "it ended again, and its time has come",
         pod(crash=crash(count=4, next_try_at=NOW - 1)),
