@@ -1,7 +1,7 @@
 """An Engine to be killed, and a Redis and a worker beside it, of one test's own."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,7 +54,13 @@ class ProxyThread:
 
 
 @contextmanager
-def own_stack(scratch: Path, settings: dict[str, str], *, proxied: bool = False) -> Iterator[Stack]:
+def own_stack(
+    scratch: Path,
+    settings: dict[str, str],
+    *,
+    proxied: bool = False,
+    make_worker: Callable[[Path, dict[str, str], str], WorkerProcess] = WorkerProcess,
+) -> Iterator[Stack]:
     """Start all three with an image `pinacle-busybox`, in a folder of their own below `scratch`.
 
     `proxied` puts a proxy between worker and Engine, which can cut connections.
@@ -68,7 +74,7 @@ def own_stack(scratch: Path, settings: dict[str, str], *, proxied: bool = False)
     proxy = ProxyThread(folder / "p.sock", engine.socket) if proxied else None
     docker_host = proxy.url if proxy is not None else engine.url
     mine = {**settings, "DOCKER_HOST": docker_host, "PINACLE_REDIS_URL": redis.url}
-    worker, client = WorkerProcess(folder, mine, "own"), Client(redis.url)
+    worker, client = make_worker(folder, mine, "own"), Client(redis.url)
     worker.start()
     try:
         yield Stack(engine, redis, worker, client, proxy)

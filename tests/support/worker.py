@@ -14,7 +14,18 @@ ROOT = Path(__file__).parents[2]
 class WorkerProcess:
     """`python -m worker`, with settings of its own."""
 
-    def __init__(self, folder: Path, settings: dict[str, str], name: str = "worker") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        settings: dict[str, str],
+        name: str = "worker",
+        *,
+        root: Path = ROOT,
+        python: str = sys.executable,
+    ) -> None:
+        """`root` is where its code is, and `python` what runs it: another commit's worker has its own."""
+        self._root = root
+        self._python = python
         self.settings = settings
         self.name = name
         self.log = folder / f"{name}.log"
@@ -28,11 +39,11 @@ class WorkerProcess:
     def start(self) -> None:
         """Start it and wait until it takes work."""
         offset = self.log.stat().st_size if self.log.exists() else 0
-        command = [sys.executable, "-m", "worker", "-n", f"{self.name}@%h"]
+        command = [self._python, "-m", "worker", "-n", f"{self.name}@%h"]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 command,
-                cwd=ROOT,
+                cwd=self._root,
                 env={**os.environ, **self.settings},
                 stdin=subprocess.DEVNULL,
                 stdout=log,

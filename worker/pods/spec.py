@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 
-from config.tiers import DEFAULT_TIER, TIERS
+from config.tiers import DEFAULT_TIER
 
 _STRICT: Final = ConfigDict(extra="forbid")
 
@@ -22,12 +22,6 @@ class Restart(StrEnum):
     ALWAYS = "always"
     ON_FAILURE = "on-failure"
     NEVER = "never"
-
-
-def _known_tier(value: str) -> str:
-    if value not in TIERS:
-        raise ValueError(f"is not a tier; allowed: {', '.join(TIERS)}")
-    return value
 
 
 def _ip_address(value: str) -> str:
@@ -95,7 +89,8 @@ class PodSpec:
     user: Annotated[Text, Field(min_length=1)] | None = None
     hostname: Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,61}[A-Za-z0-9])?$")] | None = None
     ports: Annotated[tuple[PortSpec, ...], AfterValidator(_ports_differ)] = ()
-    tier: Annotated[str, AfterValidator(_known_tier)] = DEFAULT_TIER
+    tier: str = DEFAULT_TIER
+    """As recorded, also one that is no longer in the table; `worker.pods.parsing` refuses such a one."""
     runtime: Annotated[Text, Field(min_length=1)] | None = None
     restart: Restart = Restart.ALWAYS
     init: Annotated[bool, Field(strict=True)] = True
@@ -105,7 +100,14 @@ class PodSpec:
 LIVE_FIELDS: Final = frozenset({"tier", "restart", "stop_timeout_s"})
 """Fields whose change leaves the container in place; every other one makes it anew."""
 
+_HASHED: Final = frozenset(
+    {"image", "command", "env", "working_dir", "user", "hostname", "ports", "runtime", "init"}
+)
+"""What `recreating_part` holds of every spec, whatever its value."""
+_HASHED_OF_PORTS: Final = frozenset({"container", "host", "protocol", "address"})
+
 SPEC: Final = TypeAdapter(PodSpec)
+_ADAPTERS: Final[dict[type[PodSpec | PortSpec], TypeAdapter[Any]]] = {PodSpec: SPEC}
 
 
 def public_spec(spec: PodSpec) -> dict[str, Any]:
@@ -120,6 +122,28 @@ def canonical_hash(value: object) -> str:
 
 
 def recreating_part(spec: PodSpec) -> dict[str, Any]:
-    """Return those fields, as plain JSON, whose change makes the container anew."""
-    plain: dict[str, Any] = SPEC.dump_python(spec, mode="json", exclude=set(LIVE_FIELDS))
+    """Return those fields, as plain JSON, whose change makes the container anew.
+
+    Containers bear the digest of this: another form of it would have every one of a fleet replaced. So what
+    was in it from the beginning stays in it, and a later key is in it only where it is not at its default.
+    """
+    plain = _plain(spec, LIVE_FIELDS)
+    least = _plain(type(spec)(image=spec.image), LIVE_FIELDS)
+    ports = [(_plain(port), _plain(type(port)(container=port.container))) for port in spec.ports]
+    return _grown(plain, least, _HASHED) | {"ports": [_grown(*port, _HASHED_OF_PORTS) for port in ports]}
+
+
+def _grown(plain: dict[str, Any], least: dict[str, Any], always: frozenset[str]) -> dict[str, Any]:
+    return {key: value for key, value in plain.items() if key in always or value != least[key]}
+
+
+def _plain(value: PodSpec | PortSpec, exclude: frozenset[str] = frozenset()) -> dict[str, Any]:
+    """Return it as plain JSON; its type may have grown further keys."""
+    plain: dict[str, Any] = _adapter(type(value)).dump_python(value, mode="json", exclude=set(exclude))
     return plain
+
+
+def _adapter(kind: type[PodSpec | PortSpec]) -> TypeAdapter[Any]:
+    if kind not in _ADAPTERS:
+        _ADAPTERS[kind] = TypeAdapter(kind)
+    return _ADAPTERS[kind]

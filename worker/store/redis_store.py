@@ -1,6 +1,6 @@
 """The records in Redis: `worker.ports.Store`."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from redis.asyncio import Redis
@@ -13,6 +13,7 @@ from worker.ports import Accepted, Lease, Proposal
 from worker.store import keys, scripts
 from worker.store.leases import Leases, RedisLease
 from worker.store.overview import Overview
+from worker.store.reading import FIELDS, read_record
 from worker.store.translate import translated
 from worker.store.watch import Watch
 
@@ -20,7 +21,6 @@ _TASK_MEMORY_S: Final = 7 * 24 * 3600
 _TOMBSTONE_MEMORY_S: Final = 6 * 24 * 3600
 """Shorter than that of tasks, so that a message as old as its pod's tombstone is still known."""
 _STREAM_LENGTH: Final = 10_000
-_FIELDS: Final = ("host", "intent", "state")
 
 
 class RedisStore:
@@ -62,10 +62,10 @@ class RedisStore:
     async def load(self, pod_id: str) -> Record | None:
         with translated("load"):
             async with self._redis.pipeline(transaction=False) as pipe:
-                pipe.hmget(keys.pod(pod_id), _FIELDS)
+                pipe.hmget(keys.pod(pod_id), FIELDS)
                 pipe.hgetall(keys.STORAGES)
                 fields, storages = await pipe.execute()
-        return _record(pod_id, fields, storages)
+        return read_record(pod_id, fields, storages)
 
     async def load_host(self, host: str) -> dict[str, Record]:
         return await self._load_members(keys.host_pods(host))
@@ -194,9 +194,9 @@ class RedisStore:
             with translated("watch"):
                 async with self._redis.pipeline(transaction=False) as pipe:
                     pipe.exists(keys.lease(pod_id))
-                    pipe.hmget(keys.pod(pod_id), _FIELDS)
+                    pipe.hmget(keys.pod(pod_id), FIELDS)
                     held, fields = await pipe.execute()
-            record = _record(pod_id, fields, {})
+            record = read_record(pod_id, fields, {})
             return not held or record is None or record.state != known
 
         await self._watch.wait(pod_id, is_over, timeout_s)
@@ -218,11 +218,11 @@ class RedisStore:
             ids: list[str] = sorted(members)
             async with self._redis.pipeline(transaction=False) as pipe:
                 for pod_id in ids:
-                    pipe.hmget(keys.pod(pod_id), _FIELDS)
+                    pipe.hmget(keys.pod(pod_id), FIELDS)
                 pipe.hgetall(keys.STORAGES)
                 *rows, storages = await pipe.execute()
         found = zip(ids, rows, strict=True)
-        records = {pod_id: _record(pod_id, fields, storages) for pod_id, fields in found}
+        records = {pod_id: read_record(pod_id, fields, storages) for pod_id, fields in found}
         await self._forget(key, (pod_id for pod_id, record in records.items() if record is None))
         return {pod_id: record for pod_id, record in records.items() if record is not None}
 
@@ -232,19 +232,6 @@ class RedisStore:
         if ids:
             with translated("load"):
                 await self._redis.srem(key, *ids)
-
-
-def _record(pod_id: str, fields: Sequence[str | None], storages: Mapping[str, str]) -> Record | None:
-    host, intent, state = fields
-    if host is None or intent is None:
-        return None
-    return Record(
-        pod_id=pod_id,
-        host=host,
-        intent=INTENT.validate_json(intent),
-        state=PodState() if state is None else STATE.validate_json(state),
-        storage=storages.get(host),
-    )
 
 
 def _port_field(port: PublishedPort) -> str:
