@@ -54,7 +54,7 @@ def parse_spec(value: object) -> PodSpec:
             f"spec: is a {_json_type(value)}; allowed: an object with at least 'image', "
             'such as {"image": "debian:12-slim"}'
         )
-    problems = _image_problems(value.get("image"))
+    problems = [*_image_problems(value.get("image")), *_tier_problems(value.get("tier"))]
     try:
         spec = SPEC.validate_python(value)
     except ValidationError as error:
@@ -71,6 +71,13 @@ def _image_problems(image: object) -> list[str]:
     if not isinstance(image, str) or not image or references.is_reference(image):
         return []
     return [f"spec.image: {image!r:.80} is not an image reference; allowed: {references.ALLOWED}"]
+
+
+def _tier_problems(tier: object) -> list[str]:
+    """Judge it here as well: a table of tiers changes, and pods stay."""
+    if not isinstance(tier, str) or tier in TIERS:
+        return []
+    return [f"spec.tier: {tier!r:.80} is not a tier; allowed: {', '.join(TIERS)}"]
 
 
 def _explain(detail: ErrorDetails) -> str:
