@@ -26,6 +26,10 @@ class EngineUnavailableError(RetryableError):
     """The Engine cannot be reached or fails inside (5xx): what is true there is unknown, not gone."""
 
 
+class EngineFailedError(EngineUnavailableError):
+    """The Engine answered that it failed inside (5xx), in words that may be about one pod alone."""
+
+
 class EngineTooOldError(EngineUnavailableError):
     """The Engine answers, and speaks an API that is too old; a newer one may take its place."""
 
@@ -96,6 +100,10 @@ class ImageGoneError(RetryableError):
 
 class RegistryUnavailableError(RetryableError):
     """The image is not on the host, and its registry cannot be asked for it."""
+
+
+class AlwaysFailsError(PermanentError):
+    """The Engine fails with one pod in the same way each time, and not with others."""
 
 
 class PortTakenError(PermanentError):

@@ -23,6 +23,7 @@ from prometheus_client.registry import Collector
 
 from worker.apply import name_of_kind
 from worker.errors import (
+    EngineFailedError,
     EngineUnavailableError,
     LeaseHeldError,
     OutcomeUnknownError,
@@ -37,7 +38,9 @@ from worker.reconciler import Outcome
 _STEPS: Final = tuple(map(name_of_kind, get_args(Step)))
 _STEP_RESULTS: Final = ("ok", "retry", "failed", "bug")
 _RECONCILE_RESULTS: Final = ("unchanged", "changed", "retry", "failed", "busy", "bug")
-_ENGINE_FAILURES: Final = ("unavailable", "unknown")
+_ENGINE_FAILURES: Final = ("unavailable", "unknown", "refused")
+_MAY_REFUSE: Final = ("container_create", "container_start")
+"""Calls whose failure may be about what one pod's spec says, also where it comes as a 5xx."""
 _MAY_TAKE_LONGER: Final = "container_stop"
 """The call that may outlast its deadline although the Engine is well: a pod's processes take their time."""
 _CALL_BUCKETS: Final = (0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, inf)
@@ -125,7 +128,8 @@ class Metrics:
         self._engine_failures = self._counter(
             "pinacle_engine_failures_total",
             "Calls that the Engine could not be asked or answered with a 5xx (`unavailable`), or whose "
-            "outcome is `unknown`: the connection broke, or no answer in time, stops left out.",
+            "outcome is `unknown`: the connection broke, or no answer in time, stops left out. A 5xx to the "
+            "creation or start of one container that may be about its pod alone is `refused`.",
             "reason",
         )
         for reason in _ENGINE_FAILURES:
@@ -166,7 +170,9 @@ class Metrics:
 
     def engine_called(self, call: str, seconds: float, error: Exception | None) -> None:
         self._calls.labels(call).observe(seconds)
-        if isinstance(error, EngineUnavailableError):
+        if isinstance(error, EngineFailedError) and call in _MAY_REFUSE:
+            self._engine_failures.labels("refused").inc()
+        elif isinstance(error, EngineUnavailableError):
             self._engine_failures.labels("unavailable").inc()
         elif isinstance(error, OutcomeUnknownError) and call != _MAY_TAKE_LONGER:
             self._engine_failures.labels("unknown").inc()

@@ -10,6 +10,8 @@ import structlog
 
 from worker.apply import apply, step_name
 from worker.errors import (
+    AlwaysFailsError,
+    EngineFailedError,
     ImageGoneError,
     LeaseLostError,
     OutcomeUnknownError,
@@ -20,12 +22,14 @@ from worker.errors import (
     StoreUnavailableError,
 )
 from worker.leasing import leased
-from worker.pods.backoff import FAILED_DELAY_S, error_delay
+from worker.peers import Peers
+from worker.pods.backoff import FAILED_DELAY_S, LONGEST_ERROR_DELAY_S, error_delay
 from worker.pods.decision import Plan
 from worker.pods.layout import full_names
-from worker.pods.model import Installation, Phase, PodState, Record
+from worker.pods.model import Installation, IntentKind, Phase, PodState, Record
 from worker.pods.observation import Observation
 from worker.pods.plan import plan
+from worker.pods.sameness import OFTEN, next_failure
 from worker.pods.steps import (
     SAVED_WITH_NEXT,
     CreateContainer,
@@ -86,6 +90,7 @@ class Reconciler:
         self.step_deadline_s = step_deadline_s
         self.new_incarnation = new_incarnation
         self.on_step = on_step
+        self.peers = Peers()
         self.draining = False
         """Set when the process is about to end: no further step is begun."""
 
@@ -128,6 +133,8 @@ class Attempt:
         self.record = record
         self._saved = record.state
         self.done: list[str] = []
+        self._refused: str | None = None
+        """The step that the Engine failed with, in words that may be about this pod."""
 
     async def go(self, seen: Observation) -> Plan:
         """Plan and apply until nothing is left to do; returns the plan without steps.
@@ -185,8 +192,11 @@ class Attempt:
             )
         except Exception as error:
             own.on_step(name, error)
+            if isinstance(error, EngineFailedError):
+                self._refused = name
             raise
         own.on_step(name, None)
+        own.peers.worked(name)
         return result
 
     async def _note(self, step: Step, result: StepResult, seen: Observation) -> Observation:
@@ -229,25 +239,41 @@ class Attempt:
         if decided.phase in _SETTLED:
             state = state.evolve(settled_generation=self.record.intent.generation, stop=None)
         if decided.phase is not Phase.FAILED:
-            state = state.evolve(failed_generation=0)
+            state = state.evolve(failed_generation=0, failure=None)
         self.record = self.record.evolve(state=state)
         await self._save()
         return self._outcome(None, decided.retry_at)
 
     async def failed(self, error: PodError) -> Outcome:
         """Record what went wrong and when to try again."""
+        if isinstance(error, EngineFailedError) and self._refused is not None:
+            error = self._judged(error, self._refused)
         now, state = self._own.clock(), self.record.state
         state = state.evolve(reason=str(error), errors=state.errors + 1)
         if isinstance(error, PermanentError):
             generation = self.record.intent.generation
-            state = state.evolve(
-                phase=Phase.FAILED, failed_generation=generation, retry_at=now + FAILED_DELAY_S
-            )
+            # What is thought to be the pod's own may be the host's after all: it is not let wait so long.
+            later = LONGEST_ERROR_DELAY_S if isinstance(error, AlwaysFailsError) else FAILED_DELAY_S
+            state = state.evolve(phase=Phase.FAILED, failed_generation=generation, retry_at=now + later)
         else:
             state = state.evolve(phase=self._pending_phase(), retry_at=now + self._delay(error, state.errors))
         self.record = self.record.evolve(state=state)
         await self._save()
         return self._outcome(error, state.retry_at)
+
+    def _judged(self, error: EngineFailedError, step: str) -> PodError:
+        """Count how often in a row it was the same, and return what it is: passing, or the pod's own."""
+        record, peers = self.record, self._own.peers
+        if record.intent.kind is not IntentKind.RUNNING or record.purging:
+            return error
+        failure = next_failure(record, step, str(error))
+        self.record = record.evolve(state=record.state.evolve(failure=failure))
+        peers.failed(record.pod_id, step, failure.text)
+        if failure.count < OFTEN or not peers.is_own(record.pod_id, step, failure.text):
+            return error
+        return AlwaysFailsError(
+            f"{error}. It is the same each time, and with this pod alone: change what it says by pods.update"
+        )
 
     def _outcome(self, error: PodError | None, retry_at: float | None) -> Outcome:
         return Outcome(

@@ -11,6 +11,7 @@ import aiohttp
 
 from worker.errors import (
     ConflictError,
+    EngineFailedError,
     EngineUnavailableError,
     ImageGoneError,
     ObjectMissingError,
@@ -51,6 +52,8 @@ _NEVER: Final = (
     "exec format error",
     "unable to find user",
     "no matching entries in passwd file",
+    "unable to find group",
+    "no matching entries in group file",
     "unknown runtime",
     "invalid runtime",
     "cannot assign requested address",
@@ -58,6 +61,30 @@ _NEVER: Final = (
     "minimum memory limit allowed",
     "range of cpus is from",
 )
+_OF_THE_HOST: Final = (
+    "no space left on device",
+    "disk quota exceeded",
+    "input/output error",
+    "too many open files",
+    "cannot allocate memory",
+    "resource temporarily unavailable",
+    "containerd.sock",
+    "transport is closing",
+    "transport: error",
+    "ttrpc",
+    "connection refused",
+    "connection reset",
+    "broken pipe",
+    "deadline exceeded",
+    "timeout",
+    "timed out",
+    "context canceled",
+    "shutting down",
+)
+"""What is never about one pod, however often it meets the same one: it passes when the host is mended.
+
+What else comes as a 5xx is told apart by how often it comes, and by what happens to other pods.
+"""
 
 
 def explain(operation: str, url: str, error: aiodocker.DockerError) -> PodError:
@@ -76,9 +103,10 @@ def explain(operation: str, url: str, error: aiodocker.DockerError) -> PodError:
         return PermanentError(text)
     if error.status == _CONFLICT or "is not paused" in lowered:
         return ConflictError(text)
-    return EngineUnavailableError(
-        f"{operation}: the Engine failed with {error.status}: {error.message}{_remedy(lowered)}"
-    )
+    remedy = _remedy(lowered)
+    of_the_host = bool(remedy) or any(part in lowered for part in _OF_THE_HOST)
+    kind = EngineUnavailableError if of_the_host else EngineFailedError
+    return kind(f"{operation}: the Engine failed with {error.status}: {error.message}{remedy}")
 
 
 def _remedy(text: str) -> str:

@@ -158,6 +158,18 @@ class SentStop(_Evolving):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Failure(_Evolving):
+    """How a step failed, and how often in a row it did so in the same words."""
+
+    step: str
+    text: str
+    """Without what is another each time, such as ids."""
+    generation: int
+    """The intent that met it; a new one begins to count anew."""
+    count: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class PodState(_Evolving):
     """What we know and must not forget about a pod besides its intent. Written under the lease only."""
 
@@ -184,6 +196,8 @@ class PodState(_Evolving):
     restarts: int = 0
     """Starts that nobody asked for: after a crash, or of a container that was lost."""
     crash: Crash | None = None
+    failure: Failure | None = None
+    """The last failure that may be this pod's own; outages count for nothing."""
     stop: SentStop | None = None
     """The last stop whose end was not seen yet."""
     remains: bool = False
