@@ -4,10 +4,11 @@ from typing import assert_never
 
 from worker.pods import steps
 from worker.pods.container import container_request, limits, volume_labels
-from worker.pods.layout import full_names
+from worker.pods.layout import full_names, looked_paths
 from worker.pods.model import Installation, Record
 from worker.pods.naming import volume_name
 from worker.pods.observation import Observation
+from worker.pods.shape import ImageShape
 from worker.pods.steps import Step, StepResult
 from worker.pods.system import is_overlay, overlay_options
 from worker.ports import Engine
@@ -48,8 +49,11 @@ async def apply(  # noqa: C901, PLR0911, PLR0912 - a table, one case for each st
             await engine.fill_layers(volume_name(record.pod_id, volume.name))
         case steps.PrepareSystem(wanted=wanted):
             return await engine.prepare_system(wanted, seen.bases, attempt=incarnation)
+        case steps.LookAtImage(image=image, places=places):
+            return await engine.look_at_image(image, places)
         case steps.CreateContainer():
-            return await engine.create_container(container_request(record, installation))
+            shape = await _shape(engine, record, seen)
+            return await engine.create_container(container_request(record, installation, shape))
         case steps.ReadVolumes():
             return await engine.read_volumes(record.pod_id, full_names(record.pod_id, record.state))
         case steps.StartContainer(container_id=container_id):
@@ -75,6 +79,14 @@ async def apply(  # noqa: C901, PLR0911, PLR0912 - a table, one case for each st
         case _:
             assert_never(step)
     return None
+
+
+async def _shape(engine: Engine, record: Record, seen: Observation) -> ImageShape:
+    """Return what the pinned image has at the pod's places; it was looked at before, as a rule."""
+    if record.image is None:
+        raise ValueError(f"pod {record.pod_id}: a container needs a pinned image")
+    known = seen.shapes.get(record.image.id)
+    return known or await engine.look_at_image(record.image, looked_paths(record, record.image))
 
 
 def step_name(step: Step) -> str:

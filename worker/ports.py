@@ -9,6 +9,7 @@ from typing import Protocol
 from worker.pods.container import ContainerRequest, Limits
 from worker.pods.model import Intent, PinnedImage, PodState, PublishedPort, Record, System
 from worker.pods.observation import Exit, Observation, ObservedContainer, ObservedVolume, Snapshot
+from worker.pods.shape import ImageShape
 from worker.pods.steps import Prepared
 from worker.pods.survivors import Remains
 from worker.pods.unprotected import Change
@@ -79,6 +80,13 @@ class Engine(Protocol):
         self, name: str, labels: Mapping[str, str], options: Mapping[str, str] = ...
     ) -> ObservedVolume:
         """Create a local volume; one that exists is returned as it is, with its own labels. 1 call."""
+
+    async def look_at_image(self, image: PinnedImage, paths: Collection[str]) -> ImageShape:
+        """Return what an image has at `paths`, and in its `/run`.
+
+        What was seen once is kept: no call for what is known. Else 3 calls, and 1 for each path that nobody
+        looked at. Raises ImageGoneError.
+        """
 
     async def prepare_system(
         self, wanted: System, present: Mapping[str, ObservedVolume], *, attempt: str

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from worker.errors import ForeignObjectError, HostFullError, InvalidInputError, StorageMissingError
-from worker.pods.layout import full_names
-from worker.pods.model import Installation, Phase, PinnedImage, Record
+from worker.pods.fit import shape_problem
+from worker.pods.layout import full_names, looked_paths
+from worker.pods.model import Installation, Intent, IntentKind, Phase, PinnedImage, Record
 from worker.pods.observation import Observation
 from worker.pods.plan import plan
 from worker.pods.port_choice import choose_ports
@@ -40,6 +41,8 @@ class Preflight:
         is_new = record is None or not record.exists
         await self._check_host(spec, is_new=is_new)
         image = await self._image(spec)
+        if image is not None:
+            await self._check_shape(pod_id, record if not is_new else None, spec, image)
         reserved = await self.store.reserved_ports(self.host) if spec.ports else ()
         before = () if record is None or is_new else record.intent.ports
         ports = choose_ports(pod_id, spec, before=before, reserved=reserved, free=self.free_ports)
@@ -80,6 +83,23 @@ class Preflight:
         if found is None:
             await self.engine.check_registry(spec.image)
         return found
+
+    async def _check_shape(
+        self, pod_id: str, record: Record | None, spec: PodSpec, found: PinnedImage
+    ) -> None:
+        """Raise InvalidInputError where a pod does not fit its new image; it is None for a new one."""
+        intent = Intent(kind=IntentKind.RUNNING, generation=1, spec=spec, image=found)
+        asked = Record(pod_id=pod_id, host=self.host, intent=intent)
+        if record is not None:
+            asked = record.evolve(intent=intent)
+        # What has the same reference stays pinned.
+        image = asked.image or found
+        if record is not None and record.image is not None and record.image.id == image.id:
+            return
+        shape = await self.engine.look_at_image(image, looked_paths(asked, image))
+        problem = shape_problem(asked, image, shape)
+        if problem is not None:
+            raise InvalidInputError(f"spec.image: {problem}")
 
     async def _check_space(self, root: Path) -> None:
         # An Engine behind a forwarded socket keeps its data on another machine: nothing to measure here.

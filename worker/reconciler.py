@@ -33,6 +33,7 @@ from worker.pods.sameness import OFTEN, next_failure
 from worker.pods.steps import (
     SAVED_WITH_NEXT,
     CreateContainer,
+    LookAtImage,
     Step,
     StepResult,
     StopContainer,
@@ -160,7 +161,7 @@ class Attempt:
             try:
                 seen = await self._apply(steps, seen)
             except ImageGoneError:
-                if not isinstance(steps[0], CreateContainer) or seen.image_gone:
+                if not isinstance(steps[0], CreateContainer | LookAtImage) or seen.image_gone:
                     raise
                 return seen.evolve(image_gone=True)
         return seen

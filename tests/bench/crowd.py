@@ -18,7 +18,7 @@ from worker.local.engine import PrivateEngine
 from worker.local.images import import_busybox
 from worker.local.redis import RedisServer
 from worker.pods.container import container_request, volume_labels
-from worker.pods.layout import universal_layout
+from worker.pods.layout import looked_paths, universal_layout
 from worker.pods.model import Intent, IntentKind, Phase, PinnedImage, PodState, Record, Volume
 from worker.pods.naming import volume_name
 from worker.pods.parsing import parse_spec
@@ -89,7 +89,8 @@ class Crowd:
         for volume in record.state.layout:
             name = volume_name(record.pod_id, volume.name)
             await parts.engine.create_volume(name, volume_labels(record, volume, own))
-        container = await parts.engine.create_container(container_request(record, own))
+        shape = await parts.engine.look_at_image(self.image, looked_paths(record, self.image))
+        container = await parts.engine.create_container(container_request(record, own, shape))
         if record.intent.kind is IntentKind.RUNNING:
             await parts.engine.start_container(container.id)
         await parts.store.accept(

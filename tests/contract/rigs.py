@@ -8,6 +8,7 @@ from tests.support.fault_proxy import Fault, FaultProxy
 from worker.docker.engine import DockerEngine
 from worker.errors import EngineUnavailableError, OutcomeUnknownError
 from worker.local.engine import PrivateEngine
+from worker.local.images import import_busybox
 from worker.pods.model import PinnedImage
 from worker.ports import Engine
 
@@ -45,6 +46,9 @@ class Rig(Protocol):
 
     async def pause(self, pod: str) -> None:
         """Pause the pod's container."""
+
+    def add_linked(self, name: str, links: dict[str, str]) -> None:
+        """Have an image with these links, absolute path to absolute target."""
 
     async def close(self) -> None:
         """Remove everything that was made."""
@@ -97,6 +101,11 @@ class FakeRig:
 
     async def pause(self, pod: str) -> None:
         self.fake.pause(pod)
+
+    def add_linked(self, name: str, links: dict[str, str]) -> None:
+        image = PinnedImage(reference=name, id=f"sha256:{name}", volumes=("/data",))
+        self.fake.images[name] = image
+        self.fake.links[image.id] = links
 
     async def close(self) -> None:
         return
@@ -170,6 +179,10 @@ class RealRig:
 
     async def pause(self, pod: str) -> None:
         self._private.docker("pause", f"pinacle-pod-{pod}")
+
+    def add_linked(self, name: str, links: dict[str, str]) -> None:
+        inside = {path[1:]: target for path, target in links.items()}
+        import_busybox(self._private, name, links=inside, changes=("VOLUME /data",))
 
     async def close(self) -> None:
         await self.engine.close()

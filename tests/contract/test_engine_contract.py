@@ -17,9 +17,12 @@ from worker.errors import (
     RetryableError,
 )
 from worker.pods.container import ContainerRequest, VolumeMount, limits
+from worker.pods.layout import image_paths
 from worker.pods.model import PinnedImage
+from worker.pods.mounts import Temporary
 from worker.pods.naming import LABEL_INSTALLATION, LABEL_POD, LABEL_UNASKED, LABEL_VOLUME
 from worker.pods.observation import ContainerState
+from worker.pods.shape import Kind, next_look
 from worker.pods.spec import PodSpec
 
 if TYPE_CHECKING:
@@ -59,7 +62,7 @@ async def wanted(
         mounts=(VolumeMount(source=f"pinacle-vol-{pod}-opt", target="/opt", no_copy=no_copy),),
         hides_init=False,
         unasked_labels={LABEL_UNASKED: "i1"},
-        tmpfs=("/run",),
+        tmpfs=(Temporary(path="/run"),),
         ports=(),
         limits=limits("dev.small"),
         runtime=None,
@@ -308,3 +311,35 @@ async def test_the_storage_keeps_its_first_identity(rig: Rig) -> None:
     assert (await rig.engine.observe("a", FULL)).storages["test"] == "one"
     with pytest.raises(ConflictError):
         await rig.engine.remove_volume("pinacle-storage-test")
+
+
+async def test_an_image_is_looked_at_once_over_its_links(rig: Rig) -> None:
+    """Nothing is left of the look; what nobody asked for before is looked at when it is."""
+    rig.add_linked("pinacle-linked-look", {"/home": "/var/home", "/data": "/srv", "/srv": "/mnt/srv"})
+    image = await rig.engine.find_image("pinacle-linked-look")
+    assert image is not None
+    shape = await rig.engine.look_at_image(image, image_paths(image))
+    places = {path: shape.place(path) for path in ("/home", "/data", "/srv", "/etc", "/home/db")}
+    assert places == {
+        "/home": "/var/home",
+        "/data": "/mnt/srv",
+        "/srv": "/mnt/srv",
+        "/etc": "/etc",
+        "/home/db": "/var/home/db",
+    }
+    assert shape.kind("/etc") is Kind.DIRECTORY
+    assert shape.run is not None
+    before = rig.calls()
+    assert await rig.engine.look_at_image(image, image_paths(image)) == shape
+    assert rig.calls() == before
+    more = await rig.engine.look_at_image(image, (*image_paths(image), "/home/db"))
+    assert next_look(more, ["/home/db"]) is None
+    left = await rig.engine.observe_all()
+    assert not left.containers
+    assert not [name for name in left.volumes if not name.startswith("pinacle-storage-")]
+
+
+async def test_an_image_that_is_gone_cannot_be_looked_at(rig: Rig) -> None:
+    gone = PinnedImage(reference="pinacle-gone", id=f"sha256:{NO_SUCH_ID}")
+    with pytest.raises(ImageGoneError):
+        await rig.engine.look_at_image(gone, image_paths(gone))

@@ -74,7 +74,10 @@ def spec(**more: Any) -> Any:
 
 
 async def test_a_creation_takes_a_call_for_each_volume_and_ten_more(counted: Counted) -> None:
-    """Of an image whose base is there: busybox has /usr, /bin and /lib, and a layer over these."""
+    """Of an image that was looked at and whose base is there: busybox has /usr, /bin and /lib.
+
+    A layer lies over these.
+    """
     await counted.of("first", Create(spec=spec()))
     calls = await counted.of("calls", Create(spec=spec()))
     assert calls == {
@@ -92,8 +95,19 @@ async def test_a_creation_takes_a_call_for_each_volume_and_ten_more(counted: Cou
 
 @pytest.mark.parametrize("counted", ["off"], indirect=True)
 async def test_without_system_volumes_it_takes_eight_volumes_and_seven_calls(counted: Counted) -> None:
+    await counted.of("first", Create(spec=spec()))
     calls = await counted.of("calls", Create(spec=spec()))
     assert calls.total() == 8 + 7
+
+
+@pytest.mark.parametrize("counted", ["off"], indirect=True)
+async def test_an_image_is_looked_at_once(counted: Counted) -> None:
+    """For its first pod: three calls, and one for each place where a volume may go."""
+    calls = await counted.of("first", Create(spec=spec()))
+    looks = {"container_create": 1, "container_remove": 1, "archive_read": 8 + 7 + 1 + 1}
+    assert calls.total() == 8 + 7 + sum(looks.values())
+    assert calls["archive_read"] == looks["archive_read"]
+    assert (await counted.of("second", Create(spec=spec())))["archive_read"] == 0
 
 
 async def test_what_is_as_it_should_be_takes_two_calls(counted: Counted) -> None:

@@ -5,9 +5,10 @@ from typing import Final
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.shapes import seen_shape
 from worker.pods import naming
 from worker.pods.container import spec_hash
-from worker.pods.layout import wanted_layout
+from worker.pods.layout import looked_paths, wanted_layout
 from worker.pods.model import (
     Crash,
     Installation,
@@ -31,6 +32,7 @@ from worker.pods.observation import (
     Unknown,
 )
 from worker.pods.plan import plan
+from worker.pods.shape import ImageShape
 from worker.pods.spec import PodSpec, Restart
 from worker.pods.steps import (
     CreateContainer,
@@ -126,7 +128,12 @@ def observations(draw: st.DrawFn, record: Record) -> Observation:
         volumes_current=draw(st.booleans()),
         fresh=draw(st.sampled_from([None, "one"])),
         image_gone=draw(st.sampled_from([False, False, False, True])),
+        shapes={} if draw(st.sampled_from([False, False, True])) else {IMAGE.id: _shape(record)},
     )
+
+
+def _shape(record: Record) -> ImageShape:
+    return seen_shape(looked_paths(record, IMAGE), directories=("/usr", "/lib"))
 
 
 def options_of(path: str, record: Record) -> st.SearchStrategy[dict[str, str]]:

@@ -7,6 +7,7 @@ from itertools import count
 from pathlib import Path
 from types import MappingProxyType
 
+from tests.support.shapes import seen_shape
 from worker.errors import ConflictError, ImageGoneError, ObjectMissingError
 from worker.pods import naming
 from worker.pods.container import ContainerRequest, Limits
@@ -20,6 +21,7 @@ from worker.pods.observation import (
     ObservedVolume,
     Snapshot,
 )
+from worker.pods.shape import ImageShape
 from worker.pods.steps import Prepared
 from worker.pods.survivors import Remains
 from worker.pods.unprotected import Change, ChangeKind, new_at_the_top
@@ -69,6 +71,9 @@ class FakeEngine:
         """Every start: the container's name, and what was in its volumes."""
         self.directories: tuple[str, ...] = ("/usr", "/lib")
         """The system directories that images have."""
+        self.links: dict[str, dict[str, str]] = {}
+        """Image id to path and target of the links that the image has."""
+        self.looked_at: set[str] = set()
         self.now = 0.0
         self._ids = count(1)
 
@@ -133,6 +138,14 @@ class FakeEngine:
         volume = self.volumes.setdefault(name, made)
         self.after("volume_create")
         return _observed(name, volume)
+
+    async def look_at_image(self, image: PinnedImage, paths: Collection[str]) -> ImageShape:
+        if image.id not in {each.id for each in self.images.values()}:
+            raise ImageGoneError(f"No such image: {image.id}")
+        if image.id not in self.looked_at:
+            self._begin("image_look")
+            self.looked_at.add(image.id)
+        return seen_shape(paths, self.links.get(image.id, {}), directories=self.directories)
 
     async def prepare_system(
         self, wanted: System, present: Mapping[str, ObservedVolume], *, attempt: str

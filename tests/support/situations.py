@@ -12,11 +12,12 @@ from typing import Any, Final
 import pytest
 
 from config.layout import LAYERS_VOLUME, UNIVERSAL_VOLUMES
+from tests.support.shapes import seen_shape
 from worker.apply import step_name
 from worker.pods import naming
 from worker.pods.container import spec_hash
 from worker.pods.decision import Plan
-from worker.pods.layout import declared_name
+from worker.pods.layout import declared_name, looked_paths
 from worker.pods.model import (
     Crash,
     Installation,
@@ -249,6 +250,7 @@ def sees(
     plain: str = "",
     elsewhere: str = "",
     more: Mapping[str, Mapping[str, str]] | None = None,
+    links: Mapping[str, str] | None = None,
     **rest: Any,
 ) -> View:
     """Show the volumes that are recorded, each as it should be, and `container`, or none.
@@ -256,7 +258,8 @@ def sees(
     Named, apart by blanks, are volumes that are not there (`without`), bear another incarnation (`replaced`),
     were made by the Engine for a missing one (`unasked`), have no label (`unlabelled`) or another
     installation's (`foreign`), mount nothing although they are overlays (`plain`), or mount something else
-    (`elsewhere`). `more` gives the labels of further volumes by short name. `rest` are fields of Observation.
+    (`elsewhere`). `more` gives the labels of further volumes by short name, `links` what
+    the images have, path to target. `rest` are fields of Observation.
     """
     gone, other, engines = without.split(), replaced.split(), unasked.split()
     bare, others, simple, moved = unlabelled.split(), foreign.split(), plain.split(), elsewhere.split()
@@ -292,6 +295,10 @@ def sees(
             "container": container(record) if container is not None else None,
             "volumes": {volume.name: volume for volume in shown},
             "bases": {base.name: base},
+            "shapes": {
+                image.id: seen_shape(looked_paths(record, record.image or image), links)
+                for image in (IMAGE, OTHER_IMAGE)
+            },
         }
         return Observation(**{**seen, **rest})
 
@@ -389,7 +396,7 @@ def _details(record: Record, step: Step) -> str:
 
 def _said(record: Record, name: str, value: Any) -> str:
     """Say the value of one field of a step, and nothing where it is the usual one."""
-    if name == "container_id" or value is None or value is False:
+    if name in ("container_id", "places") or value is None or value is False:
         return ""
     match value:
         case True:

@@ -6,9 +6,11 @@ from hypothesis import strategies as st
 
 from config.layout import UNIVERSAL_VOLUMES
 from worker.errors import InvalidInputError
-from worker.pods.layout import declared_name, normal_path, temporary_mounts, validate_table, wanted_layout
-from worker.pods.model import VolumeClass
+from worker.pods.layout import declared_name, normal_path, validate_table, wanted_layout
+from worker.pods.model import PinnedImage, VolumeClass
+from worker.pods.mounts import mount_points
 from worker.pods.naming import parse_pod_id, volume_name
+from worker.pods.shape import ImageShape
 
 POD_IDS = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}", fullmatch=True)
 PATHS = st.text(min_size=1, max_size=300).map(lambda text: normal_path("/" + text)).filter(lambda p: p != "/")
@@ -62,7 +64,9 @@ def test_what_an_image_declares_gets_a_volume_or_a_tmpfs_and_never_an_anonymous_
     wanted = wanted_layout(declared)
     assert wanted["/var/lib/db"] == ("declared.var.lib.db", VolumeClass.DECLARED)
     assert len(wanted) == len(UNIVERSAL_VOLUMES) + 1
-    assert temporary_mounts(declared) == ("/run", "/run/y", "/tmp/x")
+    image = PinnedImage(reference="image", id="sha256:1", volumes=tuple(declared))
+    mounts = mount_points((), image, ImageShape(run=()))
+    assert [each.path for each in mounts.temporary] == ["/run", "/run/y", "/tmp/x"]
 
 
 @given(POD_IDS)

@@ -2,8 +2,10 @@
 
 import pytest
 
+from tests.support.shapes import seen_shape
 from worker.errors import InvalidInputError
 from worker.pods import naming
+from worker.pods.layout import image_paths
 from worker.pods.model import Installation, Intent, IntentKind, Phase, PinnedImage, Record, System, SystemMode
 from worker.pods.observation import Observation, ObservedVolume
 from worker.pods.plan import plan
@@ -26,7 +28,9 @@ def test_a_label_that_nobody_wrote_fails_its_pod_and_no_other() -> None:
         labelled_system(labels)
     intent = Intent(kind=IntentKind.RUNNING, generation=1, spec=PodSpec(image="image"), image=IMAGE)
     seen = Observation(
-        container=None, volumes={"pinacle-vol-a-usr": ObservedVolume(name="pinacle-vol-a-usr", labels=labels)}
+        container=None,
+        volumes={"pinacle-vol-a-usr": ObservedVolume(name="pinacle-vol-a-usr", labels=labels)},
+        shapes={IMAGE.id: seen_shape(image_paths(IMAGE))},
     )
     decided = plan(
         Record(pod_id="a", host="here", intent=intent), seen, 0.0, Installation(name="test", network="net")

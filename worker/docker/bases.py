@@ -9,10 +9,12 @@ from config.layout import SYSTEM_DIRECTORIES
 from worker.docker.calls import EngineCalls
 from worker.docker.request import volume_mount
 from worker.docker.scratch import Scratch
+from worker.docker.shapes import Shapes, never_started_body
 from worker.errors import ConflictError, ObjectMissingError, PodError
 from worker.pods import naming
-from worker.pods.layout import normal_path
+from worker.pods.layout import image_paths
 from worker.pods.model import PinnedImage
+from worker.pods.shape import Kind
 
 _log: Final = structlog.get_logger(__name__)
 
@@ -29,6 +31,7 @@ class Bases:
         self,
         calls: EngineCalls,
         scratch: Scratch,
+        shapes: Shapes,
         *,
         installation: str,
         make: "MakeLabelled",
@@ -37,6 +40,7 @@ class Bases:
     ) -> None:
         self._calls = calls
         self._scratch = scratch
+        self._shapes = shapes
         self._installation = installation
         self._make = make
         self._drop = drop
@@ -57,14 +61,10 @@ class Bases:
         """Take the name from a base that is not whole any more. 1 call."""
         await self._scratch.remove(naming.base_name(self._installation, image_id))
 
-    async def directories(self, image: PinnedImage, *, attempt: str) -> tuple[str, ...]:
-        """Return which system directories an image has as real directories. 2 calls and 1 for each."""
-        name = f"{naming.BASE_PREFIX}look-{attempt}"
-        labels = naming.base_labels(self._installation, image.id, name)
-        async with self._scratch.created(name, {**_body(image, {}), "Labels": labels}) as container:
-            return tuple(
-                [path for path in SYSTEM_DIRECTORIES if await self._scratch.has_directory(container, path)]
-            )
+    async def directories(self, image: PinnedImage) -> tuple[str, ...]:
+        """Return which system directories an image has as real directories."""
+        shape = await self._shapes.of(image, image_paths(image))
+        return tuple(path for path in SYSTEM_DIRECTORIES if shape.kind(path) is Kind.DIRECTORY)
 
     async def make(self, image: PinnedImage, directories: tuple[str, ...], *, attempt: str) -> None:
         """Fill a base from an image; nothing is done where another attempt has come first."""
@@ -105,15 +105,6 @@ MakeLabelled = Callable[[str, Mapping[str, str]], Awaitable[object]]
 
 
 def _body(image: PinnedImage, volumes: Mapping[str, str]) -> dict[str, Any]:
-    return {
-        "Image": image.id,
-        "Cmd": ["/never-started"],
-        "Entrypoint": [],
-        "HostConfig": {
-            "Mounts": [volume_mount(name, path, no_copy=False) for path, name in volumes.items()],
-            # Else the image's VOLUME paths would get anonymous volumes.
-            "Tmpfs": {path: "" for path in map(normal_path, image.volumes) if path not in volumes},
-            "NetworkMode": "none",
-            "RestartPolicy": {"Name": "no"},
-        },
-    }
+    body = never_started_body(image, without=volumes)
+    mounts = [volume_mount(name, path, no_copy=False) for path, name in volumes.items()]
+    return {**body, "HostConfig": {**body["HostConfig"], "Mounts": mounts}}

@@ -21,6 +21,7 @@ from worker.docker.parse import (
 )
 from worker.docker.request import create_body, filler_body, keeper_body, update_body
 from worker.docker.scratch import Scratch
+from worker.docker.shapes import Shapes
 from worker.docker.sharing import Shared
 from worker.docker.system import SystemDirectories
 from worker.errors import (
@@ -43,6 +44,7 @@ from worker.pods.observation import (
     ObservedVolume,
     Snapshot,
 )
+from worker.pods.shape import ImageShape
 from worker.pods.steps import Prepared
 from worker.pods.survivors import Remains
 from worker.pods.unprotected import Change, ChangeKind, new_at_the_top
@@ -86,6 +88,7 @@ class DockerEngine:
         self.events = Events(self._calls, installation=installation)
         self._images = Images(self._calls, docker_config=docker_config, pull_silence_s=pull_silence_s)
         self._scratch = Scratch(self._calls, self._images, fill_deadline_s=fill_deadline_s)
+        self._shapes = Shapes(self._scratch, installation=installation)
         self._layers = Layers(
             self._scratch,
             installation=installation,
@@ -97,6 +100,7 @@ class DockerEngine:
             Bases(
                 self._calls,
                 self._scratch,
+                self._shapes,
                 installation=installation,
                 make=self.create_volume,
                 drop=self.remove_volume,
@@ -186,6 +190,9 @@ class DockerEngine:
             await self._calls.json("volume_remove", "DELETE", f"volumes/{name}")
         except ObjectMissingError:
             return
+
+    async def look_at_image(self, image: PinnedImage, paths: Collection[str]) -> ImageShape:
+        return await self._shapes.of(image, paths)
 
     async def prepare_system(
         self, wanted: System, present: Mapping[str, ObservedVolume], *, attempt: str

@@ -6,6 +6,7 @@ from config.layout import SYSTEM_DIRECTORIES
 from worker.pods import naming
 from worker.pods.container import ContainerRequest, Limits, VolumeMount
 from worker.pods.model import PublishedPort
+from worker.pods.mounts import Temporary
 
 EMPTY_IMAGE = "pinacle-empty:latest"
 """An image with nothing in it, made on the spot: containers cannot be created without one."""
@@ -27,7 +28,7 @@ OWN_IMAGES = {
 INIT = "/sbin/docker-init"
 """Where the Engine mounts its init for `Init: true`. A volume there or above hides it, unless a mount of ours
 is at this very place: that one wins."""
-_TMPFS_OPTIONS = "rw,nosuid,nodev,exec,mode=755"
+_TMPFS_OPTIONS = "rw,nosuid,nodev,exec"
 """As a distribution mounts `/run`, but with exec, which programs that unpack themselves there need."""
 _CPU_PERIOD_US = 100_000
 """Microseconds; the kernel's own default."""
@@ -103,7 +104,7 @@ def _host_config(request: ContainerRequest, init_path: str | None) -> dict[str, 
     init = [init_mount(init_path)] if init_path is not None and request.spec.init else []
     config: dict[str, Any] = {
         "Mounts": [*(_mount(mount, request.unasked_labels) for mount in request.mounts), *init],
-        "Tmpfs": dict.fromkeys(request.tmpfs, _TMPFS_OPTIONS),
+        "Tmpfs": {each.path: _tmpfs(each) for each in request.tmpfs},
         "NetworkMode": request.network,
         "PortBindings": _bindings(request.ports),
         "PidsLimit": request.pids_limit,
@@ -127,6 +128,11 @@ def _mount(mount: VolumeMount, unasked_labels: dict[str, str]) -> dict[str, Any]
         "ReadOnly": mount.read_only,
         "VolumeOptions": {"NoCopy": mount.no_copy, "Labels": unasked_labels},
     }
+
+
+def _tmpfs(temporary: Temporary) -> str:
+    owner = f",uid={temporary.uid},gid={temporary.gid}" if temporary.uid or temporary.gid else ""
+    return f"{_TMPFS_OPTIONS},mode={temporary.mode:o}{owner}"
 
 
 def _bindings(ports: tuple[PublishedPort, ...]) -> dict[str, list[dict[str, str]]]:

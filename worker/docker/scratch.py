@@ -1,10 +1,14 @@
 """Containers that are never meant to run: they hold volumes, or let files be read and written."""
 
+import asyncio
+import posixpath
+import tarfile
 from base64 import b64decode
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from json import loads
-from typing import Any, Final
+from tempfile import SpooledTemporaryFile
+from typing import IO, Any, Final, cast
 
 import aiodocker
 import aiohttp
@@ -13,10 +17,16 @@ from worker.docker.calls import EngineCalls
 from worker.docker.failures import explain
 from worker.docker.images import Images
 from worker.docker.request import EMPTY_IMAGE, OWN_IMAGES
-from worker.errors import ConflictError, ImageGoneError, ObjectMissingError, OutcomeUnknownError
+from worker.errors import ConflictError, ImageGoneError, ObjectMissingError, OutcomeUnknownError, PodError
+from worker.pods.shape import Folder, Kind, Look
 
 _DIRECTORY: Final = 1 << 31
 """The bit for a directory in the Engine's file modes, which are Go's."""
+_LINK: Final = 1 << 27
+_PERMISSIONS: Final = 0o7777
+_IN_MEMORY: Final = 2**20
+"""Bytes of an archive that are kept there."""
+_LOOPS: Final = ("too many links", "too many levels of symbolic links")
 
 
 class Scratch:
@@ -69,14 +79,34 @@ class Scratch:
 
     async def has_directory(self, container: str, path: str) -> bool:
         """Whether there is a real directory in a container, and not a link. 1 call."""
+        return (await self.look(container, path)).kind is Kind.DIRECTORY
+
+    async def look(self, container: str, path: str) -> Look:
+        """Return what stands under a path in a container. 1 call."""
         try:
             async with self._reading(container, path) as response:
                 # The answer to HEAD would do, but a refusal of it has no body, which the library cannot read.
                 described = response.headers["X-Docker-Container-Path-Stat"]
                 response.close()
         except ObjectMissingError:
-            return False
-        return bool(loads(b64decode(described))["mode"] & _DIRECTORY)
+            return Look(kind=Kind.MISSING)
+        except PodError as error:
+            if not any(words in str(error) for words in _LOOPS):
+                raise
+            return Look(kind=Kind.LOOP)
+        stat = loads(b64decode(described))
+        if stat["mode"] & _LINK:
+            return Look(kind=Kind.LINK, target=stat["linkTarget"])
+        return Look(kind=Kind.DIRECTORY if stat["mode"] & _DIRECTORY else Kind.FILE)
+
+    async def folders(self, container: str, path: str) -> tuple[Folder, ...]:
+        """Return a directory of a container and all directories in it, parents first. 1 call."""
+        with SpooledTemporaryFile(max_size=_IN_MEMORY) as archive:
+            async with self._reading(container, path) as response:
+                async for piece in response.content.iter_any():
+                    archive.write(piece)
+            archive.seek(0)
+            return await asyncio.to_thread(_folders, cast("IO[bytes]", archive), posixpath.dirname(path))
 
     async def copy(self, source: str, path: str, target: str) -> None:
         """Copy a directory to the same place in another container, with owners and modes. 2 calls."""
@@ -123,6 +153,21 @@ class Scratch:
             deadline_s=self._fill_deadline_s,
         )
         return str(created["Id"])
+
+
+def _folders(archive: IO[bytes], parent: str) -> tuple[Folder, ...]:
+    with tarfile.open(fileobj=archive, mode="r:") as tar:
+        found = [
+            Folder(
+                path=posixpath.normpath(posixpath.join("/", parent, entry.name)),
+                mode=entry.mode & _PERMISSIONS,
+                uid=entry.uid,
+                gid=entry.gid,
+            )
+            for entry in tar
+            if entry.isdir()
+        ]
+    return tuple(sorted(found, key=lambda folder: folder.path))
 
 
 @contextmanager

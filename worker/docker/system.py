@@ -53,7 +53,7 @@ class SystemDirectories:
             found = await self._find_base(wanted, await self._read_bases(), forget=True)
             if found is not None:
                 return found
-        system = wanted if wanted.directories else await self._decide(wanted, attempt=attempt)
+        system = wanted if wanted.directories else await self._decide(wanted)
         if system.mode is not SystemMode.OVERLAY:
             return Prepared(system=system, bases={})
         await self._with_image(
@@ -81,11 +81,9 @@ class SystemDirectories:
         system = wanted.evolve(directories=directories, base=name)
         return Prepared(system=system, bases={volume: present[volume] for volume in wanted_volumes})
 
-    async def _decide(self, wanted: System, *, attempt: str) -> System:
+    async def _decide(self, wanted: System) -> System:
         """Return how a new pod is kept: a link has no volume, and some hosts have no overlay."""
-        directories = await self._with_image(
-            wanted, lambda: self._bases.directories(wanted.image, attempt=attempt)
-        )
+        directories = await self._with_image(wanted, lambda: self._bases.directories(wanted.image))
         if not directories:
             return wanted.evolve(mode=SystemMode.OFF)
         if await self._layers.init() is None:

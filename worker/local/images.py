@@ -7,7 +7,8 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import IO, Final, Protocol
@@ -32,6 +33,16 @@ _FILES: Final = {
 }
 
 
+@dataclass(frozen=True)
+class Folder:
+    """A directory of an image, with its owner and mode."""
+
+    path: str
+    mode: int = 0o755
+    uid: int = 0
+    gid: int = 0
+
+
 class CommandLine(Protocol):
     """Docker's command line against one Engine."""
 
@@ -45,15 +56,19 @@ def import_busybox(
     *,
     changes: tuple[str, ...] = (),
     files: Mapping[str, bytes] | None = None,
+    links: Mapping[str, str] | None = None,
+    folders: Sequence[Folder] = (),
 ) -> str:
     """Make a 2 MB image with real /bin and /lib folders, and return its name.
 
-    `changes` are Dockerfile lines, such as `VOLUME /var/lib/db`; `files` are further files by their path.
+    `changes` are Dockerfile lines, such as `VOLUME /var/lib/db`; `files` are further files by their path, and
+    `folders` further directories. `links` give path and target, as `home` and `var/home`; what is a link is
+    no directory, and what lies below it goes where it leads: with `bin` and `usr/bin`, `/usr` is merged.
     """
     require("busybox")
     command = f"CMD {json.dumps(['sh', '-c', STAY])}"
     flags = [flag for change in (command, *changes) for flag in ("--change", change)]
-    engine.docker("import", *flags, "-", name, stdin=_busybox_root(files or {}))
+    engine.docker("import", *flags, "-", name, stdin=_busybox_root(files or {}, links or {}, folders))
     return name
 
 
@@ -128,20 +143,31 @@ def download_wheels(lock: Path, folder: Path) -> None:
     subprocess.run([*pip, "download", *wanted, "-d", str(folder)], check=True)
 
 
-def _busybox_root(files: Mapping[str, bytes]) -> bytes:
+def _busybox_root(files: Mapping[str, bytes], links: Mapping[str, str], folders: Sequence[Folder]) -> bytes:
     program = Path(find("busybox") or "/bin/busybox")
     applets = subprocess.run([program, "--list"], check=True, capture_output=True, text=True).stdout.split()
+    bin_folder = links.get("bin", "bin")
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
-        for folder in _FOLDERS:
-            _add(tar, folder, kind=tarfile.DIRTYPE, mode=0o755)
-        for path, content in {**_FILES, **files}.items():
+        for folder in (*_FOLDERS, bin_folder):
+            if not _is_below(folder, links):
+                _add(tar, folder, kind=tarfile.DIRTYPE, mode=0o755)
+        for own in folders:
+            _add(tar, own.path, kind=tarfile.DIRTYPE, mode=own.mode, owner=(own.uid, own.gid))
+        for path, target in links.items():
+            _add(tar, path, kind=tarfile.SYMTYPE, link=target)
+        usual = {path: content for path, content in _FILES.items() if not _is_below(path, links)}
+        for path, content in {**usual, **files}.items():
             _add(tar, path, content, mode=0o644)
-        _add(tar, "bin/busybox", program.read_bytes(), mode=0o755)
+        _add(tar, f"{bin_folder}/busybox", program.read_bytes(), mode=0o755)
         for applet in applets:
             if applet != "busybox":
-                _add(tar, f"bin/{applet}", kind=tarfile.SYMTYPE, link="busybox")
+                _add(tar, f"{bin_folder}/{applet}", kind=tarfile.SYMTYPE, link="busybox")
     return buffer.getvalue()
+
+
+def _is_below(path: str, links: Mapping[str, str]) -> bool:
+    return any(path == link or path.startswith(f"{link}/") for link in links)
 
 
 def _add(
@@ -152,7 +178,9 @@ def _add(
     kind: bytes = tarfile.REGTYPE,
     mode: int = 0o777,
     link: str = "",
+    owner: tuple[int, int] = (0, 0),
 ) -> None:
     entry = tarfile.TarInfo(path)
+    entry.uid, entry.gid = owner
     entry.type, entry.mode, entry.size, entry.linkname = kind, mode, len(content), link
     tar.addfile(entry, io.BytesIO(content))

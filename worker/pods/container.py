@@ -7,8 +7,9 @@ from typing import Final
 
 from config.tiers import DEFAULT_TIER, TIERS, Tier
 from worker.pods import naming
-from worker.pods.layout import temporary_mounts
 from worker.pods.model import Installation, PublishedPort, Record, System, Volume, VolumeClass
+from worker.pods.mounts import Mounts, Temporary, mount_points
+from worker.pods.shape import ImageShape
 from worker.pods.spec import PodSpec, canonical_hash, public_spec, recreating_part
 from worker.pods.system import LAYERS, base_mounts, is_overlay, system_label
 
@@ -46,7 +47,7 @@ class ContainerRequest:
     """Whether a mount covers the place where the Engine puts its init."""
     unasked_labels: dict[str, str]
     """For a volume that the Engine would make by itself, so that it is recognised and never used."""
-    tmpfs: tuple[str, ...]
+    tmpfs: tuple[Temporary, ...]
     ports: tuple[PublishedPort, ...]
     limits: Limits
     runtime: str | None
@@ -56,12 +57,16 @@ class ContainerRequest:
     log_max_files: int
 
 
-def container_request(record: Record, installation: Installation) -> ContainerRequest:
-    """Return what to ask the Engine for; raises ValueError before an image is pinned."""
+def container_request(record: Record, installation: Installation, shape: ImageShape) -> ContainerRequest:
+    """Return what to ask the Engine for, with `shape` of the pinned image.
+
+    Raises ValueError before an image is pinned.
+    """
     spec, image = record.intent.spec, record.image
     if spec is None or image is None:
         raise ValueError(f"pod {record.pod_id}: a container needs a spec and a pinned image")
     incarnation = newest_incarnation(record)
+    mounts = mount_points(record.state.layout, image, shape)
     return ContainerRequest(
         name=naming.container_name(record.pod_id),
         image_id=image.id,
@@ -75,10 +80,10 @@ def container_request(record: Record, installation: Installation) -> ContainerRe
             naming.LABEL_SPEC_HASH: spec_hash(record),
             **_system_labels(record.state.system),
         },
-        mounts=(*_mounts(record), *_base_mounts(record)),
+        mounts=(*_mounts(record, mounts), *_base_mounts(record)),
         hides_init=any(volume.volume_class is VolumeClass.SYSTEM for volume in record.state.layout),
         unasked_labels={naming.LABEL_UNASKED: incarnation},
-        tmpfs=temporary_mounts(image.volumes),
+        tmpfs=mounts.temporary,
         ports=record.intent.ports,
         limits=limits(spec.tier),
         runtime=spec.runtime or installation.default_runtime,
@@ -124,12 +129,12 @@ def newest_incarnation(record: Record) -> str:
     return next((v.incarnation for v in reversed(record.state.layout) if v.incarnation), "")
 
 
-def _mounts(record: Record) -> Iterator[VolumeMount]:
-    for volume in record.state.layout:
+def _mounts(record: Record, mounts: Mounts) -> Iterator[VolumeMount]:
+    for path, volume in mounts.volumes.items():
         layers = volume.name == LAYERS
         yield VolumeMount(
             source=naming.volume_name(record.pod_id, volume.name),
-            target=volume.path,
+            target=path,
             no_copy=volume.filled or layers or is_overlay(record.state.system, volume),
             read_only=layers,
         )

@@ -2,14 +2,15 @@
 
 import posixpath
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from hashlib import sha256
 from typing import Final
 
 from config.layout import LAYERS_VOLUME, NEVER_PERSISTED, SYSTEM_DIRECTORIES, UNIVERSAL_VOLUMES
 from worker.pods import naming
-from worker.pods.model import PodState, Record, System, SystemMode, Volume, VolumeClass
+from worker.pods.model import PinnedImage, PodState, Record, System, SystemMode, Volume, VolumeClass
 from worker.pods.observation import ObservedVolume
+from worker.pods.shape import RUN, ImageShape
 
 _DECLARED_PREFIX: Final = "declared."
 _LONGEST_DECLARED: Final = 150
@@ -44,17 +45,74 @@ def universal_layout() -> dict[str, tuple[str, VolumeClass]]:
 
 
 def wanted_layout(
-    image_volumes: Iterable[str], system: System | None = None
+    image_volumes: Iterable[str],
+    system: System | None = None,
+    shape: ImageShape | None = None,
+    held: Collection[str] = (),
 ) -> dict[str, tuple[str, VolumeClass]]:
-    """Return mount path to volume name and class: the universal, the image's VOLUME paths, the system's.
+    """Return path to volume name and class: the universal, the image's VOLUME paths, the system's.
 
-    A VOLUME path without a mount of ours would get an anonymous volume, which dies with the container.
+    A VOLUME path without a mount of ours would get an anonymous volume, which dies with the container. Where
+    links of the image lead several paths to one place, the first path has the volume, and the others none.
     """
-    wanted = universal_layout()
+    shape = shape or ImageShape()
+    wanted = system_layout(system) if system is not None else {}
+    places: set[str | None] = set(wanted)
+    for path, entry in universal_layout().items():
+        place = shape.place(path, held)
+        if place not in places:
+            wanted[path] = entry
+            places.add(place)
     for path in map(normal_path, image_volumes):
-        if path not in wanted and not is_never_persisted(path):
+        place = declared_place(path, shape, held)
+        if place not in places and not is_never_persisted(place or path):
             wanted[path] = (declared_name(path), VolumeClass.DECLARED)
-    return system_layout(system) | wanted if system is not None else wanted
+            places.add(place)
+    return wanted
+
+
+def missing_volumes(
+    record: Record, having: Iterable[Volume], shape: ImageShape | None
+) -> dict[str, tuple[str, VolumeClass]]:
+    """Return what the pod's image asks for and is not among the volumes `having`: path to name and class."""
+    image, having = record.image, tuple(having)
+    shape = shape or ImageShape()
+    held = held_paths(having, image.id if image is not None else None)
+    have: set[str | None] = {volume.path for volume in having}
+    have |= {shape.place(volume.path, held) for volume in having}
+    wanted = wanted_layout(image.volumes if image is not None else (), record.state.system, shape, held)
+    return {
+        path: entry
+        for path, entry in wanted.items()
+        if path not in have and declared_place(path, shape, held) not in have
+    }
+
+
+def held_paths(layout: Iterable[Volume], image_id: str | None) -> frozenset[str]:
+    """Return the paths below which the links of an image do not count: its volume has other content."""
+    return frozenset(volume.path for volume in layout if volume.filled and volume.image != image_id)
+
+
+def declared_place(path: str, shape: ImageShape, held: Collection[str]) -> str | None:
+    """Return where a VOLUME path leads; what the image itself leads to a temporary place stays temporary."""
+    place = shape.place(path)
+    return place if place is not None and is_never_persisted(place) else shape.place(path, held)
+
+
+def looked_paths(record: Record, image: PinnedImage) -> tuple[str, ...]:
+    """Return the paths whose place in an image has to be known before a container is made of it."""
+    own = (volume.path for volume in record.state.layout)
+    return image_paths(image) + tuple(path for path in own if not is_never_persisted(path))
+
+
+def image_paths(image: PinnedImage) -> tuple[str, ...]:
+    """Return the paths whose place matters for every pod of an image."""
+    return (
+        RUN,
+        *(path for _, path in UNIVERSAL_VOLUMES),
+        *SYSTEM_DIRECTORIES,
+        *map(normal_path, image.volumes),
+    )
 
 
 def system_layout(system: System) -> dict[str, tuple[str, VolumeClass]]:
@@ -64,12 +122,6 @@ def system_layout(system: System) -> dict[str, tuple[str, VolumeClass]]:
     name, path = LAYERS_VOLUME
     layers = {path: (name, VolumeClass.SYSTEM)} if system.mode is SystemMode.OVERLAY else {}
     return layers | {path: (naming.system_volume(path), VolumeClass.SYSTEM) for path in system.directories}
-
-
-def temporary_mounts(image_volumes: Iterable[str]) -> tuple[str, ...]:
-    """Return where a tmpfs goes: `/run`, and VOLUME paths that never persist (else: anonymous volumes)."""
-    below = {path for path in map(normal_path, image_volumes) if is_never_persisted(path)}
-    return tuple(sorted({"/run", *(path for path in below if path not in ("/proc", "/sys", "/dev"))}))
 
 
 def declared_name(path: str) -> str:
@@ -107,29 +159,33 @@ def full_names(pod_id: str, state: PodState) -> frozenset[str]:
 
 
 def begun_layout(
-    record: Record, existing: Mapping[str, ObservedVolume], *, incarnation: str
+    record: Record,
+    existing: Mapping[str, ObservedVolume],
+    *,
+    incarnation: str,
+    shape: ImageShape | None = None,
 ) -> tuple[Volume, ...]:
     """Return the layout as it is once `incarnation` has begun.
 
     Filled volumes stay as they are, and so does every other volume that is there under its exact name: an
-    older system made it, or a record was lost, and its data is the owner's. The rest is to be made.
+    older system made it, or a record was lost, and its data is the owner's. The rest is to be made, and
+    filled by the image of which `shape` was seen.
     """
     kept = tuple(volume for volume in record.state.layout if volume.filled)
-    have = {volume.path for volume in kept}
-    image_volumes = record.image.volumes if record.image is not None else ()
+    image = record.image.id if record.image is not None else None
     added = []
-    for path, (name, volume_class) in wanted_layout(image_volumes, record.state.system).items():
-        if path not in have:
-            found = existing.get(naming.volume_name(record.pod_id, name))
-            added.append(
-                Volume(
-                    name=name,
-                    path=path,
-                    volume_class=volume_class,
-                    incarnation=incarnation if found is None else found.incarnation,
-                    filled=found is not None,
-                )
+    for path, (name, volume_class) in missing_volumes(record, kept, shape).items():
+        found = existing.get(naming.volume_name(record.pod_id, name))
+        added.append(
+            Volume(
+                name=name,
+                path=path,
+                volume_class=volume_class,
+                incarnation=incarnation if found is None else found.incarnation,
+                filled=found is not None,
+                image=image if found is None else None,
             )
+        )
     return kept + tuple(added)
 
 

@@ -103,6 +103,8 @@ class Volume(_Evolving):
     """The creation that made it, as its label says; None for one that an older system made without labels."""
     filled: bool
     """False from the moment its creation is planned until the image has filled it for good."""
+    image: str | None = None
+    """Id of the image that filled it; None where that is not known, or where it was not an image."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,6 +195,8 @@ class PodState(_Evolving):
     starts: int = 0
     system: System | None = None
     """None before it is decided, and for a pod that was made before there were system volumes."""
+    whole_for: str | None = None
+    """Id of the image all of whose volumes are in the layout, also where links leave one to another."""
     restarts: int = 0
     """Starts that nobody asked for: after a crash, or of a container that was lost."""
     crash: Crash | None = None

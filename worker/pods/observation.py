@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any, Final, Self
 
 from worker.pods import naming
+from worker.pods.shape import ImageShape
 
 
 class ContainerState(StrEnum):
@@ -94,6 +95,8 @@ class Observation:
     """The volumes of all bases on the host, by name."""
     new_folders: tuple[str, ...] | None = None
     """Directories that were made directly below `/` and are on no volume; None where nobody looked."""
+    shapes: Mapping[str, ImageShape] = field(default_factory=dict)
+    """Image id to what was seen of the image; only of those that were looked at since."""
     image_gone: bool = False
     """The Engine said that the pinned image id is not there."""
 

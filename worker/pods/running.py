@@ -9,7 +9,8 @@ from worker.pods.container import spec_hash
 from worker.pods.decision import Plan, go, rest
 from worker.pods.ended import asked, finished, plan_note
 from worker.pods.ending import ending
-from worker.pods.layout import wanted_layout
+from worker.pods.fit import is_made, plan_look
+from worker.pods.layout import missing_volumes
 from worker.pods.model import Installation, Phase, PinnedImage, Record, Volume
 from worker.pods.observation import ContainerState, Observation, ObservedContainer
 from worker.pods.ownership import container_problem, is_adoptable, volume_problem
@@ -55,7 +56,8 @@ def plan_running(record: Record, seen: Observation, now: float, installation: In
     if seen.image_gone:
         return finished(record, spec) or _image_gone(image)
     return (
-        plan_preparation(record, seen, image, installation.system_volumes)
+        plan_look(record, seen, image)
+        or plan_preparation(record, seen, image, installation.system_volumes)
         or _storage_first(record, seen, image)
         or plan_overlays(record, seen)
         or _container(record, seen, spec, now, installation)
@@ -95,8 +97,8 @@ def _storage_first(record: Record, seen: Observation, image: PinnedImage) -> Pla
         return go(_commit_all(record))
     if unfilled and seen.fresh is None:
         return _unfinished(seen, unfilled)
-    wanted = wanted_layout(image.volumes, record.state.system)
-    if wanted.keys() - {volume.path for volume in record.state.layout}:
+    shape = seen.shapes.get(image.id)
+    if not is_made(record, seen, image) and missing_volumes(record, record.state.layout, shape):
         return _begin(seen)
     return None
 

@@ -11,10 +11,11 @@ from typing import Final
 
 from worker.pods.backoff import lost_crash, next_crash
 from worker.pods.ending import ending
-from worker.pods.layout import begun_layout, kept_layout
+from worker.pods.layout import begun_layout, kept_layout, missing_volumes
 from worker.pods.model import Phase, PinnedImage, Record, SentStop, System, Volume
 from worker.pods.naming import volume_name
 from worker.pods.observation import ContainerState, Exit, Observation, ObservedContainer, ObservedVolume
+from worker.pods.shape import ImageShape
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,14 @@ class PullDigest:
     """Pull the pinned digest again, as the pinned image is gone from the host."""
 
     image: PinnedImage
+
+
+@dataclass(frozen=True)
+class LookAtImage:
+    """Look at what an image has at some places; what a process has seen once it knows."""
+
+    image: PinnedImage
+    places: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -163,6 +172,7 @@ class FinishPurge:
 Step = (
     PinImage
     | PullDigest
+    | LookAtImage
     | PrepareSystem
     | BeginFill
     | CreateVolume
@@ -196,6 +206,7 @@ class Prepared:
 
 StepResult = (
     Prepared
+    | ImageShape
     | PinnedImage
     | ObservedContainer
     | ObservedVolume
@@ -258,9 +269,15 @@ def _fold_record(  # noqa: C901, PLR0912 - a table, one case for each step
             state = state.evolve(image=result)
         case PrepareSystem(), Prepared():
             state = state.evolve(system=result.system)
+        case LookAtImage(image=image), ImageShape():
+            if state.layout and not missing_volumes(record, state.layout, result):
+                state = state.evolve(whole_for=image.id)
         case BeginFill(), str(incarnation):
-            layout = begun_layout(record, seen.volumes, incarnation=incarnation)
-            state = state.evolve(layout=layout, image=record.image)
+            shape = seen.shapes.get(record.image.id) if record.image is not None else None
+            layout = begun_layout(record, seen.volumes, incarnation=incarnation, shape=shape)
+            state = state.evolve(
+                layout=layout, image=record.image, whole_for=record.image and record.image.id
+            )
         case CreateContainer(), ObservedContainer():
             tier = record.intent.spec.tier if record.intent.spec else None
             # Also one that is made in place of a lost one: whoever follows the pod learns that it was away.
@@ -310,6 +327,8 @@ def _fold_observation(  # noqa: C901, PLR0911, PLR0912 - a table, one case for e
     match step, result:
         case ((PinImage() | PullDigest()), _):
             return seen.evolve(image_gone=False)
+        case LookAtImage(image=image), ImageShape():
+            return seen.evolve(shapes={**seen.shapes, image.id: result})
         case PrepareSystem(), Prepared():
             return seen.evolve(bases={**seen.bases, **result.bases})
         case FindFolders(), tuple():

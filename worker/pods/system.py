@@ -30,6 +30,8 @@ def plan_preparation(record: Record, seen: Observation, image: PinnedImage, mode
             return rest(Phase.FAILED, str(error))
         undecided = not record.state.layout and wanted.mode is not SystemMode.OFF
         return go(PrepareSystem(wanted)) if undecided else None
+    if system.image.id != image.id and not _is_committed(record, seen):
+        return go(PrepareSystem(System(mode=mode, image=image)))
     container = seen.container
     if container is not None and container.state in ALIVE:
         return None
@@ -111,6 +113,13 @@ def _adopted(seen: Observation) -> System | None:
     """Return how the volumes of a pod whose record is lost were kept."""
     found = (labelled_system(volume.labels) for volume in seen.volumes.values())
     return next(filter(None, found), None)
+
+
+def _is_committed(record: Record, seen: Observation) -> bool:
+    """Whether the pod's system directories hold what is its own: before that they are its image's."""
+    ran = record.state.starts > 0 or (seen.container is not None and seen.container.has_run)
+    system = (volume for volume in record.state.layout if volume.volume_class is VolumeClass.SYSTEM)
+    return ran or record.state.initialised or any(volume.filled for volume in system)
 
 
 def _missing_bases(system: System, seen: Observation) -> bool:

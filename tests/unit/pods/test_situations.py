@@ -20,6 +20,7 @@ from tests.support.situations import (
     IMAGE,
     LABELS,
     NOW,
+    OTHER_IMAGE,
     OVERLAYS,
     PULLED,
     SYSTEM,
@@ -1089,6 +1090,73 @@ CONTAINERS: Final = [
     ),
 ]
 
+SHAPES: Final = [
+    # What the image has where the volumes go
+    case(
+        "new: the image is looked at before anything is made",
+        new_pod(),
+        sees(shapes={}),
+        "look_at_image image",
+        phase=PENDING,
+        own=OVERLAYS,
+    ),
+    case("lost: the image is looked at again", pod(), sees(shapes={}), "look_at_image image", phase=PENDING),
+    case("as it should be: nobody looks", pod(), sees(running(), shapes={}), phase=RUNNING),
+    case(
+        "a volume is missing: nobody looks, and no image that does not fit hides that",
+        pod(),
+        sees(without="home", shapes={}),
+        phase=STORAGE_MISSING,
+        because="is missing",
+    ),
+    case(
+        "new, and a directory of ours leads where nothing is kept: nothing is made",
+        new_pod(),
+        sees(links={"/opt": "/run/opt"}),
+        phase=FAILED,
+        because="/opt leads to /run/opt, where nothing is kept",
+        own=OVERLAYS,
+    ),
+    case(
+        "another image whose /bin is a link: the container stays as it is",
+        asked_again(
+            system=SYSTEM.evolve(directories=("/usr", "/bin")),
+            spec={"image": "image-2"},
+            intent={"image": OTHER_IMAGE},
+        ),
+        sees(running(), links={"/bin": "/usr/bin"}),
+        phase=FAILED,
+        because="/bin: directories in the pod's system volumes, and links in the image",
+        own=OVERLAYS,
+    ),
+    case(
+        "another image after a first creation that failed: system directories are decided on for this one",
+        begun_pod(system=SYSTEM, spec={"image": "image-2"}, intent={"generation": 2, "image": OTHER_IMAGE}),
+        sees(),
+        "prepare_system overlay",
+        phase=PENDING,
+        own=OVERLAYS,
+    ),
+    case(
+        "another image after the first creation was whole: system directories stay the pod's",
+        committed_pod(
+            system=SYSTEM, spec={"image": "image-2"}, intent={"generation": 2, "image": OTHER_IMAGE}
+        ),
+        sees(),
+        "create_container",
+        phase=PENDING,
+        own=OVERLAYS,
+    ),
+    case(
+        "another image, and a container ran on what is not noted as filled: it was the pod's",
+        begun_pod(system=SYSTEM, spec={"image": "image-2"}, intent={"generation": 2, "image": OTHER_IMAGE}),
+        sees(exited()),
+        "commit_fill all",
+        phase=PENDING,
+        own=OVERLAYS,
+    ),
+]
+
 DELETION: Final = [
     # Deletion
     case(
@@ -1221,7 +1289,7 @@ ELSEWHERE: Final = [
 ]
 
 
-@pytest.mark.parametrize("situation", [*REST, *CREATION, *VOLUMES, *CONTAINERS, *DELETION])
+@pytest.mark.parametrize("situation", [*REST, *CREATION, *VOLUMES, *CONTAINERS, *SHAPES, *DELETION])
 def test_what_follows(situation: Situation) -> None:
     situation.check(plan(situation.record, situation.seen, NOW, situation.own))
 
