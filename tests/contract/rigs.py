@@ -105,7 +105,8 @@ class FakeRig:
     def add_linked(self, name: str, links: dict[str, str]) -> None:
         image = PinnedImage(reference=name, id=f"sha256:{name}", volumes=("/data",))
         self.fake.images[name] = image
-        self.fake.links[image.id] = links
+        # The Engine tells where a link leads over all further ones.
+        self.fake.links[image.id] = {path: links.get(target, target) for path, target in links.items()}
 
     async def close(self) -> None:
         return

@@ -149,11 +149,9 @@ def _busybox_root(files: Mapping[str, bytes], links: Mapping[str, str], folders:
     bin_folder = links.get("bin", "bin")
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
-        for folder in (*_FOLDERS, bin_folder):
-            if not _is_below(folder, links):
-                _add(tar, folder, kind=tarfile.DIRTYPE, mode=0o755)
-        for own in folders:
-            _add(tar, own.path, kind=tarfile.DIRTYPE, mode=own.mode, owner=(own.uid, own.gid))
+        own = {path: Folder(path) for path in (*_FOLDERS, bin_folder) if not _is_below(path, links)}
+        for folder in (own | {each.path: each for each in folders}).values():
+            _add(tar, folder.path, kind=tarfile.DIRTYPE, mode=folder.mode, owner=(folder.uid, folder.gid))
         for path, target in links.items():
             _add(tar, path, kind=tarfile.SYMTYPE, link=target)
         usual = {path: content for path, content in _FILES.items() if not _is_below(path, links)}

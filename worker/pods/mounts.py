@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from config.layout import LAYERS_VOLUME
-from worker.pods.layout import declared_place, held_paths, is_never_persisted, normal_path
+from config.layout import LAYERS_VOLUME, UNIVERSAL_VOLUMES
+from worker.pods.layout import declared_name, declared_place, held_paths, is_never_persisted, normal_path
 from worker.pods.model import PinnedImage, Volume, VolumeClass
 from worker.pods.shape import RUN, Folder, ImageShape
 
@@ -90,6 +90,21 @@ def place_of(volume: Volume, layout: Iterable[Volume], image: PinnedImage, shape
     if volume.volume_class is VolumeClass.SYSTEM:
         return volume.path
     return shape.place(volume.path, held_paths(layout, image.id))
+
+
+def recorded_paths(targets: Mapping[str, str]) -> dict[str, str]:
+    """Return volume to the path under which a record has it, from mount path to volume's short name.
+
+    The Engine tells where something is mounted, which is another place where the image has links.
+    """
+    universal = dict(UNIVERSAL_VOLUMES)
+    found: dict[str, str] = {}
+    for path, name in targets.items():
+        if name in universal:
+            found[name] = universal[name]
+        elif declared_name(path) == name or name not in found:
+            found[name] = path
+    return found
 
 
 def _temporary(places: Iterable[str], shape: ImageShape) -> Iterator[Temporary]:

@@ -20,6 +20,7 @@ from worker.pods.model import (
     Volume,
     VolumeClass,
 )
+from worker.pods.mounts import recorded_paths
 from worker.pods.observation import ALIVE, ObservedContainer, ObservedVolume
 from worker.pods.parsing import parse_spec
 from worker.pods.system import labelled_system
@@ -91,22 +92,28 @@ def _layout(
     """Return the layout in the order that it was made in, as the digest of a container's spec needs it."""
     prefix = naming.volume_name(pod_id, "")
     own = system_layout(system) if system is not None else {}
-    declared = sorted(path for path in container.volumes if path not in own)
+    paths = recorded_paths(
+        {
+            path: name.removeprefix(prefix)
+            for path, name in container.volumes.items()
+            if name.startswith(prefix)
+        }
+    )
+    declared = sorted(path for path in paths.values() if path not in own)
     classes = {path: volume_class for path, (_, volume_class) in wanted_layout(declared, system).items()}
     order = {path: number for number, path in enumerate(classes)}
     found = []
-    for path, name in sorted(container.volumes.items(), key=lambda item: order.get(item[0], len(order))):
-        if name.startswith(prefix):
-            seen = volumes.get(name)
-            found.append(
-                Volume(
-                    name=name.removeprefix(prefix),
-                    path=path,
-                    volume_class=classes.get(path, VolumeClass.DECLARED),
-                    incarnation=seen.incarnation
-                    if seen is not None
-                    else container.labels.get(naming.LABEL_INCARNATION),
-                    filled=True,
-                )
+    for short, path in sorted(paths.items(), key=lambda item: order.get(item[1], len(order))):
+        seen = volumes.get(f"{prefix}{short}")
+        found.append(
+            Volume(
+                name=short,
+                path=path,
+                volume_class=classes.get(path, VolumeClass.DECLARED),
+                incarnation=seen.incarnation
+                if seen is not None
+                else container.labels.get(naming.LABEL_INCARNATION),
+                filled=True,
             )
+        )
     return tuple(found)
