@@ -11,7 +11,7 @@ STAMP := $(VENV)/.installed
 # Installs what the lock names; the newest would do too, but a new machine should get what was tested.
 UV := uv==0.13.8
 
-.PHONY: help demo up test test-vm chaos mutants bench bases check format lock clean
+.PHONY: help demo up test test-vm chaos zoo mutants bench bases check format lock clean
 
 help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,10 @@ test-vm: $(STAMP) ## Cut the power of a virtual machine that runs pods (needs ro
 chaos: $(STAMP) ## Kill everything at random for SECONDS (3600), again with SEED (needs root)
 	$(BIN)/python -m worker.local.packages
 	$(BIN)/pytest -s tests/chaos --chaos-seconds $(or $(SECONDS),3600) $(if $(SEED),--chaos-seed $(SEED))
+
+zoo: $(STAMP) ## Take pods of many odd images through all that can happen; kill a database twenty times (needs root)
+	$(BIN)/python -m worker.local.packages
+	$(BIN)/pytest -s tests/images --zoo --durations=25
 
 mutants: $(STAMP) ## Break the code in each small way and see whether the fast tests notice (hours)
 	$(BIN)/python -m worker.local.packages

@@ -1,5 +1,6 @@
 """What the scripts keep, seen in Redis itself: fences, reservations, and how long anything is kept."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -117,6 +118,22 @@ async def test_the_same_port_of_another_protocol_or_address_is_free(store: Redis
     await store.accept(proposal("c", 1, "t3", ports=(replace(port(8080), protocol="udp"),)))
     with pytest.raises(PortTakenError):
         await store.accept(proposal("d", 1, "t4", ports=(port(8080, "::"),)))
+
+
+async def test_who_waits_learns_of_a_save_before_the_lease_is_given_back(
+    store: RedisStore, redis_url: str
+) -> None:
+    """At once, as somebody in another process has no other way to know."""
+    other = make_store(redis_url)
+    await store.accept(proposal("a", 1, "t1"))
+    lease, record = await store.lease("a"), await recorded(store)
+    waiting = asyncio.create_task(other.wait_for_change("a", record.state, 20.0))
+    await asyncio.wait({waiting}, timeout=0.3)
+    assert not waiting.done()
+    await store.save(replace(record, state=PodState(phase=Phase.RUNNING)), lease)
+    await asyncio.wait_for(waiting, 5.0)
+    await store.release("a", lease)
+    await other.close()
 
 
 async def test_a_refused_proposal_leaves_no_trace(store: RedisStore, redis: Any) -> None:

@@ -23,6 +23,9 @@ _BIN: Final = Path(sys.executable).parent
 _LUA_TESTS: Final = (
     "-q",
     "-x",
+    # A mutant may make somebody wait for ever.
+    "--timeout",
+    "20",
     "-p",
     "tests.mutants.plugin",
     "-k",
@@ -83,13 +86,9 @@ def lua_survivors(patterns: list[str]) -> list[Survivor]:
 
 def _contract_tests(mutant: str) -> str:
     """Run them with one mutant, or with none; returns what became of it."""
-    ran = subprocess.run(
-        [sys.executable, "-m", "pytest", *_LUA_TESTS],
-        check=False,
-        capture_output=True,
-        text=True,
-        env={**os.environ, CHOICE: mutant},
-    )
+    command = [sys.executable, "-m", "pytest", *_LUA_TESTS]
+    environment = {**os.environ, CHOICE: mutant}
+    ran = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
     if ran.returncode == _TESTS_FAILED and " failed" in ran.stdout:
         return "killed"
     if ran.returncode == 0:

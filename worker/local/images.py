@@ -72,19 +72,28 @@ def import_busybox(
     return name
 
 
-def import_debian(engine: PrivateEngine, cache: Path, name: str = "pinacle-debian") -> str:
+def import_debian(
+    engine: PrivateEngine,
+    cache: Path,
+    name: str = "pinacle-debian",
+    *,
+    packages: tuple[str, ...] = (),
+    changes: tuple[str, ...] = (),
+) -> str:
     """Make a Debian image from the distribution's packages, and return its name.
 
-    The root is made once (about 40 s) and kept in `cache` as a tar of about 120 MB.
+    The root is made once (about 40 s) and kept in `cache` as a tar of about 120 MB; one for each choice of
+    `packages`. `changes` are Dockerfile lines.
     """
-    root = cache / f"debian-{SUITE}.tar"
+    root = cache / f"{'-'.join(('debian', SUITE, *packages))}.tar"
     if not root.exists():
         require("debootstrap")
         cache.mkdir(parents=True, exist_ok=True)
-        _bootstrap(root)
+        _bootstrap(root, packages)
+    command = f"CMD {json.dumps(['sh', '-c', STAY])}"
+    flags = [flag for change in (command, *changes) for flag in ("--change", change)]
     with root.open("rb") as tar:
-        command = f"CMD {json.dumps(['sh', '-c', STAY])}"
-        engine.docker("import", "--change", command, "-", name, stdin=tar)
+        engine.docker("import", *flags, "-", name, stdin=tar)
     return name
 
 

@@ -1,0 +1,1 @@
+"""A zoo of small images: what published images have in odd places, made on the spot."""
