@@ -69,7 +69,9 @@ class Database:
         """Return four sums that pgbench keeps equal with each transaction."""
         return self.ask(
             "select (select sum(abalance) from pgbench_accounts),"
-            " (select sum(tbalance) from pgbench_tellers), (select sum(bbalance) from pgbench_branches), (select sum(delta) from pgbench_history)"
+            " (select sum(tbalance) from pgbench_tellers),"
+            " (select sum(bbalance) from pgbench_branches),"
+            " (select sum(delta) from pgbench_history)"
         ).split("|")
 
     def transactions(self) -> int:
