@@ -171,9 +171,8 @@ def stopping_pod(**more: Any) -> Record:
 
 def deleting_pod(**more: Any) -> Record:
     """Return a pod that ran and is asked to go, with all that it has."""
-    return asked_again(
-        **more, intent={"kind": IntentKind.DELETED, "purge_generation": 2, **more.pop("intent", {})}
-    )
+    intent = {"kind": IntentKind.DELETED, "purge_generation": 2, **more.pop("intent", {})}
+    return asked_again(**more, intent=intent)
 
 
 def tombstone(**more: Any) -> Record:

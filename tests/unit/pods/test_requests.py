@@ -1,0 +1,110 @@
+"""What may be asked of a pod, and the intent that follows: a table of requests."""
+
+from typing import Any, Final
+
+import pytest
+
+from tests.support.situations import IMAGE, OTHER_IMAGE, asked_again, new_pod, pod, stopping_pod, tombstone
+from worker.errors import PodExistsError, PodNotFoundError
+from worker.pods.model import IntentKind, PublishedPort, Record
+from worker.pods.requests import (
+    Create,
+    Delete,
+    Means,
+    Request,
+    Restart,
+    Start,
+    Stop,
+    Update,
+    brings_spec,
+    check,
+    intent_for,
+    is_made,
+)
+from worker.pods.spec import PodSpec
+
+SAME: Final = PodSpec(image="image")
+OTHER: Final = PodSpec(image="image-2")
+PORT: Final = PublishedPort(container=80, host=8080, protocol="tcp", address="127.0.0.1")
+MEANS: Final = Means(image=OTHER_IMAGE, ports=(PORT,))
+RUNNING, STOPPED, DELETED = IntentKind.RUNNING, IntentKind.STOPPED, IntentKind.DELETED
+FORCED: Final = asked_again(intent={"force": True, "ports": (PORT,), "image": IMAGE})
+
+
+@pytest.mark.parametrize(
+    ("record", "request_"),
+    [
+        *((record, Create(spec=SAME)) for record in (None, tombstone(), pod(), stopping_pod(), new_pod())),
+        *((record, Create(spec=OTHER)) for record in (None, tombstone(), new_pod())),
+        *((record, Delete()) for record in (None, tombstone(), pod())),
+        *((pod(), request) for request in (Start(), Stop(), Restart(), Update(spec=OTHER))),
+    ],
+)
+def test_what_may_be_asked(record: Record | None, request_: Request) -> None:
+    check("a", record, request_)
+
+
+@pytest.mark.parametrize("request_", [Start(), Stop(), Restart(), Update(spec=SAME)], ids=repr)
+@pytest.mark.parametrize(("record", "words"), [(None, "does not exist"), (tombstone(), "was deleted")])
+def test_what_needs_a_pod(record: Record | None, words: str, request_: Request) -> None:
+    with pytest.raises(PodNotFoundError, match=f"pod 'a' {words}; allowed: an existing pod"):
+        check("a", record, request_)
+
+
+@pytest.mark.parametrize("made", [{}, {"container_id": None}, {"layout": ()}], ids=["whole", "lost", "old"])
+def test_a_pod_that_is_made_is_not_created_with_another_spec(made: dict[str, Any]) -> None:
+    """Whether its container is away or its volumes are not noted."""
+    record = pod(**made)
+    assert is_made(record)
+    with pytest.raises(PodExistsError, match=r"exists with another spec.*pods\.update\('a'"):
+        check("a", record, Create(spec=OTHER))
+
+
+def test_a_pod_of_which_nothing_is_made_may_get_another_spec() -> None:
+    assert not is_made(new_pod())
+
+
+@pytest.mark.parametrize(
+    ("record", "request_", "new"),
+    [
+        (None, Create(spec=SAME), SAME),
+        (pod(), Create(spec=SAME), None),
+        (pod(), Update(spec=SAME), None),
+        (pod(), Update(spec=OTHER), OTHER),
+        (tombstone(), Create(spec=SAME), SAME),
+        (pod(), Start(), None),
+        (None, Delete(), None),
+    ],
+)
+def test_a_spec_is_looked_into_only_where_it_is_new(
+    record: Record | None, request_: Request, new: PodSpec | None
+) -> None:
+    """Images are asked for and ports chosen for that; the rest costs nothing."""
+    assert brings_spec(record, request_) == new
+
+
+@pytest.mark.parametrize(
+    ("record", "request_", "expected"),
+    [
+        (None, Create(spec=SAME), {"kind": RUNNING, "spec": SAME, "generation": 1}),
+        (None, Create(spec=SAME, adopt=True), {"kind": RUNNING, "adopt": True}),
+        (stopping_pod(), Create(spec=SAME), {"kind": RUNNING, "spec": SAME, "ports": (), "generation": 3}),
+        (pod(), Create(spec=SAME, adopt=True), {"adopt": True, "spec": SAME, "ports": ()}),
+        (tombstone(), Create(spec=SAME), {"kind": RUNNING, "image": OTHER_IMAGE, "ports": (PORT,)}),
+        (tombstone(), Create(spec=SAME), {"purge_generation": 2}),
+        (stopping_pod(), Start(), {"kind": RUNNING, "spec": SAME, "generation": 3}),
+        (pod(), Stop(), {"kind": STOPPED, "spec": SAME, "generation": 2}),
+        (stopping_pod(), Restart(), {"kind": RUNNING, "force": False}),
+        (pod(), Restart(force=True), {"kind": RUNNING, "force": True}),
+        (FORCED, Start(), {"force": False, "ports": (PORT,), "image": IMAGE}),
+        (FORCED, Update(spec=SAME), {"force": False, "ports": (PORT,), "image": IMAGE, "spec": SAME}),
+        (pod(), Update(spec=OTHER), {"kind": RUNNING, "spec": OTHER, "image": OTHER_IMAGE, "ports": (PORT,)}),
+        (stopping_pod(), Update(spec=OTHER), {"kind": STOPPED, "spec": OTHER}),
+        (pod(), Delete(), {"kind": DELETED, "generation": 2, "purge_generation": 2}),
+        (FORCED, Delete(), {"ports": (PORT,), "force": False}),
+        (None, Delete(), {"kind": DELETED, "generation": 1, "purge_generation": 1, "spec": None}),
+    ],
+)
+def test_the_intent_that_follows(record: Record | None, request_: Request, expected: dict[str, Any]) -> None:
+    intent = intent_for(record, request_, MEANS)
+    assert {name: getattr(intent, name) for name in expected} == expected
