@@ -57,6 +57,7 @@ COPIED: Final = System(mode=SystemMode.COPY, image=IMAGE, directories=("/usr",))
 UNIVERSAL: Final = " ".join(name for name, _ in UNIVERSAL_VOLUMES)
 """The names of the universal volumes, in their order."""
 NOW: Final = 1000.0
+CONTAINER_ID: Final = "c" * 64
 LABELS: Final = {naming.LABEL_POD: "a", naming.LABEL_INSTALLATION: "test"}
 _PATHS: Final = dict((*UNIVERSAL_VOLUMES, LAYERS_VOLUME, ("usr", "/usr")))
 _SYSTEM_NAMES: Final = (LAYERS_VOLUME[0], "usr")

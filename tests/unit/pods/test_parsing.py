@@ -1,0 +1,160 @@
+"""Each wrong spec is refused with a text that names the key, what was wrong, and what would be right."""
+
+from typing import Any, Final
+
+import pytest
+
+from worker.errors import InvalidInputError
+from worker.pods.parsing import parse_flag, parse_spec
+from worker.pods.spec import PodSpec, PortSpec, Restart, public_spec
+
+GOOD: Final = {"image": "image"}
+CANARY: Final = "canary-5c1e"
+ON: Final = "127.0.0.1"
+
+
+def test_a_whole_spec() -> None:
+    given: dict[str, Any] = {
+        "image": "image:1",
+        "command": ["sh", "-c", "true"],
+        "env": {"A": "b"},
+        "working_dir": "/srv",
+        "user": "1000:1000",
+        "hostname": "h-1.example",
+        "ports": [{"container": 80}, {"container": 53, "host": 5353, "protocol": "udp", "address": "::"}],
+        "tier": "dev.large",
+        "runtime": "runsc",
+        "restart": "on-failure",
+        "init": False,
+        "stop_timeout_s": 0,
+    }
+    spec = parse_spec(given)
+    assert spec == PodSpec(
+        image="image:1",
+        command=("sh", "-c", "true"),
+        env={"A": "b"},
+        working_dir="/srv",
+        user="1000:1000",
+        hostname="h-1.example",
+        ports=(PortSpec(container=80), PortSpec(container=53, host=5353, protocol="udp", address="::")),
+        tier="dev.large",
+        runtime="runsc",
+        restart=Restart.ON_FAILURE,
+        init=False,
+        stop_timeout_s=0,
+    )
+    plain = public_spec(spec)
+    assert "env" not in plain
+    assert parse_spec({**plain, "env": {"A": "b"}}) == spec
+    assert (plain["restart"], plain["command"]) == ("on-failure", ["sh", "-c", "true"])
+
+
+BAD: Final[dict[str, tuple[Any, str, str]]] = {
+    "missing": (None, "spec: is missing; allowed: an object", "'image'"),
+    "a string": ("image", "spec: is a string; allowed: an object", '{"image": "debian:12-slim"}'),
+    "a list": ([GOOD], "spec: is a list; allowed: an object", ""),
+    "a number": (5, "spec: is a number; allowed: an object", ""),
+    "a boolean": (True, "spec: is a boolean; allowed: an object", ""),
+    "no image": ({}, "spec.image: is missing; allowed: an image reference", ""),
+    "a typing error": (
+        {**GOOD, "comand": []},
+        "spec.comand: is not a key of the spec; did you mean",
+        "'command'",
+    ),
+    "an unknown key": ({**GOOD, "zzz": 1}, "spec.zzz: is not a key of the spec; allowed: ", "stop_timeout_s"),
+    "a typing error in a port": (
+        {**GOOD, "ports": [{"contaner": 1, "container": 1}]},
+        "spec.ports[0].contaner: is not a key of the port; did you mean 'container'?",
+        "allowed: container, host, protocol, address",
+    ),
+    "a port without its number": (
+        {**GOOD, "ports": [{}]},
+        "spec.ports[0].container: is missing",
+        "1 to 65535",
+    ),
+    "a tier": ({**GOOD, "tier": "dev.huge"}, "spec.tier: 'dev.huge' is not a tier; allowed: dev.small, ", ""),
+    "a port too high": (
+        {**GOOD, "ports": [{"container": 65536}]},
+        "spec.ports[0].container: 65536 ",
+        "65535",
+    ),
+    "a port as text": ({**GOOD, "ports": [{"container": "80"}]}, "spec.ports[0].container: '80' ", "65535"),
+    "a relative folder": ({**GOOD, "working_dir": "srv"}, "spec.working_dir: 'srv' is not an absolute", "/"),
+    "a NUL": (
+        {**GOOD, "command": ["a\0"]},
+        "spec.command[0]: ",
+        "holds a NUL character; allowed: text without",
+    ),
+    "no user": ({**GOOD, "user": ""}, "spec.user: '' is not allowed; allowed: a user name or id", ""),
+    "no runtime": ({**GOOD, "runtime": ""}, "spec.runtime: '' is not allowed; allowed: the name of a", ""),
+    "no address": (
+        {**GOOD, "ports": [{"container": 1, "address": "x"}]},
+        "address: 'x' is not an IP",
+        "of the host",
+    ),
+    "a host name": ({**GOOD, "hostname": "-a"}, "spec.hostname: '-a' is not allowed; allowed: 1 to 63", ""),
+    "an endless stop": ({**GOOD, "stop_timeout_s": 601}, "spec.stop_timeout_s: 601 ", "from 0 to 600"),
+    "a restart": ({**GOOD, "restart": "maybe"}, "spec.restart: 'maybe' ", "always, on-failure, never"),
+    "a text for a boolean": ({**GOOD, "init": "yes"}, "spec.init: 'yes' ", "true or false"),
+    "an image that is a path": ({"image": "../../x"}, "spec.image: '../../x' is not an image reference", ""),
+    "an image of another type": ({"image": 5}, "spec.image: 5 is not allowed", ""),
+    "a container port twice": (
+        {**GOOD, "ports": [{"container": 80}, {"container": 80, "host": 1}]},
+        f"container port 80/tcp on {ON} twice",
+        "each port once",
+    ),
+    "a host port twice": (
+        {**GOOD, "ports": [{"container": 80, "host": 8080}, {"container": 81, "host": 8080}]},
+        f"host port 8080/tcp on {ON} twice",
+        "each port once",
+    ),
+}
+
+
+@pytest.mark.parametrize(("spec", "begins", "allowed"), BAD.values(), ids=BAD)
+def test_a_wrong_spec(spec: Any, begins: str, allowed: str) -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        parse_spec(spec)
+    text = str(caught.value)
+    assert begins in text
+    assert allowed in text
+
+
+@pytest.mark.parametrize(
+    ("env", "says"),
+    [
+        ({"A": 5, "B": CANARY}, "spec.env.A: is not allowed; allowed: an object whose values are strings"),
+        ({"A": {"x": CANARY}}, "spec.env.A: is not allowed"),
+        ([f"A={CANARY}"], "spec.env: is not allowed; allowed: an object whose values are strings"),
+        (CANARY, "spec.env: is not allowed"),
+        ({f"A={CANARY}": "x"}, "spec.env: has a name that is empty or holds '='; allowed: names without '='"),
+        ({"": CANARY}, "spec.env: has a name that is empty or holds '='"),
+        ({"A": f"{CANARY}\0"}, "spec.env.A: holds a NUL character"),
+    ],
+)
+def test_a_value_of_env_is_never_quoted(env: Any, says: str) -> None:
+    """Nor what may hold one: it would be in logs, results and the broker."""
+    with pytest.raises(InvalidInputError) as caught:
+        parse_spec({**GOOD, "env": env})
+    assert says in str(caught.value)
+    assert CANARY not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_all_that_is_wrong_is_told_at_once() -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        parse_spec({"image": "../x", "tier": "dev.huge", "init": "yes", "zzz": 1})
+    for part in ("spec.image", "spec.tier", "spec.init", "spec.zzz"):
+        assert part in str(caught.value)
+
+
+def test_the_same_port_in_both_protocols_or_on_two_addresses() -> None:
+    ports = [{"container": 53}, {"container": 53, "protocol": "udp"}, {"container": 53, "address": "::1"}]
+    assert len(parse_spec({**GOOD, "ports": ports}).ports) == 3
+
+
+@pytest.mark.parametrize("value", ["true", 1, None])
+def test_a_flag_is_a_boolean(value: object) -> None:
+    assert parse_flag("force", True) is True  # noqa: FBT003 - the value is what is tested
+    with pytest.raises(InvalidInputError, match=r"force: .* is not allowed; allowed: true or false"):
+        parse_flag("force", value)
