@@ -25,6 +25,7 @@ SPEC: Final[dict[str, Any]] = {
 def stack(scratch: Path, settings: dict[str, str]) -> Iterator[Stack]:
     with own_stack(scratch, settings) as stack:
         import_busybox(stack.engine, "pinacle-database", changes=("VOLUME /var/lib/db",))
+        import_busybox(stack.engine, "pinacle-staged", changes=("ENV STAGE=image", "VOLUME /a /var/lib/db"))
         yield stack
 
 
@@ -76,6 +77,71 @@ def test_a_store_that_is_lost_while_the_worker_runs_is_rebuilt_before_an_unknown
     assert text.startswith("PodExistsError"), text
     wait_until(lambda: stack.phases().keys() == pods.keys(), 20, what="all three pods")
     assert pods["runs"].container_id() == container_id
+
+
+def test_what_changed_since_a_container_was_made_is_rebuilt_or_told(stack: Stack) -> None:
+    """The container stays; what nobody can know is named, and settled by a creation with the pod's spec."""
+    spec = {"image": "pinacle-staged", "env": {"STAGE": "image", "NAME": "ä"}, "hostname": "later"}
+    live = {**spec, "tier": "dev.xlarge", "restart": "never", "stop_timeout_s": 300}
+    with Pod.running(stack.client, stack.engine, "live", {**spec, "image": "pinacle-busybox"}) as pod:
+        pod.sh("mkdir /data && echo mine > /data/file")
+        assert pod.call("update", spec)["phase"] == "running"
+        assert pod.call("update", live)["phase"] == "running"
+        before, container_id = pod.call("get"), pod.container_id()
+        _lose_redis(stack)
+        stack.client.call("reconcile")
+        rebuilt = pod.call("get")
+        assert pod.container_id() == container_id, "a rebuild leaves every running container alone"
+        for key in ("volumes", "image", "ports", "host", "container_id", "system_volumes"):
+            assert rebuilt[key] == before[key], key
+        assert rebuilt["spec"] == {**before["spec"], "restart": "always", "stop_timeout_s": 10}
+        assert rebuilt["unsure"] == ["restart", "stop_timeout_s"]
+        answer = pod.call("create", live)
+        assert (answer["steps"], answer["unsure"], answer["spec"]) == ([], [], before["spec"])
+        assert pod.container_id() == container_id
+        text = stack.client.error("create", "live", {**live, "tier": "dev.small"})
+        assert text.startswith("PodExistsError"), text
+        pod.call("update", {**live, "stop_timeout_s": 1})
+
+
+def test_folders_that_were_kept_are_there_again_without_record_and_container(stack: Stack) -> None:
+    """Never hidden below an image's directory, and never made again over what they hold."""
+    spec = {"image": "pinacle-busybox", "stop_timeout_s": 1}
+    with Pod.running(stack.client, stack.engine, "kept", spec) as pod:
+        pod.sh("mkdir /data && echo mine > /data/file")
+        assert pod.call("update", {**spec, "hostname": "later"})["phase"] == "running"
+        assert pod.sh("cat /data/file") == "mine"
+        stack.worker.stop()
+        pod.lose_container()
+        stack.redis.flush()
+        stack.worker.start()
+        answer = pod.call("create", spec)
+        assert answer["phase"] == "running"
+        assert "/data" in [volume["path"] for volume in answer["volumes"]]
+        assert pod.sh("cat /data/file") == "mine"
+
+
+def test_one_container_that_cannot_be_read_stops_no_other(stack: Stack) -> None:
+    """It is left as it is, and shown among the orphans."""
+    spec = {"image": "pinacle-busybox", "stop_timeout_s": 1}
+    labels = ("dev.pinacle.installation=pinacle", "dev.pinacle.spec={")
+    with Pod.running(stack.client, stack.engine, "sound", spec) as pod:
+        flags = [word for label in (*labels, "dev.pinacle.pod=bad") for word in ("--label", label)]
+        stack.engine.docker("run", "-d", "--name", "pinacle-pod-bad", *flags, "pinacle-busybox")
+        container_id = pod.container_id()
+        _lose_redis(stack)
+        answer = stack.client.call("list", orphans=True)
+        assert [each["pod_id"] for each in answer["pods"]] == ["sound"]
+        assert [each["pod_id"] for each in answer["orphans"]] == ["bad"]
+        assert pod.container_id() == container_id
+        assert Pod(stack.client, stack.engine, "bad").is_up()
+        stack.engine.docker("rm", "-f", "pinacle-pod-bad")
+
+
+def _lose_redis(stack: Stack) -> None:
+    stack.worker.stop()
+    stack.redis.flush()
+    stack.worker.start()
 
 
 def test_where_hosts_share_a_store_all_have_to_report_first(stack: Stack, scratch: Path) -> None:

@@ -128,7 +128,14 @@ class FakeEngine:
         container = self._by_id(container_id)
         self._begin("image_inspect")
         images = (i for i in self.images.values() if i.id == container.observed.image_id)
-        return Remains(env=container.env, ports=container.ports, image=next(images, None))
+        return Remains(
+            env=tuple(f"{name}={value}" for name, value in container.env.items()),
+            image_env=(),
+            ports=container.ports,
+            mounts=tuple(container.observed.volumes.items()),
+            limits=container.limits,
+            image=next(images, None),
+        )
 
     async def create_volume(
         self, name: str, labels: Mapping[str, str], options: Mapping[str, str] = MappingProxyType({})

@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from worker.docker.request import CPU_PERIOD_US
+from worker.pods.container import Limits
 from worker.pods.model import PinnedImage, PublishedPort
 from worker.pods.observation import ContainerState, Exit, ObservedContainer, ObservedVolume
 from worker.pods.references import repository_of
@@ -72,11 +74,16 @@ def inspected_image(reference: str, entry: Mapping[str, Any]) -> PinnedImage:
 
 def remains(entry: Mapping[str, Any], image: Mapping[str, Any] | None) -> Remains:
     """Parse an inspect of a container and one of its image, None where that is gone."""
-    own = set((image or {}).get("Config", {}).get("Env") or ())
-    given = [item.partition("=") for item in entry["Config"].get("Env") or () if item not in own]
+    host = entry["HostConfig"]
+    mounts = [mount for mount in host.get("Mounts") or () if mount["Type"] == "volume"]
     return Remains(
-        env={name: value for name, _, value in given},
-        ports=tuple(_published(entry["HostConfig"].get("PortBindings") or {})),
+        env=tuple(entry["Config"].get("Env") or ()),
+        image_env=None if image is None else tuple((image.get("Config") or {}).get("Env") or ()),
+        ports=tuple(_published(host.get("PortBindings") or {})),
+        mounts=tuple((mount["Target"], mount["Source"]) for mount in mounts),
+        limits=Limits(
+            cpus=host["CpuQuota"] // (host["CpuPeriod"] or CPU_PERIOD_US), memory_bytes=host["Memory"]
+        ),
         image=inspected_image(entry["Config"]["Image"], image) if image is not None else None,
     )
 

@@ -30,7 +30,7 @@ INIT = "/sbin/docker-init"
 is at this very place: that one wins."""
 _TMPFS_OPTIONS = "rw,nosuid,nodev,exec"
 """As a distribution mounts `/run`, but with exec, which programs that unpack themselves there need."""
-_CPU_PERIOD_US = 100_000
+CPU_PERIOD_US = 100_000
 """Microseconds; the kernel's own default."""
 
 
@@ -93,8 +93,8 @@ def update_body(limits: Limits) -> dict[str, Any]:
     # As much swap as memory would let a pod use twice what it pays for; equal values mean no swap.
     # A quota rather than `NanoCPUs`, which the Engine refuses on a host that has fewer processors.
     return {
-        "CpuPeriod": _CPU_PERIOD_US,
-        "CpuQuota": limits.cpus * _CPU_PERIOD_US,
+        "CpuPeriod": CPU_PERIOD_US,
+        "CpuQuota": limits.cpus * CPU_PERIOD_US,
         "Memory": limits.memory_bytes,
         "MemorySwap": limits.memory_bytes,
     }

@@ -9,6 +9,7 @@ from config.tiers import DEFAULT_TIER, TIERS, Tier
 from worker.pods import naming
 from worker.pods.model import Installation, PublishedPort, Record, System, Volume, VolumeClass
 from worker.pods.mounts import Mounts, Temporary, mount_points
+from worker.pods.observation import ObservedContainer
 from worker.pods.shape import ImageShape
 from worker.pods.spec import PodSpec, canonical_hash, public_spec, recreating_part
 from worker.pods.system import LAYERS, base_mounts, is_overlay, system_label
@@ -78,6 +79,7 @@ def container_request(record: Record, installation: Installation, shape: ImageSh
             naming.LABEL_INCARNATION: incarnation,
             naming.LABEL_SPEC: json.dumps(public_spec(spec), separators=(",", ":")),
             naming.LABEL_SPEC_HASH: spec_hash(record),
+            naming.LABEL_ENV: json.dumps(list(spec.env)),
             **_system_labels(record.state.system),
         },
         mounts=(*_mounts(record, mounts), *_base_mounts(record)),
@@ -100,8 +102,10 @@ def volume_labels(record: Record, volume: Volume, installation: Installation) ->
     return (_system_labels(record.state.system) if is_system else {}) | {
         naming.LABEL_POD: record.pod_id,
         naming.LABEL_VOLUME: volume.name,
+        naming.LABEL_PATH: volume.path,
         naming.LABEL_INSTALLATION: installation.name,
         naming.LABEL_INCARNATION: volume.incarnation or "",
+        **({naming.LABEL_IMAGE: volume.image} if volume.image is not None else {}),
     }
 
 
@@ -122,6 +126,14 @@ def spec_hash(record: Record) -> str:
     }
     base = record.state.system.base if record.state.system is not None else None
     return canonical_hash(parts if base is None else {**parts, "base": base})
+
+
+def is_of_present_spec(record: Record, container: ObservedContainer) -> bool:
+    """Whether a container is what the record asks for, or as near to it as a rebuilt record could tell."""
+    computed, rebuilt = spec_hash(record), record.state.rebuilt
+    if rebuilt is not None and computed == rebuilt.computed:
+        return container.spec_hash in (computed, rebuilt.borne)
+    return container.spec_hash == computed
 
 
 def newest_incarnation(record: Record) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from config.layout import NEVER_PERSISTED
-from worker.pods.container import spec_hash
+from worker.pods.container import is_of_present_spec
 from worker.pods.decision import Plan, go, rest
 from worker.pods.layout import (
     declared_place,
@@ -46,7 +46,7 @@ def plan_look(record: Record, seen: Observation, image: PinnedImage) -> Plan | N
 def is_made(record: Record, seen: Observation, image: PinnedImage) -> bool:
     """Whether the container that is there is the one asked for, on all volumes that its image wants."""
     container = seen.container
-    if container is None or container.spec_hash != spec_hash(record):
+    if container is None or not is_of_present_spec(record, container):
         return False
     return record.state.whole_for == image.id or not missing_volumes(record, record.state.layout, None)
 

@@ -124,6 +124,8 @@ class Intent(_Evolving):
     """Replace a foreign container that bears the pod's name and mounts the pod's volumes."""
     accepted_at: float = 0.0
     """Seconds since the epoch; after a loss of all containers, pods that were used last come back first."""
+    unsure: tuple[str, ...] = ()
+    """Keys of the spec that could not be told for certain when the record was rebuilt from its container."""
     purge_generation: int = 0
     """Generation of the last accepted deletion; what is older goes before anything new is made."""
     unknown: bool = False
@@ -172,6 +174,15 @@ class Failure(_Evolving):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Rebuilt(_Evolving):
+    """A container that stays although a rebuilt record does not compute the digest that it bears."""
+
+    computed: str
+    """What the rebuilt record computes; with another spec it computes another."""
+    borne: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class PodState(_Evolving):
     """What we know and must not forget about a pod besides its intent. Written under the lease only."""
 
@@ -202,6 +213,7 @@ class PodState(_Evolving):
     crash: Crash | None = None
     failure: Failure | None = None
     """The last failure that may be this pod's own; outages count for nothing."""
+    rebuilt: Rebuilt | None = None
     stop: SentStop | None = None
     """The last stop whose end was not seen yet."""
     remains: bool = False

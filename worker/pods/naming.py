@@ -17,6 +17,12 @@ LABEL_INCARNATION: Final = "dev.pinacle.incarnation"
 LABEL_SPEC: Final = "dev.pinacle.spec"
 """On containers: the spec as JSON, without `env`."""
 LABEL_SPEC_HASH: Final = "dev.pinacle.spec-hash"
+LABEL_ENV: Final = "dev.pinacle.env"
+"""On containers: the names in the spec's `env` as JSON, never a value: the Engine adds its image's own."""
+LABEL_PATH: Final = "dev.pinacle.path"
+"""On a pod's volumes: where it is mounted."""
+LABEL_IMAGE: Final = "dev.pinacle.image"
+"""On a pod's volumes: the id of the image that fills it."""
 LABEL_UNASKED: Final = "dev.pinacle.unasked"
 """On a volume that the Engine made by itself, because a container was created while it was missing.
 

@@ -66,6 +66,18 @@ def parse_spec(value: object) -> PodSpec:
     return spec
 
 
+def read_spec(value: object) -> PodSpec:
+    """Return the spec that a label holds, which was judged when it was asked for.
+
+    Raises InvalidInputError, never with a value of `env`, for what is no spec at all.
+    """
+    try:
+        return SPEC.validate_python(value)
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_context=True)
+        raise InvalidInputError("; ".join(_explain(detail) for detail in details)) from None
+
+
 def _image_problems(image: object) -> list[str]:
     """Judge a reference here and not in the type of specs, so that every record can be read."""
     if not isinstance(image, str) or not image or references.is_reference(image):

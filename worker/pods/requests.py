@@ -1,6 +1,6 @@
 """What can be asked for, and the intent that follows from it. One request, one intent, nothing else."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 from worker.errors import PodExistsError, PodNotFoundError
@@ -66,7 +66,7 @@ def check(pod_id: str, record: Record | None, request: Request) -> None:
         raise PodNotFoundError(
             f"pod_id: pod {pod_id!r} {gone}; allowed: an existing pod, or pods.create first"
         )
-    if isinstance(request, Create) and is_made(record) and request.spec != record.intent.spec:
+    if isinstance(request, Create) and is_made(record) and not _may_be(record.intent, request.spec):
         raise PodExistsError(
             f"spec: pod {pod_id!r} exists with another spec; to change it call pods.update({pod_id!r}, "
             "spec), to begin anew call pods.delete first"
@@ -91,7 +91,7 @@ def intent_for(  # noqa: PLR0911 - a table, one case for each request
         case Create(spec=spec, adopt=adopt) if not _same(before, spec):
             return _with_spec(after, spec, means).evolve(kind=IntentKind.RUNNING, adopt=adopt)
         case Create(adopt=adopt):
-            return after.evolve(kind=IntentKind.RUNNING, adopt=adopt)
+            return after.evolve(kind=IntentKind.RUNNING, adopt=adopt, unsure=())
         case Start():
             return after.evolve(kind=IntentKind.RUNNING)
         case Stop():
@@ -99,7 +99,7 @@ def intent_for(  # noqa: PLR0911 - a table, one case for each request
         case Restart(force=force):
             return after.evolve(kind=IntentKind.RUNNING, force=force)
         case Update(spec=spec):
-            return after if _same(before, spec) else _with_spec(after, spec, means)
+            return after.evolve(unsure=()) if _same(before, spec) else _with_spec(after, spec, means)
         case Delete():
             return after.evolve(
                 kind=IntentKind.DELETED,
@@ -115,9 +115,16 @@ def is_made(record: Record) -> bool:
     return bool(record.state.layout) or record.state.container_id is not None
 
 
+def _may_be(known: Intent, spec: PodSpec) -> bool:
+    """Whether a spec is the pod's, as far as a record tells that may have been rebuilt."""
+    if known.spec is None:
+        return False
+    return replace(known.spec, **{key: getattr(spec, key) for key in known.unsure}) == spec
+
+
 def _same(before: Intent, spec: PodSpec) -> bool:
     return before.kind is not IntentKind.DELETED and before.spec == spec
 
 
 def _with_spec(after: Intent, spec: PodSpec, means: Means) -> Intent:
-    return after.evolve(spec=spec, image=means.image, ports=means.ports)
+    return after.evolve(spec=spec, image=means.image, ports=means.ports, unsure=())

@@ -39,6 +39,7 @@ def pod_result(
         "retry_at": state.retry_at or None,
         "exit_code": state.crash.exit_code if state.crash is not None and state.crash.known else None,
         "oom_killed": state.crash.oom_killed if state.crash is not None else None,
+        "unsure": list(intent.unsure),
         "spec": public_spec(intent.spec) if intent.spec is not None else None,
         "steps": list(steps),
     }

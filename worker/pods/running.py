@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import assert_never
 
+from config.tiers import DEFAULT_TIER, TIERS
 from worker.pods import naming
 from worker.pods.backoff import LONGEST_CRASH_DELAY_S, is_due
-from worker.pods.container import spec_hash
+from worker.pods.container import is_of_present_spec
 from worker.pods.decision import Plan, go, rest
 from worker.pods.ended import asked, finished, plan_note
 from worker.pods.ending import ending
@@ -34,6 +35,7 @@ from worker.pods.steps import (
 )
 from worker.pods.stopping import stopping_steps
 from worker.pods.storage import storage_problem, unasked_volume
+from worker.pods.strays import hidden_by, stray_problem
 from worker.pods.system import LAYERS, plan_overlays, plan_preparation
 
 BUSY_DELAY_S = 1.0
@@ -96,10 +98,10 @@ def _storage_first(record: Record, seen: Observation, image: PinnedImage) -> Pla
     if unfilled and _ran_on(seen, unfilled):
         return go(_commit_all(record))
     if unfilled and seen.fresh is None:
-        return _unfinished(seen, unfilled)
+        return _strayed(record, seen, image) or _unfinished(seen, unfilled)
     shape = seen.shapes.get(image.id)
     if not is_made(record, seen, image) and missing_volumes(record, record.state.layout, shape):
-        return _begin(seen)
+        return _strayed(record, seen, image) or _begin(seen)
     return None
 
 
@@ -114,6 +116,11 @@ def _storage_missing(seen: Observation, problem: str) -> Plan:
     if container is not None and container.state is ContainerState.CREATED:
         return go(RemoveContainer(container.id), phase=Phase.STORAGE_MISSING)
     return rest(Phase.STORAGE_MISSING, problem)
+
+
+def _strayed(record: Record, seen: Observation, image: PinnedImage) -> Plan | None:
+    problem = stray_problem(record, seen, image)
+    return None if problem is None else rest(Phase.FAILED, problem)
 
 
 def _begin(seen: Observation) -> Plan:
@@ -158,10 +165,17 @@ def _container(record: Record, seen: Observation, spec: PodSpec, now: float, own
         return go(RemoveContainer(container.id, force=True))
     if container_problem(record.pod_id, container, own) is not None:
         return go(*stopping_steps(container, spec.stop_timeout_s), RemoveContainer(container.id))
-    resized = record.state.tier != spec.tier and not _can_resize(spec, own)
-    if resized or container.spec_hash != spec_hash(record):
-        return go(*replacing_steps(record, seen, container, spec))
+    resized = _resizes(record, spec) and not _can_resize(spec, own)
+    if resized or not is_of_present_spec(record, container):
+        return _replaced(record, seen, container, spec)
     return plan_note(record, seen, spec, own) or _own_container(record, seen, container, spec, now)
+
+
+def _replaced(record: Record, seen: Observation, container: ObservedContainer, spec: PodSpec) -> Plan:
+    hidden = hidden_by(record, seen)
+    if hidden is not None:
+        return rest(Phase.FAILED, hidden)
+    return go(*replacing_steps(record, seen, container, spec))
 
 
 def _missing_volumes(record: Record, seen: Observation) -> list[Step]:
@@ -172,6 +186,11 @@ def _missing_volumes(record: Record, seen: Observation) -> list[Step]:
             if volume.name == LAYERS:
                 steps.append(FillLayers(volume))
     return steps
+
+
+def _resizes(record: Record, spec: PodSpec) -> bool:
+    """Whether the container has another tier than asked for; one that is in no table changes nothing."""
+    return record.state.tier != spec.tier and spec.tier in TIERS
 
 
 def _can_resize(spec: PodSpec, own: Installation) -> bool:
@@ -204,8 +223,14 @@ def _own_container(
 def _alive(record: Record, container: ObservedContainer, spec: PodSpec) -> Plan:
     if record.intent.force and asked(record):
         return go(*stopping_steps(container, spec.stop_timeout_s))
-    if record.state.tier != spec.tier:
+    if _resizes(record, spec):
         return go(UpdateContainer(container.id, spec.tier))
+    if spec.tier not in TIERS:
+        return rest(
+            Phase.RUNNING,
+            f"tier {spec.tier!r} is not in the table any more: the limits stay, and another container has "
+            f"those of {DEFAULT_TIER!r}; send pods.update with one of {', '.join(TIERS)}",
+        )
     return rest(Phase.RUNNING)
 
 
@@ -228,6 +253,6 @@ def _start(record: Record, container: ObservedContainer, spec: PodSpec, now: flo
     if crashed and crash and not is_due(crash.next_try_at, now, longest=LONGEST_CRASH_DELAY_S):
         return rest(Phase.BACKOFF, ending(crash, spec), retry_at=crash.next_try_at)
     start = StartContainer(container.id, unasked=unasked)
-    if record.state.tier != spec.tier:
+    if _resizes(record, spec):
         return go(UpdateContainer(container.id, spec.tier), start)
     return go(start)

@@ -16,6 +16,7 @@ from worker.pods.model import Phase, PinnedImage, Record, SentStop, System, Volu
 from worker.pods.naming import volume_name
 from worker.pods.observation import ContainerState, Exit, Observation, ObservedContainer, ObservedVolume
 from worker.pods.shape import ImageShape
+from worker.pods.strays import with_strays
 
 
 @dataclass(frozen=True)
@@ -275,6 +276,7 @@ def _fold_record(  # noqa: C901, PLR0912 - a table, one case for each step
         case BeginFill(), str(incarnation):
             shape = seen.shapes.get(record.image.id) if record.image is not None else None
             layout = begun_layout(record, seen.volumes, incarnation=incarnation, shape=shape)
+            layout = with_strays(record, layout, seen.volumes)
             state = state.evolve(
                 layout=layout, image=record.image, whole_for=record.image and record.image.id
             )

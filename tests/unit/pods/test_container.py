@@ -64,14 +64,15 @@ def test_an_ordinary_pod() -> None:
     )
 
 
-def test_its_labels_say_everything_but_the_environment() -> None:
-    record = pod(spec={"env": {"SECRET": "1"}, "hostname": "h"})
+def test_its_labels_say_everything_but_the_values_of_the_environment() -> None:
+    record = pod(spec={"env": {"SECRET": "hush"}, "hostname": "h"})
     labels = asked(record).labels
     spec = labels.pop(naming.LABEL_SPEC)
     assert labels == {
         **LABELS,
         naming.LABEL_INCARNATION: "one",
         naming.LABEL_SPEC_HASH: spec_hash(record),
+        naming.LABEL_ENV: '["SECRET"]',
     }
     assert " " not in spec
     assert json.loads(spec)["hostname"] == "h"
@@ -115,10 +116,13 @@ def test_a_volume_tells_whose_it_is() -> None:
     usr = next(volume for volume in record.state.layout if volume.name == "usr")
     common = {**LABELS, naming.LABEL_INCARNATION: "one"}
     home_labels = volume_labels(record, home, OWN)
-    assert home_labels.items() >= {**common, naming.LABEL_VOLUME: "home"}.items()
+    assert home_labels.items() >= {**common, naming.LABEL_VOLUME: "home", naming.LABEL_PATH: "/home"}.items()
     assert naming.LABEL_SYSTEM not in home_labels
     expected = {**common, naming.LABEL_VOLUME: "usr", naming.LABEL_SYSTEM: system_label(SYSTEM)}
     assert volume_labels(record, usr, OWN).items() >= expected.items()
+    assert naming.LABEL_IMAGE not in home_labels
+    filled = volume_labels(record, home.evolve(image="sha256:1"), OWN)
+    assert filled[naming.LABEL_IMAGE] == "sha256:1"
     older = volume_labels(record, home.evolve(incarnation=None), OWN)
     assert older[naming.LABEL_INCARNATION] == ""
 

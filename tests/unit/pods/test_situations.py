@@ -46,7 +46,8 @@ from tests.support.situations import (
     tombstone,
 )
 from worker.pods import naming
-from worker.pods.model import Phase
+from worker.pods.container import spec_hash
+from worker.pods.model import Phase, Rebuilt
 from worker.pods.observation import ContainerState, Observation, Unknown
 from worker.pods.plan import plan, plan_elsewhere
 
@@ -293,6 +294,27 @@ CREATION: Final = [
         because="does not say how system directories are kept",
     ),
     case(
+        "new, and a folder that was kept for a pod of this id is there: it becomes part of the pod",
+        new_pod(),
+        sees(more={"declared.data": made_by("old", **{naming.LABEL_VOLUME: "declared.data"})}),
+        "begin_fill",
+        phase=PENDING,
+    ),
+    case(
+        "new, and nothing tells where a volume of a pod of this id belongs: it is not left out in silence",
+        new_pod(),
+        sees(more={"x": made_by("old", **{naming.LABEL_VOLUME: "x"})}),
+        phase=FAILED,
+        because="volume pinacle-vol-a-x is this pod's, and nothing tells its path",
+    ),
+    case(
+        "new, and a volume of a pod of this id belongs where another one goes",
+        new_pod(),
+        sees(more={"x": made_by("old", **{naming.LABEL_VOLUME: "x", naming.LABEL_PATH: "/home"})}),
+        phase=FAILED,
+        because="another volume is mounted at /home",
+    ),
+    case(
         "an image with a VOLUME that the pod has no volume for: one is begun",
         pod(image=IMAGE.evolve(volumes=("/data",))),
         sees(running()),
@@ -314,6 +336,18 @@ CREATION: Final = [
 ]
 
 VOLUMES: Final = [
+    # A volume of the pod that its layout does not have
+    case(
+        "its container has a folder of its own, and a volume holds an earlier one: neither is written over",
+        pod(),
+        sees(
+            exited(other_spec=True),
+            more={"declared.data": made_by("old", **{naming.LABEL_VOLUME: "declared.data"})},
+            new_folders=("/data",),
+        ),
+        phase=FAILED,
+        because="volume pinacle-vol-a-declared.data holds an earlier one",
+    ),
     # A volume is missing, replaced, or made by the Engine
     case(
         "a volume is missing: it does not start on what is left",
@@ -488,6 +522,49 @@ VOLUMES: Final = [
 ]
 
 CONTAINERS: Final = [
+    # A record that was rebuilt
+    case(
+        "its record was rebuilt, and computes another digest than the container bears: it stays",
+        pod(rebuilt=Rebuilt(computed=spec_hash(pod()), borne="other")),
+        sees(running(other_spec=True)),
+        phase=RUNNING,
+    ),
+    case(
+        "its record was rebuilt, and another spec was asked for since: it is replaced",
+        pod(spec={"hostname": "later"}, rebuilt=Rebuilt(computed=spec_hash(pod()), borne="other")),
+        sees(exited(other_spec=True), new_folders=()),
+        "remove_container",
+        phase=PENDING,
+    ),
+    case(
+        "its record was rebuilt, and the container is neither that nor what it was: it is replaced",
+        pod(rebuilt=Rebuilt(computed=spec_hash(pod()), borne="another")),
+        sees(exited(other_spec=True), new_folders=()),
+        "remove_container",
+        phase=PENDING,
+    ),
+    # A tier that is not in the table any more
+    case(
+        "it runs with a tier that is not in the table any more: it is left alone, and that is said",
+        pod(spec={"tier": "dev.gone"}, tier="dev.gone"),
+        sees(running()),
+        phase=RUNNING,
+        because="tier 'dev.gone' is not in the table any more",
+    ),
+    case(
+        "a tier was asked for that went from the table before it was given: the limits stay",
+        pod(spec={"tier": "dev.gone"}),
+        sees(running()),
+        phase=RUNNING,
+        because="tier 'dev.gone' is not in the table any more",
+    ),
+    case(
+        "the same under gVisor, where another tier needs another container: it is left alone",
+        pod(spec={"tier": "dev.gone"}),
+        sees(running()),
+        phase=RUNNING,
+        own=GVISOR,
+    ),
     # Whose container it is
     case(
         "a container without labels bears the pod's name",
