@@ -82,6 +82,10 @@ class PodNotFoundError(PermanentError):
     """No such pod."""
 
 
+class RecordUnreadableError(PermanentError):
+    """What is recorded of the pod cannot be read; nothing was written."""
+
+
 class PodExistsError(PermanentError):
     """The pod exists with another spec."""
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import inf
 from time import monotonic
@@ -89,6 +89,8 @@ class Passes:
         self.begun_at = -inf
         """When the last one began, by the monotonic clock."""
         self._one_at_a_time = asyncio.Lock()
+        self._unreadable: frozenset[str] = frozenset()
+        """Pods whose record could not be read in the last pass."""
         self._under_way: set[str] = set()
         """Pods whose repair is not done."""
         self._total = 0
@@ -137,6 +139,7 @@ class Passes:
         """Records first, Engine second: what changes between the two changes the record as well."""
         await self._rebuild.run()
         records = await self._store.load_host(self._host)
+        self._tell_unreadable(records)
         snapshot = await self._engine.observe_all()
         if await self._guard.check(records.values(), snapshot):
             await self._burial.run(records, snapshot)
@@ -151,6 +154,13 @@ class Passes:
                 due.append(Seen(record=record, observation=seen))
         # Whoever used a pod last misses it first.
         return list(records.values()), sorted(due, key=lambda seen: -seen.record.intent.accepted_at)
+
+    def _tell_unreadable(self, records: Mapping[str, Record]) -> None:
+        """Log each record that cannot be read once, when it is met."""
+        found = {pod_id: record for pod_id, record in records.items() if record.unreadable is not None}
+        for pod_id in found.keys() - self._unreadable:
+            _log.error("record_unreadable", pod_id=pod_id, reason=found[pod_id].state.reason)
+        self._unreadable = frozenset(found)
 
     async def _repair_all(self, due: list[Seen], wait_s: float) -> list[Phase | None]:
         """Repair in this order, many at once, and say how far it is while that takes long."""

@@ -225,7 +225,10 @@ class Store(Protocol):
     """The durable records. All methods raise StoreUnavailableError."""
 
     async def load(self, pod_id: str) -> Record | None:
-        """Return the record or tombstone. One round trip."""
+        """Return the record or tombstone. One round trip.
+
+        One that cannot be read says why in `unreadable`; it never keeps others from being read.
+        """
 
     async def load_host(self, host: str) -> dict[str, Record]:
         """Return all records and tombstones of one host. A constant number of round trips."""
@@ -262,7 +265,8 @@ class Store(Protocol):
     async def save(self, record: Record, lease: Lease) -> None:
         """Write the state, if the lease is the newest and has not expired; announce a change of phase.
 
-        Raises LeaseLostError otherwise, having written nothing. A state that was purged while its intent is
+        Raises LeaseLostError otherwise, and RecordUnreadableError for a record that could not be read, having
+        written nothing. A state that was purged while its intent is
         still `deleted` gives back the pod's host ports.
         """
 

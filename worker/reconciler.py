@@ -109,6 +109,8 @@ class Reconciler:
         record = await self.store.load(pod_id)
         if record is None:
             raise PodNotFoundError(f"pod {pod_id}: there is no such pod")
+        if record.unreadable is not None:
+            return Outcome(record=record, before=record.state)
         attempt = Attempt(self, lease, record)
         try:
             observation = await self._observe(record, seen)
@@ -229,6 +231,8 @@ class Attempt:
         latest = await self._own.store.load(self.record.pod_id)
         if latest is None or latest.intent.generation == self.record.intent.generation:
             return False
+        if latest.unreadable is not None:
+            raise RetryableError(latest.unreadable.reason)
         self.record = replace(self.record, intent=latest.intent)
         return True
 

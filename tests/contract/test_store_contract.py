@@ -9,7 +9,13 @@ import pytest
 from redis.asyncio import Redis
 
 from tests.support.fake_store import FakeStore
-from worker.errors import GenerationConflictError, LeaseHeldError, LeaseLostError, PortTakenError
+from worker.errors import (
+    GenerationConflictError,
+    LeaseHeldError,
+    LeaseLostError,
+    PortTakenError,
+    RecordUnreadableError,
+)
 from worker.pods.model import Intent, IntentKind, Phase, PodState, PublishedPort, Record
 from worker.pods.spec import PodSpec
 from worker.ports import Proposal, Store
@@ -304,3 +310,65 @@ async def test_every_record_tells_the_storage_of_its_host(store: Store) -> None:
     record = await store.load("a")
     assert record is not None
     assert record.storage == "one"
+
+
+ONLY_SPEC: Final = '{"kind": "running", "generation": 1, "spec": {"image": 1, "env": {"KEY": "value"}}}'
+SPOILED: Final = [
+    ("intent", "{"),
+    ("intent", "[]"),
+    ("intent", ONLY_SPEC),
+    ("state", "{"),
+    ("state", '{"phase": "unheard of"}'),
+    ("state", '{"layout": [{"name": 1}]}'),
+]
+"""A field of a record, and what is written there instead."""
+
+
+async def spoil(store: Store, pod_id: str, field: str, text: str) -> None:
+    """Write something else into a field of a pod's record."""
+    if isinstance(store, FakeStore):
+        store.spoiled[pod_id] = {field: text}
+    else:
+        assert isinstance(store, RedisStore)
+        await store._redis.hset(f"pinacle:pod:{pod_id}", field, text)
+
+
+@pytest.mark.parametrize(("field", "text"), SPOILED)
+async def test_one_record_that_cannot_be_read_stops_no_other(store: Store, field: str, text: str) -> None:
+    """It says which field is wrong, never with a value of `env`; what is in its place is not written."""
+    for pod_id in ("a", "b"):
+        await store.accept(proposal(pod_id, 1, f"create {pod_id}"))
+    lease, record = await store.lease("a"), await recorded(store, "a")
+    await store.save(replace(record, state=PodState(phase=Phase.RUNNING)), lease)
+    await spoil(store, "a", field, text)
+    for records in (await store.load_all(), await store.load_host("here")):
+        assert records.keys() == {"a", "b"}
+        assert records["b"].unreadable is None
+        assert records["a"].unreadable is not None
+    spoiled = await recorded(store, "a")
+    assert spoiled.unreadable is not None
+    assert f"cannot be read: {field}" in spoiled.unreadable.reason
+    assert "value" not in spoiled.unreadable.reason.replace("value_", "")
+    assert (spoiled.state.phase, spoiled.intent.generation, spoiled.exists) == (Phase.FAILED, 1, True)
+    assert spoiled.unreadable.only_spec == (text == ONLY_SPEC)
+    with pytest.raises(RecordUnreadableError):
+        await store.save(spoiled, lease)
+    assert (await recorded(store, "a")).unreadable is not None, "nothing was written"
+    await store.release("a", lease)
+
+
+@pytest.mark.parametrize(("field", "text"), SPOILED)
+async def test_a_pod_whose_record_cannot_be_read_can_be_deleted(store: Store, field: str, text: str) -> None:
+    """A deletion needs neither its spec nor its state."""
+    await store.accept(proposal("a", 1, "create"))
+    lease, record = await store.lease("a"), await recorded(store, "a")
+    await store.save(replace(record, state=PodState(phase=Phase.RUNNING)), lease)
+    await spoil(store, "a", field, text)
+    deleted = {"kind": IntentKind.DELETED, "spec": None, "purge_generation": 2}
+    await store.accept(proposal("a", 2, "delete", **deleted))
+    record = await recorded(store, "a")
+    assert record.unreadable is None
+    assert record.purging
+    await store.save(replace(record, state=PodState(phase=Phase.DELETED, purged_generation=2)), lease)
+    assert (await recorded(store, "a")).state.phase is Phase.DELETED
+    await store.release("a", lease)

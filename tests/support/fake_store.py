@@ -4,10 +4,17 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from worker.errors import GenerationConflictError, LeaseHeldError, LeaseLostError, PortTakenError
-from worker.pods.model import IntentKind, PodState, PublishedPort, Record
+from worker.errors import (
+    GenerationConflictError,
+    LeaseHeldError,
+    LeaseLostError,
+    PortTakenError,
+    RecordUnreadableError,
+)
+from worker.pods.model import INTENT, STATE, IntentKind, PodState, PublishedPort, Record
 from worker.pods.port_choice import clash
 from worker.ports import Accepted, Lease, Proposal
+from worker.store.reading import FIELDS, read_record
 
 
 @dataclass
@@ -27,6 +34,8 @@ class FakeStore:
 
     def __init__(self, *, lease_ttl_s: float = 20.0, takeover_delay_s: float = 10.0) -> None:
         self.records: dict[str, Record] = {}
+        self.spoiled: dict[str, dict[str, str]] = {}
+        """Pod id to what is written in a field of its record instead of what it should be."""
         self.tasks: dict[str, int] = {}
         self.leases: dict[str, FakeLease] = {}
         self.abandoned: set[int] = set()
@@ -52,16 +61,17 @@ class FakeStore:
     async def load_host(self, host: str) -> dict[str, Record]:
         self.before("load")
         return {
-            pod_id: replace(record, storage=self.storages.get(host))
+            pod_id: shown
             for pod_id, record in self.records.items()
-            if record.host == host
+            if record.host == host and (shown := self._shown(record)) is not None
         }
 
     async def load_all(self) -> dict[str, Record]:
         self.before("load")
         return {
-            pod_id: replace(record, storage=self.storages.get(record.host))
+            pod_id: shown
             for pod_id, record in self.records.items()
+            if (shown := self._shown(record)) is not None
         }
 
     async def accepted_generation(self, task_id: str) -> int | None:
@@ -82,6 +92,7 @@ class FakeStore:
         self.records[proposal.pod_id] = Record(
             pod_id=proposal.pod_id, host=proposal.host, intent=proposal.intent, state=state
         )
+        self.spoiled.get(proposal.pod_id, {}).pop("intent", None)
         self.tasks[proposal.task_id] = proposal.intent.generation
         self.attempts.pop(proposal.task_id, None)
         self.after("accept")
@@ -113,6 +124,9 @@ class FakeStore:
         current, holder = self.records.get(record.pod_id), self.leases.get(record.pod_id)
         if current is None or holder is None or holder.token != lease.token:
             raise LeaseLostError(f"pod {record.pod_id}: lease {lease.token} is not the newest")
+        if record.unreadable is not None:
+            raise RecordUnreadableError(record.unreadable.reason)
+        self.spoiled.get(record.pod_id, {}).pop("state", None)
         self.records[record.pod_id] = replace(current, state=record.state)
         intent = record.intent
         gone = intent.kind is IntentKind.DELETED and record.state.purged_generation >= intent.purge_generation
@@ -162,7 +176,17 @@ class FakeStore:
         return
 
     def _shown(self, record: Record | None) -> Record | None:
-        return None if record is None else replace(record, storage=self.storages.get(record.host))
+        if record is None or record.pod_id not in self.spoiled:
+            return None if record is None else replace(record, storage=self.storages.get(record.host))
+        intent, state = record.intent, record.state
+        fields = {
+            "host": record.host,
+            "generation": str(intent.generation),
+            "intent": INTENT.dump_json(intent).decode(),
+            "state": STATE.dump_json(state).decode(),
+        }
+        fields |= self.spoiled[record.pod_id]
+        return read_record(record.pod_id, [fields[name] for name in FIELDS], self.storages)
 
     def _reserve(self, proposal: Proposal) -> None:
         reserved = self.reserved.setdefault(proposal.host, {})

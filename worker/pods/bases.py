@@ -16,6 +16,9 @@ def unused_bases(
 
     Among them are bases whose making was cut off, and empty volumes in the place of lost ones.
     """
+    records = tuple(records)
+    if any(record.unreadable is not None for record in records):
+        return {}  # Which base such a pod stands on is not known.
     parts: defaultdict[str, list[RemoveContainer | RemoveVolume]] = defaultdict(list)
     used = {record.state.system.base for record in records if record.state.system is not None}
     mounted: set[str] = set()

@@ -226,6 +226,16 @@ class PodState(_Evolving):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Unreadable(_Evolving):
+    """What is in the store of a pod cannot be read: nothing follows from it."""
+
+    reason: str
+    """Which field, what is wrong with it, and what to do."""
+    only_spec: bool
+    """Whether nothing but the spec is wrong: another one may be given."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Record(_Evolving):
     """The durable note about one pod."""
 
@@ -235,6 +245,8 @@ class Record(_Evolving):
     state: PodState = PodState()
     storage: str | None = None
     """Identity of the storage that holds the pods of this host, as noted in the store; None before that."""
+    unreadable: Unreadable | None = None
+    """Then intent and state are good to be shown, and for nothing else; never written."""
 
     @property
     def purging(self) -> bool:

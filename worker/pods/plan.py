@@ -24,10 +24,10 @@ def plan(record: Record, seen: Observation | Unknown, now: float, installation: 
     """Return the next steps for a pod. `now` in seconds since the epoch.
 
     The record stands for the intent: a plan also depends on what was noted of the pod's creation and
-    failures. From an unknown observation nothing follows.
+    failures. From an unknown observation nothing follows, nor from a record that cannot be read.
     """
-    if isinstance(seen, Unknown):
-        return rest(record.state.phase, seen.reason)
+    if record.unreadable is not None or isinstance(seen, Unknown):
+        return _nothing_known(record, seen)
     if record.exists or record.purging or seen.container is not None or seen.volumes:
         found = seen.storages.get(installation.name)
         problem = host_storage_problem(record.host, record.storage, found, installation.name)
@@ -45,6 +45,12 @@ def plan(record: Record, seen: Observation | Unknown, now: float, installation: 
             return waits or plan_running(record, seen, now, installation)
         case _:
             assert_never(record.intent.kind)
+
+
+def _nothing_known(record: Record, seen: Observation | Unknown) -> Plan:
+    if record.unreadable is not None:
+        return rest(Phase.FAILED, record.unreadable.reason)
+    return rest(record.state.phase, seen.reason if isinstance(seen, Unknown) else None)
 
 
 def plan_elsewhere(record: Record, seen: Observation, installation: Installation) -> Plan:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-from worker.errors import PodExistsError, PodNotFoundError
+from worker.errors import PodExistsError, PodNotFoundError, RecordUnreadableError
 from worker.pods.model import Intent, IntentKind, PinnedImage, PublishedPort, Record
 from worker.pods.sizes import check_size
 from worker.pods.spec import PodSpec
@@ -54,8 +54,10 @@ class Means:
 def check(pod_id: str, record: Record | None, request: Request) -> None:
     """Refuse what cannot be asked of this pod.
 
-    Raises PodNotFoundError, PodExistsError, and InvalidInputError for a new spec that holds too much.
+    Raises PodNotFoundError, PodExistsError, InvalidInputError for a new spec that holds too much, and
+    RecordUnreadableError.
     """
+    _check_readable(pod_id, record, request)
     exists = record is not None and record.exists
     if isinstance(request, Create | Update):
         check_size(request.spec, record.intent.spec if record is not None and exists else None)
@@ -71,6 +73,14 @@ def check(pod_id: str, record: Record | None, request: Request) -> None:
             f"spec: pod {pod_id!r} exists with another spec; to change it call pods.update({pod_id!r}, "
             "spec), to begin anew call pods.delete first"
         )
+
+
+def _check_readable(pod_id: str, record: Record | None, request: Request) -> None:
+    """Refuse what would be made of an intent that is not known; a deletion and a whole new spec are not."""
+    if record is None or record.unreadable is None or isinstance(request, Delete):
+        return
+    if not isinstance(request, Update) or not record.unreadable.only_spec:
+        raise RecordUnreadableError(f"pod_id: pod {pod_id!r}: {record.unreadable.reason}")
 
 
 def brings_spec(record: Record | None, request: Request) -> PodSpec | None:

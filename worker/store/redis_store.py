@@ -7,7 +7,13 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from worker.errors import GenerationConflictError, LeaseLostError, PortTakenError, StoreUnavailableError
+from worker.errors import (
+    GenerationConflictError,
+    LeaseLostError,
+    PortTakenError,
+    RecordUnreadableError,
+    StoreUnavailableError,
+)
 from worker.pods.model import INTENT, STATE, IntentKind, PodState, PublishedPort, Record
 from worker.ports import Accepted, Lease, Proposal
 from worker.store import keys, scripts
@@ -40,6 +46,8 @@ class RedisStore:
         self._redis = Redis.from_url(
             url,
             decode_responses=True,
+            # What is no UTF-8 spoils one record, and not the answer with all the others.
+            encoding_errors="surrogateescape",
             socket_timeout=socket_timeout_s,
             socket_connect_timeout=socket_timeout_s,
             health_check_interval=10,
@@ -136,6 +144,8 @@ class RedisStore:
         return [(_port_of(field), pod_id) for field, pod_id in reserved.items()]
 
     async def save(self, record: Record, lease: Lease) -> None:
+        if record.unreadable is not None:
+            raise RecordUnreadableError(record.unreadable.reason)
         intent, state = record.intent, record.state
         gone = intent.kind is IntentKind.DELETED and state.purged_generation >= intent.purge_generation > 0
         with translated("save"):

@@ -10,6 +10,7 @@ the code understands it. The words are in `tests/support/situations.py`; a new k
 described by its name and its fields.
 """
 
+from dataclasses import replace
 from typing import Final
 
 import pytest
@@ -47,7 +48,7 @@ from tests.support.situations import (
 )
 from worker.pods import naming
 from worker.pods.container import spec_hash
-from worker.pods.model import Phase, Rebuilt
+from worker.pods.model import Phase, Rebuilt, Unreadable
 from worker.pods.observation import ContainerState, Observation, Unknown
 from worker.pods.plan import plan, plan_elsewhere
 
@@ -75,6 +76,21 @@ REST: Final = [
     case("it runs as it should", pod(), sees(running()), phase=RUNNING),
     case("it was stopped as asked", stopping_pod(), sees(exited()), phase=STOPPED),
     case("it is stopped and has no container any more", stopping_pod(), sees(), phase=STOPPED),
+    # From a record that cannot be read nothing follows
+    case(
+        "its record cannot be read, and it has no container any more",
+        replace(pod(), unreadable=Unreadable(reason="intent.spec.tier: no", only_spec=True)),
+        sees(),
+        phase=FAILED,
+        because="intent.spec.tier: no",
+    ),
+    case(
+        "its record cannot be read, and its volumes are gone",
+        replace(deleting_pod(), unreadable=Unreadable(reason="state: no", only_spec=False)),
+        sees(running(other_spec=True), without="home"),
+        phase=FAILED,
+        because="state: no",
+    ),
     # From what is unknown nothing follows
     case(
         "the Engine did not answer: it keeps its phase",
