@@ -56,7 +56,11 @@ def shape_problem(record: Record, image: PinnedImage, shape: ImageShape) -> str 
 
     What was decided for the pod when it began stays allowed with the image that it began with.
     """
-    problems = [*_system_problems(record, image, shape), *_place_problems(record, image, shape)]
+    problems = [
+        *_system_problems(record, image, shape),
+        *_place_problems(record, image, shape),
+        *_relative_problems(record, image),
+    ]
     if not problems:
         return None
     return f"image {image.reference} does not fit pod {record.pod_id}: {'; '.join(problems)}"
@@ -80,6 +84,17 @@ def _system_problems(record: Record, image: PinnedImage, shape: ImageShape) -> I
         yield (
             f"{', '.join(new)}: directories in the image, and in the pod, whose programs stay its own, links "
             f"or nothing; {allowed}"
+        )
+
+
+def _relative_problems(record: Record, image: PinnedImage) -> Iterator[str]:
+    """Yield what is wrong with VOLUME paths that no mount of ours can take the place of."""
+    relative = [path for path in image.volumes if not path.startswith("/")]
+    begun = any(volume.filled for volume in record.state.layout) and not _is_another_image(record, image)
+    if relative and not begun:
+        yield (
+            f"VOLUME {', '.join(relative)}: a relative path gets a volume without a name from the Engine, "
+            "whose data is lost with the container; right would be an absolute path"
         )
 
 

@@ -344,6 +344,30 @@ CREATION: Final = [
         phase=RUNNING,
     ),
     case(
+        "new, of an image with a relative VOLUME: the Engine would make an anonymous volume for it",
+        new_pod(image=IMAGE.evolve(volumes=("data/db", "/var/lib/db"))),
+        sees(),
+        phase=FAILED,
+        because="VOLUME data/db: a relative path gets a volume without a name",
+    ),
+    case(
+        "another image, with a relative VOLUME: the pod runs on as it is",
+        asked_again(
+            image=OTHER_IMAGE.evolve(volumes=("data",)),
+            layout=tuple(volume.evolve(image=IMAGE.id) for volume in layout()),
+        ),
+        sees(running(other_spec=True)),
+        phase=FAILED,
+        because="VOLUME data: a relative path",
+    ),
+    case(
+        "a pod that has run of an image with a relative VOLUME, made before that was refused",
+        pod(image=IMAGE.evolve(volumes=("data",)), declared=["/data"]),
+        sees(),
+        "create_container",
+        phase=PENDING,
+    ),
+    case(
         "an image with a VOLUME at a universal volume and one that never persists: none is needed",
         pod(image=IMAGE.evolve(volumes=("/var", "/run/lock"))),
         sees(running()),
