@@ -95,9 +95,11 @@ ANIMALS: Final = (
     ),
     Animal(
         name="links-that-dangle",
-        image=BUSYBOX.link("srv", "/nowhere/srv"),
-        refused="/srv",
+        image=BUSYBOX.link("srv", "/nowhere/srv").link("opt", "../nowhere/opt"),
+        written=(*EVERYWHERE, "/nowhere/srv/also"),
     ),
+    Animal(name="links-that-lead-back", image=BUSYBOX.link("srv", "/opt").link("opt", "srv"), refused="/opt"),
+    Animal(name="links-to-what-is-temporary", image=BUSYBOX.link("srv", "/tmp/srv"), refused="/srv"),
     Animal(
         name="merged-usr",
         image=Image.merged(),
@@ -143,7 +145,7 @@ ANIMALS: Final = (
     Animal(
         name="volumes-with-relative-paths",
         image=BUSYBOX.line('VOLUME ["relative/path", "./dotted"]'),
-        written=("/relative/path/mine", "/dotted/mine"),
+        refused="VOLUME relative/path, ./dotted: a relative path",
     ),
     Animal(
         name="volumes-behind-links",
@@ -163,14 +165,12 @@ ANIMALS: Final = (
         image=BUSYBOX.folder("run/sshd")
         .folder("run/mysqld", mode=0o2775, owner=999)
         .folder("run/lock", mode=0o1777)
-        .file("run/lock/known", "by programs", owner=7)
         .line("VOLUME /run/app"),
         written=EVERYWHERE,
         always={
             "/run/sshd": "0:0 755 directory",
             "/run/mysqld": "999:999 2775 directory",
             "/run/lock": "0:0 1777 directory",
-            "/run/lock/known": "7:7 644 regular file",
         },
     ),
     Animal(
@@ -198,7 +198,9 @@ ANIMALS: Final = (
     ),
     Animal(
         name="another-user",
-        image=BUSYBOX.folder("home/user", owner=1000).line("USER 1000:1000", "WORKDIR /home/user/work"),
+        image=BUSYBOX.folder("home/user", owner=1000)
+        .folder("home/user/work", owner=1000)
+        .line("USER 1000:1000", "WORKDIR /home/user/work"),
         written=("/home/user/mine", "/home/user/work/mine"),
     ),
 )

@@ -1,7 +1,9 @@
 """Break the code in every small way and see whether the fast tests notice: `make mutants`.
 
-`python -m tests.mutants [python|lua|report] [PATTERN…]`: patterns are names of mutants with `*`, as mutmut
-has them, or parts of a Lua mutant's name. A run that was cut off goes on where it was; `report` only counts.
+`python -m tests.mutants [python|again|lua|report] [PATTERN…]`: patterns are names of mutants with `*`, as
+mutmut has them, or parts of a Lua mutant's name. A run that was cut off goes on where it was, and functions
+that have changed are done anew; `again` tries those that survived, as there may be tests by now; `report`
+only counts.
 """
 
 import os
@@ -34,6 +36,7 @@ _LUA_TESTS: Final = (
     "tests/contract/test_scripts.py",
 )
 _TESTS_FAILED: Final = 1
+SURVIVED: Final = ("survived", "no tests")
 
 
 def main(arguments: list[str]) -> int:
@@ -43,20 +46,28 @@ def main(arguments: list[str]) -> int:
     if what in ("all", "python"):
         command = [str(_BIN / "mutmut"), "run", "--max-children", "1", *patterns]
         subprocess.run(command, check=False)
-    if what in ("all", "python", "report"):
+    if what == "again":
+        names = [name for name, end in python_ends().items() if end in SURVIVED]
+        subprocess.run([str(_BIN / "mutmut"), "run", "--max-children", "1", *names], check=False)
+    if what in ("all", "python", "again", "report"):
         survivors += python_survivors()
     if what in ("all", "lua"):
         survivors += lua_survivors(patterns)
     return judge(survivors)
 
 
-def python_survivors() -> list[Survivor]:
-    """Count the mutants of Python code by what became of them, and return those that no test noticed."""
+def python_ends() -> dict[str, str]:
+    """Return what became of each mutant of Python code."""
     command = [str(_BIN / "mutmut"), "results", "--all", "true"]
     lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
-    ends = dict(line.strip().split(": ", 1) for line in lines if ": " in line)
+    return dict(line.strip().split(": ", 1) for line in lines if ": " in line)
+
+
+def python_survivors() -> list[Survivor]:
+    """Count the mutants of Python code by what became of them, and return those that no test noticed."""
+    ends = python_ends()
     print("Python:", _counted(ends.values()))
-    return [_survivor(name) for name, end in ends.items() if end in ("survived", "no tests")]
+    return [_survivor(name) for name, end in ends.items() if end in SURVIVED]
 
 
 def _survivor(name: str) -> Survivor:
