@@ -24,6 +24,18 @@ def test_pods_that_crashed_together_do_not_come_back_together() -> None:
     assert max(delays) - min(delays) > 0.4 * 64
 
 
+@pytest.mark.parametrize(
+    ("errors", "seconds"), [(0, 0.5), (1, 0.5), (2, 1), (3, 2), (6, 16), (7, 30), (99, 30)]
+)
+def test_the_delay_after_errors_doubles_up_to_half_a_minute(errors: int, seconds: float) -> None:
+    """Give or take a quarter, which differs from pod to pod and from time to time."""
+    delays = {error_delay(errors, f"pod-{number}") for number in range(100)}
+    assert all(0.75 * seconds <= delay <= 1.25 * seconds for delay in delays)
+    assert len(delays) == 100
+    assert error_delay(98, "pod") != error_delay(99, "pod")
+    assert crash_delay(98, "pod") != crash_delay(99, "pod")
+
+
 @given(st.integers(0, 10**6))
 def test_an_error_is_tried_again_within_a_minute(errors: int) -> None:
     assert 0 < error_delay(errors, "pod") <= 37.5
