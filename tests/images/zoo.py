@@ -78,6 +78,7 @@ ANIMALS: Final = (
         image=OSTREE,
         written=(*EVERYWHERE, "/var/home/also", "/usr/bin/mine"),
         removed=("/opt/readme",),
+        in_short=True,
     ),
     Animal(
         name="links-absolute-and-relative",
@@ -119,6 +120,7 @@ ANIMALS: Final = (
         written=("/data/mine", "/home/mine", "/var/mine", "/etc/mine"),
         has_shell=False,
         spec={"init": False},
+        in_short=True,
     ),
     Animal(
         name="volumes-in-volumes",

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.fake_engine import FakeEngine
 from tests.support.fake_store import FakeStore
-from tests.support.situations import IMAGE, OWN
+from tests.support.situations import IMAGE, OVERLAYS, OWN
 from worker.errors import (
     EngineUnavailableError,
     ImageGoneError,
@@ -253,3 +253,21 @@ async def test_volumes_that_were_made_are_noted_although_one_of_them_failed(benc
     outcome = await bench.reconciler.reconcile("a")
     assert outcome.steps.count("create_volume") == len(bench.engine.volumes) > 0
     assert "container_create" not in bench.sent
+
+
+async def test_a_pod_that_is_as_it_should_be_is_not_saved(bench: Bench) -> None:
+    """A pass over a thousand of them would wait for a disk a thousand times."""
+    await bench.reconciler.reconcile("a")
+    saved: list[str] = []
+    bench.store.before = saved.append
+    await bench.reconciler.reconcile("a")
+    assert "save" not in saved
+
+
+async def test_an_image_that_goes_before_its_base_is_made_is_an_error_of_that(bench: Bench) -> None:
+    """Only the creation of a container says that the pod's own image is gone."""
+    bench.when("system_prepare", fail(ImageGoneError("the base's image is gone")))
+    bench.reconciler.installation = OVERLAYS
+    outcome = await bench.reconciler.reconcile("a")
+    assert isinstance(outcome.error, ImageGoneError)
+    assert bench.state.reason == "the base's image is gone"
