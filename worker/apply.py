@@ -36,7 +36,10 @@ async def apply(  # noqa: C901, PLR0911, PLR0912 - a table, one case for each st
         case steps.BeginFill() | steps.BeginKeep():
             return incarnation
         case steps.FindFolders(container_id=container_id):
-            return await engine.new_folders(container_id, [volume.path for volume in record.state.layout])
+            # What its own mounts do not hold, at the places where they are: the layout may be another by now.
+            container = seen.container
+            held = container.volumes if container is not None else [v.path for v in record.state.layout]
+            return await engine.new_folders(container_id, list(held))
         case steps.CopyFolder(container_id=container_id, volume=volume):
             name = volume_name(record.pod_id, volume.name)
             await engine.copy_folder(container_id, volume.path, name)

@@ -153,6 +153,7 @@ def test_an_update_that_makes_a_directory_a_link_carries_its_files_along(
         assert pod.sh("cat /home/file /var/home/file /srv/file /mnt/srv/file") == "home\nhome\nsrv\nsrv"
         assert pod.call("update", spec("pinacle-busybox"))["phase"] == "running"
         assert pod.sh("cat /home/file /srv/file") == "home\nsrv"
+        assert not [name for name in engine.docker("volume", "ls", "-q").split() if "moves-declared" in name]
 
 
 def test_an_update_that_leads_two_volumes_to_one_place_is_refused(

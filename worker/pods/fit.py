@@ -28,11 +28,8 @@ _ALWAYS_THERE: Final = ("/bin", "/sbin", "/lib")
 def plan_look(record: Record, seen: Observation, image: PinnedImage) -> Plan | None:
     """Return that the image has to be looked at, or why it does not fit; None where a container may be made.
 
-    A container that is there as the record asks for it needs no look. Nor does a pod whose data is missing:
-    it waits for that.
+    A pod whose data is missing waits for that first.
     """
-    if is_made(record, seen, image):
-        return None
     if storage_problem(record, seen, [volume for volume in record.state.layout if volume.filled]) is not None:
         return None
     shape = seen.shapes.get(image.id)

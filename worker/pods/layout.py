@@ -78,19 +78,14 @@ def missing_volumes(
     image, having = record.image, tuple(having)
     shape = shape or ImageShape()
     held = held_paths(having, image.id if image is not None else None)
-    have: set[str | None] = {volume.path for volume in having}
-    have |= {shape.place(volume.path, held) for volume in having}
+    have = {shape.place(volume.path, held) for volume in having}
     wanted = wanted_layout(image.volumes if image is not None else (), record.state.system, shape, held)
-    return {
-        path: entry
-        for path, entry in wanted.items()
-        if path not in have and declared_place(path, shape, held) not in have
-    }
+    return {path: entry for path, entry in wanted.items() if declared_place(path, shape, held) not in have}
 
 
 def held_paths(layout: Iterable[Volume], image_id: str | None) -> frozenset[str]:
     """Return the paths below which the links of an image do not count: its volume has other content."""
-    return frozenset(volume.path for volume in layout if volume.filled and volume.image != image_id)
+    return frozenset(volume.path for volume in layout if volume.image != image_id)
 
 
 def declared_place(path: str, shape: ImageShape, held: Collection[str]) -> str | None:

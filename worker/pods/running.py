@@ -57,10 +57,11 @@ def plan_running(record: Record, seen: Observation, now: float, installation: In
         return go(PinImage(spec.image))
     if seen.image_gone:
         return finished(record, spec) or _image_gone(image)
+    made = is_made(record, seen, image)
     return (
-        plan_look(record, seen, image)
+        (None if made else plan_look(record, seen, image))
         or plan_preparation(record, seen, image, installation.system_volumes)
-        or _storage_first(record, seen, image)
+        or _storage_first(record, seen, image, made=made)
         or plan_overlays(record, seen)
         or _container(record, seen, spec, now, installation)
     )
@@ -85,8 +86,11 @@ def _image_gone(image: PinnedImage) -> Plan:
     )
 
 
-def _storage_first(record: Record, seen: Observation, image: PinnedImage) -> Plan | None:
-    """Return what has to happen to the volumes before the container is looked at, None if they are fine."""
+def _storage_first(record: Record, seen: Observation, image: PinnedImage, *, made: bool) -> Plan | None:
+    """Return what has to happen to the volumes before the container is looked at, None if they are fine.
+
+    `made` says that the container is the one asked for.
+    """
     problem = storage_problem(record, seen, _due_volumes(record, seen))
     if problem is not None:
         return _storage_missing(seen, problem)
@@ -100,7 +104,7 @@ def _storage_first(record: Record, seen: Observation, image: PinnedImage) -> Pla
     if unfilled and seen.fresh is None:
         return _strayed(record, seen, image) or _unfinished(seen, unfilled)
     shape = seen.shapes.get(image.id)
-    if not is_made(record, seen, image) and missing_volumes(record, record.state.layout, shape):
+    if not made and missing_volumes(record, record.state.layout, shape):
         return _strayed(record, seen, image) or _begin(seen)
     return None
 

@@ -72,10 +72,12 @@ class ImageShape:
         `held` are paths under which the pod has content of its own: what lies below is taken as it stands, as
         no link of this image is there.
         """
+        if not self.looks:
+            return path
         current = "/"
         parts = path.strip("/").split("/")
         for number, part in enumerate(parts):
-            if number and (current in held or posixpath.join("/", *parts[:number]) in held):
+            if number and (_is_in(current, held) or _is_in(posixpath.join("/", *parts[:number]), held)):
                 return posixpath.join(current, *parts[number:])
             current = posixpath.join(current, part)
             look = self.looks.get(current)
@@ -84,6 +86,10 @@ class ImageShape:
             if look is not None and look.kind is Kind.LINK:
                 current = look.target
         return current
+
+
+def _is_in(path: str, places: Collection[str]) -> bool:
+    return any(path == place or path.startswith(f"{place}/") for place in places)
 
 
 def next_look(shape: ImageShape, paths: Iterable[str]) -> str | None:

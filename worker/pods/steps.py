@@ -271,7 +271,7 @@ def _fold_record(  # noqa: C901, PLR0912 - a table, one case for each step
         case PrepareSystem(), Prepared():
             state = state.evolve(system=result.system)
         case LookAtImage(image=image), ImageShape():
-            if state.layout and not missing_volumes(record, state.layout, result):
+            if not missing_volumes(record, state.layout, result):
                 state = state.evolve(whole_for=image.id)
         case BeginFill(), str(incarnation):
             shape = seen.shapes.get(record.image.id) if record.image is not None else None

@@ -16,6 +16,7 @@ from tests.support.situations import (
     OWN,
     SYSTEM,
     asked_again,
+    begun_pod,
     exited,
     layout,
     new_pod,
@@ -185,7 +186,26 @@ def test_below_a_volume_that_another_image_filled_no_link_of_the_image_counts() 
     assert found["/srv/lib/db"] == found["/var/lib/db"] == "declared.var.lib.db"
 
 
+def test_below_a_volume_that_is_itself_over_a_link_no_link_counts_either() -> None:
+    own = layout(declared=["/home/db"])
+    links = {"/home": "/var/home", "/var/home/db": "/srv/db"}
+    assert mounted(links, own=own)["/var/home/db"] == "declared.home.db"
+    own = layout(declared=["/x/db"])
+    assert mounted({"/x": "/var/deep", "/var/deep/db": "/srv/db"}, own=own)["/var/deep/db"] == "declared.x.db"
+
+
+def test_what_an_image_leads_into_run_stays_temporary_whoever_filled_var() -> None:
+    found = mounted({"/var/run": "/run"}, "/var/run/db", own=layout())
+    assert (found["/var/run/db"], found["/run/db"]) == ("tmpfs", "tmpfs")
+
+
+def test_layers_stay_where_they_are_if_run_is_a_link() -> None:
+    found = mounted({"/run": "/var/run"}, own=layout(system=SYSTEM))
+    assert (found["/run/pinacle/system"], found["/var/run"]) == ("system", "tmpfs")
+
+
 def test_of_two_old_volumes_at_one_place_the_same_one_is_mounted_always() -> None:
+    assert mounted({"/home": "/srv"}, own=layout())["/srv"] == "srv"
     assert "/srv" not in mounted({"/srv": "/home"}, own=layout())
     assert mounted({"/srv": "/home"}, own=layout())["/home"] == "home"
 
@@ -269,6 +289,9 @@ SEPARATE: Final = SYSTEM.evolve(directories=FULL)
             id="merged since",
         ),
         pytest.param(
+            begun_pod(system=SEPARATE), {"/bin": "/usr/bin"}, {}, "", id="nothing of the pod's is in /bin yet"
+        ),
+        pytest.param(
             pod(system=SYSTEM),
             {},
             {"directories": FULL},
@@ -292,6 +315,10 @@ SEPARATE: Final = SYSTEM.evolve(directories=FULL)
 def test_what_does_not_fit(record: Record, links: dict[str, str], shape: dict[str, Any], said: str) -> None:
     found = problem(record, links=links, **shape)
     assert said in found if said else found == ""
+
+
+def test_the_image_that_system_directories_began_as_fits_them() -> None:
+    assert problem(pod(system=SEPARATE), SEPARATE.image, {"/bin": "/usr/bin"}) == ""
 
 
 def test_what_fitted_when_the_pod_began_fits_for_ever() -> None:

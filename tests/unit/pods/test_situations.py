@@ -15,6 +15,7 @@ from typing import Final
 
 import pytest
 
+from tests.support.shapes import seen_shape
 from tests.support.situations import (
     COPIED,
     GVISOR,
@@ -48,7 +49,8 @@ from tests.support.situations import (
 )
 from worker.pods import naming
 from worker.pods.container import spec_hash
-from worker.pods.model import Phase, Rebuilt, Unreadable
+from worker.pods.layout import image_paths
+from worker.pods.model import Phase, Rebuilt, SystemMode, Unreadable
 from worker.pods.observation import ContainerState, Observation, Unknown
 from worker.pods.plan import plan, plan_elsewhere
 
@@ -70,6 +72,9 @@ DEAD, PAUSED, REMOVING, RESTARTING = (
 )
 FOREIGN: Final = {naming.LABEL_POD: "a", naming.LABEL_INSTALLATION: "other"}
 HOME: Final = "pinacle-vol-a-home"
+
+NOTHING: Final = SYSTEM.evolve(mode=SystemMode.OFF, directories=(), base=None)
+"""How the system directories of an image that has none are kept."""
 
 REST: Final = [
     # Nothing to do
@@ -1263,6 +1268,36 @@ SHAPES: Final = [
         "create_container",
         phase=PENDING,
         own=OVERLAYS,
+    ),
+    case(
+        "another image, for a pod that began without system volumes: it stays without",
+        committed_pod(
+            system=NOTHING, spec={"image": "image-2"}, intent={"generation": 2, "image": OTHER_IMAGE}
+        ),
+        sees(),
+        "create_container",
+        phase=PENDING,
+        own=OVERLAYS,
+    ),
+    case(
+        "the same, and a volume of the other image has begun",
+        pod(
+            layout=layout(declared=["/data"], unfilled="declared.data"),
+            system=NOTHING,
+            spec={"image": "image-2"},
+            intent={"generation": 2, "image": OTHER_IMAGE},
+        ),
+        sees(without="declared.data"),
+        "begin_fill",
+        phase=PENDING,
+        own=OVERLAYS,
+    ),
+    case(
+        "a place of the pod's was not looked at: the image is looked at again",
+        pod(declared=["/data"]),
+        sees(shapes={IMAGE.id: seen_shape(image_paths(IMAGE))}),
+        "look_at_image image",
+        phase=PENDING,
     ),
     case(
         "another image, and a container ran on what is not noted as filled: it was the pod's",
