@@ -99,6 +99,11 @@ ANIMALS: Final = (
         image=BUSYBOX.link("srv", "/nowhere/srv").link("opt", "../nowhere/opt"),
         written=(*EVERYWHERE, "/nowhere/srv/also"),
     ),
+    Animal(
+        name="links-to-one-place",
+        image=BUSYBOX.link("srv", "home").link("opt", "srv"),
+        written=(*EVERYWHERE[:5], "/var/mine", "/srv/as-srv", "/opt/as-opt"),
+    ),
     Animal(name="links-that-lead-back", image=BUSYBOX.link("srv", "/opt").link("opt", "srv"), refused="/opt"),
     Animal(name="links-to-what-is-temporary", image=BUSYBOX.link("srv", "/tmp/srv"), refused="/srv"),
     Animal(

@@ -7,7 +7,6 @@ mount of ours. Such a path mounts once more what is at its real place, and all t
 whichever comes last, the same volume is on top.
 """
 
-import posixpath
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -115,16 +114,14 @@ def _temporary(places: Iterable[str], shape: ImageShape) -> Iterator[Temporary]:
         folders.get(place, Folder(path=place, mode=0o755, uid=0, gid=0))
         for place in filter(is_never_persisted, places)
     )
-    for folder in (first, *_chosen(folders.values(), run), *declared):
+    # Each, also what an Engine would make as a parent of others: gVisor makes those with another mode.
+    inner = sorted((each for each in folders.values() if each.path != run), key=_depth)
+    for folder in (first, *inner[:_MOST_FOLDERS], *declared):
         yield Temporary(path=folder.path, mode=folder.mode, uid=folder.uid, gid=folder.gid)
 
 
-def _chosen(folders: Iterable[Folder], run: str) -> list[Folder]:
-    """Return the directories that need a mount: the rest is made by the Engine as parents of these."""
-    inner = [folder for folder in folders if folder.path != run]
-    parents = {posixpath.dirname(folder.path) for folder in inner}
-    needed = [folder for folder in inner if not folder.is_plain or folder.path not in parents]
-    return sorted(needed, key=lambda folder: folder.path.count("/"))[:_MOST_FOLDERS]
+def _depth(folder: Folder) -> int:
+    return folder.path.count("/")
 
 
 def _is_in_volume(path: str, held: Mapping[str, Volume | Temporary]) -> bool:

@@ -43,11 +43,6 @@ class Folder:
     uid: int
     gid: int
 
-    @property
-    def is_plain(self) -> bool:
-        """Whether it is as the Engine makes one that is missing."""
-        return (self.mode, self.uid, self.gid) == (0o755, 0, 0)
-
 
 @dataclass(frozen=True, kw_only=True)
 class ImageShape:

@@ -28,7 +28,7 @@ from worker.pods.container import spec_hash
 from worker.pods.fit import shape_problem
 from worker.pods.layout import begun_layout, image_paths, looked_paths, missing_volumes, wanted_layout
 from worker.pods.model import Phase, PinnedImage, Record, SystemMode, Volume
-from worker.pods.mounts import Temporary, mount_points
+from worker.pods.mounts import Temporary, mount_points, recorded_paths
 from worker.pods.plan import plan
 from worker.pods.shape import Folder, ImageShape, Kind, Look, next_look
 from worker.pods.steps import LookAtImage, fold
@@ -186,6 +186,16 @@ def test_below_a_volume_that_another_image_filled_no_link_of_the_image_counts() 
     assert found["/srv/lib/db"] == found["/var/lib/db"] == "declared.var.lib.db"
 
 
+def test_a_rebuilt_record_has_each_volume_once_and_under_its_own_path() -> None:
+    """From what a container mounts, which is at other places and twice where the image has links."""
+    links = {"/home": "/var/home", "/z": "/a/z", "/data": "/var/data"}
+    own = layout(declared=["/data", "/z"])
+    found = mounted(links, "/data", "/z", own=own)
+    for order in (1, -1):
+        volumes = {path: name for path, name in sorted(found.items())[::order] if name != "tmpfs"}
+        assert recorded_paths(volumes) == {volume.name: volume.path for volume in own}
+
+
 def test_below_a_volume_that_is_itself_over_a_link_no_link_counts_either() -> None:
     own = layout(declared=["/home/db"])
     links = {"/home": "/var/home", "/var/home/db": "/srv/db"}
@@ -221,7 +231,7 @@ RUN: Final = (
 
 
 def test_run_has_the_directories_of_the_image_with_owners_and_modes() -> None:
-    """Those that the Engine makes anyway, as parents of others, need no mount."""
+    """And the VOLUME below it that the image has no directory for."""
     wanted = image("/run/db", "/run/new")
     shape = seen_shape(image_paths(wanted), run=RUN)
     assert mount_points((), wanted, shape).temporary == (
@@ -230,6 +240,7 @@ def test_run_has_the_directories_of_the_image_with_owners_and_modes() -> None:
         Temporary(path="/run/lock", mode=0o1777),
         Temporary(path="/run/lock/own"),
         Temporary(path="/run/new"),
+        Temporary(path="/run/plain"),
         Temporary(path="/run/plain/leaf"),
     )
 
