@@ -77,6 +77,8 @@ async def apply(  # noqa: C901, PLR0911, PLR0912 - a table, one case for each st
         case steps.CommitFill():
             # What the Engine copied is in the page cache yet: noted as filled, a power cut would empty it.
             await engine.sync_volumes()
+        case steps.ChooseOtherPorts():
+            raise ValueError("ports are chosen in the store, not on the Engine")
         case steps.BeginStop() | steps.FinishPurge() | steps.NoteLost():
             pass
         case _:

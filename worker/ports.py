@@ -259,6 +259,13 @@ class Store(Protocol):
     async def report_host(self, host: str) -> None:
         """Note that the store knows all pods of this host."""
 
+    async def move_ports(self, record: Record, ports: Sequence[PublishedPort], lease: Lease) -> None:
+        """Give the present intent of a pod other host ports and reserve these, in one script.
+
+        Raises LeaseLostError, GenerationConflictError where another intent was accepted meanwhile, and
+        PortTakenError where another pod has reserved one of them; nothing was written then.
+        """
+
     async def reserved_ports(self, host: str) -> Sequence[tuple[PublishedPort, str]]:
         """Return all reserved host ports of a host with their pods (`container` is not kept: 0)."""
 

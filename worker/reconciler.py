@@ -18,6 +18,7 @@ from worker.errors import (
     PermanentError,
     PodError,
     PodNotFoundError,
+    PortTakenError,
     RetryableError,
     StoreUnavailableError,
 )
@@ -32,14 +33,17 @@ from worker.pods.plan import plan
 from worker.pods.sameness import OFTEN, next_failure
 from worker.pods.steps import (
     SAVED_WITH_NEXT,
+    ChooseOtherPorts,
     CreateContainer,
     LookAtImage,
+    StartContainer,
     Step,
     StepResult,
     StopContainer,
     fold,
     together,
 )
+from worker.port_moves import PortMoves
 from worker.ports import Engine, Lease, Store
 
 _log: Final = structlog.get_logger(__name__)
@@ -80,10 +84,14 @@ class Reconciler:
         installation: Installation,
         clock: Callable[[], float],
         step_deadline_s: float,
+        free_ports: range = range(0),
         new_incarnation: Callable[[], str] = lambda: uuid4().hex,
         on_step: Callable[[str, Exception | None], None] = lambda _step, _error: None,
     ) -> None:
-        """`clock` gives seconds since the epoch; `on_step` is told of each step how it ended."""
+        """`clock` gives seconds since the epoch; `on_step` is told of each step how it ended.
+
+        From `free_ports` others are chosen where a chosen one is taken.
+        """
         self.engine = engine
         self.store = store
         self.installation = installation
@@ -92,6 +100,7 @@ class Reconciler:
         self.new_incarnation = new_incarnation
         self.on_step = on_step
         self.peers = Peers()
+        self.port_moves = PortMoves(store=store, free=free_ports)
         self.draining = False
         """Set when the process is about to end: no further step is begun."""
 
@@ -166,6 +175,11 @@ class Attempt:
                 if not isinstance(steps[0], CreateContainer | LookAtImage) or seen.image_gone:
                     raise
                 return seen.evolve(image_gone=True)
+            except PortTakenError as error:
+                if not isinstance(steps[0], StartContainer):
+                    raise
+                taken = self._own.port_moves.judge(self.record, error, seen.ports_taken)
+                return seen.evolve(ports_taken=(*seen.ports_taken, *taken))
         return seen
 
     async def _apply(self, steps: tuple[Step, ...], seen: Observation) -> Observation:
@@ -185,14 +199,7 @@ class Attempt:
         own, name = self._own, step_name(step)
         _log.debug("step_begun", pod_id=self.record.pod_id, step=name)
         try:
-            result = await apply(
-                own.engine,
-                step,
-                record=self.record,
-                seen=seen,
-                installation=own.installation,
-                incarnation=own.new_incarnation(),
-            )
+            result = await self._do(step, seen)
         except Exception as error:
             own.on_step(name, error)
             if isinstance(error, EngineFailedError):
@@ -201,6 +208,19 @@ class Attempt:
         own.on_step(name, None)
         own.peers.worked(name)
         return result
+
+    async def _do(self, step: Step, seen: Observation) -> StepResult:
+        own = self._own
+        if isinstance(step, ChooseOtherPorts):
+            return await own.port_moves.move(self.record, step.taken, self._lease, avoid=seen.ports_taken)
+        return await apply(
+            own.engine,
+            step,
+            record=self.record,
+            seen=seen,
+            installation=own.installation,
+            incarnation=own.new_incarnation(),
+        )
 
     async def _note(self, step: Step, result: StepResult, seen: Observation) -> Observation:
         record, seen = fold(self.record, seen, step, result, self._own.clock())

@@ -143,6 +143,7 @@ def make_parts(
         installation=installation,
         clock=time,
         step_deadline_s=settings.step_deadline_s,
+        free_ports=settings.ports,
         on_step=metrics.step_ended,
     )
     dispatcher = Dispatcher(

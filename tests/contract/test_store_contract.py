@@ -191,6 +191,35 @@ async def test_ports_are_given_back_when_the_pod_is_gone(store: Store) -> None:
     await store.release("a", lease)
 
 
+async def test_ports_move_within_one_intent(store: Store) -> None:
+    """Their reservation moves along; the generation stays, as nobody asked for anything."""
+    await store.accept(proposal("a", 1, "t1", ports=(port(8080), port(8081))))
+    lease, record = await store.lease("a"), await recorded(store)
+    await store.move_ports(record, (port(8080), port(9000)), lease)
+    moved = await recorded(store)
+    assert moved.intent == record.intent.evolve(ports=(port(8080), port(9000)))
+    assert {(p.host, owner) for p, owner in await store.reserved_ports("here")} == {(8080, "a"), (9000, "a")}
+    await store.release("a", lease)
+
+
+async def test_ports_do_not_move_against_another_pod_intent_or_lease(store: Store) -> None:
+    """Then nothing is written."""
+    await store.accept(proposal("a", 1, "t1", ports=(port(8080),)))
+    await store.accept(proposal("b", 1, "t2", ports=(port(9000, "0.0.0.0"),)))  # noqa: S104 - not bound
+    lease, record = await store.lease("a"), await recorded(store)
+    with pytest.raises(PortTakenError, match="reserved by pod 'b'"):
+        await store.move_ports(record, (port(9000),), lease)
+    await store.accept(proposal("a", 2, "t3", ports=(port(8080),)))
+    with pytest.raises(GenerationConflictError):
+        await store.move_ports(record, (port(9001),), lease)
+    await store.release("a", lease)
+    latest = await recorded(store)
+    with pytest.raises(LeaseLostError):
+        await store.move_ports(latest, (port(9001),), lease)
+    assert await recorded(store) == latest
+    assert {(p.host, owner) for p, owner in await store.reserved_ports("here")} == {(8080, "a"), (9000, "b")}
+
+
 async def test_attempts_are_counted_for_each_task(store: Store) -> None:
     """As the broker does not."""
     assert [await store.count_attempt("t1") for _ in range(3)] == [1, 2, 3]

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from tests.support.shapes import seen_shape
-from worker.errors import ConflictError, ImageGoneError, ObjectMissingError
+from worker.errors import ConflictError, ImageGoneError, ObjectMissingError, PortTakenError
 from worker.pods import naming
 from worker.pods.container import ContainerRequest, Limits
 from worker.pods.model import PinnedImage, PublishedPort, System, SystemMode
@@ -74,6 +74,8 @@ class FakeEngine:
         self.links: dict[str, dict[str, str]] = {}
         """Image id to path and target of the links that the image has."""
         self.looked_at: set[str] = set()
+        self.busy_ports: set[int] = set()
+        """Host ports that programs of the host have."""
         self.now = 0.0
         self._ids = count(1)
 
@@ -241,6 +243,11 @@ class FakeEngine:
     async def start_container(self, container_id: str) -> None:
         self._begin("container_start")
         container = self._by_id(container_id)
+        busy = [port.host for port in container.ports if port.host in self.busy_ports]
+        if busy:
+            raise PortTakenError(
+                f"listen tcp4 {container.ports[0].address}:{busy[0]}: address already in use"
+            )
         if container.observed.state is not ContainerState.RUNNING:
             contents = {name: self.volumes[name].content for name in container.mounts if name in self.volumes}
             self.started.append((container.observed.name, contents))

@@ -87,7 +87,7 @@ class FakeStore:
         generation = record.intent.generation if record is not None else 0
         if generation != proposal.expected_generation:
             raise GenerationConflictError(f"generation is {generation}, not {proposal.expected_generation}")
-        self._reserve(proposal)
+        self._reserve(proposal.host, proposal.pod_id, proposal.intent.ports)
         state = record.state if record is not None else PodState()
         self.records[proposal.pod_id] = Record(
             pod_id=proposal.pod_id, host=proposal.host, intent=proposal.intent, state=state
@@ -115,6 +115,17 @@ class FakeStore:
         self.before("report")
         self.reported.add(host)
         self.after("report")
+
+    async def move_ports(self, record: Record, ports: Sequence[PublishedPort], lease: Lease) -> None:
+        self.before("ports")
+        current, holder = self.records.get(record.pod_id), self.leases.get(record.pod_id)
+        if current is None or holder is None or holder.token != lease.token:
+            raise LeaseLostError(f"pod {record.pod_id}: lease {lease.token} is not the newest")
+        if current.intent.generation != record.intent.generation:
+            raise GenerationConflictError(f"generation is {current.intent.generation}")
+        self._reserve(record.host, record.pod_id, ports)
+        self.records[record.pod_id] = replace(current, intent=record.intent.evolve(ports=tuple(ports)))
+        self.after("ports")
 
     async def reserved_ports(self, host: str) -> Sequence[tuple[PublishedPort, str]]:
         return list(self.reserved.get(host, {}).items())
@@ -188,18 +199,18 @@ class FakeStore:
         fields |= self.spoiled[record.pod_id]
         return read_record(record.pod_id, [fields[name] for name in FIELDS], self.storages)
 
-    def _reserve(self, proposal: Proposal) -> None:
-        reserved = self.reserved.setdefault(proposal.host, {})
-        wanted = [replace(port, container=0) for port in proposal.intent.ports]
+    def _reserve(self, host: str, pod_id: str, ports: Sequence[PublishedPort]) -> None:
+        reserved = self.reserved.setdefault(host, {})
+        wanted = [replace(port, container=0) for port in ports]
         for port in wanted:
             owner = next(
-                (who for taken, who in reserved.items() if who != proposal.pod_id and clash(taken, port)),
+                (who for taken, who in reserved.items() if who != pod_id and clash(taken, port)),
                 None,
             )
             if owner is not None:
                 raise PortTakenError(f"host port {port.host}/{port.protocol} is reserved by pod {owner!r}")
-        self._give_back(proposal.host, proposal.pod_id)
-        self.reserved[proposal.host].update(dict.fromkeys(wanted, proposal.pod_id))
+        self._give_back(host, pod_id)
+        self.reserved[host].update(dict.fromkeys(wanted, pod_id))
 
     def _give_back(self, host: str, pod_id: str) -> None:
         reserved = self.reserved.get(host, {})

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any, Final, Self
 
 from worker.pods import naming
+from worker.pods.model import PublishedPort
 from worker.pods.shape import ImageShape
 
 
@@ -97,6 +98,8 @@ class Observation:
     """Directories that were made directly below `/` and are on no volume; None where nobody looked."""
     shapes: Mapping[str, ImageShape] = field(default_factory=dict)
     """Image id to what was seen of the image; only of those that were looked at since."""
+    ports_taken: tuple[PublishedPort, ...] = ()
+    """Host ports that the Engine could not bind, as programs of the host have them."""
     image_gone: bool = False
     """The Engine said that the pinned image id is not there."""
 

@@ -1,11 +1,12 @@
 """Host ports: a free one is chosen once and stays the pod's until it is deleted."""
 
+import re
 from collections.abc import Collection, Sequence
 from typing import Final
 from zlib import crc32
 
 from worker.errors import PortTakenError
-from worker.pods.model import PublishedPort
+from worker.pods.model import Intent, PublishedPort
 from worker.pods.spec import PodSpec, PortSpec
 
 _WILDCARDS: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared, not bound
@@ -18,12 +19,14 @@ def choose_ports(
     before: Sequence[PublishedPort],
     reserved: Collection[tuple[PublishedPort, str]],
     free: range,
+    avoid: Sequence[PublishedPort] = (),
 ) -> tuple[PublishedPort, ...]:
     """Return the spec's ports with host ports settled: those asked for, those had before, or free ones.
 
-    Raises PortTakenError, naming the port and who has it, or that the range is used up.
+    Those in `avoid` are not chosen, as programs of the host have them. Raises PortTakenError, naming the port
+    and who has it, or that the range is used up.
     """
-    others = [port for port, owner in reserved if owner != pod_id]
+    others = [*avoid, *(port for port, owner in reserved if owner != pod_id)]
     chosen: list[PublishedPort] = []
     for number, asked in enumerate(spec.ports):
         host = (
@@ -50,6 +53,26 @@ def clash(one: PublishedPort, other: PublishedPort) -> bool:
     return same_port and (one.address == other.address or bool({one.address, other.address} & _WILDCARDS))
 
 
+def chosen_and_taken(intent: Intent, text: str) -> tuple[PublishedPort, ...]:
+    """Return those ports for which others may be chosen, of those that the Engine says are taken.
+
+    It names the first that it met; where its words name none of ours, all that were chosen are meant.
+    """
+    named = [port for port in intent.ports if _is_named(port, text)]
+    return tuple(port for port in named or intent.ports if _was_chosen(intent, port))
+
+
+def _is_named(port: PublishedPort, text: str) -> bool:
+    address = f"[{port.address}]" if ":" in port.address else port.address
+    return re.search(rf"(?<![\d.]){re.escape(address)}:{port.host}(?!\d)", text) is not None
+
+
+def _was_chosen(intent: Intent, port: PublishedPort) -> bool:
+    asked = intent.spec.ports if intent.spec is not None else ()
+    place = (port.container, port.protocol, port.address)
+    return any(each.host is None and (each.container, each.protocol, each.address) == place for each in asked)
+
+
 def _had_before(asked: PortSpec, before: Sequence[PublishedPort]) -> int | None:
     wanted = (asked.container, asked.protocol, asked.address)
     return next((p.host for p in before if (p.container, p.protocol, p.address) == wanted), None)
@@ -57,7 +80,7 @@ def _had_before(asked: PortSpec, before: Sequence[PublishedPort]) -> int | None:
 
 def _free_port(pod_id: str, number: int, asked: PortSpec, taken: Sequence[PublishedPort], free: range) -> int:
     """Begin at a place that the pod's name gives, so that two pods seldom look at the same ports."""
-    first = crc32(f"{pod_id}:{number}".encode()) % len(free)
+    first = crc32(f"{pod_id}:{number}".encode()) % max(len(free), 1)
     for offset in range(len(free)):
         host = free[(first + offset) % len(free)]
         candidate = PublishedPort(

@@ -19,6 +19,7 @@ from worker.pods.replacing import replacing_steps
 from worker.pods.spec import PodSpec, Restart
 from worker.pods.steps import (
     BeginFill,
+    ChooseOtherPorts,
     CommitFill,
     CreateContainer,
     CreateVolume,
@@ -217,7 +218,7 @@ def _own_container(
         case ContainerState.CREATED:
             return _created(record, seen, container, spec, now)
         case ContainerState.EXITED:
-            return _start(record, container, spec, now)
+            return _start(record, seen, container, spec, now)
         case ContainerState.RESTARTING | ContainerState.REMOVING | ContainerState.DEAD:
             raise ValueError(f"{container.state} is handled before")
         case _:
@@ -245,13 +246,18 @@ def _created(
         return go(ReadVolumes())
     if not record.state.initialised:
         return go(_commit_all(record))
-    return _start(record, container, spec, now)
+    return _start(record, seen, container, spec, now)
 
 
-def _start(record: Record, container: ObservedContainer, spec: PodSpec, now: float) -> Plan:
+def _start(
+    record: Record, seen: Observation, container: ObservedContainer, spec: PodSpec, now: float
+) -> Plan:
     done = finished(record, spec)
     if done is not None:
         return done
+    taken = tuple(port for port in seen.ports_taken if port in record.intent.ports)
+    if taken:
+        return go(ChooseOtherPorts(taken))
     unasked, crash = not asked(record), record.state.crash
     crashed = unasked and crash is not None and crash.run == record.state.starts
     if crashed and crash and not is_due(crash.next_try_at, now, longest=LONGEST_CRASH_DELAY_S):

@@ -12,7 +12,7 @@ from typing import Final
 from worker.pods.backoff import lost_crash, next_crash
 from worker.pods.ending import ending
 from worker.pods.layout import begun_layout, kept_layout, missing_volumes
-from worker.pods.model import Phase, PinnedImage, Record, SentStop, System, Volume
+from worker.pods.model import Phase, PinnedImage, PublishedPort, Record, SentStop, System, Volume
 from worker.pods.naming import volume_name
 from worker.pods.observation import ContainerState, Exit, Observation, ObservedContainer, ObservedVolume
 from worker.pods.shape import ImageShape
@@ -112,6 +112,13 @@ class StartContainer:
 
 
 @dataclass(frozen=True)
+class ChooseOtherPorts:
+    """Choose free host ports, durably, in place of chosen ones that a program of the host has taken."""
+
+    taken: tuple[PublishedPort, ...]
+
+
+@dataclass(frozen=True)
 class UnpauseContainer:
     container_id: str
 
@@ -185,6 +192,7 @@ Step = (
     | CopyFolder
     | CommitFill
     | StartContainer
+    | ChooseOtherPorts
     | UnpauseContainer
     | BeginStop
     | StopContainer
@@ -214,6 +222,7 @@ StepResult = (
     | Observation
     | Exit
     | tuple[str, ...]
+    | tuple[PublishedPort, ...]
     | str
     | None
 )
@@ -265,6 +274,10 @@ def _fold_record(  # noqa: C901, PLR0912 - a table, one case for each step
     record: Record, seen: Observation, step: Step, result: StepResult, now: float
 ) -> Record:
     state = record.state
+    if isinstance(step, ChooseOtherPorts):
+        found = result if isinstance(result, tuple) else ()
+        ports = tuple(port for port in found if isinstance(port, PublishedPort))
+        return record.evolve(intent=record.intent.evolve(ports=ports))
     match step, result:
         case ((PinImage() | PullDigest()), PinnedImage()):
             state = state.evolve(image=result)

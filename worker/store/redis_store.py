@@ -62,6 +62,7 @@ class RedisStore:
         self._watch = Watch(self._redis)
         self.overview = Overview(self._redis, longest_wait_s=socket_timeout_s / 2)
         self._accept = self._redis.register_script(scripts.ACCEPT)
+        self._move_ports = self._redis.register_script(scripts.MOVE_PORTS)
         self._save = self._redis.register_script(scripts.SAVE)
         self._count_attempt = self._redis.register_script(scripts.COUNT_ATTEMPT)
         self._beat = self._redis.register_script(scripts.BEAT)
@@ -114,11 +115,33 @@ class RedisStore:
                 f"pod {proposal.pod_id}: generation is {value}, not {proposal.expected_generation}"
             )
         if answer == "port":
-            raise PortTakenError(
-                f"spec.ports: {_port_text(value)} is reserved by pod {owner[0]!r}; allowed: another port, or "
-                "none to have a free one chosen"
-            )
+            raise _reserved(value, owner[0])
         return Accepted(generation=int(value), seen_before=answer == "seen")
+
+    async def move_ports(self, record: Record, ports: Sequence[PublishedPort], lease: Lease) -> None:
+        intent = record.intent.evolve(ports=tuple(ports))
+        with translated("save"):
+            answer, *more = await self._move_ports(
+                keys=[keys.pod(record.pod_id), keys.lease(record.pod_id), keys.ports(record.host)],
+                args=[
+                    record.pod_id,
+                    lease.token,
+                    intent.generation,
+                    INTENT.dump_json(intent).decode(),
+                    *map(_port_field, ports),
+                ],
+            )
+        match answer:
+            case "lease":
+                raise LeaseLostError(f"pod {record.pod_id}: lease {lease.token} is not the newest")
+            case "generation":
+                raise GenerationConflictError(
+                    f"pod {record.pod_id}: generation is {more[0]}, not {intent.generation}"
+                )
+            case "port":
+                raise _reserved(*more)
+            case _:
+                return
 
     async def storage(self, host: str) -> str | None:
         with translated("load"):
@@ -252,6 +275,13 @@ def _port_of(field: str) -> PublishedPort:
     protocol, host, address = field.split("/", 2)
     return PublishedPort(
         container=0, host=int(host), protocol="udp" if protocol == "udp" else "tcp", address=address
+    )
+
+
+def _reserved(field: str, owner: str) -> PortTakenError:
+    return PortTakenError(
+        f"spec.ports: {_port_text(field)} is reserved by pod {owner!r}; allowed: another port, or "
+        "none to have a free one chosen"
     )
 
 

@@ -2,33 +2,43 @@
 
 from typing import Final
 
-ACCEPT: Final = """
+_RESERVE: Final = """
+-- Reserves host ports for a pod and gives back those that it had; returns one that another pod has, with it.
+local function reserve(ports, pod, wanted)
+  local wildcard = {['0.0.0.0'] = true, ['::'] = true}
+  local taken = redis.call('HGETALL', ports)
+  for i = 1, #taken, 2 do
+    if taken[i + 1] ~= pod then
+      local place, address = string.match(taken[i], '^([^/]+/[^/]+)/(.+)$')
+      for port, _ in pairs(wanted) do
+        local want_place, want_address = string.match(port, '^([^/]+/[^/]+)/(.+)$')
+        if place == want_place and
+           (address == want_address or wildcard[address] or wildcard[want_address]) then
+          return {'port', port, taken[i + 1]}
+        end
+      end
+    end
+  end
+  for i = 1, #taken, 2 do
+    if taken[i + 1] == pod and not wanted[taken[i]] then redis.call('HDEL', ports, taken[i]) end
+  end
+  for port, _ in pairs(wanted) do redis.call('HSET', ports, port, pod) end
+end
+"""
+
+ACCEPT: Final = (
+    _RESERVE
+    + """
 -- KEYS: pod, task, all pods, host's pods, host's ports, task's attempts
 -- ARGV: pod id, expected generation, host, intent, generation, task memory (s), then the wanted ports
 local seen = redis.call('GET', KEYS[2])
 if seen then return {'seen', seen} end
 local generation = redis.call('HGET', KEYS[1], 'generation') or '0'
 if generation ~= ARGV[2] then return {'generation', generation} end
-local wildcard = {['0.0.0.0'] = true, ['::'] = true}
-local taken = redis.call('HGETALL', KEYS[5])
 local wanted = {}
 for i = 7, #ARGV do wanted[ARGV[i]] = true end
-for i = 1, #taken, 2 do
-  if taken[i + 1] ~= ARGV[1] then
-    local place, address = string.match(taken[i], '^([^/]+/[^/]+)/(.+)$')
-    for port, _ in pairs(wanted) do
-      local want_place, want_address = string.match(port, '^([^/]+/[^/]+)/(.+)$')
-      if place == want_place and
-         (address == want_address or wildcard[address] or wildcard[want_address]) then
-        return {'port', port, taken[i + 1]}
-      end
-    end
-  end
-end
-for i = 1, #taken, 2 do
-  if taken[i + 1] == ARGV[1] and not wanted[taken[i]] then redis.call('HDEL', KEYS[5], taken[i]) end
-end
-for port, _ in pairs(wanted) do redis.call('HSET', KEYS[5], port, ARGV[1]) end
+local clash = reserve(KEYS[5], ARGV[1], wanted)
+if clash then return clash end
 redis.call('HSET', KEYS[1], 'host', ARGV[3], 'intent', ARGV[4], 'generation', ARGV[5])
 redis.call('PERSIST', KEYS[1])
 redis.call('SADD', KEYS[3], ARGV[1])
@@ -37,6 +47,26 @@ redis.call('SET', KEYS[2], ARGV[5], 'EX', ARGV[6])
 redis.call('DEL', KEYS[6])
 return {'accepted', ARGV[5]}
 """
+)
+
+MOVE_PORTS: Final = (
+    _RESERVE
+    + """
+-- KEYS: pod, lease, host's ports
+-- ARGV: pod id, token, generation, intent, then the wanted ports
+if redis.call('HGET', KEYS[2], 'token') ~= ARGV[2] then return {'lease'} end
+local fence = redis.call('HGET', KEYS[1], 'fence')
+if fence and tonumber(fence) > tonumber(ARGV[2]) then return {'lease'} end
+local generation = redis.call('HGET', KEYS[1], 'generation') or '0'
+if generation ~= ARGV[3] then return {'generation', generation} end
+local wanted = {}
+for i = 5, #ARGV do wanted[ARGV[i]] = true end
+local clash = reserve(KEYS[3], ARGV[1], wanted)
+if clash then return clash end
+redis.call('HSET', KEYS[1], 'intent', ARGV[4])
+return {'moved'}
+"""
+)
 
 SAVE: Final = """
 -- KEYS: pod, lease, host's ports, events

@@ -50,9 +50,10 @@ from tests.support.situations import (
 from worker.pods import naming
 from worker.pods.container import spec_hash
 from worker.pods.layout import image_paths
-from worker.pods.model import Phase, Rebuilt, SystemMode, Unreadable
+from worker.pods.model import Phase, PublishedPort, Rebuilt, SystemMode, Unreadable
 from worker.pods.observation import ContainerState, Observation, Unknown
 from worker.pods.plan import plan, plan_elsewhere
+from worker.pods.spec import PortSpec
 
 BACKOFF, DELETED, DELETING, FAILED, PENDING, RUNNING, STOPPED, STORAGE_MISSING = (
     Phase.BACKOFF,
@@ -70,6 +71,8 @@ DEAD, PAUSED, REMOVING, RESTARTING = (
     ContainerState.REMOVING,
     ContainerState.RESTARTING,
 )
+PORT: Final = PublishedPort(container=80, host=20000, protocol="tcp", address="127.0.0.1")
+OTHER_PORT: Final = PublishedPort(container=80, host=20001, protocol="tcp", address="127.0.0.1")
 FOREIGN: Final = {naming.LABEL_POD: "a", naming.LABEL_INSTALLATION: "other"}
 HOME: Final = "pinacle-vol-a-home"
 
@@ -1072,6 +1075,28 @@ CONTAINERS: Final = [
         pod(intent={"force": True}),
         sees(running()),
         phase=RUNNING,
+    ),
+    # A program of the host has a host port
+    case(
+        "a chosen port is taken: another one is chosen",
+        committed_pod(spec={"ports": (PortSpec(container=80),)}, intent={"ports": (PORT,)}),
+        sees(created(), ports_taken=(PORT,)),
+        f"choose_other_ports {PORT}",
+        phase=PENDING,
+    ),
+    case(
+        "another port was chosen, and the container still has the old one: it is made again",
+        committed_pod(spec={"ports": (PortSpec(container=80),)}, intent={"ports": (PORT,)}),
+        sees(created(other_spec=True), ports_taken=(OTHER_PORT,)),
+        "remove_container",
+        phase=PENDING,
+    ),
+    case(
+        "another port was chosen, and the container has it: it is started",
+        committed_pod(spec={"ports": (PortSpec(container=80),)}, intent={"ports": (PORT,)}),
+        sees(created(), ports_taken=(OTHER_PORT,)),
+        "start_container",
+        phase=PENDING,
     ),
     # Another spec
     case(
