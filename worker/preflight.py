@@ -3,7 +3,7 @@
 import asyncio
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from worker.errors import ForeignObjectError, HostFullError, InvalidInputError, StorageMissingError
@@ -40,13 +40,31 @@ class Preflight:
         """
         is_new = record is None or not record.exists
         await self._check_host(spec, is_new=is_new)
-        image = await self._image(spec)
-        if image is not None:
-            await self._check_shape(pod_id, record if not is_new else None, spec, image)
+        old = None if record is None or is_new else record
+        pinned = await self.pinned(old, spec)
+        if pinned.image is not None:
+            await self._check_shape(pod_id, old, spec, pinned)
         reserved = await self.store.reserved_ports(self.host) if spec.ports else ()
         before = () if record is None or is_new else record.intent.ports
         ports = choose_ports(pod_id, spec, before=before, reserved=reserved, free=self.free_ports)
-        return Means(image=image, ports=ports)
+        return replace(pinned, ports=ports)
+
+    async def pinned(self, record: Record | None, spec: PodSpec) -> Means:
+        """Return the image to pin for a spec; of an existing pod it is the one that was pinned.
+
+        Whatever its reference has come to mean since: another one takes its place only where it is gone from
+        the host and there is no digest to pull. Raises ImageNotFoundError and what keeps the Engine from
+        answering.
+        """
+        pinned = record.image if record is not None else None
+        if record is None or pinned is None or pinned.reference != spec.image:
+            return Means(image=await self._image(spec))
+        if await self.engine.find_image(pinned.id) is not None:
+            return Means(image=pinned, replaced_image=record.intent.replaced_image)
+        if pinned.repo_digest is not None:
+            await self.engine.check_registry(pinned.repo_digest)
+            return Means(image=pinned, replaced_image=record.intent.replaced_image)
+        return Means(image=await self._image(spec), replaced_image=pinned.id)
 
     async def first_look(self, candidate: Record) -> Observation:
         """Observe the place where a new pod would go.
@@ -84,16 +102,21 @@ class Preflight:
             await self.engine.check_registry(spec.image)
         return found
 
-    async def _check_shape(
-        self, pod_id: str, record: Record | None, spec: PodSpec, found: PinnedImage
-    ) -> None:
+    async def _check_shape(self, pod_id: str, record: Record | None, spec: PodSpec, found: Means) -> None:
         """Raise InvalidInputError where a pod does not fit its new image; it is None for a new one."""
-        intent = Intent(kind=IntentKind.RUNNING, generation=1, spec=spec, image=found)
+        intent = Intent(
+            kind=IntentKind.RUNNING,
+            generation=1,
+            spec=spec,
+            image=found.image,
+            replaced_image=found.replaced_image,
+        )
         asked = Record(pod_id=pod_id, host=self.host, intent=intent)
         if record is not None:
             asked = record.evolve(intent=intent)
-        # What has the same reference stays pinned.
-        image = asked.image or found
+        image = asked.image
+        if image is None:
+            return
         if record is not None and record.image is not None and record.image.id == image.id:
             return
         shape = await self.engine.look_at_image(image, looked_paths(asked, image))

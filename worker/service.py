@@ -20,7 +20,7 @@ from worker.errors import (
 )
 from worker.passes import Passes
 from worker.pods import naming
-from worker.pods.model import Intent, Record
+from worker.pods.model import Intent, Phase, Record
 from worker.pods.observation import Snapshot
 from worker.pods.requests import Create, Means, Request, Update, brings_spec, check, intent_for
 from worker.pods.results import pod_result
@@ -190,14 +190,12 @@ class PodService:
 
     async def _means(self, pod_id: str, record: Record | None, request: Request) -> Means:
         spec = brings_spec(record, request)
-        if spec is None:
-            return Means()
-        means = await self.preflight.means(pod_id, record, spec)
-        unchanged = record is not None and record.exists and record.intent.spec is not None
-        if unchanged and record and record.intent.spec and record.intent.spec.image == spec.image:
-            # The image stays the one that was pinned, whatever its tag has come to mean since.
-            return Means(image=record.intent.image, ports=means.ports)
-        return means
+        if spec is not None:
+            return await self.preflight.means(pod_id, record, spec)
+        if isinstance(request, Update) and record is not None and record.state.phase is Phase.FAILED:
+            # Its image may be gone, and another one under the same reference: this is how that is taken.
+            return await self.preflight.pinned(record, request.spec)
+        return Means()
 
     async def _first_look(self, pod_id: str, record: Record | None, request: Request) -> Seen | None:
         """Look where a new pod would go, so that what stands in its way is refused before it is accepted."""

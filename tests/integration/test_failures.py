@@ -7,6 +7,7 @@ import pytest
 from tests.support.pods import Pod
 from worker.local.client import Client
 from worker.local.engine import PrivateEngine
+from worker.local.images import import_busybox
 from worker.local.waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures("busybox")
@@ -36,3 +37,28 @@ def test_what_the_engine_never_does_is_failed_with_its_words(
         assert pod.call("update", spec)["phase"] == "running"
     finally:
         client.call("delete", "wrong")
+
+
+def test_an_image_that_was_imported_again_is_taken_by_an_update_with_the_same_spec(
+    client: Client, engine: PrivateEngine
+) -> None:
+    """Only where the pinned one is gone from the host; what the pod holds and installed stays."""
+    spec = {"image": import_busybox(engine, "pinacle-again", changes=("ENV V=1",)), "stop_timeout_s": 1}
+    with Pod.running(client, engine, "imported", spec) as pod:
+        first = pod.call("get")["image"]
+        pod.sh("echo mine > /root/file; echo mine > /usr/bin/mine")
+        import_busybox(engine, "pinacle-again", changes=("ENV V=2",))
+        second = engine.docker("image", "inspect", "-f", "{{.Id}}", "pinacle-again").strip()
+        # The name has moved on, and the pinned one is still there.
+        assert pod.call("update", {**spec, "hostname": "other"})["image"] == first
+        assert pod.call("update", spec)["image"] == first
+        pod.call("stop")
+        engine.docker("rm", pod.container)
+        engine.docker("rmi", "-f", first)
+        for answer in (pod.call("start"), pod.call("restart")):
+            assert answer["phase"] == "failed"
+            assert "pods.update with the pod's spec takes the one that bears the name" in answer["last_error"]
+        answer = pod.call("update", spec)
+        assert (answer["phase"], answer["image"]) == ("running", second)
+        assert pod.sh("echo $V; cat /root/file /usr/bin/mine") == "2\nmine\nmine"
+        assert pod.call("update", {**spec, "hostname": "third"})["image"] == second

@@ -284,7 +284,8 @@ class FakeEngine:
 
     async def find_image(self, reference: str) -> PinnedImage | None:
         self._begin("image_inspect")
-        return self.images.get(reference)
+        by_id = (image for image in self.images.values() if image.id == reference)
+        return self.images.get(reference) or next(by_id, None)
 
     async def check_registry(self, reference: str) -> None:
         self._begin("distribution_inspect")

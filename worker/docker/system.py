@@ -105,8 +105,9 @@ class SystemDirectories:
             if image.repo_digest is None:
                 raise PermanentError(
                     f"image {image.reference} ({image.id}), with which the pod's system directories began, "
-                    "is gone from this host and has no repository digest to pull: load it again, then send "
-                    "pods.restart"
+                    "is gone from this host and has no repository digest to pull: bring the very same one "
+                    "back (docker load of what docker save wrote). What the pod changed lies as a layer over "
+                    "its files, so that no other image can take its place"
                 ) from error
             await self._images.pull(image.repo_digest)
         return await do()

@@ -117,6 +117,8 @@ class Intent(_Evolving):
     """None only for the deletion of a pod that was never recorded."""
     image: PinnedImage | None = None
     """The spec's image where the host had it when the intent was accepted."""
+    replaced_image: str | None = None
+    """Id of the pinned image that was gone when the intent was accepted: `image` stands in for it."""
     ports: tuple[PublishedPort, ...] = ()
     force: bool = False
     """Restart the container even if it is healthy."""
@@ -268,9 +270,10 @@ class Record(_Evolving):
         """The pinned image of the present spec, None while it has to be found."""
         if self.intent.spec is None:
             return None
-        if self.state.image is not None and self.state.image.reference == self.intent.spec.image:
-            return self.state.image
-        return self.intent.image
+        pinned = self.state.image
+        if pinned is None or pinned.reference != self.intent.spec.image:
+            return self.intent.image
+        return self.intent.image if pinned.id == self.intent.replaced_image else pinned
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -48,6 +48,8 @@ class Means:
     """What was found out for a new spec before it is accepted."""
 
     image: PinnedImage | None = None
+    replaced_image: str | None = None
+    """Id of the image that was pinned and is gone, where `image` is another one under its reference."""
     ports: tuple[PublishedPort, ...] = ()
 
 
@@ -109,7 +111,9 @@ def intent_for(  # noqa: PLR0911 - a table, one case for each request
         case Restart(force=force):
             return after.evolve(kind=IntentKind.RUNNING, force=force)
         case Update(spec=spec):
-            return after.evolve(unsure=()) if _same(before, spec) else _with_spec(after, spec, means)
+            if _same(before, spec):
+                return _pinned_again(after.evolve(unsure=()), means)
+            return _with_spec(after, spec, means)
         case Delete():
             return after.evolve(
                 kind=IntentKind.DELETED,
@@ -137,4 +141,12 @@ def _same(before: Intent, spec: PodSpec) -> bool:
 
 
 def _with_spec(after: Intent, spec: PodSpec, means: Means) -> Intent:
-    return after.evolve(spec=spec, image=means.image, ports=means.ports, unsure=())
+    pinned = after.evolve(image=means.image, replaced_image=means.replaced_image)
+    return pinned.evolve(spec=spec, ports=means.ports, unsure=())
+
+
+def _pinned_again(after: Intent, means: Means) -> Intent:
+    """Return the intent with the image that takes the place of one that is gone, if there is one."""
+    if means.replaced_image is None:
+        return after
+    return after.evolve(image=means.image, replaced_image=means.replaced_image)

@@ -83,7 +83,9 @@ def _image_gone(image: PinnedImage) -> Plan:
     return rest(
         Phase.FAILED,
         f"image {image.reference} ({image.id}) is gone from this host and has no repository digest to pull: "
-        f"load it again, then send pods.restart",
+        "bring the very same one back (docker load of what docker save wrote), and the pod goes on. One that "
+        "was imported or built again is another: pods.update with the pod's spec takes the one that "
+        f"bears the name {image.reference} then",
     )
 
 
