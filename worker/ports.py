@@ -107,8 +107,8 @@ class Engine(Protocol):
     async def sync_volumes(self) -> None:
         """Return once everything written to volumes is on the disk, so that a power cut leaves it there.
 
-        Raises OutcomeUnknownError when the disk fails. Behind a forwarded socket the Engine's disk is not
-        this kernel's: nothing is promised there.
+        Raises OutcomeUnknownError when the disk fails or does not answer. Behind a forwarded socket the
+        Engine's disk is not this kernel's: nothing is promised there.
         """
 
     async def create_container(self, request: ContainerRequest) -> ObservedContainer:

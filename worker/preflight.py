@@ -1,12 +1,18 @@
 """What has to be known before a new spec is accepted: bad input is refused while nothing is written yet."""
 
-import asyncio
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from worker.errors import ForeignObjectError, HostFullError, InvalidInputError, StorageMissingError
+from worker.errors import (
+    ForeignObjectError,
+    HostFullError,
+    InvalidInputError,
+    OutcomeUnknownError,
+    StorageMissingError,
+)
+from worker.hanging import HangingThreads
 from worker.pods.fit import shape_problem
 from worker.pods.layout import full_names, looked_paths
 from worker.pods.model import Installation, Intent, IntentKind, Phase, PinnedImage, Record
@@ -18,6 +24,7 @@ from worker.pods.spec import PodSpec
 from worker.ports import Engine, Store
 
 _MB = 10**6
+_MEASURE_S = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +38,7 @@ class Preflight:
     clock: Callable[[], float]
     free_ports: range
     min_free_mb: int
+    threads: HangingThreads = field(default_factory=HangingThreads)
 
     async def means(self, pod_id: str, record: Record | None, spec: PodSpec) -> Means:
         """Return image and host ports for a spec.
@@ -126,11 +134,21 @@ class Preflight:
 
     async def _check_space(self, root: Path) -> None:
         # An Engine behind a forwarded socket keeps its data on another machine: nothing to measure here.
-        if not await asyncio.to_thread(root.is_dir):
+        try:
+            free_mb = await self.threads.run(lambda: _free_mb(root), _MEASURE_S)
+        except TimeoutError as error:
+            raise OutcomeUnknownError(
+                f"host {self.host}: the disk of {root} did not say within {_MEASURE_S:g} s how much is free"
+            ) from error
+        if free_mb is None:
             return
-        free_mb = (await asyncio.to_thread(shutil.disk_usage, root)).free // _MB
         if free_mb < self.min_free_mb:
             raise HostFullError(
                 f"host {self.host} has {free_mb} MB free on {root}, and creates no pod below "
                 f"{self.min_free_mb} MB (PINACLE_MIN_FREE_MB): free some space, or create it on another host"
             )
+
+
+def _free_mb(root: Path) -> int | None:
+    """Return how many megabytes are free, None where `root` is not to be seen."""
+    return shutil.disk_usage(root).free // _MB if root.is_dir() else None

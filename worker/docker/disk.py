@@ -4,20 +4,48 @@ import asyncio
 import ctypes
 import os
 from pathlib import Path
+from typing import Final
+
+import structlog
 
 from worker.errors import OutcomeUnknownError
+from worker.hanging import HangingThreads
+
+_log: Final = structlog.get_logger(__name__)
 
 
-async def sync(root: Path) -> None:
-    """Write all that is dirty on the file system of `root` to its disk.
+class Disk:
+    """Writes to the disk what is in memory only; one that does not answer is waited for so long at most."""
 
-    Where `root` is not to be seen, as from a container, or not to be opened, as by another user than root,
-    all disks of this kernel are written. Raises OutcomeUnknownError when the disk fails.
-    """
-    try:
-        await asyncio.to_thread(_sync, root)
-    except OSError as error:
-        raise OutcomeUnknownError(f"the disk of {root} cannot be written to: {error}") from error
+    def __init__(self, *, deadline_s: float, patience_s: float) -> None:
+        """`patience_s` is after how many seconds the log says what is waited for."""
+        self._deadline_s = deadline_s
+        self._patience_s = patience_s
+        self._threads = HangingThreads()
+
+    async def sync(self, root: Path) -> None:
+        """Write all that is dirty on the file system of `root` to its disk.
+
+        Where `root` is not to be seen, as from a container, or not to be opened, as by another user than
+        root, all disks of this kernel are written. Raises OutcomeUnknownError when the disk fails or does
+        not answer.
+        """
+        told = asyncio.get_running_loop().call_later(self._patience_s, _tell, root)
+        try:
+            await self._threads.run(lambda: _sync(root), self._deadline_s)
+        except TimeoutError as error:
+            raise OutcomeUnknownError(
+                f"the disk of {root} did not take what was written within {self._deadline_s:g} s: look "
+                "whether it, and every other mount of the worker's machine, answers (df, dmesg)"
+            ) from error
+        except OSError as error:
+            raise OutcomeUnknownError(f"the disk of {root} cannot be written to: {error}") from error
+        finally:
+            told.cancel()
+
+
+def _tell(root: Path) -> None:
+    _log.warning("disk_slow", root=str(root), reason="it has not taken what was written; this is waited for")
 
 
 def _sync(root: Path) -> None:

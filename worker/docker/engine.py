@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from worker.docker.bases import Bases
 from worker.docker.calls import EngineCalls
-from worker.docker.disk import sync
+from worker.docker.disk import Disk
 from worker.docker.events import Events
 from worker.docker.images import Images
 from worker.docker.layers import Layers
@@ -82,6 +82,8 @@ class DockerEngine:
         self._given_root = data_root
         self._data_root: Path | None = None
         self._fill_deadline_s = fill_deadline_s
+        # It is the end of a fill: a slow disk is to be given the same time.
+        self._disk = Disk(deadline_s=fill_deadline_s, patience_s=step_deadline_s)
         # All volumes of the host, however many pods are looked at.
         self._volumes = Shared(self._list_volumes)
         self._network = Network(self._calls, name=network, installation=installation)
@@ -123,7 +125,7 @@ class DockerEngine:
         )
 
     async def sync_volumes(self) -> None:
-        await sync(self._data_root or (await self.info()).data_root)
+        await self._disk.sync(self._data_root or (await self.info()).data_root)
 
     async def observe(self, pod_id: str, volume_names: frozenset[str]) -> Observation:
         container = await self._container(naming.container_name(pod_id))
