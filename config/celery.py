@@ -4,11 +4,17 @@ from typing import Any, Final
 
 from celery import Celery
 from kombu import Queue
+from kombu.transport import TRANSPORT_ALIASES
 
 from config.settings import Settings, SettingsError, settings
 
 PODS_QUEUE: Final = "pods"
 """Takes work from anybody."""
+HOPS: Final = "pinacle_hops"
+"""Header of a message: how often it was passed on from host to host."""
+ACCEPTED: Final = "pinacle_accepted"
+"""Header of a message: its intent was accepted on the way, so that it can neither expire nor be revoked."""
+_SCHEMES: Final = ("redis", "rediss")
 
 
 def host_queue(host: str) -> str:
@@ -22,6 +28,9 @@ def make_app(**more: Any) -> Celery:
     Ends the process with one line where the environment says something that cannot be.
     """
     app = Celery("pinacle")
+    # By their schemes, as kombu knows by these whether the connection is a secure one.
+    TRANSPORT_ALIASES.update(dict.fromkeys(_SCHEMES, "worker.store.broker:Transport"))
+    app.loader.override_backends = dict.fromkeys(_SCHEMES, "worker.store.broker:ResultBackend")
     try:
         app.conf.update(celery_config(settings()) | more)
     except SettingsError as error:

@@ -2,23 +2,18 @@
 
 from collections.abc import Coroutine
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import Any, Final
 
-from celery import Task
 from celery.exceptions import Ignore
 from kombu import Queue
 from structlog.contextvars import bound_contextvars
 
 from config.celery import host_queue
+from tasks.moving import AnyTask, pass_on
 from worker.app import app, runtime
 from worker.errors import InvalidInputError, PodError
 from worker.pods.requests import Request
 from worker.service import Forward
-
-if TYPE_CHECKING:
-    AnyTask = Task[..., Any]
-else:
-    AnyTask = Task  # generic in its published types only
 
 pod_task: Final = partial(app.task, bind=True, throws=(PodError,), Request="worker.requests:RedactedRequest")
 """Makes a task of a function.
@@ -46,21 +41,8 @@ def submit(task: AnyTask, pod_id: str, request: Request) -> dict[str, Any]:
         if may_wait:
             own.done_waiting()
     if isinstance(result, Forward):
-        pass_on(task, result.host)
+        pass_on(task, result.host, accepted=result.accepted)
     return result
-
-
-def pass_on(task: AnyTask, host: str) -> NoReturn:
-    """Send the message on to its pod's host under the same id, so that the caller's result is still good."""
-    request: Any = task.request
-    task.apply_async(
-        args=request.args,
-        kwargs=request.kwargs,
-        task_id=request.id,
-        queue=Queue(host_queue(host)),
-        **{key: value for key in ("expires", "headers") if (value := getattr(request, key))},
-    )
-    raise Ignore
 
 
 def answer(work: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:
@@ -69,10 +51,15 @@ def answer(work: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:
 
 
 def host_pass(task: AnyTask, host: str | None) -> dict[str, Any]:
-    """Run a pass here; sent to nobody in particular, it is sent on to every other live host as well."""
+    """Run a pass here; sent to nobody in particular, it is sent on to every other live host as well.
+
+    Raises InvalidInputError for a `host` that has no worker.
+    """
     own = runtime()
     sent: dict[str, str] = {}
-    if host is None:
+    if host is not None:
+        _be_there(task, host)
+    else:
         for other in sorted(own.loop.run(own.parts.store.live_hosts()) - {own.parts.host}):
             message = task.apply_async(
                 kwargs={"host": other},
@@ -87,13 +74,20 @@ def host_pass(task: AnyTask, host: str | None) -> dict[str, Any]:
 def accept_storage(task: AnyTask, host: Any) -> dict[str, Any]:
     """Have a host take the storage that is there now for its own. Raises InvalidInputError for `host`."""
     own = runtime()
+    _be_there(task, host)
+    identity = own.loop.run(own.parts.guard.accept())
+    own.loop.run(own.parts.passes.run(wait_s=0.0))
+    return {"host": host, "storage": identity}
+
+
+def _be_there(task: AnyTask, host: Any) -> None:
+    """Return on the host that is named, and pass the message on to it from any other one."""
+    own = runtime()
+    if host == own.parts.host:
+        return
     live = own.loop.run(own.parts.store.live_hosts())
     if host not in live:
         raise InvalidInputError(
             f"host: {host!r:.80} is not a host with a worker; allowed: {', '.join(sorted(live))}"
         )
-    if host != own.parts.host:
-        pass_on(task, host)
-    identity = own.loop.run(own.parts.guard.accept())
-    own.loop.run(own.parts.passes.run(wait_s=0.0))
-    return {"host": host, "storage": identity}
+    pass_on(task, host)

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from tasks.calling import AnyTask, accept_storage, pod_task
+from tasks.calling import accept_storage, pod_task
+from tasks.moving import AnyTask
 
 
 @pod_task(name="hosts.accept_storage")

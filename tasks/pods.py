@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from tasks.calling import AnyTask, answer, host_pass, pod_task, submit
+from tasks.calling import answer, host_pass, pod_task, submit
+from tasks.moving import AnyTask
 from worker.app import runtime
 from worker.pods.naming import parse_pod_id
 from worker.pods.parsing import parse_flag, parse_spec

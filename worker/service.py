@@ -46,6 +46,8 @@ class Forward:
     """The pod lives on another host, whose worker has to give the answer."""
 
     host: str
+    accepted: bool
+    """Whether its intent is recorded already."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,7 +165,7 @@ class PodService:
         if record is not None and record.exists and record.host != self.host:
             # A new spec can be looked into only where it will run.
             if isinstance(request, Create | Update) and record.host in await self.store.live_hosts():
-                return Forward(host=record.host)
+                return Forward(host=record.host, accepted=False)
             generation, _ = await self._propose(record, pod_id, request, task_id, Means())
             return generation, None
         looked = await self._first_look(pod_id, record, request)
@@ -227,7 +229,7 @@ class PodService:
 
     async def _elsewhere(self, record: Record) -> dict[str, Any] | Forward:
         if record.host in await self.store.live_hosts():
-            return Forward(host=record.host)
+            return Forward(host=record.host, accepted=True)
         return pod_result(
             record, waits_for=f"host {record.host} has no heartbeat: it goes on as soon as its worker is back"
         )

@@ -24,6 +24,10 @@ class Client:
         """Send `pods.{task}` and return what will have its result."""
         return self._app.send_task(f"pods.{task}", args=args, kwargs=kwargs, queue=queue, task_id=task_id)
 
+    def signature(self, task: str, *args: Any, queue: str = "pods", **kwargs: Any) -> Any:
+        """Return a task to be sent later, by its whole name, for chains, groups and links."""
+        return self._app.signature(task, args=args, kwargs=kwargs, immutable=True, options={"queue": queue})
+
     def receive(self, sent: "AsyncResult[Any]", timeout_s: float = 90) -> Any:
         """Wait for a result; raises what the task raised, in a class that Celery makes from its name."""
         try:

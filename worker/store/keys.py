@@ -15,6 +15,8 @@ STORAGES: Final = f"{PREFIX}storages"
 """Hash: host to the identity of the storage that holds its pods."""
 REPORTED: Final = f"{PREFIX}reported"
 """Set of the hosts whose pods are all known here; it is missing in a store that is new or was lost."""
+PROBE: Final = f"{PREFIX}probe"
+"""Never there: a write that changes nothing shows whether Redis takes writes."""
 CHANGES: Final = f"{PREFIX}changed:"
 """Beginning of the names of the channels on which changes of pods are announced."""
 

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import redis.exceptions
 
 from worker.errors import StoreUnavailableError
+from worker.store.refusals import refusal
 
 
 @contextmanager
@@ -26,12 +27,8 @@ def _explain(error: redis.exceptions.RedisError) -> str:
         "HELLO must be called": "Redis asks for a password: set it in PINACLE_REDIS_URL",
         "WRONGPASS": "Redis refuses the password in PINACLE_REDIS_URL",
         "invalid username-password": "Redis refuses the password in PINACLE_REDIS_URL",
-        "OOM": "Redis has used up its maxmemory and refuses to write: give it more",
-        "MISCONF": "Redis cannot write to its disk and refuses to write: free some space there",
-        "READONLY": "this Redis is a read-only replica: point PINACLE_REDIS_URL at the primary",
-        "LOADING": "Redis is still loading its data",
     }
-    told = next((remedy for sign, remedy in remedies.items() if sign in text), None)
+    told = refusal(error) or next((remedy for sign, remedy in remedies.items() if sign in text), None)
     if told is not None:
         return f"{told} ({text})"
     if isinstance(error, redis.exceptions.ConnectionError | redis.exceptions.TimeoutError):

@@ -1,0 +1,30 @@
+"""Redis answers, and refuses what it is told for a while: it is a replica now, full, loading, or busy."""
+
+import re
+from typing import Final
+
+from redis.exceptions import RedisError
+
+REMEDIES: Final = {
+    "READONLY": "this Redis is a read-only replica: wait for the failover, or point PINACLE_REDIS_URL at the "
+    "primary",
+    "UNBLOCKED": "this Redis has just become a replica",
+    "MISCONF": "Redis cannot write to its disk and refuses to write: free some space there",
+    "OOM": "Redis has used up its maxmemory and refuses to write: give it more",
+    "NOREPLICAS": "Redis has fewer replicas than its min-replicas-to-write and refuses to write: start them",
+    "LOADING": "Redis is still loading its data",
+    "BUSY": "Redis is busy with a script: wait, or end it by SCRIPT KILL",
+    "MASTERDOWN": "this Redis is a replica that has lost its primary",
+    "CLUSTERDOWN": "the cluster of this Redis is down",
+    "TRYAGAIN": "the cluster of this Redis is moving its keys",
+}
+_IN_A_SCRIPT: Final = re.compile(r"(?:^| -?)([A-Z]+) ")
+"""Where the code is: it comes first, or after a dash in what Redis says of a script that met it."""
+
+
+def refusal(error: RedisError) -> str | None:
+    """Return what to do where `error` says that Redis does not do this now, None where it does not."""
+    # redis-py takes the code out of those texts for which it has a class.
+    code = getattr(error, "status_code", None)
+    found = [str(code)] if code else _IN_A_SCRIPT.findall(str(error))
+    return next((REMEDIES[each] for each in found if each in REMEDIES), None)
