@@ -18,13 +18,12 @@ REMEDIES: Final = {
     "CLUSTERDOWN": "the cluster of this Redis is down",
     "TRYAGAIN": "the cluster of this Redis is moving its keys",
 }
-_IN_A_SCRIPT: Final = re.compile(r"(?:^| -?)([A-Z]+) ")
-"""Where the code is: it comes first, or after a dash in what Redis says of a script that met it."""
+_CODE: Final = re.compile(r"(?:^-?| -)([A-Z]+)(?= )")
+"""Where a code is: it comes first, or after a dash in what Redis says of a script that met it."""
 
 
 def refusal(error: RedisError) -> str | None:
     """Return what to do where `error` says that Redis does not do this now, None where it does not."""
     # redis-py takes the code out of those texts for which it has a class.
-    code = getattr(error, "status_code", None)
-    found = [str(code)] if code else _IN_A_SCRIPT.findall(str(error))
-    return next((REMEDIES[each] for each in found if each in REMEDIES), None)
+    found = (getattr(error, "status_code", None), *_CODE.findall(str(error)))
+    return next((REMEDIES[code] for code in found if code in REMEDIES), None)
