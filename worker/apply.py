@@ -79,7 +79,7 @@ async def apply(  # noqa: C901, PLR0911, PLR0912 - a table, one case for each st
             await engine.sync_volumes()
         case steps.ChooseOtherPorts():
             raise ValueError("ports are chosen in the store, not on the Engine")
-        case steps.BeginStop() | steps.FinishPurge() | steps.NoteLost():
+        case steps.BeginStop() | steps.FinishPurge() | steps.NoteLost() | steps.NoteRestored():
             pass
         case _:
             assert_never(step)

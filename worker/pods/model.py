@@ -105,6 +105,8 @@ class Volume(_Evolving):
     """False from the moment its creation is planned until the image has filled it for good."""
     image: str | None = None
     """Id of the image that filled it; None where that is not known, or where it was not an image."""
+    restored: str | None = None
+    """The mark of the volume that a person made in the place of a lost one, and said to hold its data."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,6 +203,8 @@ class PodState(_Evolving):
     """The intent that met a permanent error, not to be tried again before `retry_at`."""
     retry_at: float = 0.0
     """Seconds since the epoch; 0 for at once."""
+    missing_generation: int = 0
+    """The last intent under which a volume was missing: it came before the data could be back."""
     errors: int = 0
     """Failed attempts in a row, for the back-off between them."""
     tier: str | None = None

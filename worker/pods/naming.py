@@ -27,6 +27,10 @@ LABEL_UNASKED: Final = "dev.pinacle.unasked"
 """On a volume that the Engine made by itself, because a container was created while it was missing.
 
 Such a volume is empty and stands where data should be: it is never used."""
+LABEL_RESTORED: Final = "dev.pinacle.restored"
+"""On a volume that a person made for data that is to be restored into it, by the line that we printed.
+
+It does not count before a person says that the data is in it. Its value tells one making from another."""
 LABEL_SYSTEM: Final = "dev.pinacle.system"
 """On a pod's container and system volumes: how its system directories are kept, as JSON."""
 LABEL_BASE: Final = "dev.pinacle.base"

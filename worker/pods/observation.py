@@ -79,6 +79,10 @@ class ObservedVolume:
     def unasked(self) -> str | None:
         return self.labels.get(naming.LABEL_UNASKED)
 
+    @property
+    def restored(self) -> str | None:
+        return self.labels.get(naming.LABEL_RESTORED)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Observation:

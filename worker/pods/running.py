@@ -35,7 +35,7 @@ from worker.pods.steps import (
     removals,
 )
 from worker.pods.stopping import stopping_steps
-from worker.pods.storage import storage_problem, unasked_volume
+from worker.pods.storage import plan_restored, storage_problem, unasked_volume
 from worker.pods.strays import hidden_by, stray_problem
 from worker.pods.system import LAYERS, plan_overlays, plan_preparation
 
@@ -60,7 +60,8 @@ def plan_running(record: Record, seen: Observation, now: float, installation: In
         return finished(record, spec) or _image_gone(image)
     made = is_made(record, seen, image)
     return (
-        (None if made else plan_look(record, seen, image))
+        plan_restored(record, seen)
+        or (None if made else plan_look(record, seen, image))
         or plan_preparation(record, seen, image, installation.system_volumes)
         or _storage_first(record, seen, image, made=made)
         or plan_overlays(record, seen)

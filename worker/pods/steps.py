@@ -12,7 +12,7 @@ from typing import Final
 from worker.pods.backoff import lost_crash, next_crash
 from worker.pods.ending import ending
 from worker.pods.layout import begun_layout, kept_layout, missing_volumes
-from worker.pods.model import Phase, PinnedImage, PublishedPort, Record, SentStop, System, Volume
+from worker.pods.model import IntentKind, Phase, PinnedImage, PublishedPort, Record, SentStop, System, Volume
 from worker.pods.naming import volume_name
 from worker.pods.observation import ContainerState, Exit, Observation, ObservedContainer, ObservedVolume
 from worker.pods.shape import ImageShape
@@ -105,6 +105,14 @@ class CommitFill:
 
 
 @dataclass(frozen=True)
+class NoteRestored:
+    """Note, durably, which volumes a person made and says to hold their data, and which are lost again."""
+
+    marks: tuple[tuple[str, str | None], ...]
+    """Path and mark; None for one that is lost again."""
+
+
+@dataclass(frozen=True)
 class StartContainer:
     container_id: str
     unasked: bool
@@ -191,6 +199,7 @@ Step = (
     | BeginKeep
     | CopyFolder
     | CommitFill
+    | NoteRestored
     | StartContainer
     | ChooseOtherPorts
     | UnpauseContainer
@@ -228,7 +237,7 @@ StepResult = (
 )
 """What applying a step found out: see `fold` for which step gives which."""
 
-RECORD_STEPS: Final = (BeginFill, BeginKeep, BeginStop, CommitFill, FinishPurge, NoteLost)
+RECORD_STEPS: Final = (BeginFill, BeginKeep, BeginStop, CommitFill, FinishPurge, NoteLost, NoteRestored)
 """Steps that touch the record only."""
 
 SAVED_WITH_NEXT: Final = (PinImage, CreateContainer, StartContainer, UpdateContainer)
@@ -295,15 +304,19 @@ def _fold_record(  # noqa: C901, PLR0912 - a table, one case for each step
             )
         case CreateContainer(), ObservedContainer():
             tier = record.intent.spec.tier if record.intent.spec else None
-            # Also one that is made in place of a lost one: whoever follows the pod learns that it was away.
-            state = state.evolve(
-                container_id=result.id, image=record.image, tier=tier, phase=Phase.PENDING, reason=None
-            )
+            state = state.evolve(container_id=result.id, image=record.image, tier=tier)
+            if record.intent.kind is IntentKind.RUNNING:
+                # Also one in place of a lost one: whoever follows the pod learns that it was away.
+                state = state.evolve(phase=Phase.PENDING, reason=None)
         case BeginKeep(paths=paths), str(incarnation):
             state = state.evolve(layout=kept_layout(state.layout, paths, incarnation=incarnation))
         case CommitFill(paths=paths), _:
             filled = (v.evolve(filled=v.filled or v.path in paths) for v in state.layout)
             state = state.evolve(layout=tuple(filled))
+        case NoteRestored(marks=marks), _:
+            noted = dict(marks)
+            layout = tuple(v.evolve(restored=noted.get(v.path, v.restored)) for v in state.layout)
+            state = state.evolve(layout=layout)
         case StartContainer(unasked=unasked), _:
             state = state.evolve(
                 starts=state.starts + 1,

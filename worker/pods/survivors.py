@@ -214,6 +214,14 @@ def _volume(
         incarnation, image = container.labels.get(naming.LABEL_INCARNATION), None
     else:
         incarnation, image = seen.incarnation, seen.labels.get(naming.LABEL_IMAGE)
+    # One that it ran on and that a person had made: somebody had said that the data is there.
+    restored = seen.restored if seen is not None and container.has_run else None
     return Volume(
-        name=name, path=path, volume_class=volume_class, incarnation=incarnation, filled=True, image=image
+        name=name,
+        path=path,
+        volume_class=volume_class,
+        incarnation=incarnation,
+        filled=True,
+        image=image,
+        restored=restored,
     )
