@@ -141,7 +141,8 @@ class Passes:
         records = await self._store.load_host(self._host)
         self._tell_unreadable(records)
         snapshot = await self._engine.observe_all()
-        if await self._guard.check(records.values(), snapshot):
+        snapshot = await self._guard.check(records.values(), snapshot)
+        if self._guard.is_accepted:
             await self._burial.run(records, snapshot)
             await self._base_cleanup.run(records.values(), snapshot)
         now = self._clock()

@@ -250,6 +250,9 @@ class Store(Protocol):
     async def storage(self, host: str) -> str | None:
         """Return the identity of the storage that holds a host's pods, None before it is noted."""
 
+    async def storages(self) -> Mapping[str, str]:
+        """Return host to the identity of the storage that holds its pods. One round trip."""
+
     async def set_storage(self, host: str, identity: str) -> None:
         """Note the identity of the storage that holds a host's pods."""
 

@@ -26,6 +26,7 @@ from worker.leasing import leased
 from worker.peers import Peers
 from worker.pods.backoff import FAILED_DELAY_S, LONGEST_ERROR_DELAY_S, error_delay
 from worker.pods.decision import Plan
+from worker.pods.keeping import rests_without
 from worker.pods.layout import full_names
 from worker.pods.model import Installation, IntentKind, Phase, PodState, Record
 from worker.pods.observation import Observation
@@ -265,6 +266,8 @@ class Attempt:
             state = state.evolve(settled_generation=self.record.intent.generation, stop=None)
         if decided.phase is not Phase.FAILED:
             state = state.evolve(failed_generation=0, failure=None)
+        if decided.phase is Phase.STORAGE_MISSING:
+            state = state.evolve(missing_generation=self.record.intent.generation)
         self.record = self.record.evolve(state=state)
         await self._save()
         return self._outcome(None, decided.retry_at)
@@ -279,7 +282,8 @@ class Attempt:
             generation = self.record.intent.generation
             # What is thought to be the pod's own may be the host's after all: it is not let wait so long.
             later = LONGEST_ERROR_DELAY_S if isinstance(error, AlwaysFailsError) else FAILED_DELAY_S
-            state = state.evolve(phase=Phase.FAILED, failed_generation=generation, retry_at=now + later)
+            phase = state.phase if rests_without(self.record) else Phase.FAILED
+            state = state.evolve(phase=phase, failed_generation=generation, retry_at=now + later)
         else:
             state = state.evolve(phase=self._pending_phase(), retry_at=now + self._delay(error, state.errors))
         self.record = self.record.evolve(state=state)
@@ -314,7 +318,8 @@ class Attempt:
         if self.record.purging:
             return Phase.DELETING
         settled = self.record.state.settled_generation == self.record.intent.generation
-        return self.record.state.phase if settled and not self.done else Phase.PENDING
+        stays = (settled and not self.done) or rests_without(self.record)
+        return self.record.state.phase if stays else Phase.PENDING
 
     async def _save(self) -> None:
         if self.record.state != self._saved:

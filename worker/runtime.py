@@ -200,6 +200,7 @@ def make_parts(
             installation=settings.installation,
             store=store,
             rebuild=rebuild,
+            guard=guard,
             engine=engine,
             dispatcher=dispatcher,
             passes=passes,

@@ -29,6 +29,7 @@ from worker.ports import Engine, Proposal, Store
 from worker.preflight import Preflight
 from worker.rebuild import Rebuild
 from worker.reconciler import Seen
+from worker.storage_guard import StorageGuard
 
 _log: Final = structlog.get_logger(__name__)
 _PASSING: Final = (
@@ -61,6 +62,7 @@ class PodService:
     engine: Engine
     installation: str
     rebuild: Rebuild
+    guard: StorageGuard
     dispatcher: Dispatcher
     passes: Passes
     clock: Callable[[], float]
@@ -203,6 +205,7 @@ class PodService:
         """Look where a new pod would go, so that what stands in its way is refused before it is accepted."""
         if not isinstance(request, Create) or (record is not None and record.exists):
             return None
+        self.guard.refuse_renamed()
         host = record.host if record is not None else self.host
         candidate = Record(pod_id=pod_id, host=host, intent=intent_for(record, request, Means()))
         if record is not None:

@@ -1,15 +1,20 @@
 """Whether the storage under the Engine is the one that holds this host's pods."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from dataclasses import replace
 from typing import Final
 from uuid import uuid4
 
 import structlog
 
+from worker.errors import PermanentError, StorageMissingError
+from worker.pods.layout import full_names
 from worker.pods.model import Installation, Record
 from worker.pods.naming import storage_name
-from worker.pods.observation import Snapshot
+from worker.pods.observation import Observation, Snapshot
+from worker.pods.renaming import former_names, renamed_problem
 from worker.pods.storage import host_storage_problem
+from worker.pods.witness import is_same_storage
 from worker.ports import Engine, Store
 
 _log: Final = structlog.get_logger(__name__)
@@ -20,6 +25,7 @@ class StorageGuard:
 
     The identity stands on a sentinel volume, which a created container keeps from being pruned, and in the
     store. Where the two differ another disk is mounted, or none: the planner leaves every pod alone then.
+    A sentinel that is merely gone is made again, where the pods' own volumes prove the storage.
     """
 
     def __init__(self, *, host: str, engine: Engine, store: Store, installation: Installation) -> None:
@@ -28,6 +34,8 @@ class StorageGuard:
         self._store = store
         self._installation = installation
         self._problem: str | None = None
+        self.former_names: tuple[str, ...] = ()
+        """Hosts that the store knows with this very storage: this one, before it was renamed."""
 
     @property
     def is_accepted(self) -> bool:
@@ -37,36 +45,65 @@ class StorageGuard:
     async def establish(self) -> None:
         """Look once, before any work is taken. Raises what Engine and store raise."""
         records = await self._store.load_host(self._host)
-        await self.check(records.values(), await self._engine.observe_all())
+        seen = await self._engine.observe_all()
+        await self.check(records.values(), seen)
+        others = former_names(await self._store.storages(), self._host, self._found(seen))
+        if others and not self.former_names:
+            # An older worker took the storage for this name as well: the pods of the other are left behind.
+            _log.warning("host_renamed", host=self._host, reason=renamed_problem(self._host, others))
 
-    async def check(self, records: Collection[Record], seen: Snapshot) -> bool:
+    async def check(self, records: Collection[Record], seen: Snapshot) -> Snapshot:
         """Give the storage its identity, adopt the one that it has, or say that it is missing.
 
-        Returns whether the storage is the host's own.
+        Returns `seen` as it is then; `is_accepted` says whether the storage is the host's own.
         """
-        known, found = await self._store.storage(self._host), self._found(seen)
-        if found is None and known is None:
-            known = found = await self._keep()
-        elif found is not None and (known is None or not any(record.exists for record in records)):
+        noted = await self._store.storages()
+        known, found = noted.get(self._host), self._found(seen)
+        is_empty = not any(record.exists for record in records)
+        others = former_names(noted, self._host, found)
+        self.former_names = others if known is None or (is_empty and known != found) else ()
+        if self.former_names:
+            self._report(renamed_problem(self._host, self.former_names))
+            return seen
+        if found is None and (known is None or is_same_storage(_each(records, seen))):
+            found = await self._keep(known)
+            seen = replace(seen, storages={**seen.storages, self._installation.name: found})
+            known = known or found
+        elif found is not None and (known is None or is_empty):
             known = await self._adopt(known, found)
         elif found is not None and storage_name(self._installation.name) not in seen.containers:
             await self._engine.keep_storage(self._installation.name, found)
         self._report(host_storage_problem(self._host, known, found, self._installation.name))
-        return self._problem is None
+        return seen
+
+    def refuse_renamed(self) -> None:
+        """Raise StorageMissingError where a new pod here would lie beside those of the host's former name."""
+        if self.former_names:
+            raise StorageMissingError(renamed_problem(self._host, self.former_names))
 
     async def accept(self) -> str:
-        """Take the storage that is there now for this host's, as a person decided; returns its identity."""
-        found = self._found(await self._engine.observe_all())
+        """Take the storage that is there now for this host's, as a person decided; returns its identity.
+
+        Raises PermanentError where it is that of a host which was renamed.
+        """
+        noted, found = await self._store.storages(), self._found(await self._engine.observe_all())
+        former = former_names(noted, self._host, found) if noted.get(self._host) != found else ()
+        if former:
+            raise PermanentError(renamed_problem(self._host, former))
         if found is None:
-            return await self._keep()
-        return await self._adopt(await self._store.storage(self._host), found)
+            return await self._keep(None)
+        return await self._adopt(noted.get(self._host), found)
 
     def _found(self, seen: Snapshot) -> str | None:
         return seen.storages.get(self._installation.name)
 
-    async def _keep(self) -> str:
+    async def _keep(self, known: str | None) -> str:
         """Make the sentinel, then the note: if that is lost, the sentinel is adopted the next time."""
-        return await self._adopt(None, await self._engine.keep_storage(self._installation.name, uuid4().hex))
+        kept = await self._engine.keep_storage(self._installation.name, known or uuid4().hex)
+        if known is not None:
+            _log.warning("sentinel_made_again", host=self._host, storage=kept)
+            return kept
+        return await self._adopt(None, kept)
 
     async def _adopt(self, known: str | None, found: str) -> str:
         if known != found:
@@ -81,3 +118,7 @@ class StorageGuard:
         if problem is None and self._problem is not None:
             _log.info("storage_back", host=self._host)
         self._problem = problem
+
+
+def _each(records: Iterable[Record], seen: Snapshot) -> list[tuple[Record, Observation]]:
+    return [(record, seen.pod(record.pod_id, full_names(record.pod_id, record.state))) for record in records]

@@ -334,6 +334,7 @@ async def test_every_record_tells_the_storage_of_its_host(store: Store) -> None:
     await store.set_storage("here", "one")
     await store.set_storage("there", "two")
     assert await store.storage("here") == "one"
+    assert await store.storages() == {"here": "one", "there": "two"}
     for found in (await store.load_all(), await store.load_host("here")):
         assert found["a"].storage == "one"
     record = await store.load("a")

@@ -1,5 +1,6 @@
 """The storage under the Engine goes away and comes back: nothing is made in its place meanwhile."""
 
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,8 @@ from tests.support.pods import Pod
 from tests.support.stack import Stack, own_stack
 from worker.local.waiting import wait_until
 
-SPEC: Final = {"image": "pinacle-busybox", "stop_timeout_s": 1}
+IMAGE: Final = "pinacle-busybox"
+SPEC: Final = {"image": IMAGE, "stop_timeout_s": 1}
 PODS: Final = ("one", "two", "three")
 
 
@@ -84,23 +86,114 @@ def test_another_storage_is_taken_when_a_person_says_so(stack: Stack) -> None:
         assert stack.client.call("delete", pod_id)["phase"] == "deleted"
 
 
+def lose(stack: Stack, pod_id: str, volume: str) -> None:
+    """Remove a stopped pod's container and one of its volumes while no worker looks."""
+    stack.worker.stop()
+    stack.engine.docker("rm", f"pinacle-pod-{pod_id}")
+    stack.engine.docker("volume", "rm", f"pinacle-vol-{pod_id}-{volume}")
+    stack.worker.start()
+
+
 def test_a_single_missing_volume_stops_its_pod_and_no_other(stack: Stack) -> None:
-    """It is named, and the pod goes on once it was restored under its labels."""
+    """It is named, and the volume that is made for it counts once somebody says that its data is in it."""
     for pod_id in ("one", "two"):
         assert stack.client.call("create", pod_id, SPEC)["phase"] == "running"
     one = Pod(stack.client, stack.engine, "one")
     one.call("stop")
-    stack.engine.docker("rm", one.container)
-    stack.engine.docker("volume", "rm", "pinacle-vol-one-opt")
+    lose(stack, "one", "opt")
     assert one.call("start")["phase"] == "storage_missing"
     wait_until(lambda: stack.phases() == {"one": "storage_missing", "two": "running"}, 30, what="one missing")
     assert "pinacle-vol-one-opt" not in volumes(stack)
     answer = one.call("get")
     assert "volume pinacle-vol-one-opt (/opt) is missing" in answer["last_error"]
-    labels = answer["last_error"].partition("volume create ")[2].rstrip("`").split()
-    stack.engine.docker("volume", "create", *labels)
-    wait_until(lambda: stack.phases() == {"one": "running", "two": "running"}, 30, what="both running")
+    line = re.search(r"`docker (volume create .*?)`", answer["last_error"])
+    assert line is not None
+    stack.engine.docker(*line[1].split())
+    wait_until(lambda: "is being restored" in one.call("get")["last_error"], 20, what="a pass that sees it")
+    assert one.call("start")["phase"] == "storage_missing", "its owner does not know of the data"
+    assert stack.client.call("reconcile")["repaired"] == 0
+    assert not one.is_up(), "it would run on an empty volume"
+    stack.engine.docker("run", "--rm", "-v", "pinacle-vol-one-opt:/to", IMAGE, "sh", "-c", "echo > /to/back")
+    assert one.call("restart", force=True)["phase"] == "running"
+    assert one.sh("ls /opt") == "back"
+    one.lose_container()
+    one.wait_for_another_container()
+    assert one.sh("ls /opt") == "back", "it was said once, and holds"
     for pod_id in ("one", "two"):
+        assert stack.client.call("delete", pod_id)["phase"] == "deleted"
+
+
+def prune(stack: Stack) -> None:
+    """What nobody should ever run, all of it."""
+    stack.engine.docker("container", "prune", "-f")
+    stack.engine.docker("volume", "prune", "-f", *all_volumes(stack))
+
+
+def all_volumes(stack: Stack) -> list[str]:
+    """Return what has newer Engines take named volumes as well; 20.10 takes them anyway."""
+    newer = int(stack.engine.docker("version", "-f", "{{.Server.Version}}").partition(".")[0]) >= 23
+    return ["--all"] if newer else []
+
+
+def test_a_stopped_pod_whose_container_was_pruned_keeps_its_volumes_at_the_next_prune(stack: Stack) -> None:
+    """Within a pass it has a container that was never started, and is as stopped as before."""
+    for pod_id in ("one", "two"):
+        assert stack.client.call("create", pod_id, SPEC)["phase"] == "running"
+        Pod(stack.client, stack.engine, pod_id).sh(f"echo {pod_id} > /root/file; echo x > /usr/bin/mine")
+    one = Pod(stack.client, stack.engine, "one")
+    one.call("stop")
+    before = one.container_id()
+    stack.engine.docker("container", "prune", "-f")
+    wait_until(
+        lambda: one.container_id() not in {before, None}, 30, what="a container that holds the volumes"
+    )
+    wait_until(lambda: one.call("get")["phase"] == "stopped", 10, what="the pod at rest")
+    assert stack.engine.docker("inspect", "-f", "{{.State.Status}}", one.container).strip() == "created"
+    kept = volumes(stack)
+    stack.engine.docker("volume", "prune", "-f", *all_volumes(stack))
+    assert volumes(stack) == kept
+    assert stack.phases() == {"one": "stopped", "two": "running"}
+    assert one.call("start")["phase"] == "running"
+    assert one.sh("cat /root/file /usr/bin/mine").split() == ["one", "x"]
+    for pod_id in ("one", "two"):
+        assert stack.client.call("delete", pod_id)["phase"] == "deleted"
+
+
+def test_a_stopped_pod_whose_image_is_gone_stays_stopped_and_says_that_nothing_holds_it(stack: Stack) -> None:
+    assert stack.client.call("create", "one", SPEC)["phase"] == "running"
+    one = Pod(stack.client, stack.engine, "one")
+    one.call("stop")
+    stack.worker.stop()
+    stack.engine.docker("rm", one.container)
+    stack.engine.docker("rmi", "-f", IMAGE)
+    stack.worker.start()
+    wait_until(lambda: "image" in (one.call("get")["last_error"] or ""), 30, what="what is amiss")
+    assert one.call("get")["phase"] == "stopped"
+    assert one.container_id() is None
+    assert stack.client.call("delete", "one")["phase"] == "deleted"
+
+
+def test_all_that_is_never_to_be_run_was_run_and_only_what_it_took_is_gone(stack: Stack) -> None:
+    """The pod that runs runs on, its host does not freeze, and the sentinel is what it was."""
+    for pod_id in ("one", "two"):
+        assert stack.client.call("create", pod_id, SPEC)["phase"] == "running"
+    two = Pod(stack.client, stack.engine, "two")
+    two.sh("echo two > /root/file")
+    stack.client.call("stop", "one")
+    stack.worker.stop()
+    container_id = two.container_id()
+    sentinel = stack.engine.docker("volume", "inspect", "pinacle-storage-pinacle", "-f", "{{.Labels}}")
+    prune(stack)
+    assert "pinacle-storage-pinacle" not in volumes(stack)
+    stack.worker.start()
+    wait_until(lambda: stack.phases() == {"one": "storage_missing", "two": "running"}, 30, what="both")
+    assert (
+        stack.engine.docker("volume", "inspect", "pinacle-storage-pinacle", "-f", "{{.Labels}}") == sentinel
+    )
+    assert two.container_id() == container_id
+    assert two.sh("cat /root/file") == "two"
+    assert stack.client.call("create", "three", SPEC)["phase"] == "running"
+    for pod_id in PODS:
         assert stack.client.call("delete", pod_id)["phase"] == "deleted"
 
 

@@ -262,11 +262,26 @@ def test_from_what_is_unknown_nothing_follows(record: Record) -> None:
 
 @THOROUGH
 @given(WORLDS)
-def test_a_stopped_or_deleted_pod_gets_nothing_made(world: tuple[Record, Observation]) -> None:
+def test_a_stopped_or_deleted_pod_gets_nothing_started_and_no_volume_that_holds_data(
+    world: tuple[Record, Observation],
+) -> None:
+    """A stopped one at most gets a container that keeps its volumes, where all of them are its own."""
     record, seen = world
-    if record.intent.kind is not IntentKind.RUNNING or record.purging:
-        steps = plan(record, seen, NOW, OWN).steps
-        assert not any(isinstance(step, CreateContainer | CreateVolume | StartContainer) for step in steps)
+    if record.intent.kind is IntentKind.RUNNING and not record.purging:
+        return
+    steps = plan(record, seen, NOW, OWN).steps
+    assert not any(isinstance(step, StartContainer) for step in steps)
+    made = [step for step in steps if isinstance(step, CreateVolume)]
+    assert all(is_overlay(record.state.system, step.volume) for step in made)
+    if any(isinstance(step, CreateContainer | CreateVolume) for step in steps):
+        assert record.intent.kind is IntentKind.STOPPED
+        assert not record.purging
+        assert record.state.initialised
+        for volume in record.state.layout:
+            found = seen.volumes.get(naming.volume_name("pod", volume.name))
+            if not is_overlay(record.state.system, volume):
+                assert found is not None
+                assert (found.incarnation, found.unasked) == (volume.incarnation, None)
 
 
 @THOROUGH

@@ -1,7 +1,7 @@
 """A store in memory, for the reconciler's tests. The contract suite keeps it honest."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from worker.errors import (
@@ -43,7 +43,7 @@ class FakeStore:
         self.attempts: dict[str, int] = {}
         self.hosts: dict[str, float] = {}
         self.reported: set[str] = set()
-        self.storages: dict[str, str] = {}
+        self.identities: dict[str, str] = {}
         self.reserved: dict[str, dict[PublishedPort, str]] = {}
         self.now = 0.0
         self.before: Callable[[str], None] = lambda _operation: None
@@ -100,11 +100,15 @@ class FakeStore:
 
     async def storage(self, host: str) -> str | None:
         self.before("load")
-        return self.storages.get(host)
+        return self.identities.get(host)
+
+    async def storages(self) -> Mapping[str, str]:
+        self.before("load")
+        return dict(self.identities)
 
     async def set_storage(self, host: str, identity: str) -> None:
         self.before("storage")
-        self.storages[host] = identity
+        self.identities[host] = identity
         self.after("storage")
 
     async def reported_hosts(self) -> frozenset[str]:
@@ -188,7 +192,7 @@ class FakeStore:
 
     def _shown(self, record: Record | None) -> Record | None:
         if record is None or record.pod_id not in self.spoiled:
-            return None if record is None else replace(record, storage=self.storages.get(record.host))
+            return None if record is None else replace(record, storage=self.identities.get(record.host))
         intent, state = record.intent, record.state
         fields = {
             "host": record.host,
@@ -197,7 +201,7 @@ class FakeStore:
             "state": STATE.dump_json(state).decode(),
         }
         fields |= self.spoiled[record.pod_id]
-        return read_record(record.pod_id, [fields[name] for name in FIELDS], self.storages)
+        return read_record(record.pod_id, [fields[name] for name in FIELDS], self.identities)
 
     def _reserve(self, host: str, pod_id: str, ports: Sequence[PublishedPort]) -> None:
         reserved = self.reserved.setdefault(host, {})

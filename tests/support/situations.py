@@ -170,6 +170,16 @@ def stopping_pod(**more: Any) -> Record:
     return asked_again(kind=IntentKind.STOPPED, **more)
 
 
+def stopped_pod(**more: Any) -> Record:
+    """Return a pod that was asked to stop and stands so."""
+    return stopping_pod(**{"phase": Phase.STOPPED, "settled_generation": 2, **more})
+
+
+def restored(mark: str) -> tuple[Volume, ...]:
+    """Return the layout of a pod whose /home was lost and is noted as restored, with this mark."""
+    return tuple(v.evolve(restored=mark if v.name == "home" else None) for v in layout())
+
+
 def deleting_pod(**more: Any) -> Record:
     """Return a pod that ran and is asked to go, with all that it has."""
     intent = {"kind": IntentKind.DELETED, "purge_generation": 2, **more.pop("intent", {})}

@@ -7,12 +7,13 @@ from time import time
 from typing import Any, Final
 
 from config.settings import Settings, settings
-from worker.cli import checks, tables
+from worker.cli import checks, storage_checks, tables
 from worker.cli.checks import Check, Status, fail, ok, warn
 from worker.cli.screen import live, show
 from worker.cli.socket_access import remedy_for
 from worker.docker.engine import DockerEngine
 from worker.errors import EngineTooOldError, PodError
+from worker.pods.observation import Snapshot
 from worker.ports import EngineInfo
 from worker.runtime import make_engine
 from worker.store.making import make_store
@@ -35,52 +36,54 @@ def examine(*, as_json: bool) -> bool:
 async def _examine(given: Settings) -> list[Check]:
     engine, store = make_engine(given), make_store(given)
     try:
-        about_engine, info = await _engine(given, engine)
+        about_engine, info, seen = await _engine(given, engine)
         here = given.host_id or (None if info is None else info.name)
-        return about_engine + await _redis(given, store.overview, here)
+        return about_engine + await _redis(given, store.overview, here, seen)
     finally:
         await engine.close()
         await store.close()
 
 
-async def _engine(given: Settings, engine: DockerEngine) -> tuple[list[Check], EngineInfo | None]:
+async def _engine(
+    given: Settings, engine: DockerEngine
+) -> tuple[list[Check], EngineInfo | None, Snapshot | None]:
     try:
         info = await engine.info()
     except EngineTooOldError as error:
         upgrade = "upgrade Docker to Engine 20.10 or newer"
-        return [ok("Engine", given.docker_host), fail(_API, str(error), upgrade)], None
+        return [ok("Engine", given.docker_host), fail(_API, str(error), upgrade)], None, None
     except PodError as error:
-        return [fail("Engine", str(error), remedy_for(given.docker_host))], None
+        return [fail("Engine", str(error), remedy_for(given.docker_host))], None, None
     found = [
         ok("Engine", f"{info.name} at {given.docker_host}"),
         ok(_API, f"{info.api_version}, needed: 1.41 or newer"),
         checks.runtimes(info, given.runtime),
         checks.storage_driver(info),
-        await _overlay(given, engine, info),
         checks.disk_space(info.data_root, _free_bytes(info.data_root), given.min_free_mb),
     ]
-    return found, info
-
-
-async def _overlay(given: Settings, engine: DockerEngine, info: EngineInfo) -> Check:
     try:
-        bases = len((await engine.observe_all()).bases)
+        seen = await engine.observe_all()
     except PodError as error:
-        return fail("overlay volumes", str(error), "look into the Engine's own log")
+        return [*found, fail("volumes", str(error), "look into the Engine's own log")], info, None
+    return [*found, _overlay(given, seen, info), storage_checks.held(seen, given.installation)], info, seen
+
+
+def _overlay(given: Settings, seen: Snapshot, info: EngineInfo) -> Check:
     return checks.overlay(
         given.system_volumes,
-        bases=bases,
+        bases=len(seen.bases),
         filesystem=_filesystem(info.data_root),
         kernel_has_it="overlay" in _PROC_FILESYSTEMS.read_text(encoding="utf-8").split(),
     )
 
 
-async def _redis(given: Settings, overview: Overview, here: str | None) -> list[Check]:
+async def _redis(given: Settings, overview: Overview, here: str | None, seen: Snapshot | None) -> list[Check]:
     before = time()
     try:
         now = await overview.now()
         after = time()
         ages = await overview.heartbeat_ages()
+        storages = await overview.storages()
     except PodError as error:
         remedy = "start Redis, or set PINACLE_REDIS_URL to where it is, with its password"
         return [fail("Redis", str(error), remedy)]
@@ -89,6 +92,11 @@ async def _redis(given: Settings, overview: Overview, here: str | None) -> list[
         await _durability(overview),
         checks.clock(now - (before + after) / 2, given.reconcile_interval_s),
         checks.workers(ages, ttl_s=given.heartbeat_ttl_s, here=here, expected=given.host_names),
+        *(
+            [storage_checks.storage(here, storages, seen, given.installation)]
+            if seen is not None and here is not None
+            else []
+        ),
     ]
 
 

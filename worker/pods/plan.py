@@ -8,6 +8,7 @@ from typing import Final, assert_never
 
 from worker.pods.backoff import FAILED_DELAY_S, is_due
 from worker.pods.decision import Plan, go, rest
+from worker.pods.keeping import plan_keeping, plan_unkept
 from worker.pods.model import Installation, IntentKind, Phase, Record
 from worker.pods.naming import LABEL_INSTALLATION, LABEL_POD
 from worker.pods.observation import ALIVE, ContainerState, Observation, Unknown
@@ -15,7 +16,8 @@ from worker.pods.ownership import container_problem, volume_problem
 from worker.pods.running import BUSY_DELAY_S, plan_running
 from worker.pods.steps import FinishPurge, RemoveContainer, Step, removals
 from worker.pods.stopping import stop_under_way, stopping_steps
-from worker.pods.storage import host_storage_problem, storage_problem
+from worker.pods.storage import host_storage_problem, plan_restored, storage_problem
+from worker.pods.witness import is_witness
 
 DEFAULT_STOP_TIMEOUT_S: Final = 10
 
@@ -31,7 +33,8 @@ def plan(record: Record, seen: Observation | Unknown, now: float, installation: 
     if record.exists or record.purging or seen.container is not None or seen.volumes:
         found = seen.storages.get(installation.name)
         problem = host_storage_problem(record.host, record.storage, found, installation.name)
-        if problem is not None:
+        # Without its sentinel the storage may be the right one: a prune takes that. With another it is not.
+        if problem is not None and (found is not None or not is_witness(record, seen)):
             return rest(Phase.STORAGE_MISSING, problem)
     if record.purging:
         return _plan_purge(record, seen, installation)
@@ -79,9 +82,14 @@ def _plan_stopped(record: Record, seen: Observation, now: float, installation: I
         if container.state in ALIVE:
             spec = record.intent.spec
             return go(*stopping_steps(container, spec.stop_timeout_s if spec else DEFAULT_STOP_TIMEOUT_S))
+    noted = plan_restored(record, seen)
+    if noted is not None:
+        return noted
     filled = [volume for volume in record.state.layout if volume.filled]
     problem = storage_problem(record, seen, filled)
-    return rest(Phase.STOPPED if problem is None else Phase.STORAGE_MISSING, problem)
+    if problem is not None:
+        return plan_unkept(seen, problem)
+    return plan_keeping(record, seen, now, installation, rest(Phase.STOPPED))
 
 
 def _plan_leftovers(record: Record, seen: Observation, installation: Installation) -> Plan:

@@ -1,6 +1,6 @@
 """The records in Redis: `worker.ports.Store`."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from redis.asyncio import Redis
@@ -147,6 +147,9 @@ class RedisStore:
         with translated("load"):
             identity: Any = await self._redis.hget(keys.STORAGES, host)
         return None if identity is None else str(identity)
+
+    async def storages(self) -> Mapping[str, str]:
+        return await self.overview.storages()
 
     async def set_storage(self, host: str, identity: str) -> None:
         with translated("save"):

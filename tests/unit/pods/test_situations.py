@@ -41,9 +41,11 @@ from tests.support.situations import (
     made_by,
     new_pod,
     pod,
+    restored,
     running,
     sees,
     sent_stop,
+    stopped_pod,
     stopping_pod,
     tombstone,
 )
@@ -75,6 +77,7 @@ PORT: Final = PublishedPort(container=80, host=20000, protocol="tcp", address="1
 OTHER_PORT: Final = PublishedPort(container=80, host=20001, protocol="tcp", address="127.0.0.1")
 FOREIGN: Final = {naming.LABEL_POD: "a", naming.LABEL_INSTALLATION: "other"}
 HOME: Final = "pinacle-vol-a-home"
+MARKED: Final = made_by("one", **{naming.LABEL_RESTORED: "1"})
 
 NOTHING: Final = SYSTEM.evolve(mode=SystemMode.OFF, directories=(), base=None)
 """How the system directories of an image that has none are kept."""
@@ -564,8 +567,183 @@ VOLUMES: Final = [
     case(
         "another installation's storage is there: that is not ours",
         pod(storage="s-1"),
-        sees(running(), storages={"other": "s-1"}),
+        sees(exited(), storages={"other": "s-1"}),
         phase=STORAGE_MISSING,
+    ),
+    case(
+        "the host's sentinel alone is gone: it runs on its own volumes, which prove the storage",
+        pod(storage="s-1"),
+        sees(running()),
+        phase=RUNNING,
+    ),
+    case(
+        "the host's sentinel is gone, and a volume under a running container",
+        pod(storage="s-1"),
+        sees(running(), without="home"),
+        phase=STORAGE_MISSING,
+        because="does not have its storage",
+    ),
+]
+
+RESTORING: Final = [
+    # A person makes a volume for what was lost: it does not count before a person says so
+    case(
+        "a volume is missing: the line that makes it bears a mark",
+        pod(),
+        sees(without="home"),
+        phase=STORAGE_MISSING,
+        because="--label dev.pinacle.incarnation=one --label dev.pinacle.restored=1 pinacle-vol-a-home`",
+    ),
+    case(
+        "a volume was made by that line, and is empty yet: nothing starts on it",
+        pod(missing_generation=1),
+        sees(without="home", more={"home": MARKED}),
+        phase=STORAGE_MISSING,
+        because="(/home) is being restored: when its data is in it, send pods.restart('a', force=true)",
+    ),
+    case(
+        "its owner starts the pod meanwhile: that says nothing about the data",
+        asked_again(missing_generation=1),
+        sees(without="home", more={"home": MARKED}),
+        phase=STORAGE_MISSING,
+        because="is being restored",
+    ),
+    case(
+        "a restart by force came before it was seen that the volume is missing",
+        asked_again(intent={"force": True}, missing_generation=2),
+        sees(without="home", more={"home": MARKED}),
+        phase=STORAGE_MISSING,
+        because="is being restored",
+    ),
+    case(
+        "a restart by force came afterwards: somebody says that the data is in it, which is noted",
+        asked_again(intent={"force": True}, missing_generation=1),
+        sees(without="home", more={"home": MARKED}),
+        "note_restored ('/home', '1')",
+        phase=PENDING,
+    ),
+    case(
+        "it is noted that the data is there: the container is made",
+        asked_again(intent={"force": True}, missing_generation=1, layout=restored("1")),
+        sees(without="home", more={"home": MARKED}),
+        "create_container",
+        phase=PENDING,
+    ),
+    case(
+        "the restored volume is lost again: the next one has to be restored again",
+        pod(missing_generation=1, layout=restored("1")),
+        sees(without="home"),
+        "note_restored ('/home', None)",
+        phase=PENDING,
+    ),
+    case(
+        "the restored volume is lost again while the pod is stopped",
+        stopping_pod(missing_generation=1, layout=restored("1")),
+        sees(without="home"),
+        "note_restored ('/home', None)",
+        phase=PENDING,
+    ),
+    case(
+        "stopped while a volume is being restored: that is said",
+        stopping_pod(missing_generation=1),
+        sees(without="home", more={"home": MARKED}),
+        phase=STORAGE_MISSING,
+        because="is being restored",
+    ),
+    case(
+        "a volume was made by hand with another incarnation and the mark: it is none of the pod's",
+        pod(),
+        sees(without="home", more={"home": {**MARKED, naming.LABEL_INCARNATION: "two"}}),
+        phase=STORAGE_MISSING,
+        because="was replaced",
+    ),
+]
+
+KEEPING: Final = [
+    # A stopped pod without a container: what no container holds on to, a prune removes
+    case(
+        "stopped, and its container was pruned: one is made, which keeps its volumes",
+        stopped_pod(),
+        sees(),
+        "create_container",
+        phase=PENDING,
+    ),
+    case(
+        "asked to stop, and there is no container: it is stopped at once, all else comes later",
+        stopping_pod(),
+        sees(),
+        phase=STOPPED,
+    ),
+    case(
+        "stopped, and a container was made: the volumes are read again",
+        stopped_pod(),
+        sees(created(), volumes_current=False),
+        "read_volumes",
+        phase=PENDING,
+    ),
+    case("stopped, with a container that never ran: it rests", stopped_pod(), sees(created()), phase=STOPPED),
+    case(
+        "stopped, and the container was made while a volume had gone: the empty one is not held",
+        stopped_pod(),
+        sees(created(), unasked="home"),
+        "remove_container",
+        phase=STORAGE_MISSING,
+    ),
+    case(
+        "stopped, and a volume of a container that never ran is missing: the others stay held",
+        stopped_pod(),
+        sees(created(), without="home"),
+        phase=STORAGE_MISSING,
+        because="is missing",
+    ),
+    case(
+        "stopped, without a container and with a volume missing: nothing is made",
+        stopped_pod(),
+        sees(without="home"),
+        phase=STORAGE_MISSING,
+        because="is missing",
+    ),
+    case(
+        "stopped, without a container, and the image is gone: it stays stopped and says what is amiss",
+        stopped_pod(),
+        sees(image_gone=True),
+        phase=STOPPED,
+        because="as its image is gone",
+        retry_at=NOW + 300,
+    ),
+    case(
+        "stopped, and no container could be made a moment ago",
+        stopped_pod(retry_at=NOW + 200, reason="no such image"),
+        sees(),
+        phase=STOPPED,
+        because="no such image",
+        retry_at=NOW + 200,
+    ),
+    case(
+        "stopped before its first creation was whole: it has nothing to lose",
+        stopped_pod(unfilled="home"),
+        sees(without="home"),
+        phase=STOPPED,
+    ),
+    case(
+        "stopped, and updated to an image with a VOLUME that has no volume yet: that is for the start",
+        stopped_pod(image=IMAGE.evolve(volumes=("/data",))),
+        sees(),
+        phase=STOPPED,
+    ),
+    case(
+        "stopped, with an overlay that is gone: it holds nothing, and is made before the container",
+        stopped_pod(system=SYSTEM),
+        sees(without="usr"),
+        "create_volume usr",
+        phase=PENDING,
+    ),
+    case(
+        "stopped, and the base is gone: it is filled again before the container",
+        stopped_pod(system=SYSTEM),
+        sees(bases={}),
+        "prepare_system overlay",
+        phase=PENDING,
     ),
 ]
 
@@ -1466,7 +1644,9 @@ ELSEWHERE: Final = [
 ]
 
 
-@pytest.mark.parametrize("situation", [*REST, *CREATION, *VOLUMES, *CONTAINERS, *SHAPES, *DELETION])
+@pytest.mark.parametrize(
+    "situation", [*REST, *CREATION, *VOLUMES, *RESTORING, *KEEPING, *CONTAINERS, *SHAPES, *DELETION]
+)
 def test_what_follows(situation: Situation) -> None:
     situation.check(plan(situation.record, situation.seen, NOW, situation.own))
 

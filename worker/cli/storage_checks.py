@@ -1,0 +1,45 @@
+"""What `pinacle doctor` makes of a host's storage, and of what keeps volumes from being removed."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from worker.cli.checks import Check, fail, ok, warn
+from worker.pods import naming
+from worker.pods.observation import Snapshot
+from worker.pods.renaming import former_names, renamed_problem
+from worker.pods.storage import host_storage_problem
+
+NEVER: Final = (
+    "never run `docker volume prune`, `docker system prune --volumes` or `docker container prune` there"
+)
+_MOST_NAMED: Final = 5
+
+
+def held(seen: Snapshot, installation: str) -> Check:
+    """Whether a container holds on to every pod's volumes: what none holds, a prune of volumes removes."""
+    name = "volumes held"
+    mounted = {volume for container in seen.containers.values() for volume in container.volumes.values()}
+    pods = seen.pod_ids(installation) & seen.labelled.keys()
+    loose = sorted(pod_id for pod_id in pods if not seen.labelled[pod_id] <= mounted)
+    if loose:
+        more = f" and {len(loose) - _MOST_NAMED} more" if len(loose) > _MOST_NAMED else ""
+        return warn(
+            name,
+            f"no container holds all volumes of {', '.join(loose[:_MOST_NAMED])}{more}: a prune removes them",
+            "`pinacle pods get` says why there is none; an orphan has none before `pinacle pods create`; "
+            f"{NEVER}",
+        )
+    return ok(name, f"by containers, all of them; {NEVER}")
+
+
+def storage(host: str, noted: Mapping[str, str], seen: Snapshot, installation: str) -> Check:
+    """Whether the Engine has the storage that holds this host's pods."""
+    name, known, found = "storage", noted.get(host), seen.storages.get(installation)
+    former = former_names(noted, host, found)
+    if former:
+        return fail(name, renamed_problem(host, former), f"`pinacle hosts rename {former[0]} {host}`")
+    problem = host_storage_problem(host, known, found, installation)
+    if problem is not None:
+        kept = naming.storage_name(installation)
+        return fail(name, problem, f"the right disk or Engine has the volume {kept} with that identity")
+    return ok(name, "not given an identity yet: no worker was here" if known is None else f"{known}, its own")
