@@ -13,6 +13,7 @@ from rich.table import Table
 
 from config.settings import Settings, SettingsError, settings
 from worker.local.engine import PrivateEngine, answers
+from worker.local.engine_choice import WrongEngineError, choose_engine, note_engine
 from worker.local.packages import ENGINE, MissingProgramsError, require
 from worker.local.redis import is_listening, server_command
 
@@ -45,7 +46,7 @@ def main() -> None:
     folder.chmod(0o700)
     try:
         programs, environment = plan_stack(folder)
-    except (CannotStartError, MissingProgramsError, SettingsError) as error:
+    except (CannotStartError, MissingProgramsError, SettingsError, WrongEngineError) as error:
         raise SystemExit(f"error: {error}") from None
     _write(folder / "programs", programs)
     _show(programs, environment, folder)
@@ -61,8 +62,8 @@ def main() -> None:
 def plan_stack(folder: Path) -> tuple[list[Program], dict[str, str]]:
     """Return what has to run, and the settings it shares.
 
-    Raises CannotStartError for a port that is taken, MissingProgramsError where an Engine cannot be had, and
-    SettingsError.
+    Raises CannotStartError for a port that is taken, MissingProgramsError where an Engine cannot be had,
+    WrongEngineError where the pods are on another one, and SettingsError.
     """
     given = settings()
     environment: dict[str, str] = {}
@@ -71,16 +72,23 @@ def plan_stack(folder: Path) -> tuple[list[Program], dict[str, str]]:
         _refuse_taken(REDIS_PORT, "the embedded Redis; set PINACLE_REDIS_URL to use the one that is there")
         environment["PINACLE_REDIS_URL"] = f"redis://127.0.0.1:{REDIS_PORT}/0"
         programs.append(_redis(folder / "redis"))
-    if not _has_engine(given.docker_host):
-        engine = PrivateEngine(folder / "engine")
+    engine = PrivateEngine(folder / "engine")
+    note = folder / "engine-address"
+    named = given.docker_host if "docker_host" in given.model_fields_set else None
+    address = choose_engine(
+        note, given=named, usual=given.docker_host, private=engine.url, answers=_has_engine
+    )
+    if address != given.docker_host:
+        environment["DOCKER_HOST"] = address
+    if address == engine.url:
         require(*ENGINE)
         engine.prepare()
-        environment["DOCKER_HOST"] = engine.url
         command = engine.command()
         programs.append(
             Program(name="engine", command=command, priority=10, stop_s=60, shown=engine.url, log=engine.log)
         )
     _refuse_taken(FLOWER_PORT, "Flower")
+    note_engine(note, address, private=engine.url)
     # Which pod a task is about stands in its arguments, which Flower does not show by itself.
     environment["FLOWER_TASKS_COLUMNS"] = "name,args,state,received,runtime,worker"
     environment["FLOWER_BASIC_AUTH"] = os.environ.get("FLOWER_BASIC_AUTH") or _password(folder)

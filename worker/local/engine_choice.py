@@ -1,0 +1,54 @@
+"""Which Engine an installation lives on: chosen once, noted beside it, and never another by itself.
+
+The pods are on the Engine that they were made on. One that answers today where none answered yesterday has
+none of them.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+PRIVATE: Final = "private"
+"""What is noted for an Engine of the installation's own, in its folder."""
+
+
+class WrongEngineError(Exception):
+    """The Engine that the installation lives on is not the one that was named, or does not answer."""
+
+
+def choose_engine(
+    note: Path, *, given: str | None, usual: str, private: str, answers: Callable[[str], bool]
+) -> str:
+    """Return the address of the Engine to use, `private` for that of the installation's own.
+
+    `note` is the file that says which one it was. `given` is what DOCKER_HOST names, None where it names
+    none, and `usual` is what it stands for then. Raises WrongEngineError with what to do.
+    """
+    noted = _noted(note)
+    if noted is None and given is None and (note.parent / "engine" / "data").is_dir():
+        noted = PRIVATE  # From before there was a note.
+    if noted is None:
+        wanted = given or usual
+        return wanted if wanted != private and answers(wanted) else private
+    address = private if noted == PRIVATE else noted
+    if given is not None and given != address and answers(given):
+        raise WrongEngineError(
+            f"the pods of this installation are on the Engine at {address}, as {note} says, and "
+            f"DOCKER_HOST names {given}, which has none of them. Leave DOCKER_HOST out to go on with the "
+            f"former; to begin anew on the latter, without these pods, remove {note}"
+        )
+    if address != private and not answers(address):
+        raise WrongEngineError(
+            f"the Engine at {address} does not answer, and the pods of this installation are on it, as "
+            f"{note} says: start it. Only to begin anew on another one, without these pods, remove {note}"
+        )
+    return address
+
+
+def note_engine(note: Path, address: str, *, private: str) -> None:
+    """Note which Engine it is, for the next time; the private one wherever its folder may be moved to."""
+    note.write_text(f"{PRIVATE if address == private else address}\n", encoding="utf-8")
+
+
+def _noted(note: Path) -> str | None:
+    return (note.read_text(encoding="utf-8").strip() or None) if note.exists() else None
