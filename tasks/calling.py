@@ -80,6 +80,18 @@ def accept_storage(task: AnyTask, host: Any) -> dict[str, Any]:
     return {"host": host, "storage": identity}
 
 
+def rename(task: AnyTask, old: Any, new: Any) -> dict[str, Any]:
+    """Give the pods of a host that is gone by the name `old` to `new`, which has its storage.
+
+    Raises InvalidInputError, having written nothing.
+    """
+    own = runtime()
+    _be_there(task, new)
+    moved = own.loop.run(own.parts.guard.take_over(str(old)))
+    own.loop.run(own.parts.passes.run(wait_s=0.0))
+    return {"former": old, "host": new, "pods": moved}
+
+
 def _be_there(task: AnyTask, host: Any) -> None:
     """Return on the host that is named, and pass the message on to it from any other one."""
     own = runtime()

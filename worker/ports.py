@@ -256,6 +256,13 @@ class Store(Protocol):
     async def set_storage(self, host: str, identity: str) -> None:
         """Note the identity of the storage that holds a host's pods."""
 
+    async def rename_host(self, old: str, new: str, identity: str) -> int | None:
+        """Give all records, host ports and the storage `identity` of a host to another, in one script.
+
+        Returns how many records these were; None, having written nothing, where `old` has a fresh heartbeat
+        or one of the two has another storage. A port that `new` has given away stays as it is.
+        """
+
     async def reported_hosts(self) -> frozenset[str]:
         """Return the hosts whose pods the store knows; none of them in a store that is new or was lost."""
 

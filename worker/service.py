@@ -22,6 +22,7 @@ from worker.passes import Passes
 from worker.pods import naming
 from worker.pods.model import Intent, Phase, Record
 from worker.pods.observation import Snapshot
+from worker.pods.renaming import renamed_problem
 from worker.pods.requests import Create, Means, Request, Update, brings_spec, check, intent_for
 from worker.pods.results import pod_result
 from worker.pods.unprotected import unprotected_paths
@@ -233,6 +234,8 @@ class PodService:
     async def _elsewhere(self, record: Record) -> dict[str, Any] | Forward:
         if record.host in await self.store.live_hosts():
             return Forward(host=record.host, accepted=True)
+        if record.host in self.guard.former_names:
+            return pod_result(record, waits_for=renamed_problem(self.host, self.guard.former_names))
         return pod_result(
             record, waits_for=f"host {record.host} has no heartbeat: it goes on as soon as its worker is back"
         )

@@ -8,6 +8,7 @@ from uuid import uuid4
 import structlog
 
 from worker.errors import PermanentError, StorageMissingError
+from worker.host_rename import rename_host
 from worker.pods.layout import full_names
 from worker.pods.model import Installation, Record
 from worker.pods.naming import storage_name
@@ -93,6 +94,10 @@ class StorageGuard:
         if found is None:
             return await self._keep(None)
         return await self._adopt(noted.get(self._host), found)
+
+    async def take_over(self, old: str) -> int:
+        """Give the pods of this host's former name to its present one; see `rename_host`."""
+        return await rename_host(self._engine, self._store, self._installation, old, self._host)
 
     def _found(self, seen: Snapshot) -> str | None:
         return seen.storages.get(self._installation.name)

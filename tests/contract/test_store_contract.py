@@ -327,6 +327,33 @@ async def test_who_follows_too_slowly_can_see_it(redis_url: str) -> None:
     await store.close()
 
 
+async def test_a_renamed_host_gives_its_pods_ports_and_storage_to_its_new_name(store: Store) -> None:
+    """Only while nobody works under the old name, and only where both have the same storage."""
+    await store.accept(proposal("a", 1, "t1", ports=(port(8080),)))
+    await store.set_storage("here", "one")
+    await store.report_host("here")
+    await store.beat_heart("here")
+    assert await store.rename_host("here", "new", "one") is None
+    await store.stop_heart("here")
+    assert await store.rename_host("here", "new", "two") is None
+    await store.set_storage("other", "two")
+    assert await store.rename_host("here", "other", "one") is None
+    assert (await store.load_host("here")).keys() == {"a"}
+    before = await recorded(store)
+    assert await store.rename_host("here", "new", "one") == 1
+    assert await recorded(store) == replace(before, host="new")
+    assert await store.load_host("here") == {}
+    assert (await store.load_host("new")).keys() == {"a"}
+    assert [owner for _, owner in await store.reserved_ports("new")] == ["a"]
+    assert not await store.reserved_ports("here")
+    assert await store.storages() == {"new": "one", "other": "two"}
+    assert await store.reported_hosts() == {"new"}
+    lease = await store.lease("a")
+    await store.save(replace(await recorded(store), state=PodState(phase=Phase.RUNNING)), lease)
+    await store.release("a", lease)
+    assert await store.rename_host("here", "new", "one") is None
+
+
 async def test_every_record_tells_the_storage_of_its_host(store: Store) -> None:
     """As it is noted now, and not as it was when the pod was made."""
     await store.accept(proposal("a", 1, "t1"))

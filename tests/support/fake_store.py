@@ -111,6 +111,21 @@ class FakeStore:
         self.identities[host] = identity
         self.after("storage")
 
+    async def rename_host(self, old: str, new: str, identity: str) -> int | None:
+        self.before("rename")
+        here = self.identities
+        if old in await self.live_hosts() or here.get(old) != identity or here.get(new, identity) != identity:
+            return None
+        moved = [pod_id for pod_id, record in self.records.items() if record.host == old]
+        for pod_id in moved:
+            self.records[pod_id] = replace(self.records[pod_id], host=new)
+        self.reserved[new] = {**self.reserved.pop(old, {}), **self.reserved.get(new, {})}
+        here[new] = here.pop(old)
+        self.hosts.pop(old, None)
+        self.reported = self.reported - {old} | {new}
+        self.after("rename")
+        return len(moved)
+
     async def reported_hosts(self) -> frozenset[str]:
         self.before("load")
         return frozenset(self.reported)

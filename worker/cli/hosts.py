@@ -44,6 +44,22 @@ def accept_storage(
     show(answer, as_json=as_json, table=lambda _console: plain(text))
 
 
+@app.command("rename")
+def rename(
+    old: Annotated[str, typer.Argument(metavar="OLD", show_default=False)],
+    new: Annotated[str, typer.Argument(metavar="NEW", show_default=False)],
+    *,
+    yes: Yes = False,
+    as_json: AsJson = False,
+    timeout: Timeout = None,
+) -> None:
+    """Give the pods that are recorded under a host's former name to the name that it has now."""
+    confirm(f"Record all pods of {old} under {new} from now on?", yes=yes)
+    answer = call(Call(name="hosts.rename", args=(old, new), timeout_s=timeout))
+    text = f"{answer['pods']} records of {answer['former']} are those of {answer['host']} now"
+    show(answer, as_json=as_json, table=lambda _console: plain(text))
+
+
 async def _hosts(store: RedisStore) -> list[dict[str, Any]]:
     ages, storages = await store.overview.heartbeat_ages(), await store.overview.storages()
     records = await store.load_all()

@@ -184,6 +184,11 @@ def begun_layout(
     return kept + tuple(added)
 
 
+def restored_layout(layout: tuple[Volume, ...], marks: Mapping[str, str | None]) -> tuple[Volume, ...]:
+    """Return the layout with the marks, by path, of volumes that a person made for what was lost."""
+    return tuple(volume.evolve(restored=marks.get(volume.path, volume.restored)) for volume in layout)
+
+
 def kept_layout(layout: tuple[Volume, ...], paths: Iterable[str], *, incarnation: str) -> tuple[Volume, ...]:
     """Return the layout with volumes for directories that the owner made, as it is once these have begun."""
     have = {volume.path for volume in layout}

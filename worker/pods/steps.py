@@ -11,7 +11,7 @@ from typing import Final
 
 from worker.pods.backoff import lost_crash, next_crash
 from worker.pods.ending import ending
-from worker.pods.layout import begun_layout, kept_layout, missing_volumes
+from worker.pods.layout import begun_layout, kept_layout, missing_volumes, restored_layout
 from worker.pods.model import IntentKind, Phase, PinnedImage, PublishedPort, Record, SentStop, System, Volume
 from worker.pods.naming import volume_name
 from worker.pods.observation import ContainerState, Exit, Observation, ObservedContainer, ObservedVolume
@@ -314,9 +314,7 @@ def _fold_record(  # noqa: C901, PLR0912 - a table, one case for each step
             filled = (v.evolve(filled=v.filled or v.path in paths) for v in state.layout)
             state = state.evolve(layout=tuple(filled))
         case NoteRestored(marks=marks), _:
-            noted = dict(marks)
-            layout = tuple(v.evolve(restored=noted.get(v.path, v.restored)) for v in state.layout)
-            state = state.evolve(layout=layout)
+            state = state.evolve(layout=restored_layout(state.layout, dict(marks)))
         case StartContainer(unasked=unasked), _:
             state = state.evolve(
                 starts=state.starts + 1,

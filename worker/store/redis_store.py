@@ -67,6 +67,7 @@ class RedisStore:
         self._count_attempt = self._redis.register_script(scripts.COUNT_ATTEMPT)
         self._beat = self._redis.register_script(scripts.BEAT)
         self._live = self._redis.register_script(scripts.LIVE_HOSTS)
+        self._rename_host = self._redis.register_script(scripts.RENAME_HOST)
 
     async def load(self, pod_id: str) -> Record | None:
         with translated("load"):
@@ -154,6 +155,22 @@ class RedisStore:
     async def set_storage(self, host: str, identity: str) -> None:
         with translated("save"):
             await self._redis.hset(keys.STORAGES, host, identity)
+
+    async def rename_host(self, old: str, new: str, identity: str) -> int | None:
+        with translated("rename"):
+            moved = await self._rename_host(
+                keys=[
+                    keys.STORAGES,
+                    keys.HEARTBEATS,
+                    keys.REPORTED,
+                    keys.host_pods(old),
+                    keys.host_pods(new),
+                    keys.ports(old),
+                    keys.ports(new),
+                ],
+                args=[old, new, identity, self._heartbeat_ttl_s, keys.pod("")],
+            )
+        return None if moved is None else int(moved)
 
     async def reported_hosts(self) -> frozenset[str]:
         with translated("load"):

@@ -150,3 +150,31 @@ LIVE_HOSTS: Final = """
 local now = redis.call('TIME')[1]
 return redis.call('ZRANGEBYSCORE', KEYS[1], now - ARGV[1], now + ARGV[1])
 """
+
+RENAME_HOST: Final = """
+-- KEYS: storages, heartbeats, reported, old host's pods, new host's pods, old host's ports, new host's ports
+-- ARGV: old host, new host, identity of the storage, seconds for which a heartbeat counts, prefix of pods
+local beat = redis.call('ZSCORE', KEYS[2], ARGV[1])
+local now = tonumber(redis.call('TIME')[1])
+if beat and math.abs(now - tonumber(beat)) <= tonumber(ARGV[4]) then return false end
+if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[3] then return false end
+local there = redis.call('HGET', KEYS[1], ARGV[2])
+if there and there ~= ARGV[3] then return false end
+local moved = 0
+for _, id in ipairs(redis.call('SMEMBERS', KEYS[4])) do
+  if redis.call('HGET', ARGV[5] .. id, 'host') == ARGV[1] then
+    redis.call('HSET', ARGV[5] .. id, 'host', ARGV[2])
+    redis.call('SADD', KEYS[5], id)
+    moved = moved + 1
+  end
+end
+local ports = redis.call('HGETALL', KEYS[6])
+for i = 1, #ports, 2 do redis.call('HSETNX', KEYS[7], ports[i], ports[i + 1]) end
+redis.call('DEL', KEYS[4], KEYS[6])
+redis.call('HDEL', KEYS[1], ARGV[1])
+redis.call('HSET', KEYS[1], ARGV[2], ARGV[3])
+redis.call('ZREM', KEYS[2], ARGV[1])
+redis.call('SREM', KEYS[3], ARGV[1])
+redis.call('SADD', KEYS[3], ARGV[2])
+return moved
+"""
