@@ -152,7 +152,7 @@ ANIMALS: Final = (
     Animal(
         name="volumes-with-relative-paths",
         image=BUSYBOX.line('VOLUME ["relative/path", "./dotted"]'),
-        refused="VOLUME relative/path, ./dotted: a relative path",
+        refused="a relative path gets a volume without a name",
     ),
     Animal(
         name="volumes-behind-links",
