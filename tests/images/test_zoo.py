@@ -1,5 +1,7 @@
 """Every image of the zoo, taken through all that can happen to a pod. The table is in `zoo.py`."""
 
+from typing import Any
+
 import pytest
 
 from tests.images.life import Life, no_anonymous_volume
@@ -13,7 +15,12 @@ def short(request: pytest.FixtureRequest) -> bool:
     return not request.config.getoption("--zoo")
 
 
-@pytest.mark.parametrize("animal", [pytest.param(animal, id=animal.name) for animal in ANIMALS])
+def row(animal: Animal) -> Any:
+    undone = [pytest.mark.xfail(reason=animal.undone, strict=True)] if animal.undone else []
+    return pytest.param(animal, id=animal.name, marks=undone)
+
+
+@pytest.mark.parametrize("animal", map(row, ANIMALS))
 def test_what_an_owner_made_is_there_whatever_happens(stack: Stack, animal: Animal, short: bool) -> None:
     """And what he did not make is the image's. No anonymous volume exists at any time; nothing is left."""
     if short and not animal.in_short:
