@@ -1475,7 +1475,10 @@ SHAPES: Final = [
     case(
         "another image, for a pod that began without system volumes: it stays without",
         committed_pod(
-            system=NOTHING, spec={"image": "image-2"}, intent={"generation": 2, "image": OTHER_IMAGE}
+            layout=layout(),
+            system=NOTHING,
+            spec={"image": "image-2"},
+            intent={"generation": 2, "image": OTHER_IMAGE},
         ),
         sees(),
         "create_container",
