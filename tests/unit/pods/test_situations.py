@@ -335,6 +335,13 @@ CREATION: Final = [
         because="volume pinacle-vol-a-x is this pod's, and nothing tells its path",
     ),
     case(
+        "cut off, and nothing tells where a further volume of it belongs: it is not begun anew without that",
+        begun_pod(),
+        sees(more={"x": made_by("old", **{naming.LABEL_VOLUME: "x"})}),
+        phase=FAILED,
+        because="nothing tells its path",
+    ),
+    case(
         "new, and a volume of a pod of this id belongs where another one goes",
         new_pod(),
         sees(more={"x": made_by("old", **{naming.LABEL_VOLUME: "x", naming.LABEL_PATH: "/home"})}),
