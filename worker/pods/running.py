@@ -24,6 +24,7 @@ from worker.pods.steps import (
     CreateContainer,
     CreateVolume,
     FillLayers,
+    FindFolders,
     PinImage,
     PullDigest,
     ReadVolumes,
@@ -36,7 +37,7 @@ from worker.pods.steps import (
 )
 from worker.pods.stopping import stopping_steps
 from worker.pods.storage import plan_restored, storage_problem, unasked_volume
-from worker.pods.strays import hidden_by, stray_problem
+from worker.pods.strays import doubled, hidden_by, loose_volumes, stray_problem
 from worker.pods.system import LAYERS, plan_overlays, plan_preparation
 
 BUSY_DELAY_S = 1.0
@@ -127,7 +128,13 @@ def _storage_missing(seen: Observation, problem: str) -> Plan:
 
 
 def _strayed(record: Record, seen: Observation, image: PinnedImage) -> Plan | None:
+    """Return what stands in the way of the further volumes that become part of the pod when it is begun."""
     problem = stray_problem(record, seen, image)
+    container, loose = seen.container, loose_volumes(record, seen)
+    if problem is None and loose and container is not None and container.has_run:
+        if seen.new_folders is None:
+            return go(FindFolders(container.id))
+        problem = doubled(loose, seen.new_folders)
     return None if problem is None else rest(Phase.FAILED, problem)
 
 

@@ -5,7 +5,7 @@ their place or written over them.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from worker.pods import naming
@@ -56,19 +56,35 @@ def stray_problem(record: Record, seen: Observation, image: PinnedImage) -> str 
     return None
 
 
-def hidden_by(record: Record, seen: Observation) -> str | None:
-    """Return why the folders that were found cannot be kept, None if they can.
+def loose_volumes(record: Record, seen: Observation) -> dict[str, str]:
+    """Return path to name of the volumes that neither the layout has nor the container mounts."""
+    known = {naming.volume_name(record.pod_id, volume.name) for volume in record.state.layout}
+    mounted = set() if seen.container is None else set(seen.container.volumes.values())
+    own = _own(record.pod_id, seen.volumes, known | mounted)
+    return {path: volume.name for volume in own if (path := volume_path(volume)) is not None}
 
-    A volume that held the same folder before is neither written over nor taken for what the container has.
-    """
+
+def hidden_by(record: Record, seen: Observation) -> str | None:
+    """Return why the folders that were found in a container cannot be kept, None if they can."""
     layout = {volume.path for volume in record.state.layout}
-    for path in seen.new_folders or ():
-        name = naming.volume_name(record.pod_id, declared_name(path))
-        if path not in layout and name in seen.volumes:
-            return (
-                f"the container has a directory {path}, and volume {name} holds an earlier one: remove that "
-                "volume, or move what is in it to where it belongs, then send pods.restart"
-            )
+    found = [path for path in seen.new_folders or () if path not in layout]
+    names = {path: naming.volume_name(record.pod_id, declared_name(path)) for path in found}
+    return doubled({path: name for path, name in names.items() if name in seen.volumes}, found)
+
+
+def doubled(volumes: Mapping[str, str], folders: Iterable[str]) -> str | None:
+    """Return which of `volumes`, by path, stands for what the container has in `folders` as well.
+
+    It is neither written over nor taken for what the container has: that may be newer, or something else.
+    """
+    for folder in folders:
+        for path, name in volumes.items():
+            if path == folder or path.startswith(f"{folder}/"):
+                return (
+                    f"the container has a directory {folder} of its own, and volume {name} holds an earlier "
+                    f"{path}: remove that volume, or move what is in it to where it belongs, then send "
+                    "pods.restart"
+                )
     return None
 
 

@@ -396,6 +396,35 @@ CREATION: Final = [
 VOLUMES: Final = [
     # A volume of the pod that its layout does not have
     case(
+        "its image wants another volume, and it has one that no container mounts: the container is looked at",
+        pod(image=IMAGE.evolve(volumes=("/b",))),
+        sees(running(), more={"declared.data": made_by("old", **{naming.LABEL_VOLUME: "declared.data"})}),
+        "find_folders",
+        phase=PENDING,
+    ),
+    case(
+        "the same, and the container has no such folder: the volume becomes part of the pod",
+        pod(image=IMAGE.evolve(volumes=("/b",))),
+        sees(
+            running(),
+            more={"declared.data": made_by("old", **{naming.LABEL_VOLUME: "declared.data"})},
+            new_folders=("/other",),
+        ),
+        "begin_fill",
+        phase=PENDING,
+    ),
+    case(
+        "the same, and the container has such a folder of its own: neither of the two is hidden",
+        pod(image=IMAGE.evolve(volumes=("/b",))),
+        sees(
+            running(),
+            more={"declared.data.x": made_by("old", **{naming.LABEL_VOLUME: "declared.data.x"})},
+            new_folders=("/data",),
+        ),
+        phase=FAILED,
+        because="volume pinacle-vol-a-declared.data.x holds an earlier /data/x",
+    ),
+    case(
         "its container has a folder of its own, and a volume holds an earlier one: neither is written over",
         pod(),
         sees(
@@ -404,7 +433,7 @@ VOLUMES: Final = [
             new_folders=("/data",),
         ),
         phase=FAILED,
-        because="volume pinacle-vol-a-declared.data holds an earlier one",
+        because="volume pinacle-vol-a-declared.data holds an earlier /data",
     ),
     # A volume is missing, replaced, or made by the Engine
     case(
