@@ -31,13 +31,24 @@ def host_storage_problem(host: str, known: str | None, found: str | None, instal
 def storage_problem(record: Record, seen: Observation, volumes: Iterable[Volume]) -> str | None:
     """Return what is wrong with the first of `volumes` that is missing or replaced, None if all are there."""
     for volume in volumes:
-        found = seen.volumes.get(naming.volume_name(record.pod_id, volume.name))
-        if is_overlay(record.state.system, volume) and (found is None or not is_replaced(found)):
+        name = naming.volume_name(record.pod_id, volume.name)
+        found = seen.volumes.get(name)
+        if is_overlay(record.state.system, volume):
+            if found is not None and is_replaced(found):
+                return _plain_problem(volume, name)
             continue  # it holds nothing, and is made anew
         problem = _volume_problem(record, volume, found)
         if problem is not None:
             return problem
     return None
+
+
+def _plain_problem(volume: Volume, name: str) -> str:
+    return (
+        f"volume {name} ({volume.path}) was replaced by one that holds files itself instead of mounting the "
+        "pod's layer over its base: it is neither used nor removed, as somebody may have restored something "
+        f"into it. Take out what is needed, then `docker volume rm {name}`: the right one is made by itself"
+    )
 
 
 def unasked_volume(seen: Observation) -> str | None:

@@ -541,6 +541,13 @@ VOLUMES: Final = [
         because="was replaced",
     ),
     case(
+        "a plain volume with the very labels of the overlay stands in its place: it is not removed",
+        pod(system=SYSTEM),
+        sees(plain="usr"),
+        phase=STORAGE_MISSING,
+        because="was replaced by one that holds files itself",
+    ),
+    case(
         "the layers are missing: what the pod installed is in them",
         pod(system=SYSTEM),
         sees(without="system"),
