@@ -429,3 +429,18 @@ async def test_a_pod_whose_record_cannot_be_read_can_be_deleted(store: Store, fi
     await store.save(replace(record, state=PodState(phase=Phase.DELETED, purged_generation=2)), lease)
     assert (await recorded(store, "a")).state.phase is Phase.DELETED
     await store.release("a", lease)
+
+
+async def test_what_is_no_record_at_all_stops_no_other(redis_url: str) -> None:
+    """Nor does text that is not UTF-8."""
+    store = make_store(redis_url)
+    for pod_id in ("a", "b", "c"):
+        await store.accept(proposal(pod_id, 1, f"create {pod_id}"))
+    async with Redis.from_url(redis_url) as redis:
+        await redis.set("pinacle:pod:a", "not a hash")
+        await redis.hset("pinacle:pod:b", "state", b'{"reason": "\xff"}')
+    for records in (await store.load_all(), await store.load_host("here")):
+        unreadable = {pod_id for pod_id, record in records.items() if record.unreadable is not None}
+        assert (set(records), unreadable) == ({"a", "b", "c"}, {"a", "b"})
+    assert (await recorded(store, "a")).state.phase is Phase.FAILED
+    await store.close()

@@ -178,6 +178,8 @@ def _details(pod: Answer) -> Iterable[tuple[str, Any]]:
     yield "container", pod["container_id"]
     for key in ("tier", "restart", "runtime", "hostname", "user", "command"):
         yield key, _spec_value(pod, key)
+    # After a loss of Redis; an older worker does not say it.
+    yield "not certain", ", ".join(pod.get("unsure") or ()) or None
     yield "restarts", str(pod["restarts"])
     yield "ended with", _ending(pod)
     for port in pod["ports"]:

@@ -30,6 +30,16 @@ def read_record(pod_id: str, fields: Sequence[str | None], storages: Mapping[str
     return _unreadable(record, wrong, only_spec=only_spec and wrong_state is None)
 
 
+def no_record(pod_id: str) -> Record:
+    """Return what is shown of a pod under whose name something is kept that is no record at all."""
+    intent = Intent(kind=IntentKind.RUNNING, generation=0, spec=None)
+    text = (
+        "the record cannot be read: something else is kept under its name in Redis; restore it from a backup"
+    )
+    shown = Record(pod_id=pod_id, host="", intent=intent, state=PodState(phase=Phase.FAILED, reason=text))
+    return shown.evolve(unreadable=Unreadable(reason=text, only_spec=False))
+
+
 def _unreadable(record: Record, wrong: str, *, only_spec: bool) -> Record:
     """Return what is shown of a pod whose record cannot be read."""
     remedy = (

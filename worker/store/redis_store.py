@@ -19,7 +19,7 @@ from worker.ports import Accepted, Lease, Proposal
 from worker.store import keys, scripts
 from worker.store.leases import Leases, RedisLease
 from worker.store.overview import Overview
-from worker.store.reading import FIELDS, read_record
+from worker.store.reading import FIELDS, no_record, read_record
 from worker.store.translate import translated
 from worker.store.watch import Watch
 
@@ -74,8 +74,8 @@ class RedisStore:
             async with self._redis.pipeline(transaction=False) as pipe:
                 pipe.hmget(keys.pod(pod_id), FIELDS)
                 pipe.hgetall(keys.STORAGES)
-                fields, storages = await pipe.execute()
-        return read_record(pod_id, fields, storages)
+                fields, storages = await pipe.execute(raise_on_error=False)
+        return _record(pod_id, fields, storages)
 
     async def load_host(self, host: str) -> dict[str, Record]:
         return await self._load_members(keys.host_pods(host))
@@ -273,9 +273,9 @@ class RedisStore:
                 for pod_id in ids:
                     pipe.hmget(keys.pod(pod_id), FIELDS)
                 pipe.hgetall(keys.STORAGES)
-                *rows, storages = await pipe.execute()
+                *rows, storages = await pipe.execute(raise_on_error=False)
         found = zip(ids, rows, strict=True)
-        records = {pod_id: read_record(pod_id, fields, storages) for pod_id, fields in found}
+        records = {pod_id: _record(pod_id, fields, storages) for pod_id, fields in found}
         await self._forget(key, (pod_id for pod_id, record in records.items() if record is None))
         return {pod_id: record for pod_id, record in records.items() if record is not None}
 
@@ -285,6 +285,15 @@ class RedisStore:
         if ids:
             with translated("load"):
                 await self._redis.srem(key, *ids)
+
+
+def _record(pod_id: str, fields: Any, storages: Any) -> Record | None:
+    """Return the record of what Redis answered, an error among it. Raises StoreUnavailableError."""
+    with translated("load"):
+        for answer in (storages, fields):
+            if isinstance(answer, Exception) and (answer is storages or "WRONGTYPE" not in str(answer)):
+                raise answer
+    return no_record(pod_id) if isinstance(fields, Exception) else read_record(pod_id, fields, storages)
 
 
 def _port_field(port: PublishedPort) -> str:
