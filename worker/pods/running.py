@@ -11,6 +11,7 @@ from worker.pods.decision import Plan, go, rest
 from worker.pods.ended import asked, finished, plan_note
 from worker.pods.ending import ending
 from worker.pods.fit import is_made, plan_look
+from worker.pods.keeping import plan_keeping
 from worker.pods.layout import missing_volumes
 from worker.pods.model import Installation, Phase, PinnedImage, Record, Volume
 from worker.pods.observation import ContainerState, Observation, ObservedContainer
@@ -58,7 +59,8 @@ def plan_running(record: Record, seen: Observation, now: float, installation: In
     if image is None:
         return go(PinImage(spec.image))
     if seen.image_gone:
-        return finished(record, spec) or _image_gone(image)
+        done = finished(record, spec)
+        return _image_gone(image) if done is None else plan_keeping(record, seen, now, installation, done)
     made = is_made(record, seen, image)
     return (
         plan_restored(record, seen)
@@ -173,7 +175,9 @@ def _mounted(container: ObservedContainer) -> set[str]:
 def _container(record: Record, seen: Observation, spec: PodSpec, now: float, own: Installation) -> Plan:
     container = seen.container
     if container is None:
-        return go(*_missing_volumes(record, seen), CreateContainer())
+        done = finished(record, spec)
+        kept = None if done is None else plan_keeping(record, seen, now, own, done)
+        return kept or go(*_missing_volumes(record, seen), CreateContainer())
     if container.state in (ContainerState.REMOVING, ContainerState.RESTARTING):
         return rest(Phase.PENDING, f"the container is {container.state}", retry_at=now + BUSY_DELAY_S)
     if container.state is ContainerState.DEAD:

@@ -1091,6 +1091,8 @@ CONTAINERS: Final = [
         pod(spec={"restart": "never"}, crash=crash(code=0)),
         sees(image_gone=True),
         phase=STOPPED,
+        because="a prune would remove its volumes",
+        retry_at=NOW + 300,
     ),
     case(
         "restart on-failure: it failed, and its container was pruned: it runs again",
