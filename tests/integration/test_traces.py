@@ -169,12 +169,12 @@ def test_a_task_passed_on_stays_in_its_trace(
     other.start()
     try:
         trace_id = token_hex(16)
-        caller.call("hosts.accept_storage", "other", trace_id=trace_id, queue="pods.first")
+        caller.call("pods.reconcile", "other", trace_id=trace_id, queue="pods.first")
         wait_until(lambda: len(runs(collector, trace_id)) > 1, 30, what="both spans")
     finally:
         other.stop()
     spans = collector.spans(trace_id)
-    passed_on = one(spans, "apply_async/hosts.accept_storage")
+    passed_on = one(spans, "apply_async/pods.reconcile")
     first, second = sorted(runs(collector, trace_id), key=lambda span: span.start_time_unix_nano)
     assert first.parent_span_id.hex() == caller.span_id
     assert passed_on.parent_span_id == first.span_id
@@ -182,7 +182,7 @@ def test_a_task_passed_on_stays_in_its_trace(
 
 
 def runs(collector: Collector, trace_id: str) -> list[Span]:
-    return [span for span in collector.spans(trace_id) if span.name == "run/hosts.accept_storage"]
+    return [span for span in collector.spans(trace_id) if span.name == "run/pods.reconcile"]
 
 
 def test_what_a_caller_does_not_sample_is_not_sent(
