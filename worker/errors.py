@@ -70,6 +70,10 @@ class StorageMissingError(PermanentError):
     """The storage that should hold the data is not there: nothing is made in its place."""
 
 
+class RemovalUnfinishedError(PermanentError):
+    """What was deleted is still on a host whose worker is away: nothing new takes its name meanwhile."""
+
+
 class HostsSilentError(PermanentError):
     """Redis was emptied, and not all hosts have told it of their pods yet."""
 

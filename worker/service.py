@@ -16,6 +16,7 @@ from worker.errors import (
     PodError,
     PodNotFoundError,
     PoisonedTaskError,
+    RemovalUnfinishedError,
     StoreUnavailableError,
 )
 from worker.passes import Passes
@@ -171,12 +172,32 @@ class PodService:
                 return Forward(host=record.host, accepted=False)
             generation, _ = await self._propose(record, pod_id, request, task_id, Means())
             return generation, None
+        if record is not None and record.purging and record.host != self.host and isinstance(request, Create):
+            return Forward(host=await self._remover(record), accepted=False)
         looked = await self._first_look(pod_id, record, request)
         means = await self._means(pod_id, record, request)
         generation, intent = await self._propose(record, pod_id, request, task_id, means)
         if looked is None:
             return generation, None
         return generation, Seen(record=looked.record.evolve(intent=intent), observation=looked.observation)
+
+    def _place(self, record: Record | None, request: Request) -> str:
+        """Return the host of what is asked for: a new pod, of which nothing is left elsewhere, lives here."""
+        if record is None or (isinstance(request, Create) and not record.exists and not record.purging):
+            return self.host
+        return record.host
+
+    async def _remover(self, record: Record) -> str:
+        """Return the host that has still to remove what was deleted, and makes the new pod after that.
+
+        Raises RemovalUnfinishedError where nobody is there to do it.
+        """
+        if record.host in await self.store.live_hosts():
+            return record.host
+        raise RemovalUnfinishedError(
+            f"pod_id: pod {record.pod_id!r} was deleted, and what is left of it is on host {record.host}, "
+            "which has no heartbeat; allowed: another id, or this one once that host's worker is back"
+        )
 
     async def _known(self, pod_id: str) -> Record | None:
         """Return a pod's record; None only where every host has told the store of its pods."""
@@ -207,7 +228,7 @@ class PodService:
         if not isinstance(request, Create) or (record is not None and record.exists):
             return None
         self.guard.refuse_renamed()
-        host = record.host if record is not None else self.host
+        host = self._place(record, request)
         candidate = Record(pod_id=pod_id, host=host, intent=intent_for(record, request, Means()))
         if record is not None:
             candidate = candidate.evolve(state=record.state)
@@ -224,7 +245,7 @@ class PodService:
                 pod_id=pod_id,
                 task_id=task_id,
                 expected_generation=record.intent.generation if record is not None else 0,
-                host=record.host if record is not None else self.host,
+                host=self._place(record, request),
                 intent=intent,
             )
         )
@@ -234,11 +255,10 @@ class PodService:
     async def _elsewhere(self, record: Record) -> dict[str, Any] | Forward:
         if record.host in await self.store.live_hosts():
             return Forward(host=record.host, accepted=True)
+        waits_for = f"host {record.host} has no heartbeat: it goes on as soon as its worker is back"
         if record.host in self.guard.former_names:
-            return pod_result(record, waits_for=renamed_problem(self.host, self.guard.former_names))
-        return pod_result(
-            record, waits_for=f"host {record.host} has no heartbeat: it goes on as soon as its worker is back"
-        )
+            waits_for += f". But {renamed_problem(self.host, self.guard.former_names)}"
+        return pod_result(record, waits_for=waits_for)
 
     async def _load(self, pod_id: str) -> Record:
         record = await self.store.load(pod_id)

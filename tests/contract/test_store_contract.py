@@ -327,6 +327,18 @@ async def test_who_follows_too_slowly_can_see_it(redis_url: str) -> None:
     await store.close()
 
 
+async def test_a_new_pod_may_live_on_another_host_than_the_deleted_one_of_its_name(store: Store) -> None:
+    """The former host knows nothing of it any more, and has its ports back."""
+    await store.accept(proposal("a", 1, "t1", ports=(port(8080),)))
+    await store.accept(proposal("a", 2, "t2", kind=IntentKind.DELETED, purge_generation=2))
+    await store.accept(replace(proposal("a", 3, "t3", ports=(port(8081),)), host="there"))
+    assert (await recorded(store)).host == "there"
+    assert await store.load_host("here") == {}
+    assert (await store.load_host("there")).keys() == {"a"}
+    assert not await store.reserved_ports("here")
+    assert [taken.host for taken, _ in await store.reserved_ports("there")] == [8081]
+
+
 async def test_a_renamed_host_gives_its_pods_ports_and_storage_to_its_new_name(store: Store) -> None:
     """Only while nobody works under the old name, and only where both have the same storage."""
     await store.accept(proposal("a", 1, "t1", ports=(port(8080),)))

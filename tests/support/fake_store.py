@@ -88,6 +88,8 @@ class FakeStore:
         if generation != proposal.expected_generation:
             raise GenerationConflictError(f"generation is {generation}, not {proposal.expected_generation}")
         self._reserve(proposal.host, proposal.pod_id, proposal.intent.ports)
+        if record is not None and record.host != proposal.host:
+            self._give_back(record.host, proposal.pod_id)
         state = record.state if record is not None else PodState()
         self.records[proposal.pod_id] = Record(
             pod_id=proposal.pod_id, host=proposal.host, intent=proposal.intent, state=state

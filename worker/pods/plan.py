@@ -10,7 +10,7 @@ from worker.pods.backoff import FAILED_DELAY_S, is_due
 from worker.pods.decision import Plan, go, rest
 from worker.pods.keeping import plan_keeping, plan_unkept
 from worker.pods.model import Installation, IntentKind, Phase, Record
-from worker.pods.naming import LABEL_INSTALLATION, LABEL_POD
+from worker.pods.naming import LABEL_INCARNATION, LABEL_INSTALLATION, LABEL_POD
 from worker.pods.observation import ALIVE, ContainerState, Observation, Unknown
 from worker.pods.ownership import container_problem, volume_problem
 from worker.pods.running import BUSY_DELAY_S, plan_running
@@ -57,10 +57,22 @@ def _nothing_known(record: Record, seen: Observation | Unknown) -> Plan:
 
 
 def plan_elsewhere(record: Record, seen: Observation, installation: Installation) -> Plan:
-    """Return what a host does about another host's pod: what it has of a deleted one goes, the rest stays."""
-    if record.exists:
+    """Return what a host does about another host's pod: what it has of a deleted one goes, the rest stays.
+
+    Of a pod that was deleted and made again elsewhere that is what another incarnation made: nothing of the
+    present one was ever here, and what came before was to be removed.
+    """
+    if not record.exists:
+        return _plan_leftovers(record, seen, installation)
+    if record.purging or not record.intent.purge_generation or not record.state.initialised:
         return rest(record.state.phase)
-    return _plan_leftovers(record, seen, installation)
+    present = {volume.incarnation for volume in record.state.layout}
+    older = {name: v for name, v in seen.volumes.items() if {v.incarnation, v.unasked}.isdisjoint(present)}
+    container = seen.container
+    if container is not None and container.labels.get(LABEL_INCARNATION) in present | {None, ""}:
+        container = None
+    decided = _plan_leftovers(record, seen.evolve(volumes=older, container=container), installation)
+    return go(*decided.steps, phase=record.state.phase) if decided.steps else rest(record.state.phase)
 
 
 def _failed_before(record: Record, now: float) -> Plan | None:

@@ -39,6 +39,12 @@ local wanted = {}
 for i = 7, #ARGV do wanted[ARGV[i]] = true end
 local clash = reserve(KEYS[5], ARGV[1], wanted)
 if clash then return clash end
+-- A new pod may live on another host than the deleted one of its name did.
+local former = redis.call('HGET', KEYS[1], 'host')
+if former and former ~= ARGV[3] then
+  redis.call('SREM', string.sub(KEYS[4], 1, -1 - #ARGV[3]) .. former, ARGV[1])
+  reserve(string.sub(KEYS[5], 1, -1 - #ARGV[3]) .. former, ARGV[1], {})
+end
 redis.call('HSET', KEYS[1], 'host', ARGV[3], 'intent', ARGV[4], 'generation', ARGV[5])
 redis.call('PERSIST', KEYS[1])
 redis.call('SADD', KEYS[3], ARGV[1])

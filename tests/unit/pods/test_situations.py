@@ -1684,6 +1684,36 @@ ELSEWHERE: Final = [
         phase=DELETING,
     ),
     case(
+        "a pod that was deleted and made again elsewhere: what is here of the former one goes",
+        pod(host="there", intent={"generation": 3, "purge_generation": 2}, purged_generation=2),
+        sees(
+            running(labels={**LABELS, naming.LABEL_INCARNATION: "older"}),
+            without=UNIVERSAL,
+            more={"home": made_by("older"), "srv": made_by("one"), "opt": {}, "var": LABELS},
+        ),
+        "remove_container force",
+        "remove_volume home",
+        phase=RUNNING,
+    ),
+    case(
+        "a pod that was made again elsewhere, whose container here bears the present incarnation: it stays",
+        pod(host="there", intent={"generation": 3, "purge_generation": 2}, purged_generation=2),
+        sees(running(labels={**LABELS, naming.LABEL_INCARNATION: "one"})),
+        phase=RUNNING,
+    ),
+    case(
+        "a pod of another host that was never deleted: what another incarnation made here stays",
+        pod(host="there"),
+        sees(without=UNIVERSAL, more={"home": made_by("older")}),
+        phase=RUNNING,
+    ),
+    case(
+        "a pod that is made again elsewhere just now: nothing is known of its volumes yet",
+        pod(host="there", intent={"generation": 3, "purge_generation": 2}, purged_generation=2, layout=()),
+        sees(more={"home": made_by("older")}),
+        phase=RUNNING,
+    ),
+    case(
         "a deleted pod of another host, of which something without our incarnation is here",
         deleting_pod(host="there"),
         sees(unlabelled=UNIVERSAL),

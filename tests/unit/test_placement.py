@@ -1,0 +1,72 @@
+"""Where a pod lives that is created again after a deletion, and who looks into it."""
+
+from typing import Any, Final
+
+import pytest
+
+from tests.support.fake_engine import FakeEngine
+from tests.support.fake_store import FakeStore
+from tests.support.situations import IMAGE, OWN, deleting_pod, tombstone
+from worker.errors import RemovalUnfinishedError
+from worker.pods.model import Record
+from worker.pods.requests import Create, Delete
+from worker.pods.spec import PodSpec
+from worker.preflight import Preflight
+from worker.rebuild import Rebuild
+from worker.service import Forward, PodService
+from worker.storage_guard import StorageGuard
+
+SPEC: Final = PodSpec(image="image")
+NOBODY: Final[Any] = None
+
+
+def _service(record: Record, *live: str) -> tuple[PodService, FakeStore, FakeEngine]:
+    """Return the service of host `here`, in a store with one record."""
+    engine, store = FakeEngine(), FakeStore()
+    engine.images["image"] = IMAGE
+    store.records[record.pod_id] = record
+    store.hosts = dict.fromkeys(live, 0.0)
+    common: dict[str, Any] = {"host": "here", "engine": engine, "store": store}
+    owned = {**common, "installation": OWN}
+    service = PodService(
+        **common,
+        hosts=frozenset({"here"}),
+        installation=OWN.name,
+        rebuild=Rebuild(**owned),
+        guard=StorageGuard(**owned),
+        dispatcher=NOBODY,
+        passes=NOBODY,
+        clock=lambda: 1.0,
+        preflight=Preflight(**owned, clock=lambda: 1.0, free_ports=range(1, 9), min_free_mb=0),
+        task_wait_s=1.0,
+        task_attempts=5,
+    )
+    return service, store, engine
+
+
+async def test_where_nothing_is_left_of_the_former_one_it_is_looked_into_and_made_here() -> None:
+    """Also with the former one's host dead: that has nothing to do with the new one."""
+    service, store, engine = _service(tombstone(host="there"))
+    await service._accept("a", Create(spec=SPEC), "task")
+    assert store.records["a"].host == "here"
+    assert engine.calls["image_inspect"] == 1
+
+
+async def test_where_something_is_left_elsewhere_that_host_removes_it_and_makes_the_new_one() -> None:
+    service, store, engine = _service(deleting_pod(host="there"), "there")
+    accepted = await service._accept("a", Create(spec=SPEC), "task")
+    assert accepted == Forward(host="there", accepted=False)
+    assert (store.records["a"], engine.calls.total()) == (deleting_pod(host="there"), 0)
+
+
+async def test_where_that_host_is_dead_the_name_waits_for_it_and_nothing_is_written() -> None:
+    service, store, engine = _service(deleting_pod(host="there"))
+    with pytest.raises(RemovalUnfinishedError, match="is on host there, which has no heartbeat; allowed"):
+        await service._accept("a", Create(spec=SPEC), "task")
+    assert (store.records["a"], store.tasks, engine.calls.total()) == (deleting_pod(host="there"), {}, 0)
+
+
+async def test_a_deletion_that_comes_again_stays_where_the_pod_was() -> None:
+    service, store, _ = _service(tombstone(host="there"))
+    await service._accept("a", Delete(), "task")
+    assert store.records["a"].host == "there"
