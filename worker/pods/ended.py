@@ -42,7 +42,7 @@ def finished(record: Record, spec: PodSpec) -> Plan | None:
     crash = record.state.crash
     if asked(record) or crash is None or not _is_noted(record):
         return None
-    well = crash.known and crash.exit_code == 0
+    well = crash.exit_code == 0  # never that of one whose end nobody saw
     if spec.restart is Restart.NEVER or (spec.restart is Restart.ON_FAILURE and well):
         return rest(
             Phase.STOPPED if well else Phase.FAILED, f"{ending(crash, spec)}; restart is '{spec.restart}'"
