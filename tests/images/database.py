@@ -2,6 +2,8 @@
 
 import os
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any, Final
@@ -99,7 +101,6 @@ class Journal(Thread):
                         file.flush()
                         os.fsync(file.fileno())
                         self.acknowledged.append(self._next)
-                    session.kill()
                 self._done.wait(0.1)
 
     def end(self) -> None:
@@ -119,12 +120,19 @@ class Journal(Thread):
             return False
         return session.stdout.readline() == f"{self._next}\n"
 
-    def _session(self) -> "subprocess.Popen[str]":
+    @contextmanager
+    def _session(self) -> Iterator["subprocess.Popen[str]"]:
         command = (find("docker") or "docker", "-H", self._pod.engine.url)
-        return subprocess.Popen(
+        session = subprocess.Popen(
             [*command, "exec", "-i", self._pod.container, *_PSQL],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
         )
+        try:
+            yield session
+        finally:
+            session.kill()
+            # Also where what was written last can no longer be sent.
+            session.communicate()

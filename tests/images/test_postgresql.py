@@ -66,13 +66,16 @@ def test_no_transaction_that_postgresql_acknowledged_is_lost(
         for journal in journals:
             journal.start()
         try:
-            for kill in islice(cycle(KILLS), rounds):
+            for number, kill in enumerate(islice(cycle(KILLS), rounds)):
                 database.begin_load()
                 _wait_for_more(journals)
                 kill(stack, pod)
                 wait_until(database.answers, 90, what=f"PostgreSQL after {kill.__name__}")
                 acknowledged = set(chain.from_iterable(list(journal.acknowledged) for journal in journals))
                 assert acknowledged - database.numbers() == set(), kill.__name__
+                print(
+                    f"{number + 1}. {kill.__name__}: {len(acknowledged)} acknowledged, none lost", flush=True
+                )
         finally:
             for journal in journals:
                 journal.end()
