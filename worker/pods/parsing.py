@@ -54,13 +54,15 @@ def parse_spec(value: object) -> PodSpec:
             f"spec: is a {_json_type(value)}; allowed: an object with at least 'image', "
             'such as {"image": "debian:12-slim"}'
         )
-    problems = [*_image_problems(value.get("image")), *_tier_problems(value.get("tier"))]
+    problems = _image_problems(value.get("image"))
     try:
         spec = SPEC.validate_python(value)
     except ValidationError as error:
         details = error.errors(include_url=False, include_context=True)
         problems = [_explain(detail) for detail in details] + problems
     if problems:
+        # Alone it is judged beside what the pod has, by `check_tier`; all that is wrong is told at once.
+        problems += _tier_problems(value.get("tier"))
         # Without `from`: the library's text quotes the input, which may hold a value of `env`.
         raise InvalidInputError("; ".join(problems)) from None
     return spec
@@ -85,8 +87,17 @@ def _image_problems(image: object) -> list[str]:
     return [f"spec.image: {image!r:.80} is not an image reference; allowed: {references.ALLOWED}"]
 
 
+def check_tier(spec: PodSpec, before: PodSpec | None) -> None:
+    """Refuse a tier that is not in the table, unless the pod has it already: a table changes, and pods stay.
+
+    Raises InvalidInputError.
+    """
+    problems = _tier_problems(spec.tier)
+    if problems and (before is None or before.tier != spec.tier):
+        raise InvalidInputError(problems[0])
+
+
 def _tier_problems(tier: object) -> list[str]:
-    """Judge it here as well: a table of tiers changes, and pods stay."""
     if not isinstance(tier, str) or tier in TIERS:
         return []
     return [f"spec.tier: {tier!r:.80} is not a tier; allowed: {', '.join(TIERS)}"]

@@ -5,6 +5,7 @@ from typing import assert_never
 
 from worker.errors import PodExistsError, PodNotFoundError, RecordUnreadableError
 from worker.pods.model import Intent, IntentKind, PinnedImage, PublishedPort, Record
+from worker.pods.parsing import check_tier
 from worker.pods.sizes import check_size
 from worker.pods.spec import PodSpec
 
@@ -62,7 +63,9 @@ def check(pod_id: str, record: Record | None, request: Request) -> None:
     _check_readable(pod_id, record, request)
     exists = record is not None and record.exists
     if isinstance(request, Create | Update):
-        check_size(request.spec, record.intent.spec if record is not None and exists else None)
+        before = record.intent.spec if record is not None and exists else None
+        check_size(request.spec, before)
+        check_tier(request.spec, before)
     if isinstance(request, Delete) or (isinstance(request, Create) and not exists):
         return
     if record is None or not exists:

@@ -90,7 +90,7 @@ class PodSpec:
     hostname: Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,61}[A-Za-z0-9])?$")] | None = None
     ports: Annotated[tuple[PortSpec, ...], AfterValidator(_ports_differ)] = ()
     tier: str = DEFAULT_TIER
-    """As recorded, also one that is no longer in the table; `worker.pods.parsing` refuses such a one."""
+    """Also one that is no longer in the table; `parsing.check_tier` refuses what newly asks for one."""
     runtime: Annotated[Text, Field(min_length=1)] | None = None
     restart: Restart = Restart.ALWAYS
     init: Annotated[bool, Field(strict=True)] = True

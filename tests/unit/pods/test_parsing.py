@@ -4,8 +4,10 @@ from typing import Any, Final
 
 import pytest
 
+from tests.support.situations import pod
 from worker.errors import InvalidInputError
 from worker.pods.parsing import parse_flag, parse_spec
+from worker.pods.requests import Create, Update, check
 from worker.pods.spec import PodSpec, PortSpec, Restart, public_spec
 
 GOOD: Final = {"image": "image"}
@@ -72,7 +74,11 @@ BAD: Final[dict[str, tuple[Any, str, str]]] = {
         "spec.ports[0].container: is missing",
         "1 to 65535",
     ),
-    "a tier": ({**GOOD, "tier": "dev.huge"}, "spec.tier: 'dev.huge' is not a tier; allowed: dev.small, ", ""),
+    "a tier": (
+        {**GOOD, "init": 1, "tier": "dev.huge"},
+        "; spec.tier: 'dev.huge' is not a tier; allowed: dev.small, ",
+        "",
+    ),
     "a port too high": (
         {**GOOD, "ports": [{"container": 65536}]},
         "spec.ports[0].container: 65536 ",
@@ -158,3 +164,18 @@ def test_a_flag_is_a_boolean(value: object) -> None:
     assert parse_flag("force", True) is True  # noqa: FBT003 - the value is what is tested
     with pytest.raises(InvalidInputError, match=r"force: .* is not allowed; allowed: true or false"):
         parse_flag("force", value)
+
+
+def test_a_tier_that_is_not_in_the_table_is_refused_unless_the_pod_has_it() -> None:
+    """A table changes, and pods stay: what was accepted once may be sent again."""
+    gone, small = PodSpec(image="i", tier="dev.gone"), PodSpec(image="i")
+    for before in (None, small):
+        with pytest.raises(
+            InvalidInputError, match=r"spec.tier: 'dev.gone' is not a tier; allowed: dev.small"
+        ):
+            check("a", None if before is None else pod(spec={"tier": before.tier}), Update(spec=gone))
+    check("a", pod(spec={"image": "i", "tier": "dev.gone"}), Update(spec=gone))
+    check("a", pod(spec={"image": "i", "tier": "dev.gone"}), Create(spec=gone))
+    check("a", pod(spec={"image": "i", "tier": "dev.gone"}), Update(spec=small))
+    with pytest.raises(InvalidInputError, match=r"spec.tier"):
+        check("new", None, Create(spec=gone))
