@@ -21,11 +21,11 @@ def renamed_problem(host: str, former: tuple[str, ...]) -> str:
 
 def rename_refusal(storages: Mapping[str, str], live: frozenset[str], old: str, new: str) -> str | None:
     """Return why the pods of `old` cannot become those of `new`, None if they can."""
+    if new == old:
+        return f"new: {new!r:.80} is the same name; allowed: the name that the host has now"
     if old not in storages:
         known = ", ".join(sorted(storages)) or "none"
         return f"old: {old!r:.80} is not a host whose storage is known; allowed: {known}"
-    if new == old:
-        return f"new: {new!r:.80} is the same name; allowed: the name that the host has now"
     if old in live:
         return (
             f"old: host {old} has a worker with a fresh heartbeat; allowed: a host that is gone by that name"
