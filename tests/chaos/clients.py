@@ -30,8 +30,11 @@ _LATEST_S: Final = 40.0
 class Callers:
     """Threads that send until they are told to end."""
 
-    def __init__(self, redis_url: str, pods: tuple[str, ...], seed: int, count: int = 3) -> None:
-        self._url, self._pods = redis_url, pods
+    def __init__(
+        self, redis_url: str, pods: tuple[str, ...], seed: int, *, count: int = 3, answer_s: float = _ANSWER_S
+    ) -> None:
+        """`answer_s` is how long one waits for an answer before it sends something else."""
+        self._url, self._pods, self._answer_s = redis_url, pods, answer_s
         self._end = threading.Event()
         self._lock = threading.Lock()
         self.sent: Counter[str] = Counter()
@@ -89,7 +92,7 @@ class Callers:
                 self.accepted[pod_id] = max(newest, self.accepted.get(pod_id, (0, "")))
 
     def _answer(self, task_id: str) -> dict[str, Any] | None:
-        deadline = monotonic() + _ANSWER_S
+        deadline = monotonic() + self._answer_s
         while monotonic() < deadline and not self._end.wait(0.1):
             with suppress(RedisError), Redis.from_url(self._url, socket_timeout=2) as redis:
                 stored = redis.get(f"celery-task-meta-{task_id}")

@@ -22,7 +22,8 @@ _PACKAGES: Final = (
     *("python3", "python3-venv", "ca-certificates"),
 )
 _DISK_SIZE: Final = "6G"
-_BOOT_S: Final = 180.0
+_BOOT_S: Final = 900.0
+"""Only a machine that never comes up is late: how fast this one is emulated says nothing of the product."""
 _TAIL: Final = 3000
 
 
@@ -88,7 +89,7 @@ class Machine:
                 lambda: " ready." in self.text()[before:],
                 _BOOT_S,
                 what="a worker in the machine",
-                failed=self._why_off,
+                failed=self.why_off,
             )
         except TimeoutError as error:
             error.add_note(self.text()[-_TAIL:])
@@ -118,7 +119,8 @@ class Machine:
         """Return what the machine has shown on its console since it was first switched on."""
         return self.console.read_text(errors="replace") if self.console.exists() else ""
 
-    def _why_off(self) -> str | None:
+    def why_off(self) -> str | None:
+        """Return why there is nothing more to wait for; None while the power is on."""
         if self._process is None or self._process.poll() is None:
             return None
         return f"qemu ended with {self._process.returncode}: {self.text()[-_TAIL:]}"

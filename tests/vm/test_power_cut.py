@@ -45,13 +45,14 @@ mkdir -p /usr/share/tool && cp /bin/busybox /usr/share/tool && rm /bin/yes && sy
 INSTALLED: Final = """
 greet; cmp /bin/busybox /usr/share/tool/busybox && echo same; test -e /bin/yes || echo gone
 """
-TASKS: Final = ("pods.create", "pods.start", "pods.stop", "pods.restart", "pods.update", "pods.delete")
 COUNT: Final = "ls /opt/many | wc -l; cat /opt/many/* | sort | uniq -c | grep -c '^ *50 '"
 """How many files there are, and how many have all of their fifty lines."""
-ANSWERS: Final = 12
-"""How many tasks are answered before the power goes."""
-SENDING_S: Final = 120.0
-CONVERGED_S: Final = 60.0
+LINES: Final = 10
+"""How many lines of each steady pod are acknowledged, while callers send, before the power goes."""
+PODS_TOLD_OF: Final = 3
+"""For how many pods a caller has an answer by then."""
+LATE_S: Final = 900.0
+"""For all waiting: how fast the machine is emulated says nothing of the product."""
 
 
 @pytest.fixture
@@ -69,7 +70,7 @@ class Listener:
 
     def __init__(self, machine: Machine, pod_id: str) -> None:
         self.pod_id = pod_id
-        self.last = 0
+        self.last, self.heard = 0, 0
         self._process = subprocess.Popen(
             machine.docker_command("logs", "-f", "--tail", "1", f"pinacle-pod-{pod_id}"),
             stdout=subprocess.PIPE,
@@ -91,9 +92,10 @@ class Listener:
         for line in self._process.stdout:
             if line.endswith("\n") and line.strip().isdecimal():
                 self.last = max(self.last, int(line))
+                self.heard += 1
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(4 * 3600)
 def test_p10_a_power_cut_loses_nothing_that_was_acknowledged(machine: Machine) -> None:
     """Twice; the second time no container is left when it boots."""
     began = monotonic()
@@ -103,8 +105,9 @@ def test_p10_a_power_cut_loses_nothing_that_was_acknowledged(machine: Machine) -
     import_busybox(machine, files=content)
     client = Client(machine.redis_url)
     for pod_id in STEADY:
-        answer = client.call("create", pod_id, SPEC)
-        assert (answer["phase"], answer["system_volumes"]) == ("running", "overlay")
+        client.call("create", pod_id, SPEC, timeout_s=LATE_S)
+        answer = _wait_for_phase(machine, client, pod_id, "running")
+        assert answer["system_volumes"] == "overlay"
         machine.docker("exec", f"pinacle-pod-{pod_id}", "sh", "-ec", INSTALL)
     client.close()
     _cut_and_check(machine, seed=1)
@@ -114,13 +117,17 @@ def test_p10_a_power_cut_loses_nothing_that_was_acknowledged(machine: Machine) -
 
 def _cut_and_check(machine: Machine, *parameters: str, seed: int) -> None:
     listeners = [Listener(machine, pod_id) for pod_id in STEADY]
-    callers = Callers(machine.redis_url, OTHERS, seed)
+    callers = Callers(machine.redis_url, OTHERS, seed, answer_s=LATE_S)
     callers.start()
     try:
         wait_until(
-            lambda: sum(callers.answered[name] for name in TASKS) >= ANSWERS,
-            SENDING_S,
-            what=f"{ANSWERS} answers",
+            lambda: (
+                len(callers.accepted) >= PODS_TOLD_OF
+                and all(listener.heard >= LINES for listener in listeners)
+            ),
+            LATE_S,
+            what=f"{LINES} lines of each pod, and answers for {PODS_TOLD_OF} pods",
+            failed=machine.why_off,
         )
     finally:
         machine.cut_power()
@@ -132,7 +139,9 @@ def _cut_and_check(machine: Machine, *parameters: str, seed: int) -> None:
     booted = monotonic()
     client = Client(machine.redis_url)
     try:
-        wait_until(lambda: _is_settled(client), CONVERGED_S, what="every pod as its intent says")
+        wait_until(
+            lambda: _is_settled(client), LATE_S, what="every pod as its intent says", failed=machine.why_off
+        )
         print(
             f"power cut {seed}: {dict(callers.answered)} answered; boot {booted - began:.0f} s, "
             f"settled {monotonic() - booted:.0f} s later"
@@ -146,13 +155,28 @@ def _cut_and_check(machine: Machine, *parameters: str, seed: int) -> None:
         client.close()
 
 
+def _wait_for_phase(machine: Machine, client: Client, pod_id: str, phase: str) -> dict[str, Any]:
+    """Return what is recorded of a pod once it is in a phase, also where the task had answered before."""
+    found: dict[str, Any] = {}
+
+    def is_there() -> bool:
+        found.update(client.call("get", pod_id, timeout_s=LATE_S))
+        return bool(found["phase"] == phase)
+
+    def why_never() -> str | None:
+        return f"{pod_id}: {found}" if found["phase"] == "failed" else machine.why_off()
+
+    wait_until(is_there, LATE_S, what=f"pod {pod_id} {phase}", failed=why_never)
+    return found
+
+
 def _is_settled(client: Client) -> bool:
-    return all(pod["phase"] == pod["intent"] for pod in client.call("list")["pods"])
+    return all(pod["phase"] == pod["intent"] for pod in client.call("list", timeout_s=LATE_S)["pods"])
 
 
 def _check_intents(client: Client, callers: Callers) -> None:
     for pod_id, (generation, kind) in callers.accepted.items():
-        found = client.call("get", pod_id)
+        found = client.call("get", pod_id, timeout_s=LATE_S)
         assert found["generation"] >= generation, f"an accepted intent of {pod_id} is lost: {found}"
         if found["generation"] == generation:
             assert found["intent"] == found["phase"] == kind
@@ -174,7 +198,8 @@ def _check_system(machine: Machine, pod_id: str) -> None:
 
 def _check_volumes(machine: Machine, client: Client) -> None:
     """What an image brought is whole, also where the power went soon after it was copied."""
-    running = [pod["pod_id"] for pod in client.call("list")["pods"] if pod["phase"] == "running"]
+    listed = client.call("list", timeout_s=LATE_S)["pods"]
+    running = [pod["pod_id"] for pod in listed if pod["phase"] == "running"]
     for pod_id in running:
         found = machine.docker("exec", f"pinacle-pod-{pod_id}", "sh", "-c", COUNT).split()
         assert found == [str(FILES)] * 2, f"{pod_id}: {found} files, and files that are whole"
