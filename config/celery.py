@@ -27,7 +27,7 @@ def make_app(**more: Any) -> Celery:
 
     Ends the process with one line where the environment says something that cannot be.
     """
-    app = Celery("pinacle")
+    app = Celery("pinacle", control="worker.control:PodControl")
     # By their schemes, as kombu knows by these whether the connection is a secure one.
     TRANSPORT_ALIASES.update(dict.fromkeys(_SCHEMES, "worker.store.broker:Transport"))
     app.loader.override_backends = dict.fromkeys(_SCHEMES, "worker.store.broker:ResultBackend")
@@ -90,7 +90,7 @@ def celery_config(settings: Settings) -> dict[str, Any]:
         "worker_enable_remote_control": True,
         "enable_utc": True,
         "timezone": "UTC",
-        "imports": ("tasks.pods", "tasks.hosts"),
+        "imports": ("tasks.pods", "tasks.hosts", "worker.panel"),
         "beat_schedule": {
             "reconcile": {
                 "task": "pods.reconcile",

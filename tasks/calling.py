@@ -5,10 +5,11 @@ from functools import partial
 from typing import Any, Final
 
 from celery.exceptions import Ignore
+from celery.worker import state as worker_state
 from kombu import Queue
 from structlog.contextvars import bound_contextvars
 
-from config.celery import host_queue
+from config.celery import ACCEPTED, host_queue
 from tasks.moving import AnyTask, pass_on
 from worker.app import app, runtime
 from worker.errors import InvalidInputError, PodError
@@ -28,6 +29,9 @@ def submit(task: AnyTask, pod_id: str, request: Request) -> dict[str, Any]:
     """Have the request accepted and its pod reconciled; raises PodError with a text for the caller."""
     task_id = str(task.request.id)
     own = runtime()
+    if task_id in worker_state.revoked and not getattr(task.request, ACCEPTED, False):
+        # While it waited for a thread; its result says so.
+        raise Ignore
     if task_id in _in_flight and own.loop.run(own.parts.store.accepted_generation(task_id)) is not None:
         # A second copy of a message whose first copy is at work: that one will give the answer.
         raise Ignore

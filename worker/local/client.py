@@ -67,6 +67,11 @@ class Client:
         backend, result.backend = result.backend, None
         backend.remove_pending_result(result)
 
+    @property
+    def control(self) -> Any:
+        """Celery's remote control."""
+        return self._app.control
+
     def inspect_everything(self) -> list[str]:
         """Return all that workers tell of their tasks when they are asked."""
         inspect = self._app.control.inspect(timeout=2.0)

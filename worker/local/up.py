@@ -116,7 +116,7 @@ def _celery(folder: Path, settings: Settings) -> list[Program]:
     python = [sys.executable, "-m"]
     beat = ["worker.beat", "--schedule", str(folder / "beat")]
     page = f"http://127.0.0.1:{FLOWER_PORT}"
-    flower = ["celery", "-A", "worker.app:app", "flower", "--address=127.0.0.1", f"--port={FLOWER_PORT}"]
+    flower = ["celery", "-A", "worker.flower:app", "flower", "--address=127.0.0.1", f"--port={FLOWER_PORT}"]
     grace = int(settings.task_wait_s + settings.step_deadline_s + 10)
     return [
         Program(name="worker", command=[*python, "worker"], priority=20, stop_s=grace, shown="tasks"),

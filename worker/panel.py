@@ -1,0 +1,69 @@
+"""Remote control as this worker obeys it: what would not come true is answered with a refusal."""
+
+from collections.abc import Callable
+from typing import Any, cast
+
+from celery.worker import state as worker_state
+from celery.worker.control import Panel
+
+from worker.control import NO_RATE_LIMIT, NO_TERMINATE, NO_TIME_LIMIT, ids_of, why_not_revoked
+
+Answer = dict[str, Any]
+_CELERYS: dict[str, Any] = dict(cast("Any", Panel).data)
+Command = Callable[..., Answer]
+
+
+def _command(**meta: Any) -> Callable[[Command], Command]:
+    """Take the place of Celery's own command of a name."""
+    taking: Any = Panel.register
+    taken: Callable[[Command], Command] = taking(**meta)
+    return taken
+
+
+@_command(name="revoke", variadic="task_id", signature="[id1 [id2 [... [idN]]]]")
+def revoke(state: Any, task_id: Any, terminate: bool = False, **kwargs: Any) -> Answer:  # noqa: FBT001, FBT002
+    """Have tasks that no worker has taken yet never run."""
+    ids = ids_of(task_id)
+    running = {request.id for request in worker_state.active_requests}
+    text = why_not_revoked(state.app, ids, terminate=terminate)
+    if text is None and running.isdisjoint(ids):
+        answer: Answer = _CELERYS["revoke"](state, ids, **kwargs)
+        return answer
+    return refused(text or NO_TERMINATE)
+
+
+@_command(name="revoke_by_stamped_headers", variadic="headers", signature="[key1=value1 [key2=value2 ...]]")
+def revoke_by_stamped_headers(
+    state: Any,
+    headers: Any,
+    terminate: bool = False,  # noqa: FBT001, FBT002
+    **kwargs: Any,
+) -> Answer:
+    """Have tasks with these stamps that no worker has taken yet never run."""
+    if terminate:
+        return refused(NO_TERMINATE)
+    answer: Answer = _CELERYS["revoke_by_stamped_headers"](state, headers, **kwargs)
+    return answer
+
+
+@_command(name="terminate")
+def terminate(_state: Any, **_kwargs: Any) -> Answer:
+    """Refuse."""
+    return refused(NO_TERMINATE)
+
+
+@_command(name="rate_limit")
+def rate_limit(_state: Any, **_kwargs: Any) -> Answer:
+    """Refuse."""
+    return refused(NO_RATE_LIMIT)
+
+
+@_command(name="time_limit")
+def time_limit(_state: Any, **_kwargs: Any) -> Answer:
+    """Refuse."""
+    return refused(NO_TIME_LIMIT)
+
+
+def refused(text: str) -> Answer:
+    """Return what Celery shows as an error."""
+    return {"error": text}
