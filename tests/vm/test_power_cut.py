@@ -62,6 +62,7 @@ def machine(scratch: Path) -> Iterator[Machine]:
     folder.mkdir()
     machine = Machine(folder, CACHE)
     yield machine
+    print(machine.why_off() or "")
     machine.cut_power()
 
 
