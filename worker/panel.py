@@ -9,18 +9,22 @@ from celery.worker.control import Panel
 from worker.control import NO_RATE_LIMIT, NO_TERMINATE, NO_TIME_LIMIT, ids_of, why_not_revoked
 
 Answer = dict[str, Any]
-_CELERYS: dict[str, Any] = dict(cast("Any", Panel).data)
 Command = Callable[..., Answer]
+_COMMANDS: Any = cast("Any", Panel).data
+_CELERYS: dict[str, Any] = dict(_COMMANDS)
 
 
-def _command(**meta: Any) -> Callable[[Command], Command]:
-    """Take the place of Celery's own command of a name."""
-    taking: Any = Panel.register
-    taken: Callable[[Command], Command] = taking(**meta)
+def _command(name: str) -> Callable[[Command], Command]:
+    """Take the place of Celery's own command of that name, with its arguments as they are described."""
+
+    def taken(command: Command) -> Command:
+        _COMMANDS[name] = command
+        return command
+
     return taken
 
 
-@_command(name="revoke", variadic="task_id", signature="[id1 [id2 [... [idN]]]]")
+@_command("revoke")
 def revoke(state: Any, task_id: Any, terminate: bool = False, **kwargs: Any) -> Answer:  # noqa: FBT001, FBT002
     """Have tasks that no worker has taken yet never run."""
     ids = ids_of(task_id)
@@ -32,7 +36,7 @@ def revoke(state: Any, task_id: Any, terminate: bool = False, **kwargs: Any) -> 
     return refused(text or NO_TERMINATE)
 
 
-@_command(name="revoke_by_stamped_headers", variadic="headers", signature="[key1=value1 [key2=value2 ...]]")
+@_command("revoke_by_stamped_headers")
 def revoke_by_stamped_headers(
     state: Any,
     headers: Any,
@@ -46,19 +50,19 @@ def revoke_by_stamped_headers(
     return answer
 
 
-@_command(name="terminate")
+@_command("terminate")
 def terminate(_state: Any, **_kwargs: Any) -> Answer:
     """Refuse."""
     return refused(NO_TERMINATE)
 
 
-@_command(name="rate_limit")
+@_command("rate_limit")
 def rate_limit(_state: Any, **_kwargs: Any) -> Answer:
     """Refuse."""
     return refused(NO_RATE_LIMIT)
 
 
-@_command(name="time_limit")
+@_command("time_limit")
 def time_limit(_state: Any, **_kwargs: Any) -> Answer:
     """Refuse."""
     return refused(NO_TIME_LIMIT)
