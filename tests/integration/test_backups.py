@@ -112,5 +112,13 @@ def test_a_restored_volume_has_every_attribute_and_nothing_that_was_deleted(
 
 def kept(volume: Path) -> dict[str, Any]:
     """Leave out the folder in which an overlay works while it is mounted; it is made anew each time."""
+
+    def is_kept(path: str) -> bool:
+        return "work" not in Path(path).parts[:2]
+
     found = attributes(volume)
-    return {path: of for path, of in found.items() if "work" not in Path(path).parts[:2]}
+    return {
+        path: {**of, "names": [name for name in of["names"] if is_kept(name)]}
+        for path, of in found.items()
+        if is_kept(path)
+    }
