@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from celery import Task
 from celery.exceptions import Ignore
+from celery.signals import after_task_publish, before_task_publish
 
 from config.celery import ACCEPTED, HOPS, host_queue
 from worker.errors import PermanentError
@@ -40,6 +41,15 @@ def pass_on(task: AnyTask, host: str, *, accepted: bool = False) -> NoReturn:
     properties = {key: value for key, value in message.properties.items() if key not in _OF_ITS_DELIVERY}
     expiration = properties.pop("expiration", None)
     app: Any = task.app
+    # As Celery tells of each message that it sends: traces follow it by what they put into its headers.
+    told = {
+        "sender": task.name,
+        "body": message.body,
+        "exchange": "",
+        "routing_key": host_queue(host),
+        "headers": headers,
+    }
+    before_task_publish.send(**told, properties=properties, declare=[], retry_policy=None)
     with app.producer_or_acquire() as producer:
         producer.publish(
             message.body,
@@ -56,4 +66,5 @@ def pass_on(task: AnyTask, host: str, *, accepted: bool = False) -> NoReturn:
             retry_policy=app.conf.task_publish_retry_policy,
             **properties,
         )
+    after_task_publish.send(**told)
     raise Ignore
