@@ -67,6 +67,10 @@ async def apply(  # noqa: C901, PLR0911, PLR0912 - a table, one case for each st
             await engine.stop_container(container_id, timeout_s)
         case steps.UpdateContainer(container_id=container_id, tier=tier):
             await engine.update_container(container_id, limits(tier))
+        case steps.RenameContainer(container_id=container_id, name=name):
+            await engine.rename_container(container_id, name)
+        case steps.ConnectNetwork(container_id=container_id, network=network):
+            await engine.connect_network(container_id, network)
         case steps.RecordExit(container_id=container_id):
             known = seen.container.exit if seen.container is not None else None
             return known or await engine.inspect_exit(container_id)

@@ -39,11 +39,16 @@ class Engine(Protocol):
     async def info(self) -> EngineInfo:
         """Return what the Engine says of itself. 1 call."""
 
-    async def observe(self, pod_id: str, volume_names: frozenset[str]) -> Observation:
+    async def observe(
+        self, pod_id: str, volume_names: frozenset[str], sure_of: str | None = None
+    ) -> Observation:
         """Return one pod as it is: an inspect by exact name, then one list of volumes. 2 calls.
 
         `volume_names` are the full names that the pod has or would have; volumes whose labels and whole name
         say that they are this pod's are found as well. An ended container comes with its `exit`.
+
+        Where there are volumes, and the name is not that of our container `sure_of`, one more call asks for
+        all containers with the pod's labels.
         """
 
     async def observe_all(self) -> Snapshot:
@@ -120,7 +125,10 @@ class Engine(Protocol):
         """
 
     async def start_container(self, container_id: str) -> None:
-        """Start; one that runs is fine. Raises ObjectMissingError, PortTakenError, PermanentError. 1 call."""
+        """Start; one that runs is fine. Raises ObjectMissingError, PortTakenError, PermanentError. 1 call.
+
+        A network that was removed since, or made anew, is made and put in its place (then: 6 calls).
+        """
 
     async def unpause_container(self, container_id: str) -> None:
         """Unpause; one that is not paused is fine. Raises ObjectMissingError. 1 call."""
@@ -134,6 +142,19 @@ class Engine(Protocol):
 
     async def update_container(self, container_id: str, limits: Limits) -> None:
         """Change processors and memory, running or not. Raises ObjectMissingError. 1 call."""
+
+    async def rename_container(self, container_id: str, name: str) -> None:
+        """Give a container another name, running or not; one that has it is fine. 1 call.
+
+        Raises ObjectMissingError, and ConflictError where another container has the name.
+        """
+
+    async def connect_network(self, container_id: str, network: str) -> None:
+        """Attach a container to a network, running or not; one that is attached is fine. 1 call.
+
+        Its published ports answer again. The network of all pods is made if the Engine says that it is
+        missing. Raises ObjectMissingError, PortTakenError.
+        """
 
     async def remove_container(self, container_id: str, *, force: bool = False) -> None:
         """Remove a container and nothing else; one that is not there is fine. 1 call.

@@ -82,7 +82,7 @@ class Preflight:
         hindrance.
         """
         names = full_names(candidate.pod_id, candidate.state)
-        seen = await self.engine.observe(candidate.pod_id, names)
+        seen = await self.engine.observe(candidate.pod_id, names, candidate.state.container_id)
         decided = plan(candidate, seen, self.clock(), self.installation)
         if decided.phase is Phase.FAILED and decided.reason is not None:
             raise ForeignObjectError(decided.reason)

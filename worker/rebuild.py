@@ -17,7 +17,7 @@ from worker.errors import (
 from worker.leasing import leased
 from worker.pods import naming
 from worker.pods.model import Installation, PodState, Record
-from worker.pods.observation import ObservedContainer, Snapshot
+from worker.pods.observation import ALIVE, ObservedContainer, Snapshot
 from worker.pods.survivors import rebuilt_record
 from worker.ports import Engine, Proposal, Store
 
@@ -55,11 +55,18 @@ class Rebuild:
         self._failures.clear()
 
     def _ours(self, seen: Snapshot) -> Iterator[ObservedContainer]:
-        for container in seen.containers.values():
-            owner = container.labels.get(naming.LABEL_INSTALLATION)
-            named = container.pod_id is not None and container.name == naming.container_name(container.pod_id)
-            if named and owner == self._installation.name:
-                yield container
+        """Yield each pod's container, whatever its name; of two of one pod the one that runs."""
+        for those in seen.by_pod.values():
+            ours = filter(self._is_ours, those)
+            best = sorted(ours, key=lambda each: (each.state not in ALIVE, not _is_named(each)))
+            yield from best[:1]
+
+    def _is_ours(self, container: ObservedContainer) -> bool:
+        """An image may bear labels like ours; what was made of it mounts nothing of the pod."""
+        own = naming.volume_name(container.pod_id or "", "")
+        mounts = any(name.startswith(own) for name in container.volumes.values())
+        owner = container.labels.get(naming.LABEL_INSTALLATION)
+        return owner == self._installation.name and (mounts or _is_named(container))
 
     async def _report(self, container: ObservedContainer, seen: Snapshot) -> RetryableError | None:
         """Tell of one pod; returns why it has to be tried again. Raises StoreUnavailableError."""
@@ -115,3 +122,7 @@ class Rebuild:
             left_alone=record.state.rebuilt is not None,
             not_mounted=sorted(seen.labelled.get(record.pod_id, frozenset()) - layout),
         )
+
+
+def _is_named(container: ObservedContainer) -> bool:
+    return container.pod_id is not None and container.name == naming.container_name(container.pod_id)

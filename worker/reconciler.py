@@ -26,6 +26,7 @@ from worker.leasing import leased
 from worker.peers import Peers
 from worker.pods.backoff import FAILED_DELAY_S, LONGEST_ERROR_DELAY_S, error_delay
 from worker.pods.decision import Plan
+from worker.pods.identity import noted, own_view
 from worker.pods.keeping import rests_without
 from worker.pods.layout import full_names
 from worker.pods.model import Installation, IntentKind, Phase, PodState, Record
@@ -133,7 +134,9 @@ class Reconciler:
     async def _observe(self, record: Record, seen: Seen | None) -> Observation:
         if seen is not None and seen.record == record:
             return seen.observation
-        return await self.engine.observe(record.pod_id, full_names(record.pod_id, record.state))
+        names = full_names(record.pod_id, record.state)
+        sure_of = None if record.state.seconds else record.state.container_id
+        return await self.engine.observe(record.pod_id, names, sure_of)
 
 
 class Attempt:
@@ -154,6 +157,8 @@ class Attempt:
 
         An intent accepted meanwhile is taken up before the lease is given back.
         """
+        seen = own_view(self.record, seen, self._own.installation)
+        self.record = noted(self.record, seen, self._own.installation)
         for _ in range(_LONGEST_WAY):
             decided = self._plan(seen)
             if decided.steps:

@@ -135,7 +135,9 @@ class PodService:
         ]
 
     def _orphan(self, pod_id: str, seen: Snapshot) -> dict[str, Any]:
-        container = seen.containers.get(naming.container_name(pod_id))
+        container = seen.containers.get(naming.container_name(pod_id)) or next(
+            iter(seen.by_pod.get(pod_id, ())), None
+        )
         return {
             "pod_id": pod_id,
             "host": self.host,

@@ -50,6 +50,12 @@ class Rig(Protocol):
     def add_linked(self, name: str, links: dict[str, str]) -> None:
         """Have an image with these links, absolute path to absolute target."""
 
+    async def rename(self, pod: str, name: str) -> None:
+        """Give the pod's container another name."""
+
+    async def disconnect(self, pod: str) -> None:
+        """Take the pod's container from its network."""
+
     async def close(self) -> None:
         """Remove everything that was made."""
 
@@ -108,6 +114,12 @@ class FakeRig:
         # The Engine tells where a link leads over all further ones.
         self.fake.links[image.id] = {path: links.get(target, target) for path, target in links.items()}
 
+    async def rename(self, pod: str, name: str) -> None:
+        await self.fake.rename_container(self.fake.of_pod(pod)[0].observed.id, name)
+
+    async def disconnect(self, pod: str) -> None:
+        self.fake.disconnect(pod)
+
     async def close(self) -> None:
         return
 
@@ -127,6 +139,8 @@ class RealRig:
         "container_unpause": r"^POST /containers/[^/]+/unpause",
         "container_update": r"^POST /containers/[^/]+/update",
         "container_remove": r"^DELETE /containers/",
+        "container_rename": r"^POST /containers/[^/]+/rename",
+        "network_connect": r"^POST /networks/contract/connect",
         "image_inspect": r"^GET /images/",
     }
 
@@ -184,6 +198,12 @@ class RealRig:
     def add_linked(self, name: str, links: dict[str, str]) -> None:
         inside = {path[1:]: target for path, target in links.items()}
         import_busybox(self._private, name, links=inside, changes=("VOLUME /data",))
+
+    async def rename(self, pod: str, name: str) -> None:
+        self._private.docker("rename", f"pinacle-pod-{pod}", name)
+
+    async def disconnect(self, pod: str) -> None:
+        self._private.docker("network", "disconnect", "contract", f"pinacle-pod-{pod}")
 
     async def close(self) -> None:
         await self.engine.close()

@@ -217,6 +217,86 @@ async def test_other_names_are_never_taken_for_a_pods_own(rig: Rig, pod: str) ->
     assert (seen.container, dict(seen.volumes)) == (None, {})
 
 
+async def test_a_container_under_another_name_is_still_the_pods(rig: Rig) -> None:
+    """It is found by its labels, by one more call; and by a pass without any."""
+    container_id = await running(rig)
+    await rig.rename("a", "elsewhere")
+    before = rig.calls()
+    seen = await rig.engine.observe("a", FULL, container_id)
+    assert rig.calls() - before == 3
+    assert seen.container is None
+    assert [(c.id, c.name, c.state) for c in seen.others] == [
+        (container_id, "elsewhere", ContainerState.RUNNING)
+    ]
+    assert (await rig.engine.observe_all()).pod("a", FULL).others == seen.others
+    await rig.engine.rename_container(container_id, "pinacle-pod-a")
+    seen = await rig.engine.observe("a", FULL, container_id)
+    assert seen.container is not None
+    assert (seen.container.id, seen.others) == (container_id, ())
+
+
+async def test_another_container_than_the_recorded_one_is_reason_to_look_for_that(rig: Rig) -> None:
+    """The name may have been taken from it and given to a second one."""
+    first = await running(rig)
+    await rig.rename("a", "elsewhere")
+    second = await rig.engine.create_container(await wanted(rig))
+    for known in (first, None, second.id):
+        seen = await rig.engine.observe("a", FULL, known)
+        assert seen.container is not None
+        assert seen.container.id == second.id
+        assert [c.id for c in seen.others] == ([] if known == second.id else [first])
+    assert [c.id for c in (await rig.engine.observe_all()).pod("a", FULL).others] == [first]
+
+
+async def test_a_pod_without_volumes_is_asked_for_by_name_only(rig: Rig) -> None:
+    """A container keeps its volumes: where there are none, there is no container under another name."""
+    before = rig.calls()
+    assert (await rig.engine.observe("a", FULL, NO_SUCH_ID)).others == ()
+    assert rig.calls() - before == 2
+
+
+async def test_a_name_that_is_taken_is_a_conflict(rig: Rig) -> None:
+    """Nothing is renamed then."""
+    await running(rig)
+    other = await running(rig, "b")
+    with pytest.raises(ConflictError):
+        await rig.engine.rename_container(other, "pinacle-pod-a")
+    assert await state_of(rig, "b") is ContainerState.RUNNING
+
+
+async def networks_of(rig: Rig, pod: str = "a") -> tuple[str, ...] | None:
+    seen = await rig.engine.observe(pod, frozenset())
+    assert seen.container is not None
+    assert seen.container.network_mode == "contract"
+    listed = (await rig.engine.observe_all()).containers[f"pinacle-pod-{pod}"]
+    assert listed.networks == seen.container.networks
+    return seen.container.networks
+
+
+@pytest.mark.parametrize("ended", [False, True])
+async def test_a_container_that_lost_its_network_gets_it_back(rig: Rig, ended: bool) -> None:
+    """Running or not; how it is attached is seen in an inspect and in the list alike."""
+    container_id = await running(rig)
+    assert await networks_of(rig) == ("contract",)
+    if ended:
+        await rig.end("a")
+    assert await networks_of(rig) == ("contract",)
+    await rig.disconnect("a")
+    assert await networks_of(rig) == ()
+    await rig.engine.connect_network(container_id, "contract")
+    assert await networks_of(rig) == ("contract",)
+    await rig.engine.connect_network(container_id, "contract")
+    await rig.engine.start_container(container_id)
+    assert await networks_of(rig) == ("contract",)
+
+
+async def test_a_created_container_has_its_network(rig: Rig) -> None:
+    """In what creating it tells, and in what is seen of it."""
+    created = await rig.engine.create_container(await wanted(rig))
+    assert created.networks == await networks_of(rig) == ("contract",)
+    assert created.network_mode == "contract"
+
+
 Act = Callable[[Rig, str], Awaitable[object]]
 MISSING: Final[dict[str, Act]] = {
     "start": lambda rig, id_: rig.engine.start_container(id_),
@@ -224,6 +304,8 @@ MISSING: Final[dict[str, Act]] = {
     "unpause": lambda rig, id_: rig.engine.unpause_container(id_),
     "update": lambda rig, id_: rig.engine.update_container(id_, limits("dev.small")),
     "exit": lambda rig, id_: rig.engine.inspect_exit(id_),
+    "rename": lambda rig, id_: rig.engine.rename_container(id_, "pinacle-pod-z"),
+    "connect": lambda rig, id_: rig.engine.connect_network(id_, "contract"),
 }
 
 
@@ -243,6 +325,8 @@ IDEMPOTENT: Final[dict[str, tuple[str, Act]]] = {
     "container_stop": ("running", lambda rig, id_: rig.engine.stop_container(id_, 1)),
     "container_unpause": ("paused", lambda rig, id_: rig.engine.unpause_container(id_)),
     "container_update": ("running", lambda rig, id_: rig.engine.update_container(id_, limits("dev.large"))),
+    "container_rename": ("running", lambda rig, id_: rig.engine.rename_container(id_, "pinacle-pod-z")),
+    "network_connect": ("detached", lambda rig, id_: rig.engine.connect_network(id_, "contract")),
     "container_remove": ("running", lambda rig, id_: rig.engine.remove_container(id_, force=True)),
     "container_inspect": ("running", lambda rig, _: rig.engine.observe("a", FULL)),
     "container_list": ("running", lambda rig, _: rig.engine.observe_all()),
@@ -259,6 +343,8 @@ async def prepared(rig: Rig, situation: str) -> str:
         await rig.pause("a")
     elif situation == "ended":
         await rig.end("a")
+    elif situation == "detached":
+        await rig.disconnect("a")
     elif situation == "loose":
         await rig.engine.remove_container(container_id, force=True)
     return container_id

@@ -1,5 +1,8 @@
 """What was done to pods behind the worker's back is seen by it, whatever the Engine is made to tell."""
 
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -10,15 +13,34 @@ from tests.support.pods import Pod
 from tests.support.worker import WorkerProcess
 from worker.local.client import Client
 from worker.local.engine import PrivateEngine
+from worker.local.redis import RedisServer
 from worker.local.waiting import wait_until
 
 SPEC: Final = {"image": "pinacle-busybox", "stop_timeout_s": 1}
+NETWORK: Final = "watched"
+_SERVE: Final = (
+    "mkdir -p /data; test -e /data/index.html || date +%N >/data/index.html; exec httpd -f -p 8080 -h /data"
+)
+SERVES: Final = {**SPEC, "command": ["sh", "-c", _SERVE], "ports": [{"container": 8080}]}
+"""It serves what is in its container's own root, and nowhere else."""
 
 
 @pytest.fixture(scope="module")
 def settings(settings: dict[str, str], busybox: str) -> dict[str, str]:
-    """No pass comes to the rescue, unless a test asks for one."""
-    return {**settings, "PINACLE_RECONCILE_INTERVAL_S": "3600"}
+    """No pass comes to the rescue, unless a test asks for one; and a network that no other test uses."""
+    return {**settings, "PINACLE_RECONCILE_INTERVAL_S": "3600", "PINACLE_NETWORK": NETWORK}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def network(engine: PrivateEngine, settings: dict[str, str]) -> Iterator[None]:
+    yield
+    engine.docker("network", "rm", NETWORK)
+
+
+@pytest.fixture(scope="module")
+def pod_worker(network: None, pod_worker: WorkerProcess) -> WorkerProcess:
+    """One that ends before its network goes."""
+    return pod_worker
 
 
 @pytest.fixture
@@ -52,3 +74,139 @@ def test_a_command_and_env_that_hold_too_much_are_refused(client: Client) -> Non
     assert "InvalidInputError" in text
     assert "spec: command and env hold 180004 bytes; allowed: 128000 together" in text
     assert client.error("get", "long").startswith("PodNotFoundError")
+
+
+def containers(engine: PrivateEngine, pod: Pod, *flags: str) -> list[str]:
+    """Return the names of a pod's containers that run, or with the flag `-a` of all."""
+    label = f"label=dev.pinacle.pod={pod.id}"
+    return engine.docker("ps", "--format", "{{.Names}}", "--filter", label, *flags).split()
+
+
+def test_a_container_that_is_given_another_name_gets_its_own_back(
+    client: Client, engine: PrivateEngine
+) -> None:
+    """A second one ran beside it on the same volumes, and a deletion never ended."""
+    with Pod.running(client, engine, "named", SPEC) as pod:
+        pod.sh("mkdir /data; echo mine >/data/file")
+        before = pod.container_id()
+        engine.docker("rename", pod.container, "elsewhere")
+        wait_until(lambda: pod.container_id() == before, 10, what="the pod's own name")
+        assert containers(engine, pod, "-a") == [pod.container]
+        assert pod.sh("cat /data/file") == "mine"
+        answer = pod.call("restart")
+        assert (answer["phase"], answer["restarts"], answer["steps"]) == ("running", 0, [])
+        engine.docker("rename", pod.container, "elsewhere-again")
+
+
+def test_a_container_that_dies_under_another_name_is_started_again(
+    client: Client, engine: PrivateEngine, pod_worker: WorkerProcess
+) -> None:
+    """Also where the worker learns of both at once; and somebody else's has the name meanwhile."""
+    with Pod.running(client, engine, "dead", SPEC) as pod:
+        pod.sh("mkdir /data; echo mine >/data/file")
+        before = pod.container_id()
+        pod_worker.stop()
+        engine.docker("rename", pod.container, "elsewhere")
+        engine.docker("kill", "elsewhere")
+        engine.docker("create", "--name", pod.container, "pinacle-busybox")
+        pod_worker.start()
+        wait_until(lambda: containers(engine, pod) == ["elsewhere"], 20, what="the pod's own container")
+        answer = pod.call("restart")
+        assert (answer["phase"], answer["container_id"]) == ("running", before)
+        assert "exists and has no label dev.pinacle.pod=dead: it is not ours" in answer["last_error"]
+        refused = pod.call("update", {**SPEC, "hostname": "other"})
+        assert refused["phase"] == "failed"
+        assert containers(engine, pod) == ["elsewhere"], "it could not have been made again"
+        engine.docker("rm", pod.container)
+        pod.call("restart")
+        wait_until(lambda: pod.is_up() and pod.sh("hostname") == "other", 20, what="the update")
+        assert containers(engine, pod, "-a") == [pod.container]
+
+
+def test_of_two_containers_of_one_pod_one_runs(
+    client: Client, engine: PrivateEngine, pod_worker: WorkerProcess
+) -> None:
+    """As an older system left them: the recorded one goes on, and nothing of the other is thrown away."""
+    with Pod.running(client, engine, "two", SPEC) as pod:
+        pod_worker.stop()
+        labels = json.loads(engine.docker("inspect", "--format", "{{json .Config.Labels}}", pod.container))
+        flags = [flag for key, value in labels.items() for flag in ("--label", f"{key}={value}")]
+        flags += ["--name", "second", "-v", "pinacle-vol-two-home:/home"]
+        engine.docker("run", "-d", *flags, "pinacle-busybox")
+        engine.docker("exec", "second", "sh", "-c", "mkdir /data; echo theirs >/data/file")
+        pod_worker.start()
+        wait_until(lambda: containers(engine, pod) == [pod.container], 20, what="one container that runs")
+        assert sorted(containers(engine, pod, "-a")) == [pod.container, "second"]
+        wait_until(lambda: "is a second one" in (pod.call("get")["last_error"] or ""), 10, what="its reason")
+        assert pod.call("get")["phase"] == "running"
+        assert "theirs" in engine.docker("cp", "second:/data/file", "-")
+    assert containers(engine, pod, "-a") == []
+
+
+def test_redis_is_lost_while_a_container_has_another_name(
+    client: Client, engine: PrivateEngine, pod_worker: WorkerProcess, redis_server: RedisServer
+) -> None:
+    """It is the pod's all the same: its record comes back, and no second one is made."""
+    with Pod.running(client, engine, "found", SPEC) as pod:
+        before = pod.container_id()
+        pod_worker.stop()
+        engine.docker("rename", pod.container, "elsewhere")
+        redis_server.flush()
+        pod_worker.start()
+        wait_until(lambda: pod.container_id() == before, 20, what="the pod's own name")
+        answer = pod.call("get")
+        assert (answer["phase"], answer["container_id"]) == ("running", before)
+        assert containers(engine, pod, "-a") == [pod.container]
+
+
+def served(engine: PrivateEngine, pod: Pod) -> str:
+    """Return what a pod serves, to this Engine's host; empty if it does not answer."""
+    (port,) = pod.call("get")["ports"]
+    script = (
+        f"import urllib.request as r; print(r.urlopen('http://127.0.0.1:{port['host']}/', timeout=2).read())"
+    )
+    return subprocess.run(
+        [*engine.inside(), sys.executable, "-c", script], check=False, capture_output=True, text=True
+    ).stdout
+
+
+def wait_for_page(engine: PrivateEngine, pod: Pod, page: str) -> None:
+    wait_until(lambda: served(engine, pod) == page, 15, what=f"the page {page}")
+
+
+def test_a_pod_that_lost_its_network_gets_it_back(client: Client, engine: PrivateEngine) -> None:
+    """By a pass while it runs, by a restart, and by a start: its ports answer, in the same container."""
+    with Pod.running(client, engine, "alone", SERVES) as pod:
+        wait_until(lambda: served(engine, pod) != "", 15, what="a page")
+        page, before = served(engine, pod), pod.container_id()
+        engine.docker("network", "disconnect", NETWORK, pod.container)
+        assert served(engine, pod) == ""
+        client.call("reconcile")
+        wait_for_page(engine, pod, page)
+        engine.docker("network", "disconnect", NETWORK, pod.container)
+        assert pod.call("restart")["steps"] == ["connect_network"]
+        wait_for_page(engine, pod, page)
+        engine.docker("network", "disconnect", "--force", NETWORK, pod.container)
+        assert pod.call("restart", force=True)["phase"] == "running"
+        wait_for_page(engine, pod, page)
+        pod.call("stop")
+        engine.docker("network", "disconnect", NETWORK, pod.container)
+        assert pod.call("start")["phase"] == "running"
+        wait_for_page(engine, pod, page)
+        assert pod.container_id() == before
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["gone", "made again"])
+def test_a_network_that_was_removed_is_replaced(client: Client, engine: PrivateEngine, again: bool) -> None:
+    """Under the same name it is another one for the Engine: what was stopped could never start again."""
+    with Pod.running(client, engine, "moved", SERVES) as pod:
+        wait_until(lambda: served(engine, pod) != "", 15, what="a page")
+        page, before = served(engine, pod), pod.container_id()
+        pod.call("stop")
+        engine.docker("network", "rm", NETWORK)
+        if again:
+            engine.docker("network", "create", NETWORK)
+        answer = pod.call("start")
+        assert (answer["phase"], answer["last_error"]) == ("running", None)
+        wait_for_page(engine, pod, page)
+        assert pod.container_id() == before

@@ -13,8 +13,8 @@ from tests.support.fake_store import FakeStore
 from worker.errors import EngineUnavailableError, OutcomeUnknownError, PodError, StoreUnavailableError
 from worker.pods.layout import full_names
 from worker.pods.model import Installation, IntentKind, Phase, PinnedImage, PodState, Record
-from worker.pods.naming import LABEL_BASE, volume_name
-from worker.pods.observation import Snapshot
+from worker.pods.naming import LABEL_BASE, container_name, volume_name
+from worker.pods.observation import ALIVE, Snapshot
 from worker.pods.plan import plan
 from worker.pods.requests import (
     Create,
@@ -49,6 +49,7 @@ MUST_BE_CUT: Final = frozenset(
     {
         *("image_inspect", "image_pull", "volume_create", "volume_list", "volume_remove", "container_create"),
         *("container_start", "container_stop", "container_update", "container_unpause", "container_remove"),
+        *("container_list", "container_rename", "network_connect"),
         *("system_prepare", "layers_fill", "container_changes", "folder_copy"),
         *("fill", "begin_fill", "commit_fill", "record_exit", "finish_purge", "rest"),
         *("accept", "lease", "load", "release"),
@@ -196,9 +197,11 @@ REQUESTS: Final[tuple[Callable[[Random], Request], ...]] = (
 )
 
 
-def accident(world: World, pod_id: str) -> None:
+def accident(  # noqa: C901 - a table, one case for each accident
+    world: World, pod_id: str
+) -> None:
     """Something that nobody asked for."""
-    match world.random.randrange(9):
+    match world.random.randrange(12):
         case 0:
             world.engine.lose_container(pod_id)
         case 1 if world.engine.is_running(pod_id):
@@ -213,6 +216,12 @@ def accident(world: World, pod_id: str) -> None:
             world.engine.lose_bases()
         case 6 if world.engine.is_running(pod_id):
             world.engine.make_folder(pod_id, world.random.choice(("/mine", "/nix")))
+        case 7 if world.engine.of_pod(pod_id):
+            world.engine.rename(pod_id)
+        case 8 if world.engine.of_pod(pod_id):
+            world.engine.disconnect(pod_id)
+        case 9 if world.engine.is_running(pod_id):
+            world.engine.double(pod_id)
         case _:
             world.write(pod_id)
 
@@ -244,10 +253,14 @@ def check_world(world: World, seed: int) -> None:
         if record.intent.kind is IntentKind.DELETED:
             assert record.state.phase is Phase.DELETED, where
             assert not seen.volumes, where
-            assert seen.container is None, where
+            assert not world.engine.of_pod(pod_id), where
+        alive = [c.observed for c in world.engine.of_pod(pod_id) if c.observed.state in ALIVE]
+        assert [c.name for c in alive] == [container_name(pod_id)][: len(alive)], where
+        assert all(c.networks == (OWN.network,) for c in alive), where
         for name in (volume_name(pod_id, volume.name) for volume in record.state.layout):
             if pod_id in world.written and name in world.touched(pod_id):
                 assert world.engine.volumes[name].content == world.written[pod_id], f"{where}: {name}"
+    assert not world.engine.started_beside, f"seed {seed}: two ran at once"
     half = [
         (name, content)
         for _, contents in world.engine.started

@@ -69,6 +69,8 @@ class FakeEngine:
         """Called in the middle of filling volumes; when it raises, they stay half filled."""
         self.started: list[tuple[str, dict[str, str]]] = []
         """Every start: the container's name, and what was in its volumes."""
+        self.started_beside: list[str] = []
+        """Names of containers that ran when another one of the same pod was started."""
         self.directories: tuple[str, ...] = ("/usr", "/lib")
         """The system directories that images have."""
         self.links: dict[str, dict[str, str]] = {}
@@ -89,12 +91,20 @@ class FakeEngine:
             storage_driver="overlay2",
         )
 
-    async def observe(self, pod_id: str, volume_names: frozenset[str]) -> Observation:
+    async def observe(
+        self, pod_id: str, volume_names: frozenset[str], sure_of: str | None = None
+    ) -> Observation:
         self._begin("container_inspect")
         found = self.containers.get(naming.container_name(pod_id))
         self._begin("volume_list")
         seen = self._snapshot().pod(pod_id, volume_names)
-        return seen.evolve(container=None if found is None else found.observed)
+        observed = None if found is None else found.observed
+        ours = observed is not None and observed.labels.get(naming.LABEL_INSTALLATION) == "test"
+        sure = ours and observed is not None and observed.id == sure_of
+        if not seen.volumes or sure:
+            return seen.evolve(container=observed, others=())
+        self._begin("container_list")
+        return seen.evolve(container=observed)
 
     async def observe_all(self) -> Snapshot:
         self._begin("container_list")
@@ -180,7 +190,7 @@ class FakeEngine:
         for name in names:
             self.volumes[name] = FakeVolume(labels=labels, content=FROM_IMAGE)
         keeper = ObservedContainer(
-            id=f"{next(self._ids):064x}",
+            id=self._new_id(),
             name=final,
             state=ContainerState.CREATED,
             image_id=image.id,
@@ -223,12 +233,14 @@ class FakeEngine:
                 self.during_fill()
                 volume.content = FROM_IMAGE
         observed = ObservedContainer(
-            id=f"{next(self._ids):064x}",
+            id=self._new_id(),
             name=request.name,
             state=ContainerState.CREATED,
             image_id=request.image_id,
             labels=request.labels,
             volumes={mount.target: mount.source for mount in request.mounts},
+            networks=(request.network,),
+            network_mode=request.network,
         )
         self.containers[request.name] = FakeContainer(
             observed=observed,
@@ -251,6 +263,8 @@ class FakeEngine:
         if container.observed.state is not ContainerState.RUNNING:
             contents = {name: self.volumes[name].content for name in container.mounts if name in self.volumes}
             self.started.append((container.observed.name, contents))
+            pods = self.of_pod(container.observed.pod_id or "")
+            self.started_beside += [c.observed.name for c in pods if c.observed.state in ALIVE]
             self._become(container, ContainerState.RUNNING)
         self.after("container_start")
 
@@ -272,6 +286,21 @@ class FakeEngine:
         self._begin("container_update")
         self._by_id(container_id).limits = limits
         self.after("container_update")
+
+    async def rename_container(self, container_id: str, name: str) -> None:
+        self._begin("container_rename")
+        container = self._by_id(container_id)
+        if self.containers.get(name, container) is not container:
+            raise ConflictError(f"the name {name} is in use")
+        self._rename(container, name)
+        self.after("container_rename")
+
+    async def connect_network(self, container_id: str, network: str) -> None:
+        self._begin("network_connect")
+        container = self._by_id(container_id)
+        networks = (*(n for n in container.observed.networks or () if n != network), network)
+        container.observed = replace(container.observed, networks=networks)
+        self.after("network_connect")
 
     async def remove_container(self, container_id: str, *, force: bool = False) -> None:
         self._begin("container_remove")
@@ -302,7 +331,7 @@ class FakeEngine:
         labels = {naming.LABEL_INSTALLATION: installation, naming.LABEL_STORAGE: identity}
         volume = self.volumes.setdefault(name, FakeVolume(labels=labels))
         keeper = ObservedContainer(
-            id=f"{next(self._ids):064x}",
+            id=self._new_id(),
             name=name,
             state=ContainerState.CREATED,
             image_id="",
@@ -320,12 +349,36 @@ class FakeEngine:
 
     def crash(self, pod_id: str, code: int = 137) -> None:
         """End a pod's container unasked, after a minute's run."""
-        container = self.containers[naming.container_name(pod_id)]
+        container = self._of(pod_id)
         if container.observed.state is ContainerState.RUNNING:
             self._end(container, code)
 
     def lose_container(self, pod_id: str) -> None:
-        self.containers.pop(naming.container_name(pod_id), None)
+        """Remove what of a pod runs, or would."""
+        for container in self.of_pod(pod_id)[:1]:
+            del self.containers[container.observed.name]
+
+    def rename(self, pod_id: str) -> None:
+        """Give a pod's container a name that nobody knows, as `docker rename` does."""
+        self._rename(self._of(pod_id), f"renamed-{next(self._ids)}")
+
+    def double(self, pod_id: str) -> None:
+        """Have a second container run for a pod, as an older system made one for a renamed one."""
+        twin = self._of(pod_id)
+        self.rename(pod_id)
+        name, number = naming.container_name(pod_id), self._new_id()
+        if name not in self.containers:
+            self.containers[name] = replace(twin, observed=replace(twin.observed, id=number, name=name))
+
+    def disconnect(self, pod_id: str) -> None:
+        """Take a pod's container from all networks, as `docker network disconnect` does."""
+        container = self._of(pod_id)
+        container.observed = replace(container.observed, networks=())
+
+    def of_pod(self, pod_id: str) -> list[FakeContainer]:
+        """Return the containers with a pod's labels, those that run before the others."""
+        found = [c for c in self.containers.values() if c.observed.pod_id == pod_id]
+        return sorted(found, key=lambda each: each.observed.state not in ALIVE)
 
     def observed_volumes(self) -> list[ObservedVolume]:
         return [_observed(name, volume) for name, volume in self.volumes.items()]
@@ -342,7 +395,7 @@ class FakeEngine:
 
     def make_folder(self, pod_id: str, path: str) -> None:
         """Have the owner of a pod make a directory that is on no volume."""
-        container = self.containers.get(naming.container_name(pod_id))
+        container = next(iter(self.of_pod(pod_id)), None)
         if container is not None and path not in container.observed.volumes:
             made = (path, f"{path}/file")
             container.changes += [Change(path=each, kind=ChangeKind.ADDED) for each in made]
@@ -354,11 +407,11 @@ class FakeEngine:
                 self._end(container, 255)
 
     def pause(self, pod_id: str) -> None:
-        self._become(self.containers[naming.container_name(pod_id)], ContainerState.PAUSED)
+        self._become(self._of(pod_id), ContainerState.PAUSED)
 
     def write(self, pod_id: str, content: str) -> frozenset[str]:
         """Write into all volumes of a pod that runs, as its owner does; returns their names."""
-        mounts = self.containers[naming.container_name(pod_id)].mounts
+        mounts = self._of(pod_id).mounts
         own = [n for n in mounts if naming.LABEL_BASE not in self.volumes[n].labels]
         # What goes into an overlay is in the pod's layers, and those are among them.
         written = [name for name in own if not self.volumes[name].options]
@@ -367,8 +420,7 @@ class FakeEngine:
         return frozenset(written)
 
     def is_running(self, pod_id: str) -> bool:
-        found = self.containers.get(naming.container_name(pod_id))
-        return found is not None and found.observed.state is ContainerState.RUNNING
+        return any(c.observed.state is ContainerState.RUNNING for c in self.of_pod(pod_id))
 
     def _begin(self, operation: str) -> None:
         self.before(operation)
@@ -383,6 +435,18 @@ class FakeEngine:
         if found is None:
             raise ObjectMissingError(f"No such container: {container_id}")
         return found
+
+    def _new_id(self) -> str:
+        """Return an id whose beginning says which it is, as an Engine's does."""
+        return f"{next(self._ids):012x}{'0' * 52}"
+
+    def _of(self, pod_id: str) -> FakeContainer:
+        return self.of_pod(pod_id)[0]
+
+    def _rename(self, container: FakeContainer, name: str) -> None:
+        del self.containers[container.observed.name]
+        container.observed = replace(container.observed, name=name)
+        self.containers[name] = container
 
     def _become(self, container: FakeContainer, state: ContainerState) -> None:
         container.observed = replace(container.observed, state=state, exit=None)

@@ -58,6 +58,8 @@ UNIVERSAL: Final = " ".join(name for name, _ in UNIVERSAL_VOLUMES)
 """The names of the universal volumes, in their order."""
 NOW: Final = 1000.0
 CONTAINER_ID: Final = "c" * 64
+SECOND: Final = "d" * 64
+"""The id of a second container of the pod; its own has only the letter c."""
 LABELS: Final = {naming.LABEL_POD: "a", naming.LABEL_INSTALLATION: "test"}
 _PATHS: Final = dict((*UNIVERSAL_VOLUMES, LAYERS_VOLUME, ("usr", "/usr")))
 _SYSTEM_NAMES: Final = (LAYERS_VOLUME[0], "usr")
@@ -218,6 +220,16 @@ def exited(code: int = 1, **more: Any) -> ContainerView:
     return in_state(ContainerState.EXITED, **{"exit": ended, **more})
 
 
+def renamed(view: ContainerView, name: str = "elsewhere", *, second: bool = False) -> ContainerView:
+    """Show a container under another name; `second` makes it another one than the recorded."""
+
+    def container(record: Record) -> ObservedContainer:
+        shown = view(record)
+        return replace(shown, name=name, id=SECOND if second else shown.id)
+
+    return container
+
+
 def in_state(
     state: ContainerState,
     *,
@@ -261,6 +273,7 @@ def sees(
     elsewhere: str = "",
     more: Mapping[str, Mapping[str, str]] | None = None,
     links: Mapping[str, str] | None = None,
+    others: Sequence[ContainerView] = (),
     **rest: Any,
 ) -> View:
     """Show the volumes that are recorded, each as it should be, and `container`, or none.
@@ -269,10 +282,11 @@ def sees(
     were made by the Engine for a missing one (`unasked`), have no label (`unlabelled`) or another
     installation's (`foreign`), mount nothing although they are overlays (`plain`), or mount something else
     (`elsewhere`). `more` gives the labels of further volumes by short name, `links` what
-    the images have, path to target. `rest` are fields of Observation.
+    the images have, path to target. `others` are containers that bear the pod's labels and another name.
+    `rest` are fields of Observation.
     """
     gone, other, engines = without.split(), replaced.split(), unasked.split()
-    bare, others, simple, moved = unlabelled.split(), foreign.split(), plain.split(), elsewhere.split()
+    bare, strange, simple, moved = unlabelled.split(), foreign.split(), plain.split(), elsewhere.split()
 
     def labels(volume: Volume) -> dict[str, str]:
         incarnation = "another" if volume.name in other else volume.incarnation or ""
@@ -280,7 +294,7 @@ def sees(
             return {}
         if volume.name in engines:
             return {naming.LABEL_UNASKED: incarnation}
-        owner = {naming.LABEL_INSTALLATION: "other"} if volume.name in others else {}
+        owner = {naming.LABEL_INSTALLATION: "other"} if volume.name in strange else {}
         return made_by(incarnation, **{naming.LABEL_VOLUME: volume.name}) | owner
 
     def options(record: Record, volume: Volume) -> dict[str, str]:
@@ -309,6 +323,7 @@ def sees(
                 image.id: seen_shape(looked_paths(record, record.image or image), links)
                 for image in (IMAGE, OTHER_IMAGE)
             },
+            "others": tuple(other(record) for other in others),
         }
         return Observation(**{**seen, **rest})
 
@@ -389,7 +404,7 @@ def case(
 def described(record: Record, steps: Sequence[Step]) -> tuple[str, ...]:
     """Say each step with its details, such as `create_volume home var` or `remove_container force`.
 
-    Steps of one kind that follow each other are one line. The pod's container is not named.
+    Steps of one kind that follow each other are one line. The pod's container is not named, a second one is.
     """
     words = [(step_name(step), _details(record, step)) for step in steps]
     lines = []
@@ -406,7 +421,9 @@ def _details(record: Record, step: Step) -> str:
 
 def _said(record: Record, name: str, value: Any) -> str:
     """Say the value of one field of a step, and nothing where it is the usual one."""
-    if name in ("container_id", "places") or value is None or value is False:
+    if name == "container_id":
+        return "of the second" if value == SECOND else ""
+    if name == "places" or value is None or value is False:
         return ""
     match value:
         case True:

@@ -1,5 +1,6 @@
 """The Engine as the reconciler wants it: `worker.ports.Engine` on one real Docker Engine."""
 
+import json
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -86,6 +87,7 @@ class DockerEngine:
         self._disk = Disk(deadline_s=fill_deadline_s, patience_s=step_deadline_s)
         # All volumes of the host, however many pods are looked at.
         self._volumes = Shared(self._list_volumes)
+        self._installation = installation
         self._network = Network(self._calls, name=network, installation=installation)
         self.events = Events(self._calls, installation=installation)
         self._images = Images(self._calls, docker_config=docker_config, pull_silence_s=pull_silence_s)
@@ -127,10 +129,17 @@ class DockerEngine:
     async def sync_volumes(self) -> None:
         await self._disk.sync(self._data_root or (await self.info()).data_root)
 
-    async def observe(self, pod_id: str, volume_names: frozenset[str]) -> Observation:
+    async def observe(
+        self, pod_id: str, volume_names: frozenset[str], sure_of: str | None = None
+    ) -> Observation:
         container = await self._container(naming.container_name(pod_id))
         found = () if container is None else (container,)
-        return Snapshot.of(found, await self._volumes_for(pod_id, volume_names)).pod(pod_id, volume_names)
+        seen = Snapshot.of(found, await self._volumes_for(pod_id, volume_names)).pod(pod_id, volume_names)
+        if not seen.volumes or self._is_the_pods(pod_id, container, sure_of):
+            # A container of the pod keeps its volumes: where there are none, there is none.
+            return seen
+        labelled = await self._labelled(pod_id)
+        return seen.evolve(others=tuple(c for c in labelled if container is None or c.id != container.id))
 
     async def observe_all(self) -> Snapshot:
         # Thousands of entries as JSON take megabytes: containers are parsed before volumes are asked for, and
@@ -213,10 +222,22 @@ class DockerEngine:
             image_id=request.image_id,
             labels=request.labels,
             volumes={mount.target: mount.source for mount in request.mounts},
+            networks=(request.network,),
+            network_mode=request.network,
         )
 
     async def start_container(self, container_id: str) -> None:
-        await self._on_network(lambda: self._change("container_start", "POST", container_id, "/start"))
+        async def start() -> None:
+            await self._change("container_start", "POST", container_id, "/start")
+
+        try:
+            await self._on_network(start)
+        except PodError as error:
+            missing = self._network.missing_id(error)
+            if missing is None:
+                raise
+            await self._network.replace(container_id, missing)
+            await start()
 
     async def unpause_container(self, container_id: str) -> None:
         try:
@@ -231,6 +252,16 @@ class DockerEngine:
 
     async def update_container(self, container_id: str, limits: Limits) -> None:
         await self._change("container_update", "POST", container_id, "/update", body=update_body(limits))
+
+    async def rename_container(self, container_id: str, name: str) -> None:
+        try:
+            await self._change("container_rename", "POST", container_id, "/rename", params={"name": name})
+        except PermanentError as error:
+            if "same name as its current name" not in str(error):
+                raise
+
+    async def connect_network(self, container_id: str, network: str) -> None:
+        await self._network.connect(container_id, network)
 
     async def remove_container(self, container_id: str, *, force: bool = False) -> None:
         params = {"force": "1"} if force else None
@@ -290,6 +321,20 @@ class DockerEngine:
         found = inspected_container(entry)
         # The Engine also takes the beginning of an id for a name.
         return found if found.name == name else None
+
+    def _is_the_pods(self, pod_id: str, container: ObservedContainer | None, sure_of: str | None) -> bool:
+        if container is None or container.id != sure_of:
+            return False
+        owner = container.labels.get(naming.LABEL_INSTALLATION)
+        return container.pod_id == pod_id and owner == self._installation
+
+    async def _labelled(self, pod_id: str) -> list[ObservedContainer]:
+        """Return the containers whose labels name a pod, whatever their names."""
+        labels = {naming.LABEL_POD: pod_id, naming.LABEL_INSTALLATION: self._installation}
+        filters = json.dumps({"label": [f"{key}={value}" for key, value in labels.items()]})
+        params = {"all": "1", "filters": filters}
+        entries = await self._calls.json("container_list", "GET", "containers/json", params=params)
+        return [listed_container(entry) for entry in entries]
 
     async def _list_containers(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = await self._calls.json(

@@ -2,12 +2,15 @@
 
 import asyncio
 import json
+import re
 from typing import Any, Final
+from urllib.parse import quote
 
 from worker.docker.calls import EngineCalls
 from worker.errors import ConflictError, ObjectMissingError, PodError
 from worker.pods import naming
 
+_MISSING: Final = re.compile(r"network ([0-9a-f]{64}) not found")
 _NO_COMMUNICATION: Final = "com.docker.network.bridge.enable_icc"
 
 
@@ -39,6 +42,43 @@ class Network:
                 found = await self._list()
             for extra in found[1:]:
                 await self._remove(extra)
+
+    def missing_id(self, error: PodError) -> str | None:
+        """Return the id of a network that a container is still bound to and that is gone, else None."""
+        found = _MISSING.search(str(error))
+        return None if found is None else found[1]
+
+    async def connect(self, container_id: str, name: str) -> None:
+        """Attach a container; one that is attached is fine. 1 call, 4 or 5 where the network is missing."""
+        try:
+            await self._connect(container_id, name)
+        except PodError as error:
+            if name != self._name or not self.is_cause_of(error):
+                raise
+            await self.ensure()
+            await self._connect(container_id, name)
+
+    async def replace(self, container_id: str, missing: str) -> None:
+        """Have a container forget a network that is gone, and attach it to ours in its place. 4 calls.
+
+        One of the same name that was made since is another network for the Engine.
+        """
+        await self.ensure()
+        entry = await self._calls.json("container_inspect", "GET", f"containers/{container_id}/json")
+        attached = (entry.get("NetworkSettings") or {}).get("Networks") or {}
+        for name in [name for name, each in attached.items() if each.get("NetworkID") == missing]:
+            body = {"Container": container_id, "Force": True}
+            path = f"networks/{quote(name, safe='')}/disconnect"
+            await self._calls.json("network_disconnect", "POST", path, body=body)
+        await self._connect(container_id, self._name)
+
+    async def _connect(self, container_id: str, name: str) -> None:
+        path = f"networks/{quote(name, safe='')}/connect"
+        try:
+            await self._calls.json("network_connect", "POST", path, body={"Container": container_id})
+        except PodError as error:
+            if f"already exists in network {name}" not in str(error):
+                raise
 
     async def _list(self) -> list[dict[str, Any]]:
         """Return the networks of this very name, the oldest first."""

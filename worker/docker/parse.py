@@ -25,6 +25,8 @@ def listed_container(entry: Mapping[str, Any]) -> ObservedContainer:
         image_id=entry["ImageID"],
         labels=entry.get("Labels") or {},
         volumes=_volume_mounts(entry.get("Mounts") or ()),
+        networks=_networks(entry),
+        network_mode=(entry.get("HostConfig") or {}).get("NetworkMode") or "",
     )
 
 
@@ -39,6 +41,8 @@ def inspected_container(entry: Mapping[str, Any]) -> ObservedContainer:
         labels=entry["Config"].get("Labels") or {},
         volumes=_volume_mounts(entry.get("Mounts") or ()),
         exit=inspected_exit(entry) if state is ContainerState.EXITED else None,
+        networks=_networks(entry),
+        network_mode=(entry.get("HostConfig") or {}).get("NetworkMode") or "",
     )
 
 
@@ -104,6 +108,10 @@ def _digest_for(reference: str, digests: Any) -> str | None:
     """Return the digest under the repository that was asked for, else any."""
     repository = repository_of(reference)
     return next((d for d in digests if d.partition("@")[0] == repository), next(iter(digests), None))
+
+
+def _networks(entry: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple((entry.get("NetworkSettings") or {}).get("Networks") or ())
 
 
 def _volume_mounts(mounts: Any) -> dict[str, str]:

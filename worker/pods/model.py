@@ -194,6 +194,8 @@ class PodState(_Evolving):
     reason: str | None = None
     """What a pending pod waits for, or what went wrong."""
     container_id: str | None = None
+    seconds: tuple[str, ...] = ()
+    """Ids of further containers of this pod, as last seen: while there are any, all are looked for."""
     image: PinnedImage | None = None
     layout: tuple[Volume, ...] = ()
     settled_generation: int = 0

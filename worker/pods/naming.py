@@ -56,6 +56,11 @@ def container_name(pod_id: str) -> str:
     return f"{CONTAINER_PREFIX}{pod_id}"
 
 
+def aside_name(pod_id: str, container_id: str) -> str:
+    """Return the name of a container that the pod's name was taken from; no pod's, as none has a dot."""
+    return f"{container_name(pod_id)}.{container_id[:12]}"
+
+
 def volume_name(pod_id: str, volume: str) -> str:
     return f"{VOLUME_PREFIX}{pod_id}-{volume}"
 

@@ -48,6 +48,10 @@ class ObservedContainer:
     """Mount path to volume name, of volume mounts only."""
     exit: Exit | None = None
     """None where it was not asked for, or the container never ended."""
+    networks: tuple[str, ...] | None = None
+    """Names of those that it is, or once started will be, attached to; None where that was not told."""
+    network_mode: str = ""
+    """The network that it was made for."""
 
     @property
     def pod_id(self) -> str | None:
@@ -90,6 +94,10 @@ class Observation:
 
     container: ObservedContainer | None
     volumes: Mapping[str, ObservedVolume]
+    others: tuple[ObservedContainer, ...] = ()
+    """Further containers whose labels name this pod, whatever their names."""
+    name_holder: ObservedContainer | None = None
+    """Somebody else's container that bears the pod's name, where the pod's own bears another."""
     volumes_current: bool = True
     """Whether the volumes were read after the container was seen or made: creating makes missing ones."""
     fresh: str | None = None
@@ -125,6 +133,8 @@ class Snapshot:
 
     containers: Mapping[str, ObservedContainer]
     """By exact name."""
+    by_pod: Mapping[str, tuple[ObservedContainer, ...]]
+    """Pod id to the containers whose labels name it, whatever their own names."""
     volumes: Mapping[str, ObservedVolume]
     """By exact name."""
     labelled: Mapping[str, frozenset[str]]
@@ -137,6 +147,11 @@ class Snapshot:
 
     @classmethod
     def of(cls, containers: Iterable[ObservedContainer], volumes: Iterable[ObservedVolume]) -> Self:
+        found = tuple(containers)
+        by_pod: dict[str, list[ObservedContainer]] = defaultdict(list)
+        for container in found:
+            if container.pod_id is not None:
+                by_pod[container.pod_id].append(container)
         by_name = {volume.name: volume for volume in volumes}
         labelled: dict[str, set[str]] = defaultdict(set)
         for volume in by_name.values():
@@ -144,7 +159,8 @@ class Snapshot:
             if pod_id and short and volume.name == naming.volume_name(pod_id, short):
                 labelled[pod_id].add(volume.name)
         return cls(
-            containers={container.name: container for container in containers},
+            containers={container.name: container for container in found},
+            by_pod={pod_id: tuple(those) for pod_id, those in by_pod.items()},
             volumes=by_name,
             labelled={pod_id: frozenset(names) for pod_id, names in labelled.items()},
             storages=dict(filter(None, map(_storage, by_name.values()))),
@@ -153,7 +169,7 @@ class Snapshot:
 
     def pod_ids(self, installation: str) -> frozenset[str]:
         """Return the pods of `installation` that anything here says it belongs to."""
-        labels = [container.labels for container in self.containers.values()]
+        labels = [container.labels for those in self.by_pod.values() for container in those]
         labels += [volume.labels for volume in self.volumes.values()]
         return frozenset(
             each[naming.LABEL_POD]
@@ -164,8 +180,10 @@ class Snapshot:
     def pod(self, pod_id: str, volume_names: frozenset[str]) -> Observation:
         """Return what concerns one pod; `volume_names` are the full names that it has or would have."""
         names = volume_names | self.labelled.get(pod_id, frozenset())
+        named = self.containers.get(naming.container_name(pod_id))
         return Observation(
-            container=self.containers.get(naming.container_name(pod_id)),
+            container=named,
+            others=tuple(each for each in self.by_pod.get(pod_id, ()) if each is not named),
             volumes={name: self.volumes[name] for name in sorted(names) if name in self.volumes},
             storages=self.storages,
             bases=self.bases,

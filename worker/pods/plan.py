@@ -8,6 +8,7 @@ from typing import Final, assert_never
 
 from worker.pods.backoff import FAILED_DELAY_S, is_due
 from worker.pods.decision import Plan, go, rest
+from worker.pods.identity import own_view, plan_identity, with_identity
 from worker.pods.keeping import plan_keeping, plan_unkept
 from worker.pods.model import Installation, IntentKind, Phase, Record
 from worker.pods.naming import LABEL_INCARNATION, LABEL_INSTALLATION, LABEL_POD
@@ -30,6 +31,7 @@ def plan(record: Record, seen: Observation | Unknown, now: float, installation: 
     """
     if record.unreadable is not None or isinstance(seen, Unknown):
         return _nothing_known(record, seen)
+    seen = own_view(record, seen, installation)
     if record.exists or record.purging or seen.container is not None or seen.volumes:
         found = seen.storages.get(installation.name)
         problem = host_storage_problem(record.host, record.storage, found, installation.name)
@@ -42,12 +44,15 @@ def plan(record: Record, seen: Observation | Unknown, now: float, installation: 
         case IntentKind.DELETED:
             return _plan_leftovers(record, seen, installation)
         case IntentKind.STOPPED:
-            return stop_under_way(record, seen, now) or _plan_stopped(record, seen, now, installation)
+            decided = stop_under_way(record, seen, now) or _plan_stopped(record, seen, now, installation)
         case IntentKind.RUNNING:
             waits = stop_under_way(record, seen, now) or _failed_before(record, now)
-            return waits or plan_running(record, seen, now, installation)
+            decided = waits or plan_running(record, seen, now, installation)
         case _:
             assert_never(record.intent.kind)
+    return plan_identity(record, seen, now, _stop_timeout(record)) or with_identity(
+        record, seen, decided, installation
+    )
 
 
 def _nothing_known(record: Record, seen: Observation | Unknown) -> Plan:
@@ -62,16 +67,20 @@ def plan_elsewhere(record: Record, seen: Observation, installation: Installation
     Of a pod that was deleted and made again elsewhere that is what another incarnation made: nothing of the
     present one was ever here, and what came before was to be removed.
     """
+    seen = own_view(record, seen, installation)
     if not record.exists:
         return _plan_leftovers(record, seen, installation)
     if record.purging or not record.intent.purge_generation or not record.state.initialised:
         return rest(record.state.phase)
     present = {volume.incarnation for volume in record.state.layout}
     older = {name: v for name, v in seen.volumes.items() if {v.incarnation, v.unasked}.isdisjoint(present)}
-    container = seen.container
-    if container is not None and container.labels.get(LABEL_INCARNATION) in present | {None, ""}:
-        container = None
-    decided = _plan_leftovers(record, seen.evolve(volumes=older, container=container), installation)
+    kept = present | {None, ""}
+    container, others = (
+        tuple(each for each in those if each.labels.get(LABEL_INCARNATION) not in kept)
+        for those in ((seen.container,) if seen.container is not None else (), seen.others)
+    )
+    left = seen.evolve(volumes=older, container=next(iter(container), None), others=others)
+    decided = _plan_leftovers(record, left, installation)
     return go(*decided.steps, phase=record.state.phase) if decided.steps else rest(record.state.phase)
 
 
@@ -83,6 +92,12 @@ def _failed_before(record: Record, now: float) -> Plan | None:
     return None
 
 
+def _stop_timeout(record: Record) -> int:
+    """In seconds; a spec may be lost."""
+    spec = record.intent.spec
+    return spec.stop_timeout_s if spec else DEFAULT_STOP_TIMEOUT_S
+
+
 def _plan_stopped(record: Record, seen: Observation, now: float, installation: Installation) -> Plan:
     container = seen.container
     if container is not None:
@@ -92,8 +107,7 @@ def _plan_stopped(record: Record, seen: Observation, now: float, installation: I
         if container.state in (ContainerState.REMOVING, ContainerState.RESTARTING):
             return rest(Phase.PENDING, f"the container is {container.state}", retry_at=now + BUSY_DELAY_S)
         if container.state in ALIVE:
-            spec = record.intent.spec
-            return go(*stopping_steps(container, spec.stop_timeout_s if spec else DEFAULT_STOP_TIMEOUT_S))
+            return go(*stopping_steps(container, _stop_timeout(record)))
     noted = plan_restored(record, seen)
     if noted is not None:
         return noted
@@ -109,7 +123,7 @@ def _plan_leftovers(record: Record, seen: Observation, installation: Installatio
 
     What bears no incarnation of ours was not made by us: a person may be restoring volumes for a new pod.
     """
-    steps: list[Step] = []
+    steps: list[Step] = [RemoveContainer(other.id, force=True) for other in seen.others]
     if seen.container is not None and container_problem(record.pod_id, seen.container, installation) is None:
         steps.append(RemoveContainer(seen.container.id, force=True))
     steps += removals(
@@ -123,7 +137,7 @@ def _plan_leftovers(record: Record, seen: Observation, installation: Installatio
 
 
 def _plan_purge(record: Record, seen: Observation, installation: Installation) -> Plan:
-    steps: list[Step] = []
+    steps: list[Step] = [RemoveContainer(other.id, force=True) for other in seen.others]
     if seen.container is not None:
         foreign = container_problem(record.pod_id, seen.container, installation)
         if foreign is not None:

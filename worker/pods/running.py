@@ -11,9 +11,11 @@ from worker.pods.decision import Plan, go, rest
 from worker.pods.ended import asked, finished, plan_note
 from worker.pods.ending import ending
 from worker.pods.fit import is_made, plan_look
+from worker.pods.identity import name_taken
 from worker.pods.keeping import plan_keeping
 from worker.pods.layout import missing_volumes
 from worker.pods.model import Installation, Phase, PinnedImage, Record, Volume
+from worker.pods.network import attached_first
 from worker.pods.observation import ContainerState, Observation, ObservedContainer
 from worker.pods.ownership import container_problem, is_adoptable, volume_problem
 from worker.pods.replacing import replacing_steps
@@ -186,8 +188,10 @@ def _container(record: Record, seen: Observation, spec: PodSpec, now: float, own
         return go(*stopping_steps(container, spec.stop_timeout_s), RemoveContainer(container.id))
     resized = _resizes(record, spec) and not _can_resize(spec, own)
     if resized or not is_of_present_spec(record, container):
-        return _replaced(record, seen, container, spec)
-    return plan_note(record, seen, spec, own) or _own_container(record, seen, container, spec, now)
+        taken = name_taken(record, seen, own)
+        return rest(Phase.FAILED, taken) if taken else _replaced(record, seen, container, spec)
+    noted = plan_note(record, seen, spec, own)
+    return noted or attached_first(_own_container(record, seen, container, spec, now), container, own)
 
 
 def _replaced(record: Record, seen: Observation, container: ObservedContainer, spec: PodSpec) -> Plan:

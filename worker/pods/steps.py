@@ -154,6 +154,20 @@ class UpdateContainer:
 
 
 @dataclass(frozen=True)
+class RenameContainer:
+    container_id: str
+    name: str
+
+
+@dataclass(frozen=True)
+class ConnectNetwork:
+    """Attach a container to a network; its published ports answer again with that."""
+
+    container_id: str
+    network: str
+
+
+@dataclass(frozen=True)
 class RecordExit:
     """Find out how a container ended, once, and note it."""
 
@@ -206,6 +220,8 @@ Step = (
     | BeginStop
     | StopContainer
     | UpdateContainer
+    | RenameContainer
+    | ConnectNetwork
     | RecordExit
     | NoteLost
     | RemoveContainer
@@ -332,8 +348,11 @@ def _fold_record(  # noqa: C901, PLR0912 - a table, one case for each step
             state = state.evolve(crash=crash, phase=Phase.PENDING, reason=ending(crash, record.intent.spec))
         case NoteLost(), _:
             state = state.evolve(crash=lost_crash(run=state.starts, now=now))
-        case RemoveContainer(), _:
-            state = state.evolve(container_id=None, remains=state.remains or record.intent.unknown)
+        case RemoveContainer(container_id=gone), _:
+            state = state.evolve(
+                container_id=state.container_id if _is_second(seen, gone) else None,
+                remains=state.remains or record.intent.unknown,
+            )
         case RemoveVolume(name=name), _:
             left = tuple(v for v in state.layout if v.filled or volume_name(record.pod_id, v.name) != name)
             state = state.evolve(layout=left, remains=state.remains or record.intent.unknown)
@@ -350,6 +369,9 @@ def _fold_observation(  # noqa: C901, PLR0911, PLR0912 - a table, one case for e
     seen: Observation, step: Step, result: StepResult
 ) -> Observation:
     container = seen.container
+    of = getattr(step, "container_id", None)
+    if _is_second(seen, of):
+        return seen.evolve(others=tuple(_fold_others(seen.others, step, of)))
     match step, result:
         case ((PinImage() | PullDigest()), _):
             return seen.evolve(image_gone=False)
@@ -378,5 +400,35 @@ def _fold_observation(  # noqa: C901, PLR0911, PLR0912 - a table, one case for e
             return seen.evolve(container=replace(container, state=ContainerState.EXITED))
         case RecordExit(), Exit() if container is not None:
             return seen.evolve(container=replace(container, exit=result))
+        case RenameContainer(name=name), _ if container is not None:
+            return seen.evolve(container=replace(container, name=name))
+        case ConnectNetwork(network=network), _ if container is not None:
+            networks = (*(container.networks or ()), network)
+            return seen.evolve(container=replace(container, networks=networks))
         case _:
             return seen
+
+
+def _is_second(seen: Observation, container_id: str | None) -> bool:
+    """Whether a step is about a further container of the pod, not its own."""
+    return any(each.id == container_id for each in seen.others)
+
+
+def _fold_others(
+    others: Iterable[ObservedContainer], step: Step, container_id: str | None
+) -> Iterator[ObservedContainer]:
+    """Yield a pod's further containers as they are once `step` has been done to one of them."""
+    for each in others:
+        match step:
+            case _ if each.id != container_id:
+                yield each
+            case RemoveContainer():
+                pass
+            case StopContainer():
+                yield replace(each, state=ContainerState.EXITED)
+            case UnpauseContainer():
+                yield replace(each, state=ContainerState.RUNNING)
+            case RenameContainer(name=name):
+                yield replace(each, name=name)
+            case _:
+                yield each

@@ -11,7 +11,7 @@ described by its name and its fields.
 """
 
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -25,6 +25,7 @@ from tests.support.situations import (
     OTHER_IMAGE,
     OVERLAYS,
     PULLED,
+    SECOND,
     SYSTEM,
     UNIVERSAL,
     Situation,
@@ -41,6 +42,7 @@ from tests.support.situations import (
     made_by,
     new_pod,
     pod,
+    renamed,
     restored,
     running,
     sees,
@@ -52,7 +54,7 @@ from tests.support.situations import (
 from worker.pods import naming
 from worker.pods.container import spec_hash
 from worker.pods.layout import image_paths
-from worker.pods.model import Phase, PublishedPort, Rebuilt, SystemMode, Unreadable
+from worker.pods.model import Phase, PublishedPort, Rebuilt, SentStop, SystemMode, Unreadable
 from worker.pods.observation import ContainerState, Observation, Unknown
 from worker.pods.plan import plan, plan_elsewhere
 from worker.pods.spec import PortSpec
@@ -1670,6 +1672,232 @@ DELETION: Final = [
     ),
 ]
 
+SECOND_KEPT: Final = "(dddddddddddd) is a second one of this pod and is kept stopped"
+STRANGER: Final = running(labels={}, mounts=(), id=SECOND)
+
+IDENTITY: Final = [
+    # Its labels say which container is a pod's; its name is only a claim
+    case(
+        "its container was given another name: it gets its own back, and runs on",
+        pod(),
+        sees(others=[renamed(running())]),
+        "rename_container pinacle-pod-a",
+        phase=PENDING,
+    ),
+    case(
+        "its container was given another name and ended",
+        pod(),
+        sees(others=[renamed(exited())]),
+        "rename_container pinacle-pod-a",
+        phase=PENDING,
+    ),
+    case(
+        "one that runs under another name is its own, also where it is not recorded",
+        pod(container_id=None),
+        sees(others=[renamed(running(), second=True)]),
+        "rename_container of the second pinacle-pod-a",
+        phase=PENDING,
+    ),
+    case(
+        "a stopped pod's container was given another name, and was started",
+        stopping_pod(),
+        sees(others=[renamed(running())]),
+        "rename_container pinacle-pod-a",
+        phase=PENDING,
+    ),
+    case(
+        "a second one runs beside the recorded: it is stopped",
+        pod(),
+        sees(running(), others=[renamed(running(), second=True)]),
+        "begin_stop of the second 10",
+        "stop_container of the second 10",
+        phase=PENDING,
+    ),
+    case(
+        "a second one is paused: it could be woken any time",
+        pod(),
+        sees(running(), others=[renamed(in_state(PAUSED), second=True)]),
+        "unpause_container of the second",
+        "begin_stop of the second 10",
+        "stop_container of the second 10",
+        phase=PENDING,
+    ),
+    case(
+        "a second one runs and the recorded one has ended: never both",
+        pod(),
+        sees(exited(), others=[renamed(running(), second=True)]),
+        "begin_stop of the second 10",
+        "stop_container of the second 10",
+        phase=PENDING,
+    ),
+    case(
+        "a second one is being stopped: it is not told twice",
+        pod(stop=SentStop(container_id=SECOND, run=1, sent_at=NOW - 1, timeout_s=10)),
+        sees(running(), others=[renamed(running(), second=True)]),
+        phase=PENDING,
+        because="it is being stopped",
+        retry_at=NOW + 19,
+    ),
+    case(
+        "a second one ran and has ended: what is in it is nowhere else",
+        pod(),
+        sees(running(), others=[renamed(exited(), second=True)]),
+        phase=RUNNING,
+        because=SECOND_KEPT,
+    ),
+    case(
+        "a stopped pod, of which a second one ran",
+        stopping_pod(),
+        sees(exited(), others=[renamed(exited(), second=True)]),
+        phase=STOPPED,
+        because=SECOND_KEPT,
+    ),
+    case(
+        "a second one never ran: there is nothing in it",
+        pod(),
+        sees(running(), others=[renamed(created(), second=True)]),
+        "remove_container of the second",
+        phase=PENDING,
+    ),
+    case(
+        "a second one that ran has the pod's name: it makes room",
+        pod(),
+        sees(exited(id=SECOND), others=[renamed(running())]),
+        "rename_container of the second pinacle-pod-a.dddddddddddd pinacle-pod-a",
+        phase=PENDING,
+    ),
+    case(
+        "its container is gone, a second one that ran is still there: a new one is made",
+        pod(container_id=None),
+        sees(others=[renamed(exited(), second=True)]),
+        "create_container",
+        phase=PENDING,
+    ),
+    case(
+        "a container of an image whose labels are like ours mounts nothing of the pod",
+        pod(),
+        sees(running(), others=[renamed(running(mounts=()), second=True)]),
+        phase=RUNNING,
+    ),
+    case(
+        "another installation's container has this pod's id on a label",
+        pod(),
+        sees(running(), others=[renamed(running(labels=FOREIGN), second=True)]),
+        phase=RUNNING,
+    ),
+    case(
+        "somebody else's has the pod's name, the pod's own runs under another: it runs on, and says so",
+        pod(),
+        sees(STRANGER, others=[renamed(running())]),
+        phase=RUNNING,
+        because="container pinacle-pod-a (dddddddddddd) exists and has no label",
+    ),
+    case(
+        "the same, and it has ended: it is started where it is",
+        pod(crash=crash()),
+        sees(STRANGER, others=[renamed(exited())]),
+        "start_container unasked",
+        phase=PENDING,
+    ),
+    case(
+        "the same, and another spec is asked for: its container could not be made again, so it stays",
+        asked_again(),
+        sees(STRANGER, others=[renamed(running(other_spec=True))]),
+        phase=FAILED,
+        because="Rename or remove it",
+    ),
+    case(
+        "the same, and the pod is to be stopped",
+        stopping_pod(),
+        sees(STRANGER, others=[renamed(running())]),
+        "begin_stop 10",
+        "stop_container 10",
+        phase=PENDING,
+    ),
+    case(
+        "deleted: its container goes under whatever name, and a second one with it",
+        deleting_pod(),
+        sees(others=[renamed(running()), renamed(exited(), second=True)], without=UNIVERSAL),
+        "remove_container of the second force force",
+        "finish_purge",
+        phase=DELETING,
+    ),
+    case(
+        "a container of a deleted pod shows up under another name",
+        tombstone(),
+        sees(others=[renamed(running(mounts=(HOME,)))]),
+        "remove_container force",
+        phase=DELETING,
+    ),
+]
+
+OFF: Final[dict[str, Any]] = {"networks": (), "network_mode": "net"}
+ON: Final[dict[str, Any]] = {"networks": ("net",), "network_mode": "net"}
+
+NETWORK: Final = [
+    # Without its network a pod is not as it should be
+    case("it is on its network", pod(), sees(running(**ON)), phase=RUNNING),
+    case(
+        "it was taken from its network: it gets it back while it runs",
+        pod(),
+        sees(running(**OFF)),
+        "connect_network net",
+        phase=PENDING,
+    ),
+    case(
+        "it is on another network only",
+        pod(),
+        sees(running(networks=("theirs",), network_mode="net")),
+        "connect_network net",
+        phase=PENDING,
+    ),
+    case(
+        "the setting names another network since: what runs on the older one stays there",
+        pod(),
+        sees(running(networks=("older",), network_mode="older")),
+        phase=RUNNING,
+    ),
+    case(
+        "the setting names another network since, and it was taken from the older one",
+        pod(),
+        sees(running(networks=(), network_mode="older")),
+        "connect_network net",
+        phase=PENDING,
+    ),
+    case(
+        "it ended without its network: it gets it back before it is started",
+        pod(crash=crash()),
+        sees(exited(**OFF)),
+        "connect_network net",
+        "start_container unasked",
+        phase=PENDING,
+    ),
+    case(
+        "started again after a stop, without its network",
+        asked_again(),
+        sees(exited(**OFF)),
+        "connect_network net",
+        "start_container",
+        phase=PENDING,
+    ),
+    case(
+        "paused and without its network: it is woken first",
+        pod(),
+        sees(in_state(PAUSED, **OFF)),
+        "unpause_container",
+        phase=PENDING,
+    ),
+    case(
+        "a forced restart of one without its network",
+        asked_again(intent={"force": True}),
+        sees(running(**OFF)),
+        "begin_stop 10",
+        "stop_container 10",
+        phase=PENDING,
+    ),
+    case("a stopped pod needs none", stopping_pod(), sees(exited(**OFF)), phase=STOPPED),
+]
+
 ELSEWHERE: Final = [
     # On a host that the pod does not live on
     case(
@@ -1723,7 +1951,8 @@ ELSEWHERE: Final = [
 
 
 @pytest.mark.parametrize(
-    "situation", [*REST, *CREATION, *VOLUMES, *RESTORING, *KEEPING, *CONTAINERS, *SHAPES, *DELETION]
+    "situation",
+    [*REST, *CREATION, *VOLUMES, *RESTORING, *KEEPING, *CONTAINERS, *SHAPES, *DELETION, *IDENTITY, *NETWORK],
 )
 def test_what_follows(situation: Situation) -> None:
     situation.check(plan(situation.record, situation.seen, NOW, situation.own))
