@@ -1,7 +1,7 @@
 """A worker of the first commit makes pods, today's takes over, and back: no pod restarts, nothing is lost."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -47,8 +47,7 @@ def test_today_s_worker_takes_over_and_the_older_one_once_more(
     today.start()
     try:
         assert _listed(stack) == listed
-        for pod_id in UP:
-            assert stack.client.call("create", pod_id, LAST_SPECS[pod_id])["steps"] == [], pod_id
+        _create_again(stack, UP)
         stack.client.call("reconcile")
         stack.client.call("reconcile")
         assert _running(pods) == before, "an upgrade restarts no pod"
@@ -66,16 +65,22 @@ def test_today_s_worker_takes_over_and_the_older_one_once_more(
 
     stack.worker.start()
     assert _listed(stack) == listed
-    for pod_id in before:
-        assert stack.client.call("create", pod_id, LAST_SPECS[pod_id])["steps"] == [], pod_id
+    _create_again(stack, before)
     stack.client.call("reconcile")
     assert _running(pods) == before, "and neither does the way back"
     _stop_start_and_lose(pods["kept"])
     assert pods["kept"].sh("cat /data/file /x-y/file") == "mine\nmine"
-    for pod_id, pod in pods.items():
-        assert pod.call("delete")["phase"] == "deleted", pod_id
+    sent = [stack.client.send("delete", pod_id) for pod_id in pods]
+    assert {stack.client.outcome(message) for message in sent} == {"deleted"}
     left = stack.engine.docker("volume", "ls", "-q").split()
     assert not [name for name in left if name.startswith("pinacle-vol-")]
+
+
+def _create_again(stack: Stack, pod_ids: Iterable[str]) -> None:
+    """Ask for pods as they are: nothing is to be done."""
+    sent = {pod_id: stack.client.send("create", pod_id, LAST_SPECS[pod_id]) for pod_id in pod_ids}
+    for pod_id, message in sent.items():
+        assert stack.client.receive(message)["steps"] == [], pod_id
 
 
 def _stop_start_and_lose(pod: Pod) -> None:
