@@ -91,6 +91,9 @@ class Settings(BaseSettings):
         default=5, ge=1, description="How often a message is taken before it is given up as poison."
     )
     step_deadline_s: float = Field(default=10.0, gt=0, description="Deadline of one Engine call.")
+    list_deadline_s: float = Field(
+        default=60.0, gt=0, description="Deadline of one list of all containers or volumes, for a pass."
+    )
     fill_deadline_s: float = Field(
         default=900.0, gt=0, description="Deadline of the call that fills volumes from an image."
     )

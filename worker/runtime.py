@@ -94,6 +94,7 @@ def make_engine(
     return DockerEngine(
         settings.docker_host,
         step_deadline_s=settings.step_deadline_s,
+        list_deadline_s=settings.list_deadline_s,
         fill_deadline_s=settings.fill_deadline_s,
         pull_silence_s=settings.pull_silence_s,
         docker_config=settings.docker_config,

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -10,6 +11,7 @@ from typing import Final
 import pytest
 
 from tests.support.pods import Pod
+from tests.support.stack import Stack, own_stack
 from tests.support.worker import WorkerProcess
 from worker.local.client import Client
 from worker.local.engine import PrivateEngine
@@ -210,3 +212,42 @@ def test_a_network_that_was_removed_is_replaced(client: Client, engine: PrivateE
         assert (answer["phase"], answer["last_error"]) == ("running", None)
         wait_for_page(engine, pod, page)
         assert pod.container_id() == before
+
+
+@pytest.fixture
+def slow_stack(scratch: Path, settings: dict[str, str]) -> Iterator[Stack]:
+    """An Engine whose list of volumes takes longer than any step may."""
+    mine = {**settings, "PINACLE_RECONCILE_INTERVAL_S": "30", "PINACLE_STEP_DEADLINE_S": "6"}
+    with own_stack(scratch, mine, proxied=True) as stack:
+        assert stack.client.call("create", "first", SPEC)["phase"] == "running"
+        assert stack.proxy is not None
+        stack.proxy.slow_down(r"^GET /volumes$", SLOW_S)
+        yield stack
+
+
+SLOW_S: Final = 15.0
+
+
+def test_a_slow_list_of_volumes_holds_up_no_single_pod(slow_stack: Stack) -> None:
+    """Each is asked for by the names of its own; passes wait for the list, with a deadline of its own."""
+    client, engine = slow_stack.client, slow_stack.engine
+    first = Pod(client, engine, "first")
+    first.sh("echo mine >/home/file")
+    assert first.call("stop")["phase"] == "stopped"
+    assert first.call("start")["phase"] == "running"
+    with Pod.running(client, engine, "second", SPEC) as second:
+        second.sh("echo yours >/home/file")
+        second.lose_container()
+        assert second.call("restart")["phase"] == "running"
+        assert second.sh("cat /home/file") == "yours"
+        engine.docker("kill", first.container)
+        wait_until(lambda: first.call("get")["restarts"] == 1, 15, what="a restart")
+        assert first.sh("cat /home/file") == "mine"
+        began = time.monotonic()
+        result = client.call("reconcile", timeout_s=120)
+        assert time.monotonic() - began > SLOW_S
+        assert (result["pods"], result["failed"]) == (2, 0)
+    assert first.call("delete")["phase"] == "deleted"
+    left = engine.docker("volume", "ls", "-q").split()
+    assert not [name for name in left if name.startswith("pinacle-vol-")]
+    assert "volumes_asked_by_name" in slow_stack.worker.text()

@@ -26,6 +26,7 @@ class FaultProxy:
         self.listen, self._engine = listen, engine
         self.requests: Counter[str] = Counter()
         self._next: tuple[re.Pattern[str], Fault] | None = None
+        self._slow: dict[re.Pattern[str], float] = {}
         self._server: asyncio.Server | None = None
         self._connections: dict[asyncio.Task[None], str] = {}
         """Every connection with its request, as "METHOD /path"."""
@@ -42,6 +43,10 @@ class FaultProxy:
     def spoil(self, pattern: str, fault: Fault) -> None:
         """Let `fault` happen to the next request whose "METHOD /path" matches."""
         self._next = (re.compile(pattern), fault)
+
+    def slow_down(self, pattern: str, seconds: float) -> None:
+        """Let every request whose "METHOD /path" matches wait this long before it arrives."""
+        self._slow[re.compile(pattern)] = seconds
 
     def break_off(self, pattern: str) -> int:
         """Cut all connections whose "METHOD /path" matches; return how many."""
@@ -82,6 +87,7 @@ class FaultProxy:
         self.requests[line] += 1
         self._connections[asyncio.current_task()] = line  # type: ignore[index]  # it runs in one
         fault = self._take(line)
+        await asyncio.sleep(sum(seconds for slow, seconds in self._slow.items() if slow.search(line)))
         if fault is Fault.ERROR:
             writer.write(
                 b"HTTP/1.1 500 Internal Server Error\r\n"

@@ -48,6 +48,14 @@ class ProxyThread:
 
         return self._loop.run(cut())
 
+    def slow_down(self, pattern: str, seconds: float) -> None:
+        """Let every request whose "METHOD /path" matches wait this long before it arrives."""
+
+        async def slow() -> None:
+            self._proxy.slow_down(pattern, seconds)
+
+        self._loop.run(slow())
+
     def stop(self) -> None:
         self._loop.run(self._proxy.stop())
         self._loop.close()

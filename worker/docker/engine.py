@@ -23,8 +23,8 @@ from worker.docker.parse import (
 from worker.docker.request import create_body, filler_body, keeper_body, update_body
 from worker.docker.scratch import Scratch
 from worker.docker.shapes import Shapes
-from worker.docker.sharing import Shared
 from worker.docker.system import SystemDirectories
+from worker.docker.volumes import Volumes
 from worker.errors import (
     ConflictError,
     EngineUnavailableError,
@@ -62,6 +62,7 @@ class DockerEngine:
         url: str,
         *,
         step_deadline_s: float,
+        list_deadline_s: float = 60.0,
         fill_deadline_s: float,
         pull_silence_s: float,
         docker_config: Path,
@@ -86,7 +87,7 @@ class DockerEngine:
         # It is the end of a fill: a slow disk is to be given the same time.
         self._disk = Disk(deadline_s=fill_deadline_s, patience_s=step_deadline_s)
         # All volumes of the host, however many pods are looked at.
-        self._volumes = Shared(self._list_volumes)
+        self._volumes = Volumes(self._calls, installation=installation, deadline_s=list_deadline_s)
         self._installation = installation
         self._network = Network(self._calls, name=network, installation=installation)
         self.events = Events(self._calls, installation=installation)
@@ -112,7 +113,7 @@ class DockerEngine:
             ),
             self._layers,
             self._images,
-            read_bases=self._read_bases,
+            read_bases=self._volumes.bases,
         )
 
     async def info(self) -> EngineInfo:
@@ -134,7 +135,9 @@ class DockerEngine:
     ) -> Observation:
         container = await self._container(naming.container_name(pod_id))
         found = () if container is None else (container,)
-        seen = Snapshot.of(found, await self._volumes_for(pod_id, volume_names)).pod(pod_id, volume_names)
+        mounted = () if container is None else container.volumes.values()
+        volumes = await self._volumes.of_pod(pod_id, volume_names, mounted)
+        seen = Snapshot.of(found, volumes).pod(pod_id, volume_names)
         if not seen.volumes or self._is_the_pods(pod_id, container, sure_of):
             # A container of the pod keeps its volumes: where there are none, there is none.
             return seen
@@ -145,11 +148,12 @@ class DockerEngine:
         # Thousands of entries as JSON take megabytes: containers are parsed before volumes are asked for, and
         # of those each entry goes as soon as it is parsed. So this list is not shared with others.
         containers = [listed_container(entry) for entry in await self._list_containers()]
-        entries = await self._list_volumes()
+        entries = await self._volumes.all()
         return Snapshot.of(containers, (listed_volume(entries.pop()) for _ in range(len(entries))))
 
     async def read_volumes(self, pod_id: str, volume_names: frozenset[str]) -> Observation:
-        return Snapshot.of((), await self._volumes_for(pod_id, volume_names)).pod(pod_id, volume_names)
+        volumes = await self._volumes.of_pod(pod_id, volume_names)
+        return Snapshot.of((), volumes).pod(pod_id, volume_names)
 
     async def inspect_exit(self, container_id: str) -> Exit:
         return inspected_exit(
@@ -337,26 +341,10 @@ class DockerEngine:
         return [listed_container(entry) for entry in entries]
 
     async def _list_containers(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = await self._calls.json(
-            "container_list", "GET", "containers/json", params={"all": "1"}
+        found: list[dict[str, Any]] = await self._volumes.listed(
+            "containers", "container_list", "containers/json", {"all": "1"}
         )
         return found
-
-    async def _list_volumes(self) -> list[dict[str, Any]]:
-        answer = await self._calls.json("volume_list", "GET", "volumes")
-        return answer.get("Volumes") or []
-
-    async def _volumes_for(self, pod_id: str, names: frozenset[str]) -> list[ObservedVolume]:
-        """Return all volumes but those that bear another pod's name: on a full host these are thousands."""
-        own, any_pods = naming.volume_name(pod_id, ""), naming.VOLUME_PREFIX
-        return [
-            listed_volume(entry)
-            for entry in await self._volumes.get()
-            if (name := entry["Name"]).startswith(own) or name in names or not name.startswith(any_pods)
-        ]
-
-    async def _read_bases(self) -> Mapping[str, ObservedVolume]:
-        return Snapshot.of((), map(listed_volume, await self._volumes.get())).bases
 
     async def _create_pod(self, request: ContainerRequest) -> str:
         if not request.hides_init or not request.spec.init:

@@ -21,6 +21,13 @@ class Shared(Generic[_T]):
         self._call = call
         self._under_way: asyncio.Task[_T] | None = None
         self._next: asyncio.Task[_T] | None = None
+        self._sent_at = 0.0
+
+    def busy_s(self) -> float:
+        """Return for how many seconds a call is under way, 0 where none is."""
+        if self._under_way is None or self._under_way.done():
+            return 0.0
+        return asyncio.get_running_loop().time() - self._sent_at
 
     async def get(self) -> _T:
         """Return the answer to a call that was sent after this was asked. Raises what the call raises."""
@@ -38,6 +45,7 @@ class Shared(Generic[_T]):
         if before is not None:
             await asyncio.wait([before])
         self._under_way, self._next = self._next, None
+        self._sent_at = asyncio.get_running_loop().time()
         return await self._call()
 
 
