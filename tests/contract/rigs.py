@@ -150,6 +150,7 @@ class RealRig:
         self.engine: Any = DockerEngine(
             self.proxy.url,
             step_deadline_s=STEP_DEADLINE_S,
+            list_deadline_s=STEP_DEADLINE_S,
             fill_deadline_s=STEP_DEADLINE_S,
             pull_silence_s=10,
             docker_config=folder,
