@@ -112,10 +112,11 @@ def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
 
 
 @pytest.fixture
-def redis_url(redis_server: RedisServer) -> str:
-    """An empty Redis, for one test."""
+def redis_url(redis_server: RedisServer) -> Iterator[str]:
+    """An empty Redis, for one test; what it notes of the Engine's host is nothing to the next one."""
     redis_server.flush()
-    return redis_server.url
+    yield redis_server.url
+    redis_server.flush()
 
 
 @pytest.fixture(scope="module")
