@@ -6,7 +6,7 @@ from tasks.calling import answer, host_pass, pod_task, submit
 from tasks.moving import AnyTask
 from worker.app import runtime
 from worker.pods.naming import parse_pod_id
-from worker.pods.parsing import parse_flag, parse_spec
+from worker.pods.parsing import parse_discard, parse_flag, parse_spec
 from worker.pods.requests import Create, Delete, Restart, Start, Stop, Update
 
 Answer = dict[str, Any]
@@ -37,9 +37,10 @@ def restart(self: AnyTask, pod_id: Any = None, force: Any = False) -> Answer:
 
 
 @pod_task(name="pods.update")
-def update(self: AnyTask, pod_id: Any = None, spec: Any = None) -> Answer:
-    """Give the pod another spec, on the same volumes."""
-    return submit(self, parse_pod_id(pod_id), Update(spec=parse_spec(spec)))
+def update(self: AnyTask, pod_id: Any = None, spec: Any = None, discard: Any = ()) -> Answer:
+    """Give the pod another spec, on the same volumes; what it has at the paths in `discard` is given up."""
+    wanted = Update(spec=parse_spec(spec), discard=parse_discard(discard))
+    return submit(self, parse_pod_id(pod_id), wanted)
 
 
 @pod_task(name="pods.delete")

@@ -1,9 +1,12 @@
 """From a step to the one Engine call it stands for."""
 
+from collections.abc import Collection
 from typing import assert_never
 
+from worker.errors import ObjectMissingError
 from worker.pods import steps
 from worker.pods.container import container_request, limits, volume_labels
+from worker.pods.kept import pod_mounts
 from worker.pods.layout import full_names, looked_paths
 from worker.pods.model import Installation, Record
 from worker.pods.naming import volume_name
@@ -11,10 +14,11 @@ from worker.pods.observation import Observation
 from worker.pods.shape import ImageShape
 from worker.pods.steps import Step, StepResult
 from worker.pods.system import is_overlay, overlay_options
+from worker.pods.unprotected import parents
 from worker.ports import Engine
 
 
-async def apply(  # noqa: C901, PLR0911, PLR0912 - a table, one case for each step
+async def apply(  # noqa: C901, PLR0911, PLR0912, PLR0915 - a table, one case for each step
     engine: Engine,
     step: Step,
     *,
@@ -35,14 +39,20 @@ async def apply(  # noqa: C901, PLR0911, PLR0912 - a table, one case for each st
             return pulled.evolve(reference=image.reference)
         case steps.BeginFill() | steps.BeginKeep():
             return incarnation
-        case steps.FindFolders(container_id=container_id):
-            # What its own mounts do not hold, at the places where they are: the layout may be another by now.
-            container = seen.container
-            held = container.volumes if container is not None else [v.path for v in record.state.layout]
-            return await engine.new_folders(container_id, list(held))
-        case steps.CopyFolder(container_id=container_id, volume=volume):
+        case steps.FindFolders(container_id=container_id, at=places):
+            if not container_id:
+                return await engine.look_at_volumes(_holders(record, seen, places), places)
+            if seen.container is None or seen.container.id != container_id:
+                raise ObjectMissingError(f"container {container_id} is not there any more")
+            return await engine.look(seen.container, places)
+        case steps.MeasureFolders(container_id=container_id, paths=paths):
+            floor = installation.min_free_mb * 10**6
+            source = container_id or _holders(record, seen, paths)
+            return await engine.measure_folders(source, paths, floor_bytes=floor)
+        case steps.CopyFolder(container_id=container_id, path=path, volume=volume):
             name = volume_name(record.pod_id, volume.name)
-            await engine.copy_folder(container_id, volume.path, name)
+            nested = [each.path for each in record.state.layout]
+            await engine.copy_folder(container_id or _holders(record, seen, [path]), path, name, nested)
         case steps.CreateVolume(volume=volume):
             name = volume_name(record.pod_id, volume.name)
             overlaid = is_overlay(record.state.system, volume)
@@ -85,6 +95,8 @@ async def apply(  # noqa: C901, PLR0911, PLR0912 - a table, one case for each st
             raise ValueError("ports are chosen in the store, not on the Engine")
         case steps.BeginStop() | steps.FinishPurge() | steps.NoteLost() | steps.NoteRestored():
             pass
+        case steps.DistrustCopies() | steps.GiveUpCopies():
+            pass
         case _:
             assert_never(step)
     return None
@@ -96,6 +108,13 @@ async def _shape(engine: Engine, record: Record, seen: Observation) -> ImageShap
         raise ValueError(f"pod {record.pod_id}: a container needs a pinned image")
     known = seen.shapes.get(record.image.id)
     return known or await engine.look_at_image(record.image, looked_paths(record, record.image))
+
+
+def _holders(record: Record, seen: Observation, paths: Collection[str]) -> dict[str, str]:
+    """Return, by path, the names of the filled volumes of a pod that hold `paths`."""
+    above = {parent for path in paths for parent in parents(path)}
+    mounts = pod_mounts(record, seen)
+    return {path: volume_name(record.pod_id, volume.name) for path, volume in mounts.items() if path in above}
 
 
 def step_name(step: Step) -> str:

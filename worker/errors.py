@@ -114,6 +114,14 @@ class AlwaysFailsError(PermanentError):
     """The Engine fails with one pod in the same way each time, and not with others."""
 
 
+class UpdateRefusedError(PermanentError):
+    """Replacing the container would lose what it holds, or cannot succeed; nothing was changed."""
+
+
+class CopyFailedError(PermanentError):
+    """What a container holds could not be copied into a volume; it still has it."""
+
+
 class PortTakenError(PermanentError):
     """A host port is reserved by another pod or used by another program."""
 

@@ -9,6 +9,7 @@ from typing import Protocol
 from worker.pods.container import ContainerRequest, Limits
 from worker.pods.model import Intent, PinnedImage, PodState, PublishedPort, Record, System
 from worker.pods.observation import Exit, Observation, ObservedContainer, ObservedVolume, Snapshot
+from worker.pods.own_root import Look, Measured
 from worker.pods.shape import ImageShape
 from worker.pods.steps import Prepared
 from worker.pods.survivors import Remains
@@ -66,14 +67,36 @@ class Engine(Protocol):
         Raises ObjectMissingError if it is gone.
         """
 
-    async def new_folders(self, container_id: str, mounted: Collection[str]) -> tuple[str, ...]:
-        """Return the directories that were made directly below `/` and are on none of the paths `mounted`.
+    async def look(self, container: ObservedContainer, places: Collection[str]) -> Look:
+        """Return what a container holds outside its volumes, directly below `/`, and what is at `places`.
 
-        1 call, and 1 for each. Raises ObjectMissingError if the container is gone.
+        1 call, and 1 for each that may be a file or a link. Raises ObjectMissingError if the container is
+        gone.
         """
 
-    async def copy_folder(self, container_id: str, path: str, volume: str) -> None:
-        """Copy all below a directory of a container into an empty volume. 5 calls."""
+    async def look_at_volumes(self, mounts: Mapping[str, str], places: Collection[str]) -> Look:
+        """Return what is at `places` in volumes, given by the paths where they are mounted.
+
+        2 calls, and 1 at least for each place.
+        """
+
+    async def measure_folders(
+        self, source: str | Mapping[str, str], paths: Sequence[str], *, floor_bytes: int
+    ) -> Measured:
+        """Return whether directories of a container can be copied into volumes, and leave `floor_bytes` free.
+
+        `source` is its id, or gives volumes by the paths where they are mounted. 2 calls; where they may not
+        fit, more for each. Raises ObjectMissingError.
+        """
+
+    async def copy_folder(
+        self, source: str | Mapping[str, str], path: str, volume: str, nested: Collection[str]
+    ) -> None:
+        """Copy all below a directory of a container into an empty volume, but for what `nested` will hold.
+
+        What is on other mounts below it is left out too. 3 calls on the Engine's own disk, else 8. Raises
+        CopyFailedError; the volume may be half filled then.
+        """
 
     async def inspect_remains(self, container_id: str) -> Remains:
         """Return what a container tells of its spec beyond its labels; 2 calls.

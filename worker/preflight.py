@@ -5,15 +5,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from worker.apply import apply
 from worker.errors import (
     ForeignObjectError,
     HostFullError,
     InvalidInputError,
     OutcomeUnknownError,
     StorageMissingError,
+    UpdateRefusedError,
 )
 from worker.hanging import HangingThreads
 from worker.pods.fit import shape_problem
+from worker.pods.identity import own_view
 from worker.pods.layout import full_names, looked_paths
 from worker.pods.model import Installation, Intent, IntentKind, Phase, PinnedImage, Record
 from worker.pods.observation import Observation
@@ -21,10 +24,12 @@ from worker.pods.plan import plan
 from worker.pods.port_choice import choose_ports
 from worker.pods.requests import Means
 from worker.pods.spec import PodSpec
+from worker.pods.steps import READ_ONLY, fold
 from worker.ports import Engine, Store
 
 _MB = 10**6
 _MEASURE_S = 5.0
+_LONGEST_WALK = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,12 +87,39 @@ class Preflight:
         hindrance.
         """
         names = full_names(candidate.pod_id, candidate.state)
-        seen = await self.engine.observe(candidate.pod_id, names, candidate.state.container_id)
+        sure_of = candidate.state.container_id
+        seen = await self._walked(candidate, await self.engine.observe(candidate.pod_id, names, sure_of))
         decided = plan(candidate, seen, self.clock(), self.installation)
         if decided.phase is Phase.FAILED and decided.reason is not None:
             raise ForeignObjectError(decided.reason)
         if decided.phase is Phase.STORAGE_MISSING and decided.reason is not None:
             raise StorageMissingError(decided.reason)
+        return seen
+
+    async def rehearse(self, candidate: Record) -> Observation:
+        """Find out whether a pod's container can be replaced by what `candidate` asks for; changes nothing.
+
+        Returns what was seen. Raises UpdateRefusedError where it would lose something, or cannot succeed.
+        """
+        wanted = candidate.evolve(intent=candidate.intent.evolve(kind=IntentKind.RUNNING))
+        sure_of = None if wanted.state.seconds else wanted.state.container_id
+        names = full_names(wanted.pod_id, wanted.state)
+        seen = own_view(wanted, await self.engine.observe(wanted.pod_id, names, sure_of), self.installation)
+        return await self._walked(wanted, seen)
+
+    async def _walked(self, record: Record, seen: Observation) -> Observation:
+        """Plan, and do what only looks, until something would be changed."""
+        for _ in range(_LONGEST_WALK):
+            decided = plan(record, seen, self.clock(), self.installation)
+            if decided.given_up is not None:
+                raise UpdateRefusedError(decided.given_up.reason)
+            step = decided.steps[0] if decided.steps else None
+            if not isinstance(step, READ_ONLY):
+                break
+            found = await apply(
+                self.engine, step, record=record, seen=seen, installation=self.installation, incarnation=""
+            )
+            record, seen = fold(record, seen, step, found, self.clock())
         return seen
 
     async def _check_host(self, spec: PodSpec, *, is_new: bool) -> None:

@@ -25,7 +25,7 @@ from worker.errors import (
 from worker.leasing import leased
 from worker.peers import Peers
 from worker.pods.backoff import FAILED_DELAY_S, LONGEST_ERROR_DELAY_S, error_delay
-from worker.pods.decision import Plan
+from worker.pods.decision import GivenUp, Plan
 from worker.pods.identity import noted, own_view
 from worker.pods.keeping import rests_without
 from worker.pods.layout import full_names
@@ -267,6 +267,8 @@ class Attempt:
         state = self.record.state.evolve(
             phase=decided.phase, reason=decided.reason, errors=0, retry_at=decided.retry_at or 0.0
         )
+        if decided.given_up is not None:
+            return await self._rest_as_it_was(state, decided, decided.given_up)
         if decided.phase in _SETTLED:
             state = state.evolve(settled_generation=self.record.intent.generation, stop=None)
         if decided.phase is not Phase.FAILED:
@@ -274,6 +276,17 @@ class Attempt:
         if decided.phase is Phase.STORAGE_MISSING:
             state = state.evolve(missing_generation=self.record.intent.generation)
         self.record = self.record.evolve(state=state)
+        await self._save()
+        return self._outcome(None, decided.retry_at)
+
+    async def _rest_as_it_was(self, state: PodState, decided: Plan, given_up: GivenUp) -> Outcome:
+        self.record = self.record.evolve(
+            state=state.evolve(
+                failed_generation=self.record.intent.generation,
+                failed_reason=given_up.reason,
+                retry_at=given_up.until,
+            )
+        )
         await self._save()
         return self._outcome(None, decided.retry_at)
 
@@ -288,12 +301,19 @@ class Attempt:
             # What is thought to be the pod's own may be the host's after all: it is not let wait so long.
             later = LONGEST_ERROR_DELAY_S if isinstance(error, AlwaysFailsError) else FAILED_DELAY_S
             phase = state.phase if rests_without(self.record) else Phase.FAILED
-            state = state.evolve(phase=phase, failed_generation=generation, retry_at=now + later)
+            state = state.evolve(
+                phase=phase,
+                failed_generation=generation,
+                failed_reason=str(error),
+                retry_at=now + later,
+            )
         else:
             state = state.evolve(phase=self._pending_phase(), retry_at=now + self._delay(error, state.errors))
         self.record = self.record.evolve(state=state)
         await self._save()
-        return self._outcome(error, state.retry_at)
+        # What was stopped for an intent that failed goes on as it was: that is looked for at once.
+        again = isinstance(error, PermanentError) and bool(self.done)
+        return self._outcome(error, now if again else state.retry_at)
 
     def _judged(self, error: EngineFailedError, step: str) -> PodError:
         """Count how often in a row it was the same, and return what it is: passing, or the pod's own."""

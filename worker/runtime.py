@@ -85,6 +85,7 @@ def installation_of(settings: Settings) -> Installation:
         log_max_size=settings.log_max_size,
         log_max_files=settings.log_max_files,
         system_volumes=SystemMode(settings.system_volumes),
+        min_free_mb=settings.min_free_mb,
     )
 
 

@@ -178,6 +178,11 @@ class PodService:
             return Forward(host=await self._remover(record), accepted=False)
         looked = await self._first_look(pod_id, record, request)
         means = await self._means(pod_id, record, request)
+        if record is not None and isinstance(request, Update):
+            looked = await self._rehearsed(record, request, means)
+        elif looked is not None and isinstance(request, Create) and request.adopt:
+            candidate = looked.record.evolve(intent=intent_for(record, request, means))
+            looked = Seen(record=candidate, observation=await self.preflight.rehearse(candidate))
         generation, intent = await self._propose(record, pod_id, request, task_id, means)
         if looked is None:
             return generation, None
@@ -237,6 +242,13 @@ class PodService:
         candidate = candidate.evolve(storage=await self.store.storage(host))
         seen = await self.preflight.first_look(candidate)
         return Seen(record=candidate, observation=seen)
+
+    async def _rehearsed(self, record: Record, request: Update, means: Means) -> Seen | None:
+        """Look into the container that another one is to replace, so that a loss is refused beforehand."""
+        if brings_spec(record, request) is None and not request.discard:
+            return None
+        candidate = record.evolve(intent=intent_for(record, request, means))
+        return Seen(record=candidate, observation=await self.preflight.rehearse(candidate))
 
     async def _propose(
         self, record: Record | None, pod_id: str, request: Request, task_id: str, means: Means

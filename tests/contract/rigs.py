@@ -41,6 +41,12 @@ class Rig(Protocol):
     async def content(self, pod: str) -> str:
         """Return what is in the pod's volume `opt`, empty if nothing is."""
 
+    async def make_file(self, pod: str, path: str) -> None:
+        """Have the owner of a pod that runs make a file, with the directories above it."""
+
+    async def files(self, volume: str, path: str) -> set[str]:
+        """Return the files in a volume, by its name without prefix, as seen when mounted at `path`."""
+
     async def end(self, pod: str) -> None:
         """End the pod's container with exit code 137, unasked."""
 
@@ -101,6 +107,12 @@ class FakeRig:
 
     async def content(self, pod: str) -> str:
         return self.fake.volumes[f"pinacle-vol-{pod}-opt"].content
+
+    async def make_file(self, pod: str, path: str) -> None:
+        self.fake.make_file(pod, path, "text")
+
+    async def files(self, volume: str, path: str) -> set[str]:
+        return set(self.fake.volumes[f"pinacle-vol-{volume}"].files)
 
     async def end(self, pod: str) -> None:
         self.fake.crash(pod, 137)
@@ -193,6 +205,14 @@ class RealRig:
 
     async def content(self, pod: str) -> str:
         return " ".join(path.read_text().strip() for path in self._folder(pod).iterdir())
+
+    async def make_file(self, pod: str, path: str) -> None:
+        script = f"mkdir -p {Path(path).parent}; echo text > {path}"
+        self._private.docker("exec", f"pinacle-pod-{pod}", "sh", "-ec", script)
+
+    async def files(self, volume: str, path: str) -> set[str]:
+        folder = self._private.data_root / "volumes" / f"pinacle-vol-{volume}" / "_data"
+        return {f"{path}/{each.relative_to(folder)}" for each in folder.rglob("*") if each.is_file()}
 
     async def end(self, pod: str) -> None:
         self._private.docker("kill", f"pinacle-pod-{pod}")

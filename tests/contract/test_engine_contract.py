@@ -22,6 +22,7 @@ from worker.pods.model import PinnedImage
 from worker.pods.mounts import Temporary
 from worker.pods.naming import LABEL_INSTALLATION, LABEL_POD, LABEL_UNASKED, LABEL_VOLUME
 from worker.pods.observation import ContainerState
+from worker.pods.own_root import Standing
 from worker.pods.shape import Kind, next_look
 from worker.pods.spec import PodSpec
 
@@ -431,3 +432,43 @@ async def test_an_image_that_is_gone_cannot_be_looked_at(rig: Rig) -> None:
     gone = PinnedImage(reference="pinacle-gone", id=f"sha256:{NO_SUCH_ID}")
     with pytest.raises(ImageGoneError):
         await rig.engine.look_at_image(gone, image_paths(gone))
+
+
+async def test_a_look_finds_what_the_owner_has_outside_the_volumes(rig: Rig) -> None:
+    """What is on a volume is not among it, unless it is at a place where another volume is to be."""
+    await running(rig)
+    await rig.make_file("a", "/data/db/file")
+    await rig.make_file("a", "/opt/sub/file")
+    container = (await rig.engine.observe("a", FULL)).container
+    assert container is not None
+    look = await rig.engine.look(container, ["/data/db", "/opt/sub", "/opt/none", "/srv/none"])
+    wanted = dict.fromkeys(("/data", "/data/db", "/opt/sub"), Standing.DIRECTORY)
+    assert (look.container_id, dict(look.found)) == (container.id, wanted)
+
+
+async def test_volumes_can_be_looked_into_without_their_pods_container(rig: Rig) -> None:
+    container_id = await running(rig)
+    await rig.make_file("a", "/opt/sub/file")
+    await rig.engine.remove_container(container_id, force=True)
+    mounts = {"/opt": "pinacle-vol-a-opt"}
+    look = await rig.engine.look_at_volumes(mounts, ["/opt/sub", "/opt/none"])
+    assert (look.container_id, dict(look.found)) == ("", {"/opt/sub": Standing.DIRECTORY})
+
+
+@pytest.mark.parametrize("source", ["the container", "the volumes"])
+async def test_a_directory_is_measured_and_copied_into_a_volume(rig: Rig, source: str) -> None:
+    """Without what another volume is to hold; and no container is left that did it."""
+    container_id = await running(rig)
+    path = "/data" if source == "the container" else "/opt/sub"
+    for name in ("file", "deep/file", "nested/file"):
+        await rig.make_file("a", f"{path}/{name}")
+    await rig.engine.stop_container(container_id, 1)
+    given = container_id if source == "the container" else {"/opt": "pinacle-vol-a-opt"}
+    measured = await rig.engine.measure_folders(given, [path], floor_bytes=0)
+    assert measured.paths == (path,)
+    assert measured.fits(0)
+    await rig.engine.create_volume("pinacle-vol-a-new", LABELS)
+    await rig.engine.copy_folder(given, path, "pinacle-vol-a-new", [f"{path}/nested"])
+    assert await rig.files("a-new", path) == {f"{path}/file", f"{path}/deep/file"}
+    names = (await rig.engine.observe_all()).containers.keys()
+    assert not [name for name in names if name.startswith("pinacle-fill-")]

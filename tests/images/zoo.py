@@ -33,7 +33,7 @@ class Animal:
     always: Mapping[str, str] = field(default_factory=dict)
     """Path to owner, mode and type as `stat -c '%u:%g %a %F'` says, in each container from its start on."""
     kept: tuple[str, ...] = ()
-    """What the answer to the update to the second version names as kept of the container's own."""
+    """What the answer to the first update names as kept of the container's own."""
     refused: str = ""
     """What the answer to a creation says where it has to be refused."""
     update_refused: str = ""
@@ -198,14 +198,12 @@ ANIMALS: Final = (
         .file("nix/store/one", "2"),
         made=("/app/data/mine", "/nix/store/mine", "/mine/file"),
         kept=("/app", "/nix"),
-        undone="a directory of the image's that the owner changed is lost at an update",
     ),
     Animal(
         name="a-second-version-that-declares-what-the-owner-made",
         image=BUSYBOX,
         second=BUSYBOX.folder("data/db").file("data/db/made", "by the image").line("VOLUME /data/db /cache"),
         made=("/data/mine", "/data/db/mine", "/cache/mine"),
-        undone="a VOLUME of another image hides what the owner has at that path",
     ),
     Animal(
         name="another-user",

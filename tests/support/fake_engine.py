@@ -21,10 +21,12 @@ from worker.pods.observation import (
     ObservedVolume,
     Snapshot,
 )
+from worker.pods.own_root import Look, Measured, Standing
 from worker.pods.shape import ImageShape
 from worker.pods.steps import Prepared
 from worker.pods.survivors import Remains
-from worker.pods.unprotected import Change, ChangeKind, new_at_the_top
+from worker.pods.touched import Touch, touched
+from worker.pods.unprotected import Change, ChangeKind, parents
 from worker.ports import EngineInfo
 
 FROM_IMAGE = "from the image"
@@ -40,6 +42,8 @@ class FakeVolume:
     labels: dict[str, str]
     content: str = ""
     options: dict[str, str] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
+    """What owners made in it, by path as their containers see it."""
 
 
 @dataclass
@@ -50,6 +54,10 @@ class FakeContainer:
     env: dict[str, str] = field(default_factory=dict)
     ports: tuple[PublishedPort, ...] = ()
     changes: list[Change] = field(default_factory=list)
+    files: dict[str, str] = field(default_factory=dict)
+    """What its owner made in its own root, by path."""
+    standing: dict[str, Standing] = field(default_factory=dict)
+    """What stands where it is not a directory."""
 
 
 class FakeEngine:
@@ -79,6 +87,8 @@ class FakeEngine:
         self.busy_ports: set[int] = set()
         """Host ports that programs of the host have."""
         self.now = 0.0
+        self.needed_bytes, self.free_bytes = 0, 10**12
+        """What is to be kept of a container takes so much, and so much is free."""
         self._ids = count(1)
 
     async def info(self) -> EngineInfo:
@@ -124,15 +134,64 @@ class FakeEngine:
         self._begin("container_changes")
         return self._by_id(container_id).changes
 
-    async def new_folders(self, container_id: str, mounted: Collection[str]) -> tuple[str, ...]:
-        return tuple(new_at_the_top(await self.changes(container_id), mounted))
+    async def look(self, container: ObservedContainer, places: Collection[str]) -> Look:
+        changes, found = await self.changes(container.id), self._by_id(container.id)
+        standing: dict[str, Standing] = {}
+        for path, touch in touched(changes, frozenset(container.volumes), places).items():
+            stands = found.standing.get(path, Standing.DIRECTORY)
+            if touch is Touch.DELETED:
+                stands = Standing.NOTHING
+            if touch is Touch.ADDED and stands is Standing.DIRECTORY and path not in places:
+                continue
+            standing[path] = stands
+        for place in places:
+            holder = _holder(container.volumes, place)
+            files = self._visible(found)
+            if holder is not None and any(each.startswith(f"{place}/") for each in files):
+                standing[place] = Standing.DIRECTORY
+        return Look(container_id=container.id, places=tuple(places), found=standing)
 
-    async def copy_folder(self, container_id: str, path: str, volume: str) -> None:
+    async def look_at_volumes(self, mounts: Mapping[str, str], places: Collection[str]) -> Look:
+        self._begin("volume_look")
+        files = self._seen_through(mounts, {})
+        found = {
+            place: Standing.DIRECTORY
+            for place in places
+            if any(each.startswith(f"{place}/") for each in files)
+        }
+        return Look(container_id="", places=tuple(places), found=found)
+
+    async def measure_folders(
+        self, source: str | Mapping[str, str], paths: Sequence[str], *, floor_bytes: int
+    ) -> Measured:
+        self._begin("folder_measure")
+        if isinstance(source, str):
+            self._by_id(source)
+        return Measured(
+            paths=tuple(paths),
+            needed_bytes=self.needed_bytes,
+            free_bytes=self.free_bytes,
+            most_bytes=10**12,
+            where="/fake",
+            sizes=dict.fromkeys(paths, self.needed_bytes),
+        )
+
+    async def copy_folder(
+        self, source: str | Mapping[str, str], path: str, volume: str, nested: Collection[str]
+    ) -> None:
         self._begin("folder_copy")
-        self._by_id(container_id)
-        self.volumes[volume].content = HALF
+        target = self.volumes[volume]
+        mounts = self._by_id(source).observed.volumes if isinstance(source, str) else source
+        own = self._by_id(source).files if isinstance(source, str) else {}
+        target.content = HALF
         self.during_fill()
-        self.volumes[volume].content = f"{COPIED} {path}"
+        left_out = [each for each in (*nested, *mounts) if each.startswith(f"{path}/")]
+        target.files = {
+            each: text
+            for each, text in self._seen_through(mounts, own).items()
+            if each.startswith(f"{path}/") and _holder(left_out, each) is None
+        }
+        target.content = f"{COPIED} {path}"
         self.after("folder_copy")
 
     async def inspect_remains(self, container_id: str) -> Remains:
@@ -368,7 +427,10 @@ class FakeEngine:
         self.rename(pod_id)
         name, number = naming.container_name(pod_id), self._new_id()
         if name not in self.containers:
-            self.containers[name] = replace(twin, observed=replace(twin.observed, id=number, name=name))
+            observed = replace(twin.observed, id=number, name=name)
+            self.containers[name] = replace(
+                twin, observed=observed, changes=[*twin.changes], files={**twin.files}
+            )
 
     def disconnect(self, pod_id: str) -> None:
         """Take a pod's container from all networks, as `docker network disconnect` does."""
@@ -393,12 +455,31 @@ class FakeEngine:
                 for volume in keeper.mounts:
                     del self.volumes[volume]
 
-    def make_folder(self, pod_id: str, path: str) -> None:
-        """Have the owner of a pod make a directory that is on no volume."""
-        container = next(iter(self.of_pod(pod_id)), None)
-        if container is not None and path not in container.observed.volumes:
-            made = (path, f"{path}/file")
-            container.changes += [Change(path=each, kind=ChangeKind.ADDED) for each in made]
+    def make_file(self, pod_id: str, path: str, text: str) -> None:
+        """Have the owner of a pod that runs make a file, with the directories above it."""
+        container = self._of(pod_id)
+        holder = _holder(container.observed.volumes, path)
+        if holder is not None:
+            self.volumes[container.observed.volumes[holder]].files[path] = text
+            return
+        container.files[path] = text
+        container.changes += [Change(path=each, kind=ChangeKind.ADDED) for each in (*parents(path), path)]
+
+    def visible(self, pod_id: str) -> dict[str, str]:
+        """Return what owners made, as a pod's container sees it."""
+        return self._visible(self._of(pod_id))
+
+    def _visible(self, container: FakeContainer) -> dict[str, str]:
+        return self._seen_through(container.observed.volumes, container.files)
+
+    def _seen_through(self, mounts: Mapping[str, str], own: Mapping[str, str]) -> dict[str, str]:
+        held = [(mount, self.volumes[name].files) for mount, name in mounts.items() if name in self.volumes]
+        return {path: text for path, text in own.items() if _holder(mounts, path) is None} | {
+            path: text
+            for mount, files in held
+            for path, text in files.items()
+            if _holder(mounts, path) == mount
+        }
 
     def restart_host(self) -> None:
         """End all containers, as a restart of the Engine or its host does."""
@@ -454,6 +535,11 @@ class FakeEngine:
     def _end(self, container: FakeContainer, code: int) -> None:
         exited = Exit(code=code, oom_killed=False, started_at=self.now - 60, finished_at=self.now)
         container.observed = replace(container.observed, state=ContainerState.EXITED, exit=exited)
+
+
+def _holder(mounts: Collection[str], path: str) -> str | None:
+    """Return the deepest mount at or above a path."""
+    return next((each for each in (path, *reversed(parents(path))) if each in mounts), None)
 
 
 def _observed(name: str, volume: FakeVolume) -> ObservedVolume:

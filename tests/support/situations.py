@@ -41,6 +41,7 @@ from worker.pods.observation import (
     ObservedVolume,
     Unknown,
 )
+from worker.pods.own_root import Look, Measured, Standing
 from worker.pods.spec import PodSpec
 from worker.pods.steps import Step
 
@@ -50,6 +51,8 @@ GVISOR: Final = Installation(
     name="test", network="net", default_runtime="runsc", system_volumes=SystemMode.OFF
 )
 IMAGE: Final = PinnedImage(reference="image", id="sha256:1")
+DATABASE: Final = PinnedImage(reference="image", id="sha256:3", volumes=("/data",))
+BELOW: Final = PinnedImage(reference="image", id="sha256:4", volumes=("/srv/db",))
 PULLED: Final = PinnedImage(reference="image", id="sha256:1", repo_digest="image@sha256:d")
 OTHER_IMAGE: Final = PinnedImage(reference="image-2", id="sha256:2")
 SYSTEM: Final = System(mode=SystemMode.OVERLAY, image=IMAGE, directories=("/usr",), base="base")
@@ -79,6 +82,7 @@ def pod(
     system: System | None = None,
     declared: Sequence[str] = (),
     unfilled: str = "",
+    copied: str = "",
     storage: str | None = None,
     host: str = "here",
     **state: Any,
@@ -100,7 +104,7 @@ def pod(
                 "phase": Phase.RUNNING,
                 "container_id": "c" * 64,
                 "image": image,
-                "layout": layout(system=system, declared=declared, unfilled=unfilled),
+                "layout": layout(system=system, declared=declared, unfilled=unfilled, copied=copied),
                 "system": system,
                 "settled_generation": 1,
                 "tier": "dev.small",
@@ -116,6 +120,7 @@ def layout(
     system: System | None = None,
     declared: Sequence[str] = (),
     unfilled: str = "",
+    copied: str = "",
     incarnation: str = "one",
 ) -> tuple[Volume, ...]:
     """Return a recorded layout, made by one incarnation."""
@@ -132,6 +137,7 @@ def layout(
             volume_class=volume_class,
             incarnation=incarnation,
             filled=name not in open_ones,
+            copied_from="c" * 64 if path in copied.split() else None,
         )
         for name, path, volume_class in entries
     )
@@ -321,13 +327,45 @@ def sees(
             "bases": {base.name: base},
             "shapes": {
                 image.id: seen_shape(looked_paths(record, record.image or image), links)
-                for image in (IMAGE, OTHER_IMAGE)
+                for image in (IMAGE, OTHER_IMAGE, DATABASE, BELOW)
             },
             "others": tuple(other(record) for other in others),
         }
         return Observation(**{**seen, **rest})
 
     return observation
+
+
+def looked(
+    *kept: str,
+    other: str = "",
+    nothing: str = "",
+    ended: bool = True,
+    container_id: str = "c" * 64,
+    places: bool = False,
+) -> Look:
+    """Show what a look into the container found: directories, a file or link, and what was removed.
+
+    `places` is true where it also looked at every new volume of a situation.
+    """
+    found = dict.fromkeys(kept, Standing.DIRECTORY)
+    found |= {other: Standing.OTHER} if other else {}
+    found |= {nothing: Standing.NOTHING} if nothing else {}
+    where = (*(path for _, path in UNIVERSAL_VOLUMES), "/data", "/srv/db") if places else ()
+    return Look(container_id=container_id, found=found, ended=ended, places=where)
+
+
+def room(*paths: str, free: int = 100) -> Measured:
+    """Show that what is to be kept needs 2 MB, and how many are free."""
+    sizes = dict.fromkeys(paths, 2_000_000)
+    return Measured(
+        paths=paths,
+        needed_bytes=2_000_000,
+        free_bytes=free * 1_000_000,
+        most_bytes=10**9,
+        where="/v",
+        sizes=sizes,
+    )
 
 
 def made_by(incarnation: str, **labels: str) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """What is said to be lost with a container."""
 
-from worker.pods.unprotected import ENGINES_OWN, Change, ChangeKind, new_at_the_top, unprotected_paths
+from worker.pods.unprotected import ENGINES_OWN, Change, ChangeKind, unprotected_paths
 
 A, M, D = ChangeKind.ADDED, ChangeKind.MODIFIED, ChangeKind.DELETED
 MOUNTED = ("/usr/local", "/var", "/home", "/etc")
@@ -30,13 +30,6 @@ def test_what_is_on_a_volume_is_safe() -> None:
     assert unprotected(("/sbin", A), ("/sbin/docker-init", A)) == []
 
 
-def test_only_a_full_directory_directly_below_the_root_gets_a_volume() -> None:
-    changes = [("/data", A), ("/data/x", A), ("/empty", A), ("/file", A), ("/usr", M), ("/usr/x", A)]
-    assert new_at_the_top([Change(*change) for change in changes], MOUNTED) == ["/data"]
-
-
-def test_a_folder_is_found_behind_more_changes_than_are_listed() -> None:
-    """Else it would go with its container although the list for people is full."""
+def test_no_more_than_a_hundred_are_listed() -> None:
     many = [Change(f"/bin/program-{number}", A) for number in range(1000)]
-    assert new_at_the_top([*many, Change("/data", A), Change("/data/x", A)], MOUNTED) == ["/data"]
     assert len(unprotected_paths(many, MOUNTED)) == 100

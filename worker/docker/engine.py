@@ -10,6 +10,7 @@ from worker.docker.bases import Bases
 from worker.docker.calls import EngineCalls
 from worker.docker.disk import Disk
 from worker.docker.events import Events
+from worker.docker.folders import Folders
 from worker.docker.images import Images
 from worker.docker.layers import Layers
 from worker.docker.network import Network
@@ -20,7 +21,7 @@ from worker.docker.parse import (
     listed_volume,
     remains,
 )
-from worker.docker.request import create_body, filler_body, keeper_body, update_body
+from worker.docker.request import create_body, keeper_body, update_body
 from worker.docker.scratch import Scratch
 from worker.docker.shapes import Shapes
 from worker.docker.system import SystemDirectories
@@ -45,10 +46,11 @@ from worker.pods.observation import (
     ObservedVolume,
     Snapshot,
 )
+from worker.pods.own_root import Look, Measured
 from worker.pods.shape import ImageShape
 from worker.pods.steps import Prepared
 from worker.pods.survivors import Remains
-from worker.pods.unprotected import Change, ChangeKind, new_at_the_top
+from worker.pods.unprotected import Change, ChangeKind
 from worker.ports import EngineInfo
 
 _T = TypeVar("_T")
@@ -100,6 +102,13 @@ class DockerEngine:
             init_path=init_path,
             make=self.create_volume,
             drop=self.remove_volume,
+        )
+        self._folders = Folders(
+            self._calls,
+            self._scratch,
+            fill_deadline_s=fill_deadline_s,
+            given_root=data_root,
+            find_init=self._layers.init,
         )
         self._system = SystemDirectories(
             Bases(
@@ -165,14 +174,23 @@ class DockerEngine:
         found = await self._calls.json("container_changes", "GET", path, deadline_s=self._fill_deadline_s)
         return [Change(path=each["Path"], kind=ChangeKind(each["Kind"])) for each in found or ()]
 
-    async def new_folders(self, container_id: str, mounted: Collection[str]) -> tuple[str, ...]:
-        new = new_at_the_top(await self.changes(container_id), mounted)
-        return tuple([path for path in new if await self._scratch.has_directory(container_id, path)])
+    async def look(self, container: ObservedContainer, places: Collection[str]) -> Look:
+        return await self._folders.look(container, await self.changes(container.id), places)
 
-    async def copy_folder(self, container_id: str, path: str, volume: str) -> None:
-        name = naming.filler_name(volume)
-        async with self._scratch.created(name, filler_body(volume, path)) as filler:
-            await self._scratch.copy(container_id, path, filler)
+    async def look_at_volumes(self, mounts: Mapping[str, str], places: Collection[str]) -> Look:
+        return await self._folders.look_at_volumes(mounts, places)
+
+    async def measure_folders(
+        self, source: str | Mapping[str, str], paths: Sequence[str], *, floor_bytes: int
+    ) -> Measured:
+        async with self._folders.source(source) as container_id:
+            return await self._folders.measure(container_id, paths, floor_bytes=floor_bytes)
+
+    async def copy_folder(
+        self, source: str | Mapping[str, str], path: str, volume: str, nested: Collection[str]
+    ) -> None:
+        async with self._folders.source(source) as container_id:
+            await self._folders.copy(container_id, path, volume, nested)
 
     async def inspect_remains(self, container_id: str) -> Remains:
         entry = await self._calls.json("container_inspect", "GET", f"containers/{container_id}/json")

@@ -10,6 +10,7 @@ from worker.pods.model import PinnedImage, PublishedPort
 from worker.pods.observation import ContainerState, Exit, ObservedContainer, ObservedVolume
 from worker.pods.references import repository_of
 from worker.pods.survivors import Remains
+from worker.pods.unprotected import MADE_BY_THE_ENGINE
 
 _NEVER: Final = "0001-01-01T00:00:00Z"
 _MICROSECONDS: Final = 6
@@ -27,6 +28,7 @@ def listed_container(entry: Mapping[str, Any]) -> ObservedContainer:
         volumes=_volume_mounts(entry.get("Mounts") or ()),
         networks=_networks(entry),
         network_mode=(entry.get("HostConfig") or {}).get("NetworkMode") or "",
+        binds=_bind_mounts(entry.get("Mounts") or ()),
     )
 
 
@@ -40,6 +42,7 @@ def inspected_container(entry: Mapping[str, Any]) -> ObservedContainer:
         image_id=entry["Image"],
         labels=entry["Config"].get("Labels") or {},
         volumes=_volume_mounts(entry.get("Mounts") or ()),
+        binds=_bind_mounts(entry.get("Mounts") or ()),
         exit=inspected_exit(entry) if state is ContainerState.EXITED else None,
         networks=_networks(entry),
         network_mode=(entry.get("HostConfig") or {}).get("NetworkMode") or "",
@@ -116,6 +119,12 @@ def _networks(entry: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _volume_mounts(mounts: Any) -> dict[str, str]:
     return {mount["Destination"]: mount["Name"] for mount in mounts if mount.get("Type") == "volume"}
+
+
+def _bind_mounts(mounts: Any) -> tuple[str, ...]:
+    """Return where directories and files of the host are, but for the Engine's init."""
+    bound = (mount["Destination"] for mount in mounts if mount.get("Type") == "bind")
+    return tuple(path for path in bound if path not in MADE_BY_THE_ENGINE)
 
 
 def _seconds(text: str) -> float:

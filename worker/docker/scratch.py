@@ -13,11 +13,13 @@ from typing import IO, Any, Final, cast
 import aiodocker
 import aiohttp
 
+from worker.docker.archives import Sieve
 from worker.docker.calls import EngineCalls
 from worker.docker.failures import explain
 from worker.docker.images import Images
 from worker.docker.request import EMPTY_IMAGE, OWN_IMAGES
 from worker.errors import ConflictError, ImageGoneError, ObjectMissingError, OutcomeUnknownError, PodError
+from worker.pods.own_root import Standing
 from worker.pods.shape import Folder, Kind, Look
 
 _DIRECTORY: Final = 1 << 31
@@ -81,6 +83,13 @@ class Scratch:
         """Whether there is a real directory in a container, and not a link. 1 call."""
         return (await self.look(container, path)).kind is Kind.DIRECTORY
 
+    async def standing(self, container: str, path: str) -> Standing:
+        """Return what stands at a path in a container, of which the parents are real directories. 1 call."""
+        kind = (await self.look(container, path)).kind
+        if kind in (Kind.DIRECTORY, Kind.MISSING):
+            return Standing.DIRECTORY if kind is Kind.DIRECTORY else Standing.NOTHING
+        return Standing.OTHER
+
     async def look(self, container: str, path: str) -> Look:
         """Return what stands under a path in a container. 1 call."""
         try:
@@ -108,11 +117,21 @@ class Scratch:
             archive.seek(0)
             return await asyncio.to_thread(_folders, cast("IO[bytes]", archive), posixpath.dirname(path))
 
-    async def copy(self, source: str, path: str, target: str) -> None:
-        """Copy a directory to the same place in another container, with owners and modes. 2 calls."""
+    async def copy(self, source: str, path: str, target: str, sieve: Sieve) -> None:
+        """Copy a directory into `/` of another container, under its own name. 2 calls.
+
+        Into `/`, as the Engine takes setuid from files of several names that it unpacks anywhere else.
+        """
         async with self._reading(source, path) as response:
             # The archive's entries begin with the directory's own name.
-            await self._write(target, "/", response.content.iter_any())
+            await self._write(target, "/", sieve.through(response.content.iter_any()))
+
+    async def count(self, source: str, path: str, sieve: Sieve) -> int:
+        """Return how many bytes the archive of a directory has. 1 call."""
+        async with self._reading(source, path) as response:
+            async for _ in sieve.through(response.content.iter_any()):
+                pass
+        return sieve.bytes
 
     @asynccontextmanager
     async def _reading(self, container: str, path: str) -> AsyncIterator[aiohttp.ClientResponse]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from config.layout import SYSTEM_DIRECTORIES
 from config.tiers import DEFAULT_TIER, TIERS, Tier
 from worker.pods import naming
 from worker.pods.model import Installation, PublishedPort, Record, System, Volume, VolumeClass
@@ -83,7 +84,7 @@ def container_request(record: Record, installation: Installation, shape: ImageSh
             **_system_labels(record.state.system),
         },
         mounts=(*_mounts(record, mounts), *_base_mounts(record)),
-        hides_init=any(volume.volume_class is VolumeClass.SYSTEM for volume in record.state.layout),
+        hides_init=any(_may_hide_init(volume) for volume in record.state.layout),
         unasked_labels={naming.LABEL_UNASKED: incarnation},
         tmpfs=mounts.temporary,
         ports=record.intent.ports,
@@ -155,6 +156,10 @@ def _mounts(record: Record, mounts: Mounts) -> Iterator[VolumeMount]:
 def _base_mounts(record: Record) -> Iterator[VolumeMount]:
     for name, path in base_mounts(record.state.system):
         yield VolumeMount(source=name, target=path, no_copy=True, read_only=True)
+
+
+def _may_hide_init(volume: Volume) -> bool:
+    return volume.volume_class is VolumeClass.SYSTEM or volume.path in SYSTEM_DIRECTORIES
 
 
 def _system_labels(system: System | None) -> dict[str, str]:

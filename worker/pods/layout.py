@@ -189,21 +189,35 @@ def restored_layout(layout: tuple[Volume, ...], marks: Mapping[str, str | None])
     return tuple(volume.evolve(restored=marks.get(volume.path, volume.restored)) for volume in layout)
 
 
-def kept_layout(layout: tuple[Volume, ...], paths: Iterable[str], *, incarnation: str) -> tuple[Volume, ...]:
-    """Return the layout with volumes for directories that the owner made, as it is once these have begun."""
-    have = {volume.path for volume in layout}
-    added = tuple(
-        Volume(
-            name=declared_name(path),
-            path=path,
-            volume_class=VolumeClass.DECLARED,
-            incarnation=incarnation,
-            filled=False,
-        )
-        for path in paths
-        if path not in have
+def kept_layout(
+    record: Record, places: Iterable[str], *, container_id: str, incarnation: str, shape: ImageShape | None
+) -> tuple[Volume, ...]:
+    """Return the layout with volumes for what is kept of a container, as it is once these have begun."""
+    kept = tuple(volume for volume in record.state.layout if volume.filled)
+    have = {volume.path for volume in kept}
+    added = (kept_volume(record, place, shape) for place in places)
+    return kept + tuple(
+        volume.evolve(incarnation=incarnation, copied_from=container_id)
+        for volume in added
+        if volume.path not in have
     )
-    return layout + added
+
+
+def kept_volume(record: Record, place: str, shape: ImageShape | None) -> Volume:
+    """Return the volume for a directory of a container, as it is before it has begun."""
+    usual = (place, declared_name(place), VolumeClass.DECLARED)
+    path, name, volume_class = new_places(record, shape).get(place, usual)
+    return Volume(name=name, path=path, volume_class=volume_class, incarnation=None, filled=False)
+
+
+def new_places(record: Record, shape: ImageShape | None) -> dict[str, tuple[str, str, VolumeClass]]:
+    """Return where the image asks for volumes that the pod has not got: place to path, name and class."""
+    filled = [volume for volume in record.state.layout if volume.filled]
+    held = held_paths(filled, record.image.id if record.image is not None else None)
+    return {
+        declared_place(path, shape or ImageShape(), held) or path: (path, name, volume_class)
+        for path, (name, volume_class) in missing_volumes(record, filled, shape).items()
+    }
 
 
 validate_table((*UNIVERSAL_VOLUMES, *((naming.system_volume(path), path) for path in SYSTEM_DIRECTORIES)))

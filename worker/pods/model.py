@@ -107,6 +107,8 @@ class Volume(_Evolving):
     """Id of the image that filled it; None where that is not known, or where it was not an image."""
     restored: str | None = None
     """The mark of the volume that a person made in the place of a lost one, and said to hold its data."""
+    copied_from: str | None = None
+    """Id of the container whose directory it was filled with; while that is there, it is a mere copy."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,6 +128,10 @@ class Intent(_Evolving):
     """Restart the container even if it is healthy."""
     adopt: bool = False
     """Replace a foreign container that bears the pod's name and mounts the pod's volumes."""
+    discard: tuple[str, ...] = ()
+    """Paths whose content in the container is given up for the next image's, instead of being kept."""
+    discard_generation: int = 0
+    """The generation that gave them up; the next container uses it up."""
     accepted_at: float = 0.0
     """Seconds since the epoch; after a loss of all containers, pods that were used last come back first."""
     unsure: tuple[str, ...] = ()
@@ -203,6 +209,8 @@ class PodState(_Evolving):
     purged_generation: int = 0
     failed_generation: int = 0
     """The intent that met a permanent error, not to be tried again before `retry_at`."""
+    failed_reason: str | None = None
+    """Why it did; `reason` may be about something later."""
     retry_at: float = 0.0
     """Seconds since the epoch; 0 for at once."""
     missing_generation: int = 0
@@ -226,6 +234,12 @@ class PodState(_Evolving):
     """The last stop whose end was not seen yet."""
     remains: bool = False
     """Whether the deletion of an unknown id found something that bore the pod's names."""
+    kept: tuple[str, ...] = ()
+    """The paths that last got volumes of what a replaced container held."""
+    kept_generation: int = 0
+    """The intent under which they did."""
+    discarded_generation: int = 0
+    """The last `Intent.discard_generation` whose container was made."""
 
     @property
     def initialised(self) -> bool:
@@ -294,6 +308,8 @@ class Installation:
     log_max_files: int = 3
     system_volumes: SystemMode = SystemMode.OVERLAY
     """For new pods."""
+    min_free_mb: int = 0
+    """What copying must leave free on the Engine's disk."""
 
 
 INTENT: Final = TypeAdapter(Intent)

@@ -8,6 +8,7 @@ from typing import Any, Final, Self
 
 from worker.pods import naming
 from worker.pods.model import PublishedPort
+from worker.pods.own_root import Look, Measured
 from worker.pods.shape import ImageShape
 
 
@@ -46,6 +47,8 @@ class ObservedContainer:
     labels: Mapping[str, str]
     volumes: Mapping[str, str]
     """Mount path to volume name, of volume mounts only."""
+    binds: tuple[str, ...] = ()
+    """Mount paths of directories and files of the host."""
     exit: Exit | None = None
     """None where it was not asked for, or the container never ended."""
     networks: tuple[str, ...] | None = None
@@ -106,8 +109,10 @@ class Observation:
     """Installation to the identity of its storage, by the sentinel volume that is there."""
     bases: Mapping[str, ObservedVolume] = field(default_factory=dict)
     """The volumes of all bases on the host, by name."""
-    new_folders: tuple[str, ...] | None = None
-    """Directories that were made directly below `/` and are on no volume; None where nobody looked."""
+    look: Look | None = None
+    """What was found in the container's own root; None where nobody looked."""
+    measured: Measured | None = None
+    """What is to be kept of it, measured; None where nobody did."""
     shapes: Mapping[str, ImageShape] = field(default_factory=dict)
     """Image id to what was seen of the image; only of those that were looked at since."""
     ports_taken: tuple[PublishedPort, ...] = ()

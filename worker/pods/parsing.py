@@ -10,8 +10,10 @@ from pydantic_core import ErrorDetails
 from config.tiers import TIERS
 from worker.errors import InvalidInputError
 from worker.pods import references
+from worker.pods.layout import normal_path
 from worker.pods.spec import SPEC, PodSpec, PortSpec, Restart
 
+_MOST_PATHS: Final = 100
 _KEYS: Final = tuple(f.name for f in fields(PodSpec))
 _PORT_KEYS: Final = tuple(f.name for f in fields(PortSpec))
 _ALLOWED: Final = {
@@ -39,6 +41,17 @@ def parse_flag(name: str, value: object) -> bool:
     if not isinstance(value, bool):
         raise InvalidInputError(f"{name}: {value!r:.80} is not allowed; allowed: true or false")
     return value
+
+
+def parse_discard(value: object) -> tuple[str, ...]:
+    """Return the paths in a list, as the Engine writes paths; raises InvalidInputError for anything else."""
+    allowed = "allowed: a list of at most 100 absolute paths, such as ['/data', '/link']"
+    if not isinstance(value, list | tuple) or len(value) > _MOST_PATHS:
+        raise InvalidInputError(f"discard: {value!r:.80} is not allowed; {allowed}")
+    for path in value:
+        if not isinstance(path, str) or not path.startswith("/") or normal_path(path) == "/" or "\0" in path:
+            raise InvalidInputError(f"discard: {path!r:.80} is not a path of something to give up; {allowed}")
+    return tuple(sorted({normal_path(path) for path in value}))
 
 
 def parse_spec(value: object) -> PodSpec:

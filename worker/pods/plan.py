@@ -7,14 +7,14 @@ each into record and observation, and plans again until nothing is left to do.
 from typing import Final, assert_never
 
 from worker.pods.backoff import FAILED_DELAY_S, is_due
-from worker.pods.decision import Plan, go, rest
+from worker.pods.decision import GivenUp, Plan, go, rest
 from worker.pods.identity import own_view, plan_identity, with_identity
 from worker.pods.keeping import plan_keeping, plan_unkept
 from worker.pods.model import Installation, IntentKind, Phase, Record
 from worker.pods.naming import LABEL_INCARNATION, LABEL_INSTALLATION, LABEL_POD
 from worker.pods.observation import ALIVE, ContainerState, Observation, Unknown
 from worker.pods.ownership import container_problem, volume_problem
-from worker.pods.running import BUSY_DELAY_S, plan_running
+from worker.pods.running import BUSY_DELAY_S, carry_on, plan_running
 from worker.pods.steps import FinishPurge, RemoveContainer, Step, removals
 from worker.pods.stopping import stop_under_way, stopping_steps
 from worker.pods.storage import host_storage_problem, plan_restored, storage_problem
@@ -46,7 +46,7 @@ def plan(record: Record, seen: Observation | Unknown, now: float, installation: 
         case IntentKind.STOPPED:
             decided = stop_under_way(record, seen, now) or _plan_stopped(record, seen, now, installation)
         case IntentKind.RUNNING:
-            waits = stop_under_way(record, seen, now) or _failed_before(record, now)
+            waits = stop_under_way(record, seen, now) or _failed_before(record, seen, now, installation)
             decided = waits or plan_running(record, seen, now, installation)
         case _:
             assert_never(record.intent.kind)
@@ -84,11 +84,12 @@ def plan_elsewhere(record: Record, seen: Observation, installation: Installation
     return go(*decided.steps, phase=record.state.phase) if decided.steps else rest(record.state.phase)
 
 
-def _failed_before(record: Record, now: float) -> Plan | None:
+def _failed_before(record: Record, seen: Observation, now: float, installation: Installation) -> Plan | None:
     state = record.state
     waits = not is_due(state.retry_at, now, longest=FAILED_DELAY_S)
     if state.failed_generation == record.intent.generation and waits:
-        return rest(Phase.FAILED, state.reason, retry_at=state.retry_at)
+        reason = state.failed_reason or state.reason or "it failed"
+        return carry_on(record, seen, now, installation, GivenUp(reason=reason, until=state.retry_at))
     return None
 
 

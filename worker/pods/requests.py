@@ -34,6 +34,8 @@ class Restart:
 @dataclass(frozen=True, kw_only=True)
 class Update:
     spec: PodSpec
+    discard: tuple[str, ...] = ()
+    """Paths whose content in the container is given up, instead of being kept or hindering the update."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,10 +115,12 @@ def intent_for(  # noqa: PLR0911 - a table, one case for each request
             return after.evolve(kind=IntentKind.STOPPED)
         case Restart(force=force):
             return after.evolve(kind=IntentKind.RUNNING, force=force)
-        case Update(spec=spec):
+        case Update(spec=spec, discard=discard):
             if _same(before, spec):
-                return _pinned_again(after.evolve(unsure=()), means)
-            return _with_spec(after, spec, means)
+                wanted = _pinned_again(after.evolve(unsure=()), means)
+            else:
+                wanted = _with_spec(after, spec, means)
+            return wanted.evolve(discard=discard, discard_generation=after.generation if discard else 0)
         case Delete():
             return after.evolve(
                 kind=IntentKind.DELETED,

@@ -41,6 +41,7 @@ def pod_result(
         "oom_killed": state.crash.oom_killed if state.crash is not None else None,
         "unsure": list(intent.unsure),
         "spec": public_spec(intent.spec) if intent.spec is not None else None,
+        "kept": list(state.kept) if state.kept_generation == intent.generation else [],
         "steps": list(steps),
     }
 

@@ -1,24 +1,27 @@
 """The plan for a pod that should run."""
 
 from collections.abc import Mapping
-from typing import assert_never
+from dataclasses import replace
+from typing import Final, assert_never
 
 from config.tiers import DEFAULT_TIER, TIERS
 from worker.pods import naming
-from worker.pods.backoff import LONGEST_CRASH_DELAY_S, is_due
+from worker.pods.adopting import plan_adoption
+from worker.pods.backoff import FAILED_DELAY_S, LONGEST_CRASH_DELAY_S, is_due
 from worker.pods.container import is_of_present_spec
-from worker.pods.decision import Plan, go, rest
+from worker.pods.decision import GivenUp, Plan, give_up, go, rest
 from worker.pods.ended import asked, finished, plan_note
 from worker.pods.ending import ending
 from worker.pods.fit import is_made, plan_look
 from worker.pods.identity import name_taken
 from worker.pods.keeping import plan_keeping
+from worker.pods.kept import copied_volumes, unfilled_below
 from worker.pods.layout import missing_volumes
 from worker.pods.model import Installation, Phase, PinnedImage, Record, Volume
 from worker.pods.network import attached_first
 from worker.pods.observation import ContainerState, Observation, ObservedContainer
 from worker.pods.ownership import container_problem, is_adoptable, volume_problem
-from worker.pods.replacing import replacing_steps
+from worker.pods.replacing import give_up_copies, plan_nested, plan_replacing
 from worker.pods.spec import PodSpec, Restart
 from worker.pods.steps import (
     BeginFill,
@@ -27,7 +30,7 @@ from worker.pods.steps import (
     CreateContainer,
     CreateVolume,
     FillLayers,
-    FindFolders,
+    GiveUpCopies,
     PinImage,
     PullDigest,
     ReadVolumes,
@@ -40,9 +43,10 @@ from worker.pods.steps import (
 )
 from worker.pods.stopping import stopping_steps
 from worker.pods.storage import plan_restored, storage_problem, unasked_volume
-from worker.pods.strays import doubled, hidden_by, loose_volumes, stray_problem
+from worker.pods.strays import stray_problem
 from worker.pods.system import LAYERS, plan_overlays, plan_preparation
 
+_BUSY: Final = (ContainerState.REMOVING, ContainerState.RESTARTING, ContainerState.DEAD)
 BUSY_DELAY_S = 1.0
 """When to look again at a container that the Engine is working on."""
 
@@ -66,12 +70,31 @@ def plan_running(record: Record, seen: Observation, now: float, installation: In
     made = is_made(record, seen, image)
     return (
         plan_restored(record, seen)
-        or (None if made else plan_look(record, seen, image))
+        or (None if made else _fits(record, seen, image, now, installation))
+        or _adoption(record, seen, now, installation)
         or plan_preparation(record, seen, image, installation.system_volumes)
-        or _storage_first(record, seen, image, made=made)
+        or _storage_first(record, seen, image, now, installation)
         or plan_overlays(record, seen)
         or _container(record, seen, spec, now, installation)
     )
+
+
+def _fits(
+    record: Record, seen: Observation, image: PinnedImage, now: float, own: Installation
+) -> Plan | None:
+    """Return that the image has to be looked at; where the pod does not fit it, it goes on as it was."""
+    decided = plan_look(record, seen, image)
+    if decided is None or decided.steps or decided.reason is None:
+        return decided
+    until = now + FAILED_DELAY_S
+    return carry_on(record, seen, now, own, GivenUp(reason=decided.reason, until=until))
+
+
+def _adoption(record: Record, seen: Observation, now: float, own: Installation) -> Plan | None:
+    decided = plan_adoption(record, seen, own, now)
+    if decided is None or decided.given_up is None:
+        return decided
+    return carry_on(record, seen, now, own, decided.given_up)
 
 
 def _foreign(record: Record, seen: Observation, installation: Installation) -> str | None:
@@ -95,11 +118,10 @@ def _image_gone(image: PinnedImage) -> Plan:
     )
 
 
-def _storage_first(record: Record, seen: Observation, image: PinnedImage, *, made: bool) -> Plan | None:
-    """Return what has to happen to the volumes before the container is looked at, None if they are fine.
-
-    `made` says that the container is the one asked for.
-    """
+def _storage_first(
+    record: Record, seen: Observation, image: PinnedImage, now: float, own: Installation
+) -> Plan | None:
+    """Return what has to happen to the volumes before the container is looked at, None if they are fine."""
     problem = storage_problem(record, seen, _due_volumes(record, seen))
     if problem is not None:
         return _storage_missing(seen, problem)
@@ -110,18 +132,41 @@ def _storage_first(record: Record, seen: Observation, image: PinnedImage, *, mad
     }
     if unfilled and _ran_on(seen, unfilled):
         return go(_commit_all(record))
+    held = seen.container if seen.container is not None and seen.container.has_run else None
+    if held is not None:
+        # What it holds comes first: volumes are begun when it is replaced, or has been.
+        return _undone(record, seen, held) if seen.fresh is None else None
     if unfilled and seen.fresh is None:
-        return _strayed(record, seen, image) or _unfinished(seen, unfilled)
+        again = not unfilled_below(record, seen)
+        return _strayed(record, seen, image) or _unfinished(seen, unfilled, again=again)
+    return None if is_made(record, seen, image) else _new_volumes(record, seen, image, now, own)
+
+
+def _new_volumes(
+    record: Record, seen: Observation, image: PinnedImage, now: float, own: Installation
+) -> Plan | None:
+    nested = plan_nested(record, seen, now, own)
+    if nested is not None or not _grows(record, seen, image):
+        return nested
+    return _strayed(record, seen, image) or _begin(seen)
+
+
+def _grows(record: Record, seen: Observation, image: PinnedImage) -> bool:
+    """Whether the pod is to have volumes that it has not got."""
     shape = seen.shapes.get(image.id)
-    if not made and missing_volumes(record, record.state.layout, shape):
-        return _strayed(record, seen, image) or _begin(seen)
-    return None
+    missing = missing_volumes(record, record.state.layout, shape)
+    return not is_made(record, seen, image) and bool(missing)
 
 
 def _due_volumes(record: Record, seen: Observation) -> list[Volume]:
     """Return the volumes that must be there: the filled ones, and all once a container was made on them."""
     made = seen.fresh is not None and seen.container is not None and not seen.container.has_run
-    return [volume for volume in record.state.layout if volume.filled or (made and seen.volumes_current)]
+    copies = [] if seen.container is None else copied_volumes(record, seen.container)
+    return [
+        volume
+        for volume in record.state.layout
+        if (volume.filled and volume not in copies) or (made and seen.volumes_current)
+    ]
 
 
 def _storage_missing(seen: Observation, problem: str) -> Plan:
@@ -134,11 +179,6 @@ def _storage_missing(seen: Observation, problem: str) -> Plan:
 def _strayed(record: Record, seen: Observation, image: PinnedImage) -> Plan | None:
     """Return what stands in the way of the further volumes that become part of the pod when it is begun."""
     problem = stray_problem(record, seen, image)
-    container, loose = seen.container, loose_volumes(record, seen)
-    if problem is None and loose and container is not None and container.has_run:
-        if seen.new_folders is None:
-            return go(FindFolders(container.id))
-        problem = doubled(loose, seen.new_folders)
     return None if problem is None else rest(Phase.FAILED, problem)
 
 
@@ -157,8 +197,11 @@ def _ran_on(seen: Observation, unfilled: Mapping[str, Volume]) -> bool:
     return container is not None and container.has_run and not unfilled.keys().isdisjoint(_mounted(container))
 
 
-def _unfinished(seen: Observation, unfilled: Mapping[str, Volume]) -> Plan:
-    """A first creation was cut off and no container ran on it: it is rolled back and begun anew."""
+def _unfinished(seen: Observation, unfilled: Mapping[str, Volume], *, again: bool) -> Plan:
+    """A first creation was cut off and no container ran on it: it is rolled back and begun anew.
+
+    `again` is false where something else comes before that.
+    """
     container = seen.container
     steps: list[Step] = []
     if container is not None and not unfilled.keys().isdisjoint(_mounted(container)):
@@ -167,7 +210,7 @@ def _unfinished(seen: Observation, unfilled: Mapping[str, Volume]) -> Plan:
     steps += removals(
         found for volume, found in begun if volume.incarnation in (found.incarnation, found.unasked)
     )
-    return go(*steps, BeginFill())
+    return go(*steps, BeginFill() if again else GiveUpCopies(""))
 
 
 def _mounted(container: ObservedContainer) -> set[str]:
@@ -184,21 +227,72 @@ def _container(record: Record, seen: Observation, spec: PodSpec, now: float, own
         return rest(Phase.PENDING, f"the container is {container.state}", retry_at=now + BUSY_DELAY_S)
     if container.state is ContainerState.DEAD:
         return go(RemoveContainer(container.id, force=True))
+    if not _must_go(record, seen, container, spec, own):
+        noted = plan_note(record, seen, spec, own)
+        return noted or attached_first(_own_container(record, seen, container, spec, now), container, own)
+    taken = name_taken(record, seen, own)
+    if taken is not None:
+        # It could not be made again: what was stopped for that goes on, until the name is free.
+        stays = carry_on(record, seen, now, own, GivenUp(reason=taken, until=now + FAILED_DELAY_S))
+        return stays if stays.steps else rest(Phase.FAILED, taken)
+    decided = plan_replacing(record, seen, container, now, own)
+    return decided if decided.given_up is None else carry_on(record, seen, now, own, decided.given_up)
+
+
+def _must_go(
+    record: Record, seen: Observation, container: ObservedContainer, spec: PodSpec, own: Installation
+) -> bool:
     if container_problem(record.pod_id, container, own) is not None:
-        return go(*stopping_steps(container, spec.stop_timeout_s), RemoveContainer(container.id))
+        return True
     resized = _resizes(record, spec) and not _can_resize(spec, own)
-    if resized or not is_of_present_spec(record, container):
-        taken = name_taken(record, seen, own)
-        return rest(Phase.FAILED, taken) if taken else _replaced(record, seen, container, spec)
-    noted = plan_note(record, seen, spec, own)
-    return noted or attached_first(_own_container(record, seen, container, spec, now), container, own)
+    grows = container.has_run and record.image is not None and _grows(record, seen, record.image)
+    return resized or grows or not is_of_present_spec(record, container)
 
 
-def _replaced(record: Record, seen: Observation, container: ObservedContainer, spec: PodSpec) -> Plan:
-    hidden = hidden_by(record, seen)
-    if hidden is not None:
-        return rest(Phase.FAILED, hidden)
-    return go(*replacing_steps(record, seen, container, spec))
+def carry_on(record: Record, seen: Observation, now: float, own: Installation, given_up: GivenUp) -> Plan:
+    """Return how a pod goes on in the container that it has, as it cannot be made as it is asked for."""
+    container, spec = seen.container, record.intent.spec
+    stays = give_up(given_up.reason, until=given_up.until)
+    if container is None or spec is None or record.image is None or not container.has_run:
+        return stays
+    if container.state in _BUSY or not _must_go(record, seen, container, spec, own):
+        return stays
+    problem = storage_problem(record, seen, _due_volumes(record, seen))
+    if problem is not None:
+        return rest(Phase.STORAGE_MISSING, problem)
+    decided = (
+        _undone(record, seen, container)
+        or _give_back(record, container, own)
+        or plan_overlays(record, seen)
+        or plan_note(record, seen, spec, own)
+        or attached_first(_as_limited(record, seen, container, spec, now), container, own)
+    )
+    goes = any(isinstance(step, RemoveContainer) for step in decided.steps)
+    return stays if goes or decided.phase is Phase.RUNNING else replace(decided, given_up=given_up)
+
+
+def _as_limited(
+    record: Record, seen: Observation, container: ObservedContainer, spec: PodSpec, now: float
+) -> Plan:
+    """Return the plan for the pod's own container with the limits that it has."""
+    limited = record.evolve(state=record.state.evolve(tier=spec.tier))
+    return _own_container(limited, seen, container, spec, now)
+
+
+def _undone(record: Record, seen: Observation, container: ObservedContainer) -> Plan | None:
+    undo = give_up_copies(record, seen, container)
+    return go(*undo) if undo else None
+
+
+def _give_back(record: Record, container: ObservedContainer, own: Installation) -> Plan | None:
+    """Start a foreign container again that was stopped to be adopted, and could not be; None for our own."""
+    if container_problem(record.pod_id, container, own) is None:
+        return None
+    stop = record.state.stop
+    ours = stop is not None and (stop.container_id, stop.run) == (container.id, record.state.starts)
+    if container.state is ContainerState.EXITED and ours:
+        return go(StartContainer(container.id, unasked=False))
+    return rest(Phase.RUNNING)
 
 
 def _missing_volumes(record: Record, seen: Observation) -> list[Step]:

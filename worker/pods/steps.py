@@ -12,9 +12,27 @@ from typing import Final
 from worker.pods.backoff import lost_crash, next_crash
 from worker.pods.ending import ending
 from worker.pods.layout import begun_layout, kept_layout, missing_volumes, restored_layout
-from worker.pods.model import IntentKind, Phase, PinnedImage, PublishedPort, Record, SentStop, System, Volume
+from worker.pods.model import (
+    IntentKind,
+    Phase,
+    PinnedImage,
+    PodState,
+    PublishedPort,
+    Record,
+    SentStop,
+    System,
+    Volume,
+)
 from worker.pods.naming import volume_name
-from worker.pods.observation import ContainerState, Exit, Observation, ObservedContainer, ObservedVolume
+from worker.pods.observation import (
+    ALIVE,
+    ContainerState,
+    Exit,
+    Observation,
+    ObservedContainer,
+    ObservedVolume,
+)
+from worker.pods.own_root import Look, Measured
 from worker.pods.shape import ImageShape
 from worker.pods.strays import with_strays
 
@@ -77,9 +95,20 @@ class ReadVolumes:
 
 @dataclass(frozen=True)
 class FindFolders:
-    """Look for directories that the owner made directly below `/`, before their container goes."""
+    """Look for what the owner has in a container outside its volumes, before it goes."""
 
     container_id: str
+    """Empty where there is none: then only the pod's volumes are looked at. So it is in the next three."""
+    at: tuple[str, ...] = ()
+    """Where the next container will have a volume and this one has none."""
+
+
+@dataclass(frozen=True)
+class MeasureFolders:
+    """Find out whether there is room for what is to be kept."""
+
+    container_id: str
+    paths: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -87,6 +116,7 @@ class BeginKeep:
     """Note, durably, the volumes that are about to be made for such directories."""
 
     paths: tuple[str, ...]
+    container_id: str
 
 
 @dataclass(frozen=True)
@@ -94,7 +124,22 @@ class CopyFolder:
     """Copy a directory of a container into a volume that was just made for it."""
 
     container_id: str
+    path: str
     volume: Volume
+
+
+@dataclass(frozen=True)
+class DistrustCopies:
+    """Note, durably, that such volumes are about to go, so that they are not missed if the container does."""
+
+    container_id: str
+
+
+@dataclass(frozen=True)
+class GiveUpCopies:
+    """Note, durably, that such volumes are not the pod's: the container keeps what was copied."""
+
+    container_id: str
 
 
 @dataclass(frozen=True)
@@ -210,8 +255,11 @@ Step = (
     | CreateContainer
     | ReadVolumes
     | FindFolders
+    | MeasureFolders
     | BeginKeep
     | CopyFolder
+    | DistrustCopies
+    | GiveUpCopies
     | CommitFill
     | NoteRestored
     | StartContainer
@@ -246,15 +294,29 @@ StepResult = (
     | ObservedVolume
     | Observation
     | Exit
-    | tuple[str, ...]
     | tuple[PublishedPort, ...]
+    | Look
+    | Measured
     | str
     | None
 )
 """What applying a step found out: see `fold` for which step gives which."""
 
-RECORD_STEPS: Final = (BeginFill, BeginKeep, BeginStop, CommitFill, FinishPurge, NoteLost, NoteRestored)
+RECORD_STEPS: Final = (
+    BeginFill,
+    BeginKeep,
+    BeginStop,
+    CommitFill,
+    DistrustCopies,
+    GiveUpCopies,
+    FinishPurge,
+    NoteLost,
+    NoteRestored,
+)
 """Steps that touch the record only."""
+
+READ_ONLY: Final = (LookAtImage, FindFolders, MeasureFolders)
+"""Steps that change nothing, neither at the Engine nor in the record."""
 
 SAVED_WITH_NEXT: Final = (PinImage, CreateContainer, StartContainer, UpdateContainer)
 """Steps whose outcome may be lost with the process: the Engine shows it, or it is found out again.
@@ -295,13 +357,12 @@ def fold(
     return _fold_record(record, seen, step, result, now), _fold_observation(seen, step, result)
 
 
-def _fold_record(  # noqa: C901, PLR0912 - a table, one case for each step
+def _fold_record(  # noqa: C901, PLR0912, PLR0915 - a table, one case for each step
     record: Record, seen: Observation, step: Step, result: StepResult, now: float
 ) -> Record:
     state = record.state
     if isinstance(step, ChooseOtherPorts):
-        found = result if isinstance(result, tuple) else ()
-        ports = tuple(port for port in found if isinstance(port, PublishedPort))
+        ports = result if isinstance(result, tuple) else ()
         return record.evolve(intent=record.intent.evolve(ports=ports))
     match step, result:
         case ((PinImage() | PullDigest()), PinnedImage()):
@@ -321,11 +382,21 @@ def _fold_record(  # noqa: C901, PLR0912 - a table, one case for each step
         case CreateContainer(), ObservedContainer():
             tier = record.intent.spec.tier if record.intent.spec else None
             state = state.evolve(container_id=result.id, image=record.image, tier=tier)
+            state = state.evolve(discarded_generation=record.intent.discard_generation)
             if record.intent.kind is IntentKind.RUNNING:
                 # Also one in place of a lost one: whoever follows the pod learns that it was away.
                 state = state.evolve(phase=Phase.PENDING, reason=None)
-        case BeginKeep(paths=paths), str(incarnation):
-            state = state.evolve(layout=kept_layout(state.layout, paths, incarnation=incarnation))
+        case BeginKeep(paths=paths, container_id=container_id), str(incarnation):
+            shape = seen.shapes.get(record.image.id) if record.image is not None else None
+            layout = kept_layout(
+                record, paths, container_id=container_id, incarnation=incarnation, shape=shape
+            )
+            state = state.evolve(layout=layout, kept=paths, kept_generation=record.intent.generation)
+        case DistrustCopies(container_id=container_id), _:
+            trusted = (v.evolve(filled=v.filled and v.copied_from != container_id) for v in state.layout)
+            state = state.evolve(layout=tuple(trusted))
+        case GiveUpCopies(container_id=container_id), _:
+            state = _without_copies(state, container_id)
         case CommitFill(paths=paths), _:
             filled = (v.evolve(filled=v.filled or v.path in paths) for v in state.layout)
             state = state.evolve(layout=tuple(filled))
@@ -365,6 +436,12 @@ def _fold_record(  # noqa: C901, PLR0912 - a table, one case for each step
     return record.evolve(state=state)
 
 
+def _without_copies(state: PodState, container_id: str) -> PodState:
+    copies = {v.path for v in state.layout if container_id and v.copied_from == container_id}
+    left = tuple(v for v in state.layout if v.filled and v.path not in copies)
+    return state.evolve(layout=left, kept=(), kept_generation=0)
+
+
 def _fold_observation(  # noqa: C901, PLR0911, PLR0912 - a table, one case for each step
     seen: Observation, step: Step, result: StepResult
 ) -> Observation:
@@ -379,8 +456,13 @@ def _fold_observation(  # noqa: C901, PLR0911, PLR0912 - a table, one case for e
             return seen.evolve(shapes={**seen.shapes, image.id: result})
         case PrepareSystem(), Prepared():
             return seen.evolve(bases={**seen.bases, **result.bases})
-        case FindFolders(), tuple():
-            return seen.evolve(new_folders=result)
+        case FindFolders(), Look():
+            ended = container is None or container.state not in ALIVE
+            return seen.evolve(look=replace(result, ended=ended))
+        case MeasureFolders(), Measured():
+            return seen.evolve(measured=result)
+        case GiveUpCopies(), _:
+            return seen.evolve(fresh=None)
         case ((BeginFill() | BeginKeep()), str(incarnation)):
             return seen.evolve(fresh=incarnation)
         case CreateVolume(), ObservedVolume():
@@ -391,7 +473,9 @@ def _fold_observation(  # noqa: C901, PLR0911, PLR0912 - a table, one case for e
             return seen.evolve(volumes=result.volumes, bases=result.bases, volumes_current=True)
         case RemoveContainer(), _:
             # What the container had begun to fill is a leftover from here on.
-            return seen.evolve(container=None, fresh=None)
+            # What was to be kept of it has been; nothing else was at the places where it was looked.
+            look = None if seen.look is None else replace(seen.look, container_id="", found={})
+            return seen.evolve(container=None, fresh=None, look=look, measured=None)
         case RemoveVolume(name=name), _:
             return seen.evolve(volumes={key: value for key, value in seen.volumes.items() if key != name})
         case ((StartContainer() | UnpauseContainer()), _) if container is not None:

@@ -64,14 +64,6 @@ def loose_volumes(record: Record, seen: Observation) -> dict[str, str]:
     return {path: volume.name for volume in own if (path := volume_path(volume)) is not None}
 
 
-def hidden_by(record: Record, seen: Observation) -> str | None:
-    """Return why the folders that were found in a container cannot be kept, None if they can."""
-    layout = {volume.path for volume in record.state.layout}
-    found = [path for path in seen.new_folders or () if path not in layout]
-    names = {path: naming.volume_name(record.pod_id, declared_name(path)) for path in found}
-    return doubled({path: name for path, name in names.items() if name in seen.volumes}, found)
-
-
 def doubled(volumes: Mapping[str, str], folders: Iterable[str]) -> str | None:
     """Return which of `volumes`, by path, stands for what the container has in `folders` as well.
 

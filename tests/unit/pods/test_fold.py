@@ -74,10 +74,11 @@ def test_a_committed_fill_notes_the_named_volumes_only() -> None:
 
 def test_a_kept_folder_is_a_volume_to_be_filled() -> None:
     record = pod()
-    noted, seen = after(record, sees()(record), BeginKeep(("/data",)), "second")
+    noted, seen = after(record, sees()(record), BeginKeep(("/data",), "c" * 64), "second")
     assert noted.state.layout[:-1] == record.state.layout
     data = noted.state.layout[-1]
     assert (data.path, data.incarnation, data.filled) == ("/data", "second", False)
+    assert data.copied_from == "c" * 64
     assert seen.fresh == "second"
 
 

@@ -1,0 +1,60 @@
+"""What is found in a container outside the volumes of its pod, and what of it has to be copied."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any, Self
+
+
+class Standing(StrEnum):
+    """What stands at a path in a container."""
+
+    DIRECTORY = "directory"
+    OTHER = "other"
+    """A file, a link, a device: nothing that a volume could take the place of."""
+    NOTHING = "nothing"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """What a look into a container found."""
+
+    container_id: str
+    """Empty for a look at the volumes of a pod that has no container."""
+    places: tuple[str, ...] = ()
+    """Where else than directly below `/` it looked."""
+    found: Mapping[str, Standing]
+    """What was changed directly below `/` or is at a place, by path; what is as in the image is not in it."""
+    system: tuple[str, ...] = ()
+    """The real system directories that are on no volume, if one of them was changed: they belong together."""
+    ended: bool = False
+    """Whether the container had ended before: then nothing is written any more."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """What the directories that are to be kept need, and what there is."""
+
+    paths: tuple[str, ...]
+    needed_bytes: int
+    free_bytes: int | None
+    """None where the Engine's disk is not to be seen."""
+    most_bytes: int
+    """What is copied within the deadline of a fill, on a slow disk."""
+    where: str
+    """The Engine's data root."""
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    """Bytes by path, where all together may not fit."""
+    keeps_holes: bool = False
+    """Whether a sparse file takes as much room in the copy as it does now, and not its whole length."""
+    init_is_hidden: bool = False
+    """Whether the Engine's init would be hidden by a volume, and is not to be found on its host."""
+
+    def fits(self, floor_bytes: int) -> bool:
+        """Whether it can be copied in time, and `floor_bytes` are free afterwards."""
+        roomy = self.free_bytes is None or self.needed_bytes + floor_bytes <= self.free_bytes
+        return roomy and self.needed_bytes <= self.most_bytes
+
+    def evolve(self, **changes: Any) -> Self:
+        """Return a copy with `changes`."""
+        return replace(self, **changes)
