@@ -14,3 +14,17 @@ pytest.register_assert_rewrite("tests.images.life")
 def stack(scratch: Path, settings: dict[str, str]) -> Iterator[Stack]:
     with own_stack(scratch, settings) as stack:
         yield stack
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave to `make zoo` all images but the few that every run takes."""
+    if config.getoption("--zoo"):
+        return
+    left = [item for item in items if _is_for_the_zoo_alone(item)]
+    config.hook.pytest_deselected(items=left)
+    items[:] = [item for item in items if item not in left]
+
+
+def _is_for_the_zoo_alone(item: pytest.Item) -> bool:
+    animal = item.callspec.params.get("animal") if hasattr(item, "callspec") else None
+    return animal is not None and not animal.in_short

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 from collections.abc import Callable, Iterator
+from http import HTTPStatus
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from worker.local.client import Client
 from worker.local.compose import compose_program
 from worker.local.engine import PrivateEngine
 from worker.local.packages import find
+from worker.local.waiting import wait_until
 
 FILE = "/home/letters"
 Lines = Callable[[str], None]
@@ -56,6 +58,12 @@ def _block(title: str) -> str:
     return found[1]
 
 
+def _is_known(ask: Ask, pod_id: str) -> bool:
+    """Whether Flower and a worker are back, and know the pod."""
+    status, text = ask("POST", "/api/task/apply/pods.get", {"args": [pod_id]})
+    return status == HTTPStatus.OK and '"state": "SUCCESS"' in text
+
+
 def test_what_was_backed_up_comes_back(
     compose: Callable[..., str], ask: Ask, engine: PrivateEngine, lines: Lines
 ) -> None:
@@ -69,8 +77,11 @@ def test_what_was_backed_up_comes_back(
     assert call(ask, "create", "later", {"image": "pinacle-busybox"})["phase"] == "running"
     assert call(ask, "stop", "abc")["phase"] == "stopped"
 
+    # Between the two a worker would make a container again, and the Engine an empty volume for that.
+    compose("pause", "worker")
     engine.docker("rm", pod.container)
     engine.docker("volume", "rm", "pinacle-vol-abc-home")
+    compose("unpause", "worker")
     missing = call(ask, "start", "abc")
     assert missing["phase"] == "storage_missing"
     made = re.search(r"`docker (volume create .*?)`", missing["last_error"])
@@ -81,6 +92,7 @@ def test_what_was_backed_up_comes_back(
 
     assert call(ask, "stop", "abc")["phase"] == "stopped"
     lines("redis, restored")
+    wait_until(lambda: _is_known(ask, "abc"), 90, what="the stack's answer after its start")
     listed = json.loads(compose("exec", "-T", "worker", "pinacle", "pods", "list", "--orphans", "--json"))
     assert [pod["pod_id"] for pod in listed["pods"]] == ["abc"]
     assert [(each["pod_id"], each["container"]) for each in listed["orphans"]] == [("later", "running")]
