@@ -82,9 +82,14 @@ def test_a_pods_whole_life(pinacle: Pinacle, engine: PrivateEngine, client: Clie
     shown.append(pinacle("pods", "restart", "life", "--force"))
     assert engine.docker(*began) != before
 
+    pod.sh("mkdir /data; echo mine > /data/file; touch /loose")
     given = json.dumps({**SPEC, "hostname": "other", "env": {"TOKEN": CANARY}})
-    shown.append(pinacle("pods", "update", "life", "--spec", "-", "--tier", "dev.medium", stdin=given))
-    assert pod.sh("hostname; echo $TOKEN") == f"other\n{CANARY}"
+    change = ("pods", "update", "life", "--spec", "-", "--tier", "dev.medium")
+    assert "/loose" in pinacle(*change, stdin=given, code=1).error()
+    shown.append(pinacle(*change, "--discard", "/loose", stdin=given))
+    assert "/data is kept" in shown[-1].out
+    assert pod.sh("hostname; echo $TOKEN; cat /data/file") == f"other\n{CANARY}\nmine"
+    assert "loose" not in pod.sh("ls /")
     details = pinacle("pods", "get", "life")
     assert re.search(r"^tier +dev\.medium$", details.out, re.MULTILINE)
     assert re.search(r"^volume +/workspace +pinacle-vol-life-workspace$", details.out, re.MULTILINE)

@@ -34,6 +34,12 @@ _Ports = Annotated[
     typer.Option("--port", metavar="CONTAINER[:HOST][/udp]", help="Publishes a port; again for each."),
 ]
 _Tier = Annotated[str | None, typer.Option("--tier", help="dev.small, dev.medium, dev.large, dev.xlarge.")]
+_Discard = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--discard", metavar="PATH", help="Gives up what the container has at a path; again for each."
+    ),
+]
 
 _ON_ITS_WAY: Final = (Phase.PENDING, Phase.DELETING)
 _IN_TROUBLE: Final = (Phase.BACKOFF, Phase.STORAGE_MISSING, Phase.FAILED)
@@ -69,13 +75,15 @@ def update(
     env: _Env = None,
     port: _Ports = None,
     tier: _Tier = None,
+    discard: _Discard = None,
     as_json: AsJson = False,
     timeout: Timeout = None,
     task_id: TaskId = None,
 ) -> None:
     """Give a pod another spec, on the same volumes: the whole of it, env too."""
     wanted = spec_of(SpecOptions(file=spec, image=image, env=env or (), ports=port or (), tier=tier))
-    _change("update", pod_id, wanted, as_json=as_json, timeout=timeout, task_id=task_id)
+    given = {"discard": discard} if discard else {}
+    _change("update", pod_id, wanted, as_json=as_json, timeout=timeout, task_id=task_id, **given)
 
 
 @app.command()

@@ -43,7 +43,8 @@ def pod_line(pod: Answer) -> RenderableType:
     if pod["host"] and pod["phase"] != Phase.DELETED:
         head.append(f" on {plain(pod['host'])}")
     ports = [Text(f"  {port}") for port in map(port_text, pod["ports"])]
-    return Group(head, *ports, *_why([pod]))
+    kept = [Text(f"  {plain(path)} is kept, on a volume of its own now") for path in pod.get("kept", ())]
+    return Group(head, *ports, *kept, *_why([pod]))
 
 
 def pod_list(answer: Answer, console: Console) -> RenderableType:
