@@ -146,7 +146,10 @@ def _cut_and_check(machine: Machine, *parameters: str, seed: int) -> None:
     client = Client(machine.redis_url)
     try:
         wait_until(
-            lambda: _is_settled(client), LATE_S, what="every pod as its intent says", failed=machine.why_off
+            lambda: _is_settled(machine, client),
+            LATE_S,
+            what="every pod as its intent says",
+            failed=machine.why_off,
         )
         print(
             f"power cut {seed}: {dict(callers.answered)} answered; boot {booted - began:.0f} s, "
@@ -189,8 +192,18 @@ def _wait_for_phase(machine: Machine, client: Client, pod_id: str, phase: str) -
     return found
 
 
-def _is_settled(client: Client) -> bool:
-    return all(pod["phase"] == pod["intent"] for pod in _call(client, "list")["pods"])
+def _is_settled(machine: Machine, client: Client) -> bool:
+    """Whether each pod is as its intent says, as recorded and on the Engine.
+
+    The record alone is from before the cut, until the first pass has looked.
+    """
+    pods = _call(client, "list")["pods"]
+    up = machine.docker("ps", "--format", "{{.Names}}").split()
+    return all(
+        pod["phase"] == pod["intent"]
+        and (pod["phase"] == "running") == (f"pinacle-pod-{pod['pod_id']}" in up)
+        for pod in pods
+    )
 
 
 def _check_intents(machine: Machine, callers: Callers) -> None:
