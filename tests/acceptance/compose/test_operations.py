@@ -96,7 +96,10 @@ def test_what_was_backed_up_comes_back(
     listed = json.loads(compose("exec", "-T", "worker", "pinacle", "pods", "list", "--orphans", "--json"))
     assert [pod["pod_id"] for pod in listed["pods"]] == ["abc"]
     assert [(each["pod_id"], each["container"]) for each in listed["orphans"]] == [("later", "running")]
-    assert call(ask, "get", "abc")["phase"] == "running", "as was asked for when it was backed up"
+    restored = call(ask, "get", "abc")
+    assert restored["intent"] == "running", "as was asked for when it was backed up"
+    assert restored["phase"] == "storage_missing", "this Redis does not know that its volume counts again"
+    assert call(ask, "restart", "abc", True)["phase"] == "running"
     assert pod.sh(f"cat {FILE}") == "mine"
     later = Pod(Client("redis://nobody"), engine, "later")
     first = later.container_id()
