@@ -19,6 +19,7 @@ from worker.local.packages import find
 from worker.local.waiting import wait_until
 
 FILE = "/home/letters"
+FORCE = True
 Lines = Callable[[str], None]
 
 
@@ -99,7 +100,7 @@ def test_what_was_backed_up_comes_back(
     restored = call(ask, "get", "abc")
     assert restored["intent"] == "running", "as was asked for when it was backed up"
     assert restored["phase"] == "storage_missing", "this Redis does not know that its volume counts again"
-    assert call(ask, "restart", "abc", True)["phase"] == "running"
+    assert call(ask, "restart", "abc", FORCE)["phase"] == "running"
     assert pod.sh(f"cat {FILE}") == "mine"
     later = Pod(Client("redis://nobody"), engine, "later")
     first = later.container_id()
