@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.pods import Pod
 from tests.support.stack import own_stack
+from tests.support.worker import WorkerProcess
 from worker.local.client import Client
 from worker.local.engine import EngineFailedError, PrivateEngine
 from worker.local.images import import_busybox
@@ -44,7 +45,9 @@ def test_nothing_that_a_pod_stands_on_can_be_removed_or_pruned(client: Client, e
             pod.sh("touch /run/pinacle/system/x")
 
 
-def test_a_base_that_somebody_removed_is_made_again(client: Client, engine: PrivateEngine) -> None:
+def test_a_base_that_somebody_removed_is_made_again(
+    client: Client, engine: PrivateEngine, pod_worker: WorkerProcess
+) -> None:
     """From the same image, also when the pod has another one by now; its own layer lies over it as before."""
     import_busybox(engine, "pinacle-lost", files={"usr/first": b"1"})
     import_busybox(engine, "pinacle-next", files={"usr/second": b"2"})
@@ -55,15 +58,16 @@ def test_a_base_that_somebody_removed_is_made_again(client: Client, engine: Priv
         assert answer["image"] != answer["system_image"] == pod.call("get")["system_image"]
         assert pod.sh("cat /bin/mine /usr/first; test -e /usr/second || echo none") == "mine\n1none"
         pod.call("stop")
-        engine.docker("rm", pod.container)
-        (keeper,) = [
-            name
-            for name in engine.docker("ps", "-a", "--format", "{{.Names}}").split()
-            if name.startswith("pinacle-base-") and holds(engine, name, "pinacle-lost")
-        ]
-        mounted = json.loads(engine.docker("inspect", "-f", "{{json .Mounts}}", keeper))
-        engine.docker("rm", keeper)
-        engine.docker("volume", "rm", *(mount["Name"] for mount in mounted))
+        with pod_worker.held():
+            engine.docker("rm", pod.container)
+            (keeper,) = [
+                name
+                for name in engine.docker("ps", "-a", "--format", "{{.Names}}").split()
+                if name.startswith("pinacle-base-") and holds(engine, name, "pinacle-lost")
+            ]
+            mounted = json.loads(engine.docker("inspect", "-f", "{{json .Mounts}}", keeper))
+            engine.docker("rm", keeper)
+            engine.docker("volume", "rm", *(mount["Name"] for mount in mounted))
         assert pod.call("start")["phase"] == "running"
         assert pod.sh("cat /bin/mine /usr/first; test -e /bin/yes || echo gone") == "mine\n1gone"
 
@@ -73,11 +77,14 @@ def holds(engine: PrivateEngine, keeper: str, image: str) -> bool:
     return engine.docker("inspect", "-f", "{{.Image}}", keeper).strip() == wanted
 
 
-def test_a_missing_layer_is_missing_storage(client: Client, engine: PrivateEngine) -> None:
+def test_a_missing_layer_is_missing_storage(
+    client: Client, engine: PrivateEngine, pod_worker: WorkerProcess
+) -> None:
     with Pod.running(client, engine, "gone", BUSYBOX) as pod:
         pod.call("stop")
-        engine.docker("rm", pod.container)
-        engine.docker("volume", "rm", "pinacle-vol-gone-system")
+        with pod_worker.held():
+            engine.docker("rm", pod.container)
+            engine.docker("volume", "rm", "pinacle-vol-gone-system")
         answer = pod.call("start")
         assert answer["phase"] == "storage_missing"
         assert "pinacle-vol-gone-system" in answer["last_error"]

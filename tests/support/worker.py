@@ -3,8 +3,10 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from signal import SIGKILL, SIGTERM, Signals
+from signal import SIGCONT, SIGKILL, SIGSTOP, SIGTERM, Signals
 
 from worker.local.waiting import wait_until
 
@@ -68,6 +70,15 @@ class WorkerProcess:
 
     def signal(self, number: Signals) -> None:
         os.kill(self.pid, number)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Let it do nothing for a while, such as making a container again that a test has removed."""
+        self.signal(SIGSTOP)
+        try:
+            yield
+        finally:
+            self.signal(SIGCONT)
 
     def text(self) -> str:
         return self.log.read_text(errors="replace")
