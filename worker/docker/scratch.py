@@ -68,12 +68,18 @@ class Scratch:
             await self.remove(container_id)
 
     async def remove(self, container: str) -> None:
-        """Remove a container by name or id, with its anonymous volumes; one that is not there is fine."""
+        """Remove a container by name or id, with its anonymous volumes.
+
+        One that is not there is fine, and so is one that somebody else is removing.
+        """
         try:
             params = {"force": "1", "v": "1"}
             await self._calls.json("container_remove", "DELETE", f"containers/{container}", params=params)
         except (ObjectMissingError, ImageGoneError):
             return
+        except ConflictError as error:
+            if "already in progress" not in str(error):
+                raise
 
     async def start(self, container: str) -> None:
         """Start one after all. 1 call."""

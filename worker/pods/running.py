@@ -135,11 +135,28 @@ def _storage_first(
     held = seen.container if seen.container is not None and seen.container.has_run else None
     if held is not None:
         # What it holds comes first: volumes are begun when it is replaced, or has been.
-        return _undone(record, seen, held) if seen.fresh is None else None
+        fresh = seen.fresh is not None
+        return None if fresh else _undone(record, seen, held) or _taken_up(record, seen, image, held)
     if unfilled and seen.fresh is None:
         again = not unfilled_below(record, seen)
         return _strayed(record, seen, image) or _unfinished(seen, unfilled, again=again)
     return None if is_made(record, seen, image) else _new_volumes(record, seen, image, now, own)
+
+
+def _taken_up(
+    record: Record, seen: Observation, image: PinnedImage, container: ObservedContainer
+) -> Plan | None:
+    """Return how a pod without a record is taken up that runs on all of its volumes; None for any other.
+
+    They are noted, and nothing is made: so the container stays.
+    """
+    if record.state.layout or container.pod_id != record.pod_id:
+        return None
+    wanted = missing_volumes(record, (), seen.shapes.get(image.id))
+    names = {naming.volume_name(record.pod_id, name) for name, _ in wanted.values()}
+    if not names <= seen.volumes.keys() & _mounted(container):
+        return None
+    return _strayed(record, seen, image) or _begin(seen)
 
 
 def _new_volumes(

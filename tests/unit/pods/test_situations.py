@@ -292,6 +292,16 @@ CREATION: Final = [
         phase=PENDING,
     ),
     case(
+        "without a record, and its container runs on all of its volumes: these are noted, and it stays",
+        new_pod(),
+        sees(
+            running(mounts=[naming.volume_name("a", name) for name in UNIVERSAL.split()]),
+            more={name: made_by("one", **{naming.LABEL_VOLUME: name}) for name in UNIVERSAL.split()},
+        ),
+        "begin_fill",
+        phase=PENDING,
+    ),
+    case(
         "new, and a volume of its name belongs to another installation",
         new_pod(),
         sees(more={"home": FOREIGN}),
