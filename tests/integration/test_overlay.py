@@ -126,7 +126,7 @@ def test_a_data_root_that_was_moved(scratch: Path, settings: dict[str, str]) -> 
 
 
 def test_a_base_goes_when_its_last_pod_has_been_deleted(scratch: Path, settings: dict[str, str]) -> None:
-    with own_stack(scratch, {**settings, "PINACLE_BASE_GRACE_S": "0"}) as stack:
+    with own_stack(scratch, {**settings, "PINACLE_BASE_GRACE_S": "5"}) as stack:
         with Pod.running(stack.client, stack.engine, "last", BUSYBOX) as pod:
             names = bases(stack.engine)
             pod.call("stop")
@@ -138,7 +138,7 @@ def test_a_base_goes_when_its_last_pod_has_been_deleted(scratch: Path, settings:
 def test_a_full_disk_while_a_base_is_filled(scratch: Path, settings: dict[str, str]) -> None:
     """The pod waits and says why; with space again it runs, and nothing is left of the attempt."""
     with small_disk(scratch / "small", megabytes=120) as folder:
-        small = {**settings, "PINACLE_MIN_FREE_MB": "0", "PINACLE_BASE_GRACE_S": "0"}
+        small = {**settings, "PINACLE_MIN_FREE_MB": "0", "PINACLE_BASE_GRACE_S": "5"}
         with own_stack(folder, small) as stack:
             # Far more than is left free, whatever the Engine gives back meanwhile.
             import_busybox(stack.engine, "pinacle-big", files={"usr/big": os.urandom(20_000_000)})

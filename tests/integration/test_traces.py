@@ -65,14 +65,17 @@ class Caller:
 
     def __init__(self, redis_url: str) -> None:
         self._app = Celery(broker=redis_url, backend=redis_url)
+        self._client = Client(redis_url)
         self.span_id = token_hex(8)
 
     def call(self, task: str, *args: Any, trace_id: str, flags: str = "01", queue: str = "pods") -> Any:
         header = {"traceparent": f"00-{trace_id}-{self.span_id}-{flags}"}
-        return self._app.send_task(task, args=args, queue=queue, headers=header).get(timeout=60)
+        sent = self._app.send_task(task, args=args, queue=queue, headers=header)
+        return self._client.receive(sent, timeout_s=60)
 
     def close(self) -> None:
         self._app.close()
+        self._client.close()
 
 
 @pytest.fixture
