@@ -22,6 +22,8 @@ from tests.upgrade.situations import SPECS, arrange
 from worker.local.waiting import wait_until
 
 WRITTEN: Final = Path(__file__).parent / "written"
+DATA_ROOT: Final = "/var/lib/docker"
+"""What stands in the fixtures for the folder that the Engine had."""
 SETTINGS: Final = {
     "PINACLE_HOST_ID": "older",
     "PINACLE_RECONCILE_INTERVAL_S": "2",
@@ -144,7 +146,8 @@ def main() -> None:
         arrange(stack)
         found = collect(stack) | {"messages": messages(stack)}
     for name, value in found.items():
-        (WRITTEN / f"{name}.json").write_text(_lines(value))
+        text = _lines(value).replace(str(stack.engine.data_root), DATA_ROOT)
+        (WRITTEN / f"{name}.json").write_text(text)
     shutil.rmtree(scratch)
 
 
