@@ -302,19 +302,6 @@ StepResult = (
 )
 """What applying a step found out: see `fold` for which step gives which."""
 
-RECORD_STEPS: Final = (
-    BeginFill,
-    BeginKeep,
-    BeginStop,
-    CommitFill,
-    DistrustCopies,
-    GiveUpCopies,
-    FinishPurge,
-    NoteLost,
-    NoteRestored,
-)
-"""Steps that touch the record only."""
-
 READ_ONLY: Final = (LookAtImage, FindFolders, MeasureFolders)
 """Steps that change nothing, neither at the Engine nor in the record."""
 
