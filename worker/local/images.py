@@ -7,8 +7,10 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from fcntl import LOCK_EX, flock
 from hashlib import sha256
 from pathlib import Path
 from typing import IO, Final, Protocol
@@ -86,10 +88,9 @@ def import_debian(
     `packages`. `changes` are Dockerfile lines.
     """
     root = cache / f"{'-'.join(('debian', SUITE, *packages))}.tar"
-    if not root.exists():
-        require("debootstrap")
-        cache.mkdir(parents=True, exist_ok=True)
-        _bootstrap(root, packages)
+    with _made_once(root) as missing:
+        if missing:
+            _bootstrap(root, packages)
     command = f"CMD {json.dumps(['sh', '-c', STAY])}"
     flags = [flag for change in (command, *changes) for flag in ("--change", change)]
     with root.open("rb") as tar:
@@ -106,10 +107,9 @@ def import_python(engine: CommandLine, cache: Path, name: str = "pinacle-python"
     """
     lock = ROOT / "requirements-traces.lock"
     root = cache / f"python-{sha256(lock.read_bytes()).hexdigest()[:12]}.tar"
-    if not root.exists():
-        require("debootstrap")
-        cache.mkdir(parents=True, exist_ok=True)
-        _bootstrap(root, ("python3", "python3-venv", "redis-server"), wheels_of=lock)
+    with _made_once(root) as missing:
+        if missing:
+            _bootstrap(root, ("python3", "python3-venv", "redis-server"), wheels_of=lock)
     settings = ("ENV PIP_NO_INDEX=1", "ENV PIP_FIND_LINKS=/wheels")
     flags = [flag for setting in settings for flag in ("--change", setting)]
     with root.open("rb") as tar:
@@ -117,7 +117,17 @@ def import_python(engine: CommandLine, cache: Path, name: str = "pinacle-python"
     return name
 
 
+@contextmanager
+def _made_once(root: Path) -> Iterator[bool]:
+    """Give whether it has yet to be made; whoever else wants it waits meanwhile, in other processes too."""
+    root.parent.mkdir(parents=True, exist_ok=True)
+    with root.with_suffix(".lock").open("w") as lock:
+        flock(lock, LOCK_EX)
+        yield not root.exists()
+
+
 def _bootstrap(tar: Path, packages: tuple[str, ...] = (), *, wheels_of: Path | None = None) -> None:
+    require("debootstrap")
     with tempfile.TemporaryDirectory(prefix="pinacle-root-") as folder:
         bootstrap(Path(folder), packages)
         if wheels_of is not None:
