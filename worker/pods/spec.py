@@ -3,6 +3,7 @@
 import ipaddress
 import json
 import posixpath
+from collections import Counter
 from dataclasses import field
 from enum import StrEnum
 from hashlib import sha256
@@ -69,7 +70,8 @@ def _ports_differ(value: tuple[PortSpec, ...]) -> tuple[PortSpec, ...]:
     inside = [(port.container, port.protocol, port.address) for port in value]
     outside = [(port.host, port.protocol, port.address) for port in value if port.host is not None]
     for asked, side in ((inside, "container"), (outside, "host")):
-        twice = next((port for port in asked if asked.count(port) > 1), None)
+        counted = Counter(asked)
+        twice = next((port for port in asked if counted[port] > 1), None)
         if twice is not None:
             raise ValueError(
                 f"ask for {side} port {twice[0]}/{twice[1]} on {twice[2]} twice; allowed: each port once"
