@@ -80,6 +80,7 @@ def celery_config(settings: Settings) -> dict[str, Any]:
         "task_publish_retry": True,
         "worker_prefetch_multiplier": 1,
         "worker_pool": "threads",
+        "worker_consumer": "worker.consumer:StrictConsumer",
         "worker_concurrency": settings.task_concurrency,
         "worker_hijack_root_logger": False,
         "worker_redirect_stdouts": False,

@@ -177,7 +177,6 @@ def test_the_very_message_goes_along(client: Client, make: Make, admin: Redis) -
         "headers": {"ours": {"nested": 1}},
         "link": make("pods.list"),
         "link_error": make("pods.list"),
-        "compression": "zlib",
         "root_id": "root",
         "parent_id": "parent",
         "group_id": "group",

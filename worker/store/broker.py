@@ -4,16 +4,20 @@ Celery ends its consumer, and with it the worker's process, at an answer it has 
 lost connection: wait with back-off, connect again, go on.
 """
 
+from base64 import b64decode
 from collections import deque
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, cast
+from uuid import uuid4
 
 import redis
 import structlog
 from celery.backends.redis import RedisBackend
 from kombu.transport import redis as kombu_redis
+from kombu.transport import virtual
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
+from worker.errors import InvalidInputError
 from worker.store import keys
 from worker.store.refusals import refusal
 
@@ -71,6 +75,63 @@ class Taken(NamedTuple):
     routing_key: str
 
 
+class Message(virtual.Message):
+    """A message as it arrived; where that cannot be read, an empty one with the reason among its `errors`.
+
+    kombu would raise where nothing catches it, and decompress before anybody looked at what it is.
+    """
+
+    def __init__(self, payload: Any, channel: Any = None, **kwargs: Any) -> None:
+        problem = _properties_problem(payload) or _content_problem(payload)
+        super().__init__(payload if problem is None else _empty(payload), channel=channel, **kwargs)
+        if problem is not None:
+            cast("Any", self).errors.append((InvalidInputError, InvalidInputError(problem), None))
+
+
+def _properties_problem(payload: Any) -> str | None:
+    """Return what is wrong with what kombu itself needs of what was in the queue."""
+    if not isinstance(payload, dict) or not isinstance(payload.get("properties"), dict):
+        return "message: allowed: an object with properties, as kombu writes it"
+    properties = payload["properties"]
+    where = properties.get("delivery_info")
+    if not isinstance(properties.get("delivery_tag"), str) or not isinstance(where, dict):
+        return "properties: without delivery_tag or delivery_info; allowed: as kombu writes them"
+    if not all(isinstance(where.get(key), str) for key in ("exchange", "routing_key")):
+        return "properties.delivery_info: without exchange or routing_key; allowed: as kombu writes it"
+    return None
+
+
+def _content_problem(payload: dict[str, Any]) -> str | None:
+    headers, body = payload.get("headers"), payload.get("body")
+    encoding = payload["properties"].get("body_encoding")
+    if not isinstance(headers, dict):
+        return "headers: allowed: an object"
+    if headers.get("compression") is not None:
+        return "headers.compression: is not taken; allowed: messages as they are"
+    if not isinstance(body, str):
+        return "body: allowed: a string"
+    if encoding not in (None, "base64"):
+        return "properties.body_encoding: allowed: base64, or none"
+    return None if encoding is None or _is_base64(body) else "body: is not base64, as body_encoding says"
+
+
+def _is_base64(body: str) -> bool:
+    try:
+        b64decode(body)
+    except ValueError:
+        return False
+    return True
+
+
+def _empty(payload: Any) -> dict[str, Any]:
+    """Return a message that can be noted as taken and rejected, under its id if it has one."""
+    headers = payload.get("headers") if isinstance(payload, dict) else None
+    known = {"id": headers.get("id")} if isinstance(headers, dict) else {}
+    where = {"exchange": "", "routing_key": ""}
+    properties = {"delivery_tag": str(uuid4()), "delivery_info": where}
+    return {"body": "", "headers": known, "properties": properties}
+
+
 class _QoS(kombu_redis.QoS):
     """Keeps a message that was taken but could not be noted as taken."""
 
@@ -91,6 +152,7 @@ class Channel(kombu_redis.Channel):
     """A channel that opens only where Redis can be written to."""
 
     QoS = _QoS
+    Message = Message
     connection_class = Connection
     connection_class_ssl = SSLConnection
     taken: ClassVar[deque[Taken]] = deque()
@@ -105,6 +167,15 @@ class Channel(kombu_redis.Channel):
         except BaseException:
             self.close()
             raise
+
+    def _brpop_read(self, **options: Any) -> Any:
+        try:
+            return cast("Any", super())._brpop_read(**options)  # noqa: SLF001
+        except (ValueError, RecursionError) as error:
+            # It has left its queue already, and nobody can be told under which id. A trace would quote it.
+            reason = f"message: {type(error).__name__}: is not JSON"
+            _log.error("message_refused", task_id=None, reason=reason)
+            return True
 
     def _put_back(self) -> None:
         inner = cast("Any", self)
