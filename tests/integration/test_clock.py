@@ -1,7 +1,7 @@
 """A wall clock that jumps back an hour, under the worker and under Redis."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -55,6 +55,16 @@ def events(worker: WorkerProcess, name: str) -> list[dict[str, Any]]:
     return [event for event in lines if event.get("event") == name]
 
 
+def wait_for(pod: Pod, worker: WorkerProcess, condition: Callable[[dict[str, Any]], bool], what: str) -> None:
+    """Wait until it holds for the pod; where it does not, say how the pod is and what the worker did last."""
+    try:
+        wait_until(lambda: condition(pod.call("get")), 2 * SOON_S, what=what)
+    except TimeoutError as error:
+        error.add_note(f"pods.get: {pod.call('get')}")
+        error.add_note(worker.text()[-8_000:])
+        raise
+
+
 def stops_begun(worker: WorkerProcess) -> list[dict[str, Any]]:
     return [event for event in events(worker, "step_begun") if event["step"] == "stop_container"]
 
@@ -67,12 +77,12 @@ def test_a_clock_that_jumps_back_an_hour(
     assert client.call("create", "sound", SPEC)["phase"] == "running"
     client.call("create", "crashing", {**SPEC, "command": ["sh", "-c", "sleep 1; exit 3"]})
     pod, crashing = Pod(client, engine, "sound"), Pod(client, engine, "crashing")
-    wait_until(lambda: crashing.call("get")["phase"] == "backoff", SOON_S, what="a back-off")
+    wait_for(crashing, process, lambda seen: seen["phase"] == "backoff", "a back-off")
 
     clock.set_back(HOUR)
     wait_until(lambda: bool(events(process, "clock_jumped")), SOON_S, what="an event that tells of the jump")
     before = crashing.call("get")["restarts"]
-    wait_until(lambda: crashing.call("get")["restarts"] > before, SOON_S, what="the next try")
+    wait_for(crashing, process, lambda seen: seen["restarts"] > before, "the next try")
     pod.lose_container()
     pod.wait_for_another_container(SOON_S)
 
@@ -86,7 +96,7 @@ def test_a_clock_that_jumps_back_an_hour(
     with Redis.from_url(process.settings["PINACLE_REDIS_URL"]) as redis:
         assert redis.pttl("pinacle:lease:sound") > HOUR * 1000, "the dead worker's lease should last"
     process.start()
-    wait_until(lambda: pod.call("get")["phase"] == "stopped", SOON_S, what="the stop, by the next worker")
+    wait_for(pod, process, lambda seen: seen["phase"] == "stopped", "the stop, by the next worker")
 
     (jump,) = events(process, "clock_jumped")
     assert -HOUR - 5 < jump["seconds"] < -HOUR + 5
