@@ -10,8 +10,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # Installs what the lock names; the newest would do too, but a new machine should get what was tested.
 UV := uv==0.13.8
-# A module's tests stay together: they share its worker. Each process has an Engine and a Redis of its own.
-TWO_AT_A_TIME := --numprocesses 2 --dist loadfile --no-loadscope-reorder
+# With PROCESSES=2 each has an Engine and a Redis of its own. A module's tests stay together: they share its worker.
+PARALLEL := $(if $(PROCESSES),--numprocesses $(PROCESSES) --dist loadfile)
 
 .PHONY: help demo up test test-vm chaos zoo mutants bench bases check format lock clean
 
@@ -26,7 +26,7 @@ up: $(STAMP) ## Run the whole stack in the foreground until it is told to end
 
 test: $(STAMP) ## Run every test (needs root: real Engines, real Redis, real containers)
 	$(BIN)/python -m worker.local.packages
-	$(BIN)/pytest $(or $(TESTS),$(TWO_AT_A_TIME)) $(if $(RUNTIME),--pod-runtime $(RUNTIME)) $(if $(SUITE),--engine-suite $(SUITE))
+	$(BIN)/pytest $(PARALLEL) $(TESTS) $(if $(RUNTIME),--pod-runtime $(RUNTIME)) $(if $(SUITE),--engine-suite $(SUITE))
 
 test-vm: $(STAMP) ## Cut the power of a virtual machine that runs pods (needs root)
 	$(BIN)/pytest -s tests/vm
