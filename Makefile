@@ -10,8 +10,9 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # Installs what the lock names; the newest would do too, but a new machine should get what was tested.
 UV := uv==0.13.8
-# With PROCESSES=2 each has an Engine and a Redis of its own. A module's tests stay together: they share its worker.
-PARALLEL := $(if $(PROCESSES),--numprocesses $(PROCESSES) --dist loadfile)
+# Each has an Engine and a Redis of its own. A module's tests stay together: they share its worker.
+PROCESSES ?= 2
+PARALLEL := $(if $(filter-out 1,$(PROCESSES)),--numprocesses $(PROCESSES) --dist loadfile)
 
 .PHONY: help demo up test test-vm chaos zoo mutants bench bases check format lock clean
 
@@ -26,7 +27,7 @@ up: $(STAMP) ## Run the whole stack in the foreground until it is told to end
 
 test: $(STAMP) ## Run every test (needs root: real Engines, real Redis, real containers)
 	$(BIN)/python -m worker.local.packages
-	$(BIN)/pytest $(PARALLEL) $(TESTS) $(if $(RUNTIME),--pod-runtime $(RUNTIME)) $(if $(SUITE),--engine-suite $(SUITE))
+	$(BIN)/pytest --durations=15 $(PARALLEL) $(TESTS) $(if $(RUNTIME),--pod-runtime $(RUNTIME)) $(if $(SUITE),--engine-suite $(SUITE))
 
 test-vm: $(STAMP) ## Cut the power of a virtual machine that runs pods (needs root)
 	$(BIN)/pytest -s tests/vm
