@@ -70,6 +70,14 @@ class StorageMissingError(PermanentError):
     """The storage that should hold the data is not there: nothing is made in its place."""
 
 
+class InstallationAskedError(RetryableError):
+    """The installation may be another store's: its owner has the time to say so."""
+
+
+class InstallationTakenError(PermanentError):
+    """The installation is another store's: nothing is made, changed or removed from here."""
+
+
 class RemovalUnfinishedError(PermanentError):
     """What was deleted is still on a host whose worker is away: nothing new takes its name meanwhile."""
 

@@ -145,6 +145,8 @@ class Passes:
         if self._guard.is_accepted:
             await self._burial.run(records, snapshot)
             await self._base_cleanup.run(records.values(), snapshot)
+        if self._guard.is_taken:
+            return list(records.values()), []
         now = self._clock()
         due = []
         for record in records.values():

@@ -201,10 +201,17 @@ class Engine(Protocol):
         Has no deadline for the whole, only one for silence: progress goes to the log.
         """
 
-    async def keep_storage(self, installation: str, identity: str) -> str:
+    async def keep_storage(self, installation: str, identity: str, labels: Mapping[str, str]) -> str:
         """Make the sentinel volume with this identity and the container that keeps it; 2 calls, 4 at most.
 
-        Where there is such a volume already it stays, and its own identity is returned.
+        Where there is such a volume already it stays, and its own identity is returned. The container gets
+        `labels`; one that is there already stays as well.
+        """
+
+    async def create_mark(self, name: str, labels: Mapping[str, str]) -> str:
+        """Create a container that holds nothing and is never started; return its id. 1 call, 3 at most.
+
+        Raises ConflictError where the name is taken.
         """
 
     async def close(self) -> None:
@@ -221,10 +228,18 @@ class ContainerEvent:
     """One of start, die, destroy, pause, unpause, rename, as the Engine names them."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class ContenderEvent:
+    """Another store asks for the installation."""
+
+    store: str
+    container_id: str
+
+
 class EventSource(Protocol):
     """The Engine's event stream."""
 
-    def subscribed(self) -> AbstractAsyncContextManager[AsyncIterator[ContainerEvent]]:
+    def subscribed(self) -> AbstractAsyncContextManager[AsyncIterator[ContainerEvent | ContenderEvent]]:
         """Subscribe: what happens after this is entered will be told, in the Engine's order.
 
         Entering, and the iteration when the stream ends, raise EngineUnavailableError. What happened
@@ -265,6 +280,16 @@ class Accepted:
     """Whether this task id had set an intent already; then nothing was changed."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Noted:
+    """What a store has beside records."""
+
+    store: str
+    """What tells it from any other. It is lost together with the records, and the next one is another."""
+    storages: Mapping[str, str]
+    """Host to the identity of the storage that holds its pods."""
+
+
 class Store(Protocol):
     """The durable records. All methods raise StoreUnavailableError."""
 
@@ -299,6 +324,15 @@ class Store(Protocol):
 
     async def set_storage(self, host: str, identity: str) -> None:
         """Note the identity of the storage that holds a host's pods."""
+
+    async def noted(self) -> Noted:
+        """Return what is noted of the store itself and of its hosts; its id is given now if it has none.
+
+        One round trip.
+        """
+
+    async def note_contender(self, host: str, text: str) -> None:
+        """Note for a day what a person has to know of another store that asked for this installation."""
 
     async def rename_host(self, old: str, new: str, identity: str) -> int | None:
         """Give all records, host ports and the storage `identity` of a host to another, in one script.

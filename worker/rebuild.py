@@ -1,11 +1,13 @@
 """An empty store is rebuilt from the labels of what is on the host, before any work is taken."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
 import structlog
 
+from worker.claiming import Claiming
 from worker.errors import (
     GenerationConflictError,
     LeaseHeldError,
@@ -29,7 +31,11 @@ _ATTEMPTS: Final = 5
 class Rebuild:
     """Reports one host's pods to a store that does not know of the host. Never removes anything."""
 
-    def __init__(self, *, host: str, engine: Engine, store: Store, installation: Installation) -> None:
+    def __init__(
+        self, *, host: str, engine: Engine, store: Store, installation: Installation, claiming: Claiming
+    ) -> None:
+        self._claiming = claiming
+        self._one_at_a_time = asyncio.Lock()
         self._host = host
         self._engine = engine
         self._store = store
@@ -41,11 +47,17 @@ class Rebuild:
         """Rebuild this host, unless the store has heard of it.
 
         Container by container: one that cannot be read does not keep the others from being told of. Raises
-        what Engine and store raise; what was told of stays so, and the rest is due the next time.
+        what Engine and store raise; what was told of stays so, and the rest is due the next time. Raises
+        InstallationAskedError and InstallationTakenError where the pods are another store's.
         """
         if self._host in await self._store.reported_hosts():
             return
+        async with self._one_at_a_time:
+            await self._run()
+
+    async def _run(self) -> None:
         seen = await self._engine.observe_all()
+        await self._claiming.obtain(seen)
         due: RetryableError | None = None
         for container in self._ours(seen):
             due = await self._report(container, seen) or due

@@ -89,11 +89,14 @@ class Reconciler:
         free_ports: range = range(0),
         new_incarnation: Callable[[], str] = lambda: uuid4().hex,
         on_step: Callable[[str, Exception | None], None] = lambda _step, _error: None,
+        stands_back: Callable[[], str | None] = lambda: None,
     ) -> None:
         """`clock` gives seconds since the epoch; `on_step` is told of each step how it ended.
 
-        From `free_ports` others are chosen where a chosen one is taken.
+        From `free_ports` others are chosen where a chosen one is taken. `stands_back` says why no step may be
+        sent on this host, None where they may.
         """
+        self.stands_back = stands_back
         self.engine = engine
         self.store = store
         self.installation = installation
@@ -245,6 +248,9 @@ class Attempt:
             self.record = self.record.evolve(state=self.record.state.evolve(stop=None))
 
     def _check_right_to_act(self) -> None:
+        reason = self._own.stands_back()
+        if reason is not None:
+            raise RetryableError(reason, delay_s=LONGEST_ERROR_DELAY_S)
         if self._own.draining:
             raise LeaseLostError("the worker is stopping: whoever comes next takes over from here")
         if self._lease.remaining() <= self._own.step_deadline_s:

@@ -17,11 +17,12 @@ from config.settings import Settings
 from worker import health
 from worker.base_cleanup import BaseCleanup
 from worker.burial import Burial
+from worker.claiming import Claiming
 from worker.clock import ClockWatch
 from worker.dispatcher import Dispatcher
 from worker.docker.engine import DockerEngine
 from worker.ending import end
-from worker.errors import PodError, RetryableError
+from worker.errors import InstallationTakenError, PodError, RetryableError
 from worker.metrics import Metrics
 from worker.metrics_server import MetricsServer
 from worker.passes import Passes
@@ -139,6 +140,13 @@ def make_parts(
     """Put the parts of one process together."""
     metrics = metrics or Metrics()
     installation = installation_of(settings)
+    claiming = Claiming(
+        host=host,
+        engine=engine,
+        store=store,
+        installation=installation,
+        interval_s=settings.reconcile_interval_s,
+    )
     reconciler = Reconciler(
         engine=engine,
         store=store,
@@ -147,6 +155,7 @@ def make_parts(
         step_deadline_s=settings.step_deadline_s,
         free_ports=settings.ports,
         on_step=metrics.step_ended,
+        stands_back=lambda: claiming.problem,
     )
     dispatcher = Dispatcher(
         reconciler=reconciler,
@@ -164,8 +173,9 @@ def make_parts(
         free_ports=settings.ports,
         min_free_mb=settings.min_free_mb,
     )
-    guard = StorageGuard(host=host, engine=engine, store=store, installation=installation)
-    rebuild = Rebuild(host=host, engine=engine, store=store, installation=installation)
+    owned: dict[str, Any] = {"host": host, "engine": engine, "store": store, "installation": installation}
+    guard = StorageGuard(**owned, claiming=claiming)
+    rebuild = Rebuild(**owned, claiming=claiming)
     passes = Passes(
         host=host,
         engine=engine,
@@ -195,6 +205,7 @@ def make_parts(
             pass_wait_s=settings.reconcile_interval_s,
             on_connected=metrics.stream_connected,
             on_disconnected=metrics.stream_disconnected,
+            on_contender=claiming.hear,
         ),
         service=PodService(
             host=host,
@@ -238,8 +249,11 @@ class Runtime:
         host = await find_host(self.settings, engine)
         parts = make_parts(self.settings, host=host, engine=engine, store=store, metrics=self.metrics)
         await _patiently(engine.ensure_network)
-        await _patiently(parts.rebuild.run)
-        await _patiently(parts.guard.establish)
+        try:
+            await _patiently(parts.rebuild.run)
+            await _patiently(parts.guard.establish)
+        except InstallationTakenError:
+            pass  # It was logged, and whoever asks for something is told.
         return parts
 
     def start(self) -> None:

@@ -166,6 +166,7 @@ class PodService:
         known = await self.store.accepted_generation(task_id)
         if known is not None:
             return known, None
+        self.guard.refuse_taken()
         record = await self._known(pod_id)
         check(pod_id, record, request)
         if record is not None and record.exists and record.host != self.host:

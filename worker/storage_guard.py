@@ -1,17 +1,18 @@
 """Whether the storage under the Engine is the one that holds this host's pods."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 from uuid import uuid4
 
 import structlog
 
+from worker.claiming import Claiming
 from worker.errors import PermanentError, StorageMissingError
 from worker.host_rename import rename_host
+from worker.pods.claim import Claim
 from worker.pods.layout import full_names
 from worker.pods.model import Installation, Record
-from worker.pods.naming import storage_name
 from worker.pods.observation import Observation, Snapshot
 from worker.pods.renaming import former_names, renamed_problem
 from worker.pods.storage import host_storage_problem
@@ -29,7 +30,10 @@ class StorageGuard:
     A sentinel that is merely gone is made again, where the pods' own volumes prove the storage.
     """
 
-    def __init__(self, *, host: str, engine: Engine, store: Store, installation: Installation) -> None:
+    def __init__(
+        self, *, host: str, engine: Engine, store: Store, installation: Installation, claiming: Claiming
+    ) -> None:
+        self._claiming = claiming
         self._host = host
         self._engine = engine
         self._store = store
@@ -40,8 +44,13 @@ class StorageGuard:
 
     @property
     def is_accepted(self) -> bool:
-        """Whether the storage was the host's own when it was last looked at."""
-        return self._problem is None
+        """Whether the storage was the host's own when it was last looked at, and nobody else's."""
+        return self._problem is None and self._claiming.problem is None
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether a worker with another Redis looks after the pods of this installation."""
+        return self._claiming.problem is not None
 
     async def establish(self) -> None:
         """Look once, before any work is taken. Raises what Engine and store raise."""
@@ -56,9 +65,20 @@ class StorageGuard:
     async def check(self, records: Collection[Record], seen: Snapshot) -> Snapshot:
         """Give the storage its identity, adopt the one that it has, or say that it is missing.
 
-        Returns `seen` as it is then; `is_accepted` says whether the storage is the host's own.
+        Returns `seen` as it is then; `is_accepted` says whether the storage is the host's own. Another
+        store that asks for the installation gets its answer here.
         """
-        noted = await self._store.storages()
+        noted = await self._store.noted()
+        claimed = await self._claiming.look(seen, noted.store, knows_host=True)
+        if claimed is not Claim.REFUSED:
+            seen = await self._check(records, seen, noted.storages)
+        if self._problem is None and claimed is Claim.TAKE:
+            await self._claiming.take(seen)
+        if claimed is Claim.OWN or (self._problem is None and claimed is Claim.TAKE):
+            await self._claiming.answer(seen)
+        return seen
+
+    async def _check(self, records: Collection[Record], seen: Snapshot, noted: Mapping[str, str]) -> Snapshot:
         known, found = noted.get(self._host), self._found(seen)
         is_empty = not any(record.exists for record in records)
         others = former_names(noted, self._host, found)
@@ -72,10 +92,12 @@ class StorageGuard:
             known = known or found
         elif found is not None and (known is None or is_empty):
             known = await self._adopt(known, found)
-        elif found is not None and storage_name(self._installation.name) not in seen.containers:
-            await self._engine.keep_storage(self._installation.name, found)
         self._report(host_storage_problem(self._host, known, found, self._installation.name))
         return seen
+
+    def refuse_taken(self) -> None:
+        """Raise InstallationTakenError where a worker with another Redis looks after this installation."""
+        self._claiming.check()
 
     def refuse_renamed(self) -> None:
         """Raise StorageMissingError where a new pod here would lie beside those of the host's former name."""
@@ -87,13 +109,15 @@ class StorageGuard:
 
         Raises PermanentError where it is that of a host which was renamed.
         """
-        noted, found = await self._store.storages(), self._found(await self._engine.observe_all())
-        former = former_names(noted, self._host, found) if noted.get(self._host) != found else ()
+        noted, seen = await self._store.noted(), await self._engine.observe_all()
+        known, found = noted.storages.get(self._host), self._found(seen)
+        former = former_names(noted.storages, self._host, found) if known != found else ()
         if former:
             raise PermanentError(renamed_problem(self._host, former))
+        await self._claiming.accept(seen, noted.store)
         if found is None:
             return await self._keep(None)
-        return await self._adopt(noted.get(self._host), found)
+        return await self._adopt(known, found)
 
     async def take_over(self, old: str) -> int:
         """Give the pods of this host's former name to its present one; see `rename_host`."""
@@ -104,7 +128,9 @@ class StorageGuard:
 
     async def _keep(self, known: str | None) -> str:
         """Make the sentinel, then the note: if that is lost, the sentinel is adopted the next time."""
-        kept = await self._engine.keep_storage(self._installation.name, known or uuid4().hex)
+        kept = await self._engine.keep_storage(
+            self._installation.name, known or uuid4().hex, self._claiming.labels()
+        )
         if known is not None:
             _log.warning("sentinel_made_again", host=self._host, storage=kept)
             return kept

@@ -12,7 +12,7 @@ from worker.ending import end
 from worker.errors import EngineUnavailableError, PodError, RetryableError
 from worker.passes import Passes
 from worker.pods.model import IntentKind, Record
-from worker.ports import ContainerEvent, EventSource, Store
+from worker.ports import ContainerEvent, ContenderEvent, EventSource, Store
 
 _log: Final = structlog.get_logger(__name__)
 _LONGEST_WAIT_S: Final = 2.0
@@ -36,11 +36,14 @@ class Watcher:
         pass_wait_s: float,
         on_connected: Callable[[], None] = lambda: None,
         on_disconnected: Callable[[], None] = lambda: None,
+        on_contender: Callable[[ContenderEvent], Coroutine[Any, Any, None]] | None = None,
     ) -> None:
         """`pass_wait_s` is how long to wait for the repairs of one pass, in seconds.
 
-        The two callbacks are called whenever the stream was connected, and when it is not any more.
+        The two callbacks are called whenever the stream was connected, and when it is not any more;
+        `on_contender` when another store asks for the installation.
         """
+        self._on_contender = on_contender
         self._events = events
         self._store = store
         self._dispatcher = dispatcher
@@ -87,7 +90,11 @@ class Watcher:
             with attempt:
                 await self._passes.run(wait_s=self._pass_wait_s)
 
-    def _take(self, event: ContainerEvent) -> None:
+    def _take(self, event: ContainerEvent | ContenderEvent) -> None:
+        if isinstance(event, ContenderEvent):
+            if self._on_contender is not None:
+                self._spawn(self._on_contender(event))
+            return
         waiting = event.pod_id in self._latest
         self._latest[event.pod_id] = event
         if not waiting:

@@ -20,7 +20,13 @@ from worker.pods.container import ContainerRequest, VolumeMount, limits
 from worker.pods.layout import image_paths
 from worker.pods.model import PinnedImage
 from worker.pods.mounts import Temporary
-from worker.pods.naming import LABEL_INSTALLATION, LABEL_POD, LABEL_UNASKED, LABEL_VOLUME
+from worker.pods.naming import (
+    LABEL_CONTENDER,
+    LABEL_INSTALLATION,
+    LABEL_POD,
+    LABEL_UNASKED,
+    LABEL_VOLUME,
+)
 from worker.pods.observation import ContainerState
 from worker.pods.own_root import Standing
 from worker.pods.shape import Kind, next_look
@@ -388,13 +394,26 @@ async def test_a_spoiled_creation_is_done_or_not_but_never_twice(rig: Rig, fault
     assert [name for name in names if name.startswith("pinacle-pod-")] == ["pinacle-pod-a"]
 
 
+async def test_a_mark_bears_its_labels_and_holds_its_name(rig: Rig) -> None:
+    """By them another store is told of; whoever made it first keeps it."""
+    labels = {LABEL_INSTALLATION: "test", LABEL_CONTENDER: "s"}
+    made = await rig.engine.create_mark("pinacle-contender-test-s", labels)
+    with pytest.raises(ConflictError):
+        await rig.engine.create_mark("pinacle-contender-test-s", labels)
+    found = (await rig.engine.observe_all()).containers["pinacle-contender-test-s"]
+    assert (found.id, found.state, dict(found.labels)) == (made, ContainerState.CREATED, labels)
+    await rig.engine.remove_container(made)
+    assert "pinacle-contender-test-s" not in (await rig.engine.observe_all()).containers
+
+
 async def test_the_storage_keeps_its_first_identity(rig: Rig) -> None:
     """And a created container keeps its sentinel volume from being removed."""
-    assert await rig.engine.keep_storage("test", "one") == "one"
-    assert await rig.engine.keep_storage("test", "two") == "one"
+    assert await rig.engine.keep_storage("test", "one", {"a": "1"}) == "one"
+    assert await rig.engine.keep_storage("test", "two", {"a": "2"}) == "one"
     seen = await rig.engine.observe_all()
     assert seen.storages["test"] == "one"
     assert seen.containers["pinacle-storage-test"].state is ContainerState.CREATED
+    assert seen.containers["pinacle-storage-test"].labels["a"] == "1"
     assert (await rig.engine.observe("a", FULL)).storages["test"] == "one"
     with pytest.raises(ConflictError):
         await rig.engine.remove_volume("pinacle-storage-test")

@@ -366,6 +366,13 @@ async def test_a_renamed_host_gives_its_pods_ports_and_storage_to_its_new_name(s
     assert await store.rename_host("here", "new", "one") is None
 
 
+async def test_a_store_has_one_id_for_as_long_as_it_lasts(store: Store) -> None:
+    await store.set_storage("here", "one")
+    noted = await store.noted()
+    assert noted.store
+    assert (await store.noted(), noted.storages) == (noted, {"here": "one"})
+
+
 async def test_every_record_tells_the_storage_of_its_host(store: Store) -> None:
     """As it is noted now, and not as it was when the pod was made."""
     await store.accept(proposal("a", 1, "t1"))

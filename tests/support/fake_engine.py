@@ -384,22 +384,33 @@ class FakeEngine:
         self.after("image_pull")
         return self.images[reference]
 
-    async def keep_storage(self, installation: str, identity: str) -> str:
-        self._begin("storage_keep")
-        name = naming.storage_name(installation)
-        labels = {naming.LABEL_INSTALLATION: installation, naming.LABEL_STORAGE: identity}
-        volume = self.volumes.setdefault(name, FakeVolume(labels=labels))
-        keeper = ObservedContainer(
+    async def create_mark(self, name: str, labels: Mapping[str, str]) -> str:
+        self._begin("mark_create")
+        if name in self.containers:
+            raise ConflictError(f"the name {name} is already in use")
+        return self._mark(name, labels, {})
+
+    def _mark(self, name: str, labels: Mapping[str, str], volumes: Mapping[str, str]) -> str:
+        mark = ObservedContainer(
             id=self._new_id(),
             name=name,
             state=ContainerState.CREATED,
             image_id="",
-            labels={naming.LABEL_INSTALLATION: installation},
-            volumes={"/storage": name},
+            labels=dict(labels),
+            volumes=volumes,
         )
-        self.containers.setdefault(
-            name, FakeContainer(observed=keeper, mounts=(name,), limits=Limits(cpus=1, memory_bytes=0))
+        self.containers[name] = FakeContainer(
+            observed=mark, mounts=tuple(volumes.values()), limits=Limits(cpus=1, memory_bytes=0)
         )
+        return mark.id
+
+    async def keep_storage(self, installation: str, identity: str, labels: Mapping[str, str]) -> str:
+        self._begin("storage_keep")
+        name = naming.storage_name(installation)
+        named = {naming.LABEL_INSTALLATION: installation, naming.LABEL_STORAGE: identity}
+        volume = self.volumes.setdefault(name, FakeVolume(labels=named))
+        if name not in self.containers:
+            self._mark(name, labels, {"/storage": name})
         self.after("storage_keep")
         return volume.labels[naming.LABEL_STORAGE]
 

@@ -13,7 +13,7 @@ from worker.errors import (
 )
 from worker.pods.model import INTENT, STATE, IntentKind, PodState, PublishedPort, Record
 from worker.pods.port_choice import clash
-from worker.ports import Accepted, Lease, Proposal
+from worker.ports import Accepted, Lease, Noted, Proposal
 from worker.store.reading import FIELDS, read_record
 
 
@@ -44,6 +44,8 @@ class FakeStore:
         self.hosts: dict[str, float] = {}
         self.reported: set[str] = set()
         self.identities: dict[str, str] = {}
+        self.id = "store-1"
+        self.contenders: dict[str, str] = {}
         self.reserved: dict[str, dict[PublishedPort, str]] = {}
         self.now = 0.0
         self.before: Callable[[str], None] = lambda _operation: None
@@ -112,6 +114,15 @@ class FakeStore:
         self.before("storage")
         self.identities[host] = identity
         self.after("storage")
+
+    async def noted(self) -> Noted:
+        self.before("load")
+        return Noted(store=self.id, storages=dict(self.identities))
+
+    async def note_contender(self, host: str, text: str) -> None:
+        self.before("contender")
+        self.contenders[host] = text
+        self.after("contender")
 
     async def rename_host(self, old: str, new: str, identity: str) -> int | None:
         self.before("rename")

@@ -6,8 +6,9 @@ from typing import Any, Final
 import pytest
 
 from worker.docker.events import _parsed
+from worker.pods import naming
 from worker.pods.naming import LABEL_POD
-from worker.ports import ContainerEvent
+from worker.ports import ContainerEvent, ContenderEvent
 
 
 def line(action: str = "die", *, name: str = "pinacle-pod-a", pod: str | None = "a") -> bytes:
@@ -18,6 +19,19 @@ def line(action: str = "die", *, name: str = "pinacle-pod-a", pod: str | None = 
         "Actor": {"ID": "c1", "Attributes": attributes},
     }
     return json.dumps(entry).encode()
+
+
+def test_another_store_that_asks_is_known_by_labels_and_name() -> None:
+    labels = {naming.LABEL_INSTALLATION: "test", naming.LABEL_CONTENDER: "s"}
+    named = {**labels, "name": naming.contender_name("test", "s")}
+
+    def created(attributes: dict[str, str]) -> bytes:
+        return json.dumps({"Action": "create", "Actor": {"ID": "c1", "Attributes": attributes}}).encode()
+
+    assert _parsed(created(named)) == ContenderEvent(store="s", container_id="c1")
+    assert _parsed(created({**named, "name": "other"})) is None
+    assert _parsed(created({"name": "x"})) is None
+    assert _parsed(line("create")) is None, "a pod's creation is ours"
 
 
 def test_a_container_is_known_by_its_label_whatever_its_name() -> None:

@@ -7,7 +7,8 @@ import pytest
 from tests.support.fake_engine import FakeEngine
 from tests.support.fake_store import FakeStore
 from tests.support.situations import IMAGE, OWN, deleting_pod, tombstone
-from worker.errors import RemovalUnfinishedError
+from worker.claiming import Claiming
+from worker.errors import InstallationTakenError, RemovalUnfinishedError
 from worker.pods.model import Record
 from worker.pods.requests import Create, Delete
 from worker.pods.spec import PodSpec
@@ -28,12 +29,13 @@ def _service(record: Record, *live: str) -> tuple[PodService, FakeStore, FakeEng
     store.hosts = dict.fromkeys(live, 0.0)
     common: dict[str, Any] = {"host": "here", "engine": engine, "store": store}
     owned = {**common, "installation": OWN}
+    claiming = Claiming(**owned)
     service = PodService(
         **common,
         hosts=frozenset({"here"}),
         installation=OWN.name,
-        rebuild=Rebuild(**owned),
-        guard=StorageGuard(**owned),
+        rebuild=Rebuild(**owned, claiming=claiming),
+        guard=StorageGuard(**owned, claiming=claiming),
         dispatcher=NOBODY,
         passes=NOBODY,
         clock=lambda: 1.0,
@@ -50,6 +52,14 @@ async def test_where_nothing_is_left_of_the_former_one_it_is_looked_into_and_mad
     await service._accept("a", Create(spec=SPEC), "task")
     assert store.records["a"].host == "here"
     assert engine.calls["image_inspect"] == 1
+
+
+async def test_where_another_store_has_the_installation_nothing_is_looked_into_or_accepted() -> None:
+    service, store, engine = _service(tombstone(host="here"))
+    service.guard._claiming.problem = "it is another's"
+    with pytest.raises(InstallationTakenError, match="another's"):
+        await service._accept("a", Create(spec=SPEC), "task")
+    assert (store.tasks, engine.calls.total()) == ({}, 0)
 
 
 async def test_where_something_is_left_elsewhere_that_host_removes_it_and_makes_the_new_one() -> None:

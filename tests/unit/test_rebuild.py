@@ -1,13 +1,14 @@
 """A host is told of container by container: whatever is wrong with one, the others are known."""
 
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
 from tests.support.fake_engine import FakeEngine
 from tests.support.fake_store import FakeStore
 from tests.support.situations import IMAGE, OWN, pod
+from worker.claiming import Claiming
 from worker.errors import EngineUnavailableError, LeaseLostError, ObjectMissingError, StoreUnavailableError
 from worker.pods import naming
 from worker.pods.container import container_request, volume_labels
@@ -34,7 +35,8 @@ async def engine() -> FakeEngine:
 
 
 def rebuild(engine: FakeEngine, store: FakeStore) -> Rebuild:
-    return Rebuild(host="here", engine=engine, store=store, installation=OWN)
+    owned: dict[str, Any] = {"host": "here", "engine": engine, "store": store, "installation": OWN}
+    return Rebuild(**owned, claiming=Claiming(**owned))
 
 
 def second_inspect(error: Exception) -> Callable[[str], None]:

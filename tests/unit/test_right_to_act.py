@@ -121,6 +121,18 @@ async def test_nothing_is_begun_in_a_process_that_ends(bench: Bench, operation: 
     assert not {*later} & {*bench.sent}
 
 
+async def test_nothing_is_begun_where_another_store_has_the_installation(bench: Bench) -> None:
+    """Its containers look like ours. What is to be done about it is told, and it is tried again."""
+    bench.reconciler.stands_back = lambda: "it is another's"
+    await bench.reconciler.reconcile("a")
+    assert not {"image_inspect", "volume_create", "container_create"} & set(bench.sent)
+    assert (bench.state.phase, bench.state.reason) == (Phase.PENDING, "it is another's")
+    assert bench.state.retry_at > bench.store.now
+    bench.reconciler.stands_back = lambda: None
+    await bench.reconciler.reconcile("a")
+    assert bench.state.phase is Phase.RUNNING
+
+
 async def test_a_step_that_was_sent_by_somebody_who_lost_the_lease_is_not_noted(bench: Bench) -> None:
     """Nor is any other sent."""
 

@@ -55,3 +55,24 @@ def test_the_storage_is_its_own_or_another_or_that_of_a_host_with_another_name()
     assert (other.status, "does not have its storage" in other.detail) == (Status.FAIL, True)
     renamed = storage_checks.storage("new", {"here": "s-1"}, seen, "test")
     assert (renamed.status, renamed.remedy) == (Status.FAIL, "`pinacle hosts rename here new`")
+
+
+def test_an_installation_is_this_redis_own_or_another_one_s() -> None:
+    """Without any pod there is nothing to quarrel about; what was turned away is told for a day."""
+    keeper = ObservedContainer(
+        id="k",
+        name="pinacle-storage-test",
+        state=ContainerState.CREATED,
+        image_id="",
+        labels={**OURS, naming.LABEL_STORE: "one"},
+        volumes={},
+    )
+    seen = Snapshot.of([keeper], [_volume("a", "home")])
+    assert storage_checks.owner("here", "one", None, seen, "test").status is Status.OK
+    assert storage_checks.owner("here", "two", None, Snapshot.of([keeper], []), "test").status is Status.OK
+    assert storage_checks.owner("here", None, None, Snapshot.of([], []), "test").status is Status.OK
+    turned_away = storage_checks.owner("here", "one", "another asked", seen, "test")
+    assert (turned_away.status, turned_away.detail) == (Status.WARN, "another asked")
+    for store in ("two", None):
+        other = storage_checks.owner("here", store, None, seen, "test")
+        assert (other.status, "another Redis (store one)" in other.detail) == (Status.FAIL, True)

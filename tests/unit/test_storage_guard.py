@@ -1,13 +1,14 @@
 """Which storage a host takes for its own, by what the store knows and what the Engine shows."""
 
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
 from tests.support.fake_engine import FakeEngine, FakeVolume
 from tests.support.fake_store import FakeStore
 from tests.support.situations import LABELS, stopped_pod
+from worker.claiming import Claiming
 from worker.errors import PermanentError, StorageMissingError
 from worker.pods import naming
 from worker.pods.model import Installation, Record
@@ -26,7 +27,13 @@ class World:
             self.store.identities["here"] = known
         self.records: list[Record] = [replace(stopped_pod(storage=known), host=host)][:pods]
         self.store.records = {record.pod_id: record for record in self.records}
-        self.guard = StorageGuard(host=host, engine=self.engine, store=self.store, installation=OWN)
+        owned: dict[str, Any] = {
+            "host": host,
+            "engine": self.engine,
+            "store": self.store,
+            "installation": OWN,
+        }
+        self.guard = StorageGuard(**owned, claiming=Claiming(**owned))
 
     def has_volumes(self, without: str = "") -> None:
         for record in self.records:
@@ -36,7 +43,7 @@ class World:
                     self.engine.volumes[f"pinacle-vol-a-{volume.name}"] = FakeVolume(labels=labels)
 
     async def has_sentinel(self, identity: str) -> None:
-        await self.engine.keep_storage("test", identity)
+        await self.engine.keep_storage("test", identity, {})
 
     def sentinel(self) -> str | None:
         found = self.engine.volumes.get(SENTINEL)

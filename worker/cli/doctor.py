@@ -84,6 +84,8 @@ async def _redis(given: Settings, overview: Overview, here: str | None, seen: Sn
         after = time()
         ages = await overview.heartbeat_ages()
         storages = await overview.storages()
+        store = await overview.store_id()
+        contender = None if here is None else await overview.contender(here)
     except PodError as error:
         remedy = "start Redis, or set PINACLE_REDIS_URL to where it is, with its password"
         return [fail("Redis", str(error), remedy)]
@@ -93,7 +95,10 @@ async def _redis(given: Settings, overview: Overview, here: str | None, seen: Sn
         checks.clock(now - (before + after) / 2, given.reconcile_interval_s),
         checks.workers(ages, ttl_s=given.heartbeat_ttl_s, here=here, expected=given.host_names),
         *(
-            [storage_checks.storage(here, storages, seen, given.installation)]
+            [
+                storage_checks.storage(here, storages, seen, given.installation),
+                storage_checks.owner(here, store, contender, seen, given.installation),
+            ]
             if seen is not None and here is not None
             else []
         ),

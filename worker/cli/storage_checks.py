@@ -5,6 +5,7 @@ from typing import Final
 
 from worker.cli.checks import Check, fail, ok, warn
 from worker.pods import naming
+from worker.pods.claim import keeper_of, refusal
 from worker.pods.observation import Snapshot
 from worker.pods.renaming import former_names, renamed_problem
 from worker.pods.storage import host_storage_problem
@@ -30,6 +31,24 @@ def held(seen: Snapshot, installation: str) -> Check:
             f"{NEVER}",
         )
     return ok(name, f"by containers, all of them; {NEVER}")
+
+
+def owner(host: str, store: str | None, contender: str | None, seen: Snapshot, installation: str) -> Check:
+    """Whether the installation on this Engine is this Redis', and no other one's worker asked for it.
+
+    `store` is the id of this Redis, None before a worker gave it one; `contender` is its note of another.
+    """
+    name, keeper = "installation", keeper_of(seen, installation)
+    holder = None if keeper is None else keeper.labels.get(naming.LABEL_STORE)
+    if holder not in (None, store) and seen.pod_ids(installation):
+        return fail(
+            name,
+            refusal(installation, host, holder),
+            "give one of the two another PINACLE_INSTALLATION, or the other's PINACLE_REDIS_URL",
+        )
+    if contender is not None:
+        return warn(name, contender, "it was within the last day; no pod was touched by it")
+    return ok(name, f"{installation}, this Redis' own")
 
 
 def storage(host: str, noted: Mapping[str, str], seen: Snapshot, installation: str) -> Check:

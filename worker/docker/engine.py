@@ -21,7 +21,7 @@ from worker.docker.parse import (
     listed_volume,
     remains,
 )
-from worker.docker.request import create_body, keeper_body, update_body
+from worker.docker.request import create_body, keeper_body, mark_body, update_body
 from worker.docker.scratch import Scratch
 from worker.docker.shapes import Shapes
 from worker.docker.system import SystemDirectories
@@ -305,17 +305,20 @@ class DockerEngine:
         """Make the network of all pods unless it is there."""
         await self._network.ensure()
 
-    async def keep_storage(self, installation: str, identity: str) -> str:
+    async def create_mark(self, name: str, labels: Mapping[str, str]) -> str:
+        return await self._scratch.create(name, mark_body(labels))
+
+    async def keep_storage(self, installation: str, identity: str, labels: Mapping[str, str]) -> str:
         name = naming.storage_name(installation)
-        labels = {naming.LABEL_INSTALLATION: installation, naming.LABEL_STORAGE: identity}
-        made = await self.create_volume(name, labels)
+        named = {naming.LABEL_INSTALLATION: installation, naming.LABEL_STORAGE: identity}
+        made = await self.create_volume(name, named)
         kept = made.labels.get(naming.LABEL_STORAGE)
         if kept is None:
             raise ForeignObjectError(
                 f"volume {name} has no label {naming.LABEL_STORAGE}: it is not ours. Rename or remove it"
             )
         try:
-            await self._scratch.create(name, keeper_body(name, installation))
+            await self._scratch.create(name, keeper_body(name, labels))
         except ConflictError as error:
             if "already in use" not in str(error):
                 raise

@@ -14,10 +14,11 @@ from worker.docker.failures import explain
 from worker.docker.lines import LineTooLongError, lines
 from worker.errors import EngineUnavailableError
 from worker.pods import naming
-from worker.ports import ContainerEvent
+from worker.ports import ContainerEvent, ContenderEvent
 
 _log: Final = structlog.get_logger(__name__)
-_ACTIONS: Final = ("start", "die", "destroy", "pause", "unpause", "rename")
+_CREATE: Final = "create"
+_ACTIONS: Final = ("start", "die", "destroy", "pause", "unpause", "rename", _CREATE)
 _LONGEST_LINE: Final = 64 * 10**6
 """Bytes. An event bears all labels of its container, and these hold its spec."""
 
@@ -31,12 +32,12 @@ class Events:
             {
                 "type": ["container"],
                 "event": list(_ACTIONS),
-                "label": [f"{naming.LABEL_INSTALLATION}={installation}", naming.LABEL_POD],
+                "label": [f"{naming.LABEL_INSTALLATION}={installation}"],
             }
         )
 
     @asynccontextmanager
-    async def subscribed(self) -> AsyncIterator[AsyncIterator[ContainerEvent]]:
+    async def subscribed(self) -> AsyncIterator[AsyncIterator[ContainerEvent | ContenderEvent]]:
         """Subscribe; what happens from when this is entered on will be told.
 
         See `worker.ports.EventSource`. aiodocker's own subscription does not reconnect and hangs after its
@@ -57,7 +58,7 @@ class Events:
         except (aiohttp.ClientError, ConnectionError, TimeoutError) as error:
             raise EngineUnavailableError(f"events: no stream could be had: {error}") from error
 
-    async def _read(self, response: aiohttp.ClientResponse) -> AsyncIterator[ContainerEvent]:
+    async def _read(self, response: aiohttp.ClientResponse) -> AsyncIterator[ContainerEvent | ContenderEvent]:
         try:
             async for line in lines(response.content.iter_any(), longest=_LONGEST_LINE):
                 event = _parsed(line)
@@ -68,19 +69,29 @@ class Events:
         raise EngineUnavailableError("events: the Engine ended the stream")
 
 
-def _parsed(line: bytes) -> ContainerEvent | None:
-    """Return what a line tells of a pod's container, None where it is of no use.
+def _parsed(line: bytes) -> ContainerEvent | ContenderEvent | None:
+    """Return what a line tells of a pod's container or of another store, None where it is of no use.
 
     What cannot be read is passed over: the next pass sees what it was about.
     """
     try:
         entry = json.loads(line)
         actor = entry["Actor"]
-        pod_id = (actor.get("Attributes") or {}).get(naming.LABEL_POD)
-        return None if pod_id is None else _event(pod_id, entry["Action"], actor)
+        labels = actor.get("Attributes") or {}
+        pod_id, action = labels.get(naming.LABEL_POD), entry["Action"]
+        if action == _CREATE:
+            return _contender(labels, actor["ID"])
+        return None if pod_id is None else _event(pod_id, action, actor)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         _log.warning("event_not_understood", reason=repr(error), bytes=len(line))
         return None
+
+
+def _contender(labels: dict[str, str], container_id: str) -> ContenderEvent | None:
+    store, installation = labels.get(naming.LABEL_CONTENDER), labels.get(naming.LABEL_INSTALLATION)
+    if not store or not installation or labels.get("name") != naming.contender_name(installation, store):
+        return None
+    return ContenderEvent(store=store, container_id=container_id)
 
 
 def _event(pod_id: str, action: str, actor: dict[str, Any]) -> ContainerEvent | None:

@@ -1,9 +1,9 @@
 """A container request, as the Engine's JSON."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from config.layout import SYSTEM_DIRECTORIES
-from worker.pods import naming
 from worker.pods.container import ContainerRequest, Limits, VolumeMount
 from worker.pods.model import PublishedPort
 from worker.pods.mounts import Temporary
@@ -81,13 +81,18 @@ def filler_body(volume: str, target: str, *, image: str = EMPTY_IMAGE) -> dict[s
     }
 
 
-def keeper_body(name: str, installation: str) -> dict[str, Any]:
+def keeper_body(name: str, labels: Mapping[str, str]) -> dict[str, Any]:
     """Return the body of a container that is never started: it keeps a volume from being pruned."""
+    return mark_body(labels, volume_mount(name, "/storage"))
+
+
+def mark_body(labels: Mapping[str, str], *mounts: dict[str, Any]) -> dict[str, Any]:
+    """Return the body of a container that is never started: its labels are what it is for."""
     return {
         "Cmd": ["/never-started"],
-        "Labels": {naming.LABEL_INSTALLATION: installation},
+        "Labels": dict(labels),
         "HostConfig": {
-            "Mounts": [volume_mount(name, "/storage")],
+            "Mounts": list(mounts),
             "NetworkMode": "none",
             "RestartPolicy": {"Name": "no"},
         },

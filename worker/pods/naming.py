@@ -37,6 +37,10 @@ LABEL_BASE: Final = "dev.pinacle.base"
 """On the volumes of a base and on the container that keeps them: the id of the image that filled them."""
 LABEL_STORAGE: Final = "dev.pinacle.storage"
 """On the sentinel volume of a host: the identity of the storage that holds its pods."""
+LABEL_STORE: Final = "dev.pinacle.store"
+"""On the container that keeps the sentinel: the id of the store that holds the installation's records."""
+LABEL_CONTENDER: Final = "dev.pinacle.contender"
+"""On the container by which another store asks: the id of that store."""
 
 POD_ID_RULE: Final = "1 to 63 of A-Z a-z 0-9 _ - beginning with a letter or a digit"
 _POD_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
@@ -68,6 +72,11 @@ def volume_name(pod_id: str, volume: str) -> str:
 def storage_name(installation: str) -> str:
     """Return the name of a host's sentinel volume and of the container that keeps it from being pruned."""
     return f"pinacle-storage-{installation}"
+
+
+def contender_name(installation: str, store: str) -> str:
+    """Return the name of the container by which a store asks for an installation that another one holds."""
+    return f"pinacle-contender-{installation}-{store}"
 
 
 def base_name(installation: str, image_id: str) -> str:

@@ -69,6 +69,18 @@ class Overview:
             found: Any = await self._redis.hgetall(keys.STORAGES)
         return dict(found)
 
+    async def store_id(self) -> str | None:
+        """Return what tells this store from any other, None where no worker has asked for it yet."""
+        with translated("load"):
+            found: Any = await self._redis.get(keys.STORE_ID)
+        return None if found is None else str(found)
+
+    async def contender(self, host: str) -> str | None:
+        """Return what is noted of another store that asked for a host's installation, for a day."""
+        with translated("load"):
+            found: Any = await self._redis.get(keys.CONTENDER + host)
+        return None if found is None else str(found)
+
     async def durability_lacks(self) -> list[str]:
         """Return what keeps an accepted intent from surviving a power cut, in sentences for a person."""
         found: dict[str | None, str | None] = {}

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
+from uuid import uuid4
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
@@ -15,7 +16,7 @@ from worker.errors import (
     StoreUnavailableError,
 )
 from worker.pods.model import INTENT, STATE, IntentKind, PodState, PublishedPort, Record
-from worker.ports import Accepted, Lease, Proposal
+from worker.ports import Accepted, Lease, Noted, Proposal
 from worker.store import keys, scripts
 from worker.store.leases import Leases, RedisLease
 from worker.store.overview import Overview
@@ -26,6 +27,7 @@ from worker.store.watch import Watch
 _TASK_MEMORY_S: Final = 7 * 24 * 3600
 _TOMBSTONE_MEMORY_S: Final = 6 * 24 * 3600
 """Shorter than that of tasks, so that a message as old as its pod's tombstone is still known."""
+_CONTENDER_MEMORY_S: Final = 24 * 3600
 _STREAM_LENGTH: Final = 10_000
 
 
@@ -67,6 +69,7 @@ class RedisStore:
         self._count_attempt = self._redis.register_script(scripts.COUNT_ATTEMPT)
         self._beat = self._redis.register_script(scripts.BEAT)
         self._live = self._redis.register_script(scripts.LIVE_HOSTS)
+        self._noted = self._redis.register_script(scripts.NOTED)
         self._rename_host = self._redis.register_script(scripts.RENAME_HOST)
 
     async def load(self, pod_id: str) -> Record | None:
@@ -155,6 +158,15 @@ class RedisStore:
     async def set_storage(self, host: str, identity: str) -> None:
         with translated("save"):
             await self._redis.hset(keys.STORAGES, host, identity)
+
+    async def noted(self) -> Noted:
+        with translated("load"):
+            store, flat = await self._noted(keys=[keys.STORE_ID, keys.STORAGES], args=[uuid4().hex])
+        return Noted(store=store, storages=dict(zip(flat[::2], flat[1::2], strict=True)))
+
+    async def note_contender(self, host: str, text: str) -> None:
+        with translated("save"):
+            await self._redis.set(keys.CONTENDER + host, text, ex=_CONTENDER_MEMORY_S)
 
     async def rename_host(self, old: str, new: str, identity: str) -> int | None:
         with translated("rename"):

@@ -150,6 +150,16 @@ redis.call('ZADD', KEYS[1], redis.call('TIME')[1], ARGV[1])
 return 1
 """
 
+NOTED: Final = """
+-- KEYS: store, storages   ARGV: the id for a store that has none
+local store = redis.call('GET', KEYS[1])
+if not store then
+  store = ARGV[1]
+  redis.call('SET', KEYS[1], store)
+end
+return {store, redis.call('HGETALL', KEYS[2])}
+"""
+
 LIVE_HOSTS: Final = """
 -- KEYS: heartbeats   ARGV: seconds for which a heartbeat counts
 -- One from the future is from before the clock was set back: who lives beats again soon.
