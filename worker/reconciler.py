@@ -51,6 +51,9 @@ from worker.ports import Engine, Lease, Store
 _log: Final = structlog.get_logger(__name__)
 _LONGEST_WAY: Final = 40
 """Rounds of planning; the longest way, an update that first rolls back a creation, takes about ten."""
+_MAY_PASS: Final = (AlwaysFailsError, PortTakenError)
+"""What is told at once and still tried again before long: what is thought to be the pod's own may be the
+host's after all, and whatever has a port may end at any time."""
 _SETTLED: Final = frozenset({Phase.RUNNING, Phase.STOPPED, Phase.DELETED})
 
 
@@ -304,8 +307,7 @@ class Attempt:
         state = state.evolve(reason=str(error), errors=state.errors + 1)
         if isinstance(error, PermanentError):
             generation = self.record.intent.generation
-            # What is thought to be the pod's own may be the host's after all: it is not let wait so long.
-            later = LONGEST_ERROR_DELAY_S if isinstance(error, AlwaysFailsError) else FAILED_DELAY_S
+            later = LONGEST_ERROR_DELAY_S if isinstance(error, _MAY_PASS) else FAILED_DELAY_S
             phase = state.phase if rests_without(self.record) else Phase.FAILED
             state = state.evolve(
                 phase=phase,

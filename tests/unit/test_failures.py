@@ -4,7 +4,7 @@ import aiodocker
 import pytest
 
 from worker.docker.failures import explain
-from worker.errors import EngineUnavailableError
+from worker.errors import EngineFailedError, EngineUnavailableError, PermanentError
 
 ID = "29f962f21298d53f5a648f59903519e64915c13dbab63405f53e8fb439d162c0"
 FOLDER = f"/run/containerd/io.containerd.runtime.v2.task/moby/{ID}"
@@ -25,3 +25,37 @@ def test_a_task_that_the_engine_forgot_is_named_with_its_remedy(text: str, remed
     assert ("by itself" in str(error)) is (remedy is not None)
     if remedy is not None:
         assert remedy in str(error)
+
+
+_CREATE = "OCI runtime create failed: "
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'starting container process caused: exec: "/nope": stat /nope: no such file or directory: unknown',
+        'unable to start container process: exec: "x": executable file not found in $PATH: unknown',
+        'starting container process caused: exec: "/etc/passwd": permission denied: unknown',
+        'unable to start container process: exec: "/home": is a directory: unknown',
+    ],
+)
+def test_what_the_spec_says_wrongly_of_a_program_never_passes(text: str) -> None:
+    error = explain("container_start", "the Engine", aiodocker.DockerError(400, _CREATE + text))
+    assert isinstance(error, PermanentError)
+    error = explain("container_start", "the Engine", aiodocker.DockerError(500, _CREATE + text))
+    assert isinstance(error, PermanentError)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'error mounting "/data/volumes/x/_data" to rootfs at "/home": no such file or directory: unknown',
+        "open /run/containerd/runc/moby/1/init.pid: no such file or directory: unknown",
+        "failed to write 1 to cgroup.procs: permission denied: unknown",
+        "open /proc/1/ns/net: no such file or directory: unknown",
+    ],
+)
+def test_what_a_runtime_misses_of_its_own_may_pass(text: str) -> None:
+    """On an overloaded host, say; if it never does, it is told as the pod's own."""
+    error = explain("container_start", "the Engine", aiodocker.DockerError(500, _CREATE + text))
+    assert type(error) is EngineFailedError

@@ -10,15 +10,24 @@ from tests.support.fake_engine import FakeEngine
 from tests.support.fake_store import FakeStore
 from tests.support.situations import IMAGE, OVERLAYS, OWN
 from worker.errors import (
+    ConflictError,
+    CopyFailedError,
+    EngineFailedError,
     EngineUnavailableError,
+    HostFullError,
     ImageGoneError,
+    ImageNotFoundError,
     LeaseLostError,
+    ObjectMissingError,
+    OutcomeUnknownError,
     PermanentError,
     PodError,
     PodNotFoundError,
+    PortTakenError,
+    RegistryUnavailableError,
     RetryableError,
 )
-from worker.pods.backoff import FAILED_DELAY_S
+from worker.pods.backoff import FAILED_DELAY_S, LONGEST_ERROR_DELAY_S
 from worker.pods.layout import full_names
 from worker.pods.model import Intent, IntentKind, Phase, PodState, Record
 from worker.pods.spec import PodSpec
@@ -225,6 +234,33 @@ async def test_what_cannot_work_is_not_tried_again_soon(bench: Bench) -> None:
     bench.store.now += FAILED_DELAY_S
     await bench.reconciler.reconcile("a")
     assert (bench.state.phase, bench.state.failed_generation) == (Phase.RUNNING, 0)
+
+
+@pytest.mark.parametrize(
+    ("error", "longest"),
+    [
+        (EngineUnavailableError("an outage"), 1.0),
+        (EngineFailedError("a 500"), 1.0),
+        (OutcomeUnknownError("a deadline passed"), 1.0),
+        (ConflictError("it is being removed"), 1.0),
+        (ObjectMissingError("gone since it was seen"), 1.0),
+        (ImageGoneError("gone since it was seen"), 1.0),
+        (RegistryUnavailableError("an outage"), 1.0),
+        (HostFullError("full"), 1.0),
+        (PortTakenError("another program has it"), LONGEST_ERROR_DELAY_S),
+        (CopyFailedError("it takes too long"), FAILED_DELAY_S),
+        (ImageNotFoundError("never heard of"), FAILED_DELAY_S),
+        (PermanentError("no such user"), FAILED_DELAY_S),
+    ],
+    ids=lambda given: type(given).__name__,
+)
+async def test_only_what_a_person_has_to_mend_waits_for_minutes(
+    bench: Bench, error: PodError, longest: float
+) -> None:
+    """Whatever comes with an outage of the Engine or an overloaded host is tried again soon."""
+    bench.when("container_start", fail(error))
+    await bench.reconciler.reconcile("a")
+    assert 0 < bench.state.retry_at - bench.store.now <= longest
 
 
 async def test_an_engine_that_does_not_answer_leaves_a_settled_pod_its_phase(bench: Bench) -> None:

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Any, Final
 
-from worker.errors import PermanentError
+from worker.errors import PermanentError, RegistryUnavailableError
 from worker.pods.references import registry_host
 
 _DEFAULT_REGISTRY: Final = "https://index.docker.io/v1/"
@@ -19,7 +19,8 @@ _HELPER_SECONDS: Final = 20.0
 async def auth_header(config_folder: Path, reference: str) -> dict[str, str]:
     """Return the header that gives the Engine the credentials for an image, empty without any.
 
-    Raises PermanentError where config.json cannot be read as JSON or its credential helper fails.
+    Raises PermanentError where config.json cannot be read as JSON or its credential helper fails, and
+    RegistryUnavailableError where that does not answer.
     """
     path = config_folder / "config.json"
     if not await asyncio.to_thread(path.is_file):
@@ -85,7 +86,9 @@ async def _ask_helper(program: str, server: str) -> dict[str, str] | None:
     except TimeoutError:
         process.kill()
         await process.wait()
-        raise PermanentError(f"{program} gave no credentials within {_HELPER_SECONDS:g} s") from None
+        raise RegistryUnavailableError(
+            f"{program} gave no credentials within {_HELPER_SECONDS:g} s"
+        ) from None
     if process.returncode != 0:
         # It says the same for "none kept" and for every failure; without credentials the registry decides.
         return None

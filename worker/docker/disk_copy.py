@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from worker.docker import disk_view
-from worker.errors import CopyFailedError
+from worker.errors import CopyFailedError, OutcomeUnknownError
 
 _EXTRACT: Final = (
     *("tar", "--extract", "--file=-", "--preserve-permissions", "--numeric-owner", "--acls", "--xattrs"),
@@ -142,6 +142,8 @@ async def _running(*words: str, stdin: int, stdout: int, keep: Sequence[int] = (
 
 
 def _check(process: Process, complaint: bytes) -> None:
+    if process.returncode is not None and process.returncode < 0:
+        raise OutcomeUnknownError(f"copying on the Engine's disk was ended by signal {-process.returncode}")
     if process.returncode != 0:
         text = complaint.decode(errors="replace").strip()[-_LONGEST_WORDS:]
         raise CopyFailedError(f"copying on the Engine's disk failed with {process.returncode}: {text}")

@@ -46,9 +46,6 @@ _FOLDER_REMEDY: Final = (
 )
 _NEVER: Final = (
     "executable file not found",
-    "no such file or directory: unknown",
-    "permission denied: unknown",
-    "is a directory: unknown",
     "exec format error",
     "unable to find user",
     "no matching entries in passwd file",
@@ -61,6 +58,14 @@ _NEVER: Final = (
     "minimum memory limit allowed",
     "range of cpus is from",
 )
+_NEVER_OF_A_PROGRAM: Final = (
+    "no such file or directory: unknown",
+    "permission denied: unknown",
+    "is a directory: unknown",
+)
+"""Of the program that the spec names these never pass; a runtime says the same of what it works with."""
+_RUNTIMES_OWN: Final = ("mount", "/run/", "/proc/", "/sys/", "/var/lib/", "cgroup", "containerd", "shim:")
+"""What tells that it does: such may pass, as on an overloaded host or after an Engine was killed."""
 _OF_THE_HOST: Final = (
     "no space left on device",
     "disk quota exceeded",
@@ -99,7 +104,7 @@ def explain(operation: str, url: str, error: aiodocker.DockerError) -> PodError:
         return PortTakenError(
             f"{text}. Another program of this host uses the port: free it, or update the pod"
         )
-    if any(part in lowered for part in _NEVER) or error.status == _BAD_REQUEST:
+    if _is_for_good(lowered) or error.status == _BAD_REQUEST:
         return PermanentError(text)
     if error.status == _CONFLICT or "is not paused" in lowered:
         return ConflictError(text)
@@ -107,6 +112,13 @@ def explain(operation: str, url: str, error: aiodocker.DockerError) -> PodError:
     of_the_host = bool(remedy) or any(part in lowered for part in _OF_THE_HOST)
     kind = EngineUnavailableError if of_the_host else EngineFailedError
     return kind(f"{operation}: the Engine failed with {error.status}: {error.message}{remedy}")
+
+
+def _is_for_good(text: str) -> bool:
+    of_a_program = any(part in text for part in _NEVER_OF_A_PROGRAM)
+    return any(part in text for part in _NEVER) or (
+        of_a_program and not any(part in text for part in _RUNTIMES_OWN)
+    )
 
 
 def _remedy(text: str) -> str:

@@ -71,7 +71,8 @@ class Images:
         await self._pull(reference, headers)
         found = await self.find(reference)
         if found is None:
-            raise ImageNotFoundError(f"image {reference!r} was pulled, but this host does not have it")
+            # Somebody removed it at once, or tagged another.
+            raise ObjectMissingError(f"image {reference!r} was pulled, and this host has not got it any more")
         return found
 
     async def make(self, name: str, folders: Iterable[str]) -> None:

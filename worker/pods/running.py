@@ -7,7 +7,7 @@ from typing import Final, assert_never
 from config.tiers import DEFAULT_TIER, TIERS
 from worker.pods import naming
 from worker.pods.adopting import plan_adoption
-from worker.pods.backoff import FAILED_DELAY_S, LONGEST_CRASH_DELAY_S, is_due
+from worker.pods.backoff import FAILED_DELAY_S, LONGEST_CRASH_DELAY_S, LONGEST_ERROR_DELAY_S, is_due
 from worker.pods.container import is_of_present_spec
 from worker.pods.decision import GivenUp, Plan, give_up, go, rest
 from worker.pods.ended import asked, finished, plan_note
@@ -250,7 +250,7 @@ def _container(record: Record, seen: Observation, spec: PodSpec, now: float, own
     taken = name_taken(record, seen, own)
     if taken is not None:
         # It could not be made again: what was stopped for that goes on, until the name is free.
-        stays = carry_on(record, seen, now, own, GivenUp(reason=taken, until=now + FAILED_DELAY_S))
+        stays = carry_on(record, seen, now, own, GivenUp(reason=taken, until=now + LONGEST_ERROR_DELAY_S))
         return stays if stays.steps else rest(Phase.FAILED, taken)
     decided = plan_replacing(record, seen, container, now, own)
     return decided if decided.given_up is None else carry_on(record, seen, now, own, decided.given_up)
