@@ -26,6 +26,8 @@ class EngineInfo:
     data_root: Path
     """Where this process sees the Engine's data root, if it does."""
     storage_driver: str
+    live_restore: bool = False
+    """Whether containers outlive a restart of the Engine."""
     """What keeps images and containers there, such as `overlay2`."""
 
 

@@ -26,6 +26,7 @@ class FaultProxy:
         self.listen, self._engine = listen, engine
         self.requests: Counter[str] = Counter()
         self._next: tuple[re.Pattern[str], Fault] | None = None
+        self._hanging: re.Pattern[str] | None = None
         self._slow: dict[re.Pattern[str], float] = {}
         self._server: asyncio.Server | None = None
         self._connections: dict[asyncio.Task[None], str] = {}
@@ -47,6 +48,14 @@ class FaultProxy:
     def slow_down(self, pattern: str, seconds: float) -> None:
         """Let every request whose "METHOD /path" matches wait this long before it arrives."""
         self._slow[re.compile(pattern)] = seconds
+
+    def hang(self, pattern: str) -> None:
+        """Answer no request whose "METHOD /path" matches, until `relent`: none of them arrives either."""
+        self._hanging = re.compile(pattern)
+
+    def relent(self) -> None:
+        """Answer all requests again that come from now on."""
+        self._hanging = None
 
     def break_off(self, pattern: str) -> int:
         """Cut all connections whose "METHOD /path" matches; return how many."""
@@ -95,7 +104,7 @@ class FaultProxy:
                 b"Content-Length: %d\r\n\r\n%s" % (len(_REFUSAL), _REFUSAL)
             )
             await writer.drain()
-        elif fault is Fault.HANG:
+        elif fault is Fault.HANG or (self._hanging is not None and self._hanging.search(line)):
             await reader.read()
         elif fault is not Fault.CUT:
             await self._pass_on(head, reader, writer, lose_answer=fault is Fault.LOST)

@@ -56,6 +56,17 @@ class ProxyThread:
 
         self._loop.run(slow())
 
+    def hang(self, pattern: str | None) -> None:
+        """Answer no request whose "METHOD /path" matches; None has later ones answered again."""
+
+        async def change() -> None:
+            if pattern is None:
+                self._proxy.relent()
+            else:
+                self._proxy.hang(pattern)
+
+        self._loop.run(change())
+
     def stop(self) -> None:
         self._loop.run(self._proxy.stop())
         self._loop.close()

@@ -69,6 +69,20 @@ def storage_driver(info: EngineInfo) -> Check:
     return ok("storage driver", info.storage_driver)
 
 
+def live_restore(info: EngineInfo) -> Check:
+    """Whether a removal may hang after the next restart of the Engine."""
+    name = "live-restore"
+    if info.live_restore:
+        return warn(
+            name,
+            "on: after a restart of the Engine it may hang while it removes a container, until it is "
+            "restarted again; no data is lost by that, and `pinacle pods get` says so",
+            "set live-restore to false in the Engine's daemon.json and restart Docker: pods that are to run "
+            "are started again",
+        )
+    return ok(name, "off")
+
+
 def overlay(mode: str, *, bases: int, filesystem: str | None, kernel_has_it: bool) -> Check:
     """Whether system volumes can be overlays, as far as it is seen without mounting one.
 

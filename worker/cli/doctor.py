@@ -59,6 +59,7 @@ async def _engine(
         ok(_API, f"{info.api_version}, needed: 1.41 or newer"),
         checks.runtimes(info, given.runtime),
         checks.storage_driver(info),
+        checks.live_restore(info),
         checks.disk_space(info.data_root, _free_bytes(info.data_root), given.min_free_mb),
     ]
     try:

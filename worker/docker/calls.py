@@ -14,6 +14,13 @@ from worker.errors import EngineTooOldError, EngineUnavailableError, OutcomeUnkn
 
 OLDEST_API: Final = (1, 41)
 """Engine 20.10, the oldest that this was tested with."""
+_OF_ONE_CONTAINER: Final = ("container_inspect", "container_remove", "container_start")
+"""What needs one container's lock in the Engine, and takes no time of its own."""
+_HANGS: Final = (
+    ". If this is said again and again while other pods go on, the Engine hangs with this one container, as "
+    "happens with live-restore after a restart of the Engine: restart the Engine. Nothing is lost by that, "
+    "and this goes on by itself"
+)
 _UNIX: Final = "unix://"
 
 
@@ -71,8 +78,10 @@ class EngineCalls:
                     path, **request
                 )
         except TimeoutError as error:
+            hint = _HANGS if operation in _OF_ONE_CONTAINER else ""
             raise OutcomeUnknownError(
                 f"{operation}: the Engine gave no answer within {seconds:g} s; it may or may not be done"
+                f"{hint}"
             ) from error
         except aiodocker.DockerError as error:
             raise explain(operation, self._url, error) from error

@@ -134,6 +134,7 @@ class DockerEngine:
             runtimes=frozenset(entry.get("Runtimes") or ()),
             data_root=self._data_root,
             storage_driver=entry.get("Driver") or "",
+            live_restore=bool(entry.get("LiveRestoreEnabled")),
         )
 
     async def sync_volumes(self) -> None:
