@@ -154,3 +154,28 @@ async def test_an_ended_container_is_inspected_once(counted: Counted, engine: Pr
     assert await counted.of_pass() == {"container_list": 1, "volume_list": 1}
     answer = await counted.parts.service.get("calls")
     assert (answer["phase"], answer["exit_code"]) == ("failed", 137)
+
+
+async def test_an_update_that_makes_the_container_anew_is_counted(
+    counted: Counted, engine: PrivateEngine
+) -> None:
+    """What is to be kept is looked for before it is stopped and once more after that, then copied."""
+    await counted.of("calls", Create(spec=spec()))
+    plain = {
+        "image_inspect": 1,
+        "container_inspect": 1,
+        "volume_list": 2,
+        "container_changes": 2,
+        "container_stop": 1,
+        "container_remove": 1,
+        "container_create": 1,
+        "container_start": 1,
+    }
+    assert await counted.of("calls", Update(spec=spec(hostname="one"))) == plain
+    engine.docker("exec", "pinacle-pod-calls", "mkdir", "-p", "/data")
+    engine.docker("exec", "pinacle-pod-calls", "touch", "/data/file")
+    measured = {"info": 1, "container_inspect": 1}
+    looked_at = {"container_create": 1, "archive_read": 1, "container_remove": 1}
+    copied = {"volume_create": 1, "container_inspect": 1, "info": 1, "volume_inspect": 1, "folder_copy": 1}
+    kept = Counter(plain) + Counter(measured) + Counter(looked_at) + Counter(copied)
+    assert await counted.of("calls", Update(spec=spec(hostname="two"))) == kept
