@@ -21,6 +21,7 @@ class Sieve:
         self._before = b""
         """The entries that say something of the next one, as long as that has not come."""
         self._path: str | None = None
+        self._target: str | None = None
         self._size: int | None = None
         self._body = 0
         """Bytes of the present entry that are still to come."""
@@ -74,19 +75,24 @@ class Sieve:
         self._body = 0 if kind == _LINK else _padded(size)
         self._lets_through = not self._is_left_out(path)
         if self._lets_through:
-            if kind == _LINK and self._is_left_out(_text(header[157:257])):
+            target = self._target if self._target is not None else _text(header[157:257])
+            if kind == _LINK and self._is_left_out(target):
                 self.problem = f"{path} is another name of a file that goes to a volume of its own"
                 raise CopyFailedError(self.problem)
             yield self._before + header
-        self._before, self._path, self._size = b"", None, None
+        self._before, self._path, self._target, self._size = b"", None, None, None
 
     def _note(self, kind: bytes, body: bytes) -> None:
         if kind == b"L":
             self._path = _text(body)
+        elif kind == b"K":
+            self._target = _text(body)
         elif kind == b"x":
             for key, value in _records(body):
                 if key == "path":
                     self._path = value
+                elif key == "linkpath":
+                    self._target = value
                 elif key == "size":
                     self._size = int(value)
 
