@@ -69,7 +69,10 @@ def _sizes(nested: frozenset[str]) -> Iterator[int]:
     for folder, folders, files in os.walk("."):
         folders[:] = [name for name in folders if f"{folder}/{name}" not in nested]
         for name in (".", *files):
-            status = os.lstat(f"{folder}/{name}")
+            try:
+                status = os.lstat(f"{folder}/{name}")
+            except FileNotFoundError:
+                continue  # It is measured while the pod runs, and programs remove files.
             if stat.S_ISDIR(status.st_mode) or status.st_nlink == 1 or (key := _key(status)) not in seen:
                 yield status.st_blocks * _BLOCK
                 if not stat.S_ISDIR(status.st_mode) and status.st_nlink > 1:

@@ -90,17 +90,19 @@ class Folders:
         entry = await self._inspect(container_id, size=True)
         root = Path((await self._calls.json("info", "GET", "info"))["DockerRootDir"])
         seen_root = self._given_root or root
+        roughly: int | None = entry.get("SizeRootFs")
         hides = any(path in SYSTEM_DIRECTORIES for path in paths)
         measured = Measured(
             paths=tuple(paths),
-            needed_bytes=entry.get("SizeRootFs") or 0,
+            needed_bytes=roughly or 0,
             free_bytes=await asyncio.to_thread(_free, seen_root),
             most_bytes=int(self._deadline_s * _SLOWEST),
             where=str(seen_root),
             init_is_hidden=hides and await self._find_init() is None,
         )
         mounts = _mounts(entry)
-        if measured.fits(floor_bytes) and all(_holder(mounts, path) is None for path in paths):
+        is_known = bool(roughly)  # An Engine that does not say how large it all is has not said that it fits.
+        if is_known and measured.fits(floor_bytes) and all(_holder(mounts, path) is None for path in paths):
             return measured
         sizes = {}
         holes = True
