@@ -69,6 +69,9 @@ class Engine(Protocol):
         Raises ObjectMissingError if it is gone.
         """
 
+    async def mounted(self, container_id: str) -> frozenset[str]:
+        """Return the paths at which a container has volumes. 1 call. Raises ObjectMissingError."""
+
     async def look(self, container: ObservedContainer, places: Collection[str]) -> Look:
         """Return what a container holds outside its volumes, directly below `/`, and what is at `places`.
 

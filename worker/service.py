@@ -111,10 +111,13 @@ class PodService:
             return None
         try:
             changes = await self.engine.changes(container_id)
+            mounted = await self.engine.mounted(container_id)
         except PodError as error:
             _log.info("changes_not_seen", pod_id=record.pod_id, reason=str(error))
             return None
-        return unprotected_paths(changes, [volume.path for volume in record.state.layout])
+        # Not where the layout has volumes: one that the container does not mount protects nothing, and one
+        # whose path leads over a link of the image is mounted where that leads.
+        return unprotected_paths(changes, mounted)
 
     async def list(self, *, orphans: bool = False) -> dict[str, Any]:
         """Return all pods of all hosts as recorded, tombstones left out once everything is removed.

@@ -134,6 +134,10 @@ class FakeEngine:
         self._begin("container_changes")
         return self._by_id(container_id).changes
 
+    async def mounted(self, container_id: str) -> frozenset[str]:
+        self._begin("container_inspect")
+        return frozenset(self._by_id(container_id).observed.volumes)
+
     async def look(self, container: ObservedContainer, places: Collection[str]) -> Look:
         changes, found = await self.changes(container.id), self._by_id(container.id)
         standing: dict[str, Standing] = {}

@@ -1,17 +1,21 @@
 """Where a pod lives that is created again after a deletion, and who looks into it."""
 
+from dataclasses import replace
 from typing import Any, Final
 
 import pytest
 
 from tests.support.fake_engine import FakeEngine
 from tests.support.fake_store import FakeStore
-from tests.support.situations import IMAGE, OWN, deleting_pod, tombstone
+from tests.support.situations import IMAGE, OWN, deleting_pod, pod, tombstone
 from worker.claiming import Claiming
 from worker.errors import InstallationTakenError, RemovalUnfinishedError
+from worker.pods.container import VolumeMount, container_request
 from worker.pods.model import Record
 from worker.pods.requests import Create, Delete
+from worker.pods.shape import ImageShape
 from worker.pods.spec import PodSpec
+from worker.pods.unprotected import ENGINES_OWN, Change, ChangeKind
 from worker.preflight import Preflight
 from worker.rebuild import Rebuild
 from worker.service import Forward, PodService
@@ -52,6 +56,19 @@ async def test_where_nothing_is_left_of_the_former_one_it_is_looked_into_and_mad
     await service._accept("a", Create(spec=SPEC), "task")
     assert store.records["a"].host == "here"
     assert engine.calls["image_inspect"] == 1
+
+
+async def test_only_what_the_container_mounts_is_said_to_be_safe() -> None:
+    """Not what its layout has: that volume may be made with the next container, or mounted elsewhere."""
+    record = pod()
+    service, _store, engine = _service(record)
+    request = replace(container_request(record, OWN, ImageShape()), mounts=())
+    home = VolumeMount(source="pinacle-vol-a-home", target="/real/home", no_copy=True)
+    made = await engine.create_container(replace(request, mounts=(home,)))
+    changes = [Change(path, ChangeKind.ADDED) for path in ("/real/home/file", "/home/file", "/srv/file")]
+    engine.containers["pinacle-pod-a"].changes = changes
+    known = record.evolve(state=record.state.evolve(container_id=made.id))
+    assert await service._unprotected(known) == [*ENGINES_OWN, "/home/file", "/srv/file"]
 
 
 async def test_where_another_store_has_the_installation_nothing_is_looked_into_or_accepted() -> None:

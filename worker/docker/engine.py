@@ -175,6 +175,10 @@ class DockerEngine:
         found = await self._calls.json("container_changes", "GET", path, deadline_s=self._fill_deadline_s)
         return [Change(path=each["Path"], kind=ChangeKind(each["Kind"])) for each in found or ()]
 
+    async def mounted(self, container_id: str) -> frozenset[str]:
+        entry = await self._calls.json("container_inspect", "GET", f"containers/{container_id}/json")
+        return frozenset(inspected_container(entry).volumes)
+
     async def look(self, container: ObservedContainer, places: Collection[str]) -> Look:
         return await self._folders.look(container, await self.changes(container.id), places)
 
