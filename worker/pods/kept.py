@@ -31,6 +31,8 @@ from worker.pods.unprotected import parents
 
 _MB = 10**6
 _LONGEST_LIST = 20
+MOST_KEPT = 32
+"""Directories of one pod. Each is a volume: to look into, to mount at every start, and in every list."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +77,7 @@ def keeping(record: Record, seen: Observation, container: ObservedContainer, loo
     problem = (
         _bound(container, discard)
         or _lost(record, open_ones, lost)
+        or _too_many(record, container, kept)
         or doubled(loose_volumes(record, seen), kept)
         or _in_the_way(record, seen, container, kept)
     )
@@ -202,6 +205,19 @@ def _why_lost(path: str, standing: Standing) -> str:
     if standing is Standing.NOTHING:
         return "removed, the image has it again"
     return "a file or link in /" if path.count("/") == 1 else "a volume is to be here, and a file or link is"
+
+
+def _too_many(record: Record, container: ObservedContainer, kept: list[str]) -> str | None:
+    """Return why no further directories can be kept; those that have their volume already stay."""
+    before = sum(volume.copied_from not in (None, container.id) for volume in record.state.layout)
+    if not kept or before + len(kept) <= MOST_KEPT:
+        return None
+    had = f" besides the {before} that have one" if before else ""
+    return (
+        f"{len(kept)} directories outside the pod's volumes would each get a volume{had}; allowed: "
+        f"{MOST_KEPT} in all. Move them below one directory, such as /root{_or_discard(record, kept)}: "
+        f"{_listed(kept)}{', …' if len(kept) > _LONGEST_LIST else ''}"
+    )
 
 
 def _in_the_way(

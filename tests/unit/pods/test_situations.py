@@ -725,6 +725,10 @@ RESTORING: Final = [
     ),
 ]
 
+LATER: Final = "e" * 64
+"""A container that was made after those whose directories got volumes."""
+FOLDERS: Final = tuple(f"/own-{number:02}" for number in range(33))
+
 KEEPING: Final = [
     # A stopped pod without a container: what no container holds on to, a prune removes
     case(
@@ -1524,6 +1528,34 @@ CONTAINERS: Final = [
         sees(running(other_spec=True), look=looked(nothing="/app", ended=False)),
         phase=FAILED,
         because="/app (removed, the image has it again)",
+    ),
+    case(
+        "another spec, and more directories than a pod may have volumes for: it runs on, and says so",
+        asked_again(),
+        sees(running(other_spec=True), look=looked(*FOLDERS, ended=False)),
+        phase=FAILED,
+        because="33 directories outside the pod's volumes would each get a volume; allowed: 32 in all",
+    ),
+    case(
+        "another spec, and as many as it may have: they are measured",
+        asked_again(),
+        sees(running(other_spec=True), look=looked(*FOLDERS[1:], ended=False)),
+        " ".join(["measure_folders", *FOLDERS[1:]]),
+        phase=PENDING,
+    ),
+    case(
+        "another spec, and one directory more than those that have their volumes: it runs on, and says so",
+        asked_again(declared=FOLDERS[1:], copied=" ".join(FOLDERS[1:]), container_id=LATER),
+        sees(running(other_spec=True, id=LATER), look=looked("/more", ended=False, container_id=LATER)),
+        phase=FAILED,
+        because="would each get a volume besides the 32 that have one",
+    ),
+    case(
+        "another spec, and a pod that has more volumes than are allowed by now: it is no hindrance",
+        asked_again(declared=FOLDERS, copied=" ".join(FOLDERS), container_id=LATER),
+        sees(exited(other_spec=True, id=LATER), look=looked(container_id=LATER)),
+        "remove_container",
+        phase=PENDING,
     ),
     case(
         "another spec, and a link that was given up: it goes on",
