@@ -59,6 +59,11 @@ class Settings(BaseSettings):
     min_free_mb: int = Field(
         default=2048, ge=0, description="Free megabytes on the data root below which no pod is created."
     )
+    max_pods: int = Field(
+        default=1000,
+        ge=1,
+        description="Pods that a host may have, stopped ones included; a Linux bridge takes 1023 that run.",
+    )
     data_root: Path | None = Field(
         default=None,
         description="Where the worker sees the Engine's data root; the Engine's own path when not set.",

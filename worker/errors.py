@@ -63,7 +63,7 @@ class GenerationConflictError(RetryableError):
 
 
 class HostFullError(RetryableError):
-    """Too little disk space is free to create a pod."""
+    """Too little disk space is free to create a pod, or the host has as many as it may have."""
 
 
 class StorageMissingError(PermanentError):

@@ -307,6 +307,9 @@ class Store(Protocol):
     async def load_host(self, host: str) -> dict[str, Record]:
         """Return all records and tombstones of one host. A constant number of round trips."""
 
+    async def count_host(self, host: str) -> int:
+        """Return how many records and tombstones one host has. As quick for thousands as for one."""
+
     async def load_all(self) -> dict[str, Record]:
         """Return all records and tombstones. A constant number of round trips."""
 

@@ -43,15 +43,18 @@ class Preflight:
     clock: Callable[[], float]
     free_ports: range
     min_free_mb: int
+    max_pods: int
     threads: HangingThreads = field(default_factory=HangingThreads)
 
     async def means(self, pod_id: str, record: Record | None, spec: PodSpec) -> Means:
         """Return image and host ports for a spec.
 
-        Raises InvalidInputError, ImageNotFoundError, PortTakenError, HostFullError where too little space is
-        free for a new pod, or what keeps the Engine from answering.
+        Raises InvalidInputError, ImageNotFoundError, PortTakenError, HostFullError where there is no room for
+        a new pod, or what keeps the Engine from answering.
         """
         is_new = record is None or not record.exists
+        if is_new:
+            await self._check_number()
         await self._check_host(spec, is_new=is_new)
         old = None if record is None or is_new else record
         pinned = await self.pinned(old, spec)
@@ -121,6 +124,18 @@ class Preflight:
             )
             record, seen = fold(record, seen, step, found, self.clock())
         return seen
+
+    async def _check_number(self) -> None:
+        """Count only where it may matter: records of deleted pods are in the quick figure as well."""
+        if await self.store.count_host(self.host) < self.max_pods:
+            return
+        there = sum(record.exists for record in (await self.store.load_host(self.host)).values())
+        if there >= self.max_pods:
+            raise HostFullError(
+                f"host {self.host} has {there} pods, stopped ones included; allowed: {self.max_pods} "
+                "(PINACLE_MAX_PODS; a Linux bridge takes no more than 1023 that run). Delete one that is not "
+                "needed, or create it on another host"
+            )
 
     async def _check_host(self, spec: PodSpec, *, is_new: bool) -> None:
         runtime = spec.runtime or self.installation.default_runtime

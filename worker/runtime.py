@@ -172,6 +172,7 @@ def make_parts(
         clock=time,
         free_ports=settings.ports,
         min_free_mb=settings.min_free_mb,
+        max_pods=settings.max_pods,
     )
     owned: dict[str, Any] = {"host": host, "engine": engine, "store": store, "installation": installation}
     guard = StorageGuard(**owned, claiming=claiming)

@@ -339,6 +339,13 @@ async def test_a_new_pod_may_live_on_another_host_than_the_deleted_one_of_its_na
     assert [taken.host for taken, _ in await store.reserved_ports("there")] == [8081]
 
 
+async def test_the_records_of_a_host_are_counted_tombstones_among_them(store: Store) -> None:
+    assert await store.count_host("here") == 0
+    await store.accept(proposal("a", 1, "t1"))
+    await store.accept(proposal("b", 1, "t2"))
+    assert (await store.count_host("here"), await store.count_host("there")) == (2, 0)
+
+
 async def test_a_renamed_host_gives_its_pods_ports_and_storage_to_its_new_name(store: Store) -> None:
     """Only while nobody works under the old name, and only where both have the same storage."""
     await store.accept(proposal("a", 1, "t1", ports=(port(8080),)))

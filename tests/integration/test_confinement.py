@@ -10,11 +10,13 @@ from tests.support.pods import Pod
 from worker.local.client import Client
 from worker.local.engine import PrivateEngine
 from worker.local.images import import_busybox, import_debian
+from worker.local.waiting import wait_until
 
 PROGRAMS: Final = ("iputils-ping", "libcap2-bin", "nginx-light", "openssh-server", "sudo")
 MKNOD: Final = 1 << 27
 NET_RAW: Final = 1 << 13
 """Bits of include/uapi/linux/capability.h."""
+SERVER: Final = "while :; do echo in | nc -l -p 80; done"
 PACKAGE: Final = """
 mkdir -p /tmp/own/DEBIAN /tmp/own/usr/bin
 printf '%s\\n' 'Package: own' 'Version: 1' 'Architecture: all' 'Maintainer: a <a@b>' 'Description: own' \\
@@ -51,6 +53,31 @@ def test_root_in_a_pod_can_neither_forge_packets_nor_make_devices(
         (bounding,) = [line for line in pod.sh("cat /proc/self/status").splitlines() if "CapBnd" in line]
         assert int(bounding.split()[1], 16) & (MKNOD | NET_RAW) == 0
         assert pod.sh("mknod /root/disk b 8 0 2>&1 || echo refused").endswith("refused")
+
+
+def _answer(pod: Pod, address: str) -> str:
+    return pod.sh(f"nc -w 2 {address} 80 < /dev/null || echo refused")
+
+
+def test_pods_reach_each_other_neither_by_ipv4_nor_by_ipv6(
+    client: Client, engine: PrivateEngine, busybox: str
+) -> None:
+    """Docker gives a pod an IPv6 address, link-local ones included, only on a network made for it."""
+    serving = {
+        "image": busybox,
+        "stop_timeout_s": 1,
+        "command": ["sh", "-c", SERVER],
+    }
+    with (
+        Pod.running(client, engine, "serves", serving) as serves,
+        Pod.running(client, engine, "calls", {"image": busybox, "stop_timeout_s": 1}) as calls,
+    ):
+        address = engine.docker(
+            "inspect", "-f", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", serves.container
+        ).strip()
+        wait_until(lambda: _answer(serves, address) == "in", 10, what="an answer")
+        assert _answer(calls, address) == "refused"
+        assert calls.sh("grep -v ' lo$' /proc/net/if_inet6 || echo none") == "none"
 
 
 def test_a_health_check_of_the_image_does_not_run(client: Client, engine: PrivateEngine) -> None:

@@ -68,6 +68,10 @@ class FakeStore:
             if record.host == host and (shown := self._shown(record)) is not None
         }
 
+    async def count_host(self, host: str) -> int:
+        self.before("load")
+        return sum(record.host == host for record in self.records.values())
+
     async def load_all(self) -> dict[str, Record]:
         self.before("load")
         return {

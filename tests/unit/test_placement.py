@@ -9,7 +9,7 @@ from tests.support.fake_engine import FakeEngine
 from tests.support.fake_store import FakeStore
 from tests.support.situations import IMAGE, OWN, deleting_pod, pod, tombstone
 from worker.claiming import Claiming
-from worker.errors import InstallationTakenError, RemovalUnfinishedError
+from worker.errors import HostFullError, InstallationTakenError, RemovalUnfinishedError
 from worker.pods.container import VolumeMount, container_request
 from worker.pods.model import Record
 from worker.pods.requests import Create, Delete
@@ -22,6 +22,7 @@ from worker.service import Forward, PodService
 from worker.storage_guard import StorageGuard
 
 SPEC: Final = PodSpec(image="image")
+MOST_PODS: Final = 9
 NOBODY: Final[Any] = None
 
 
@@ -43,7 +44,9 @@ def _service(record: Record, *live: str) -> tuple[PodService, FakeStore, FakeEng
         dispatcher=NOBODY,
         passes=NOBODY,
         clock=lambda: 1.0,
-        preflight=Preflight(**owned, clock=lambda: 1.0, free_ports=range(1, 9), min_free_mb=0),
+        preflight=Preflight(
+            **owned, clock=lambda: 1.0, free_ports=range(1, 9), min_free_mb=0, max_pods=MOST_PODS
+        ),
         task_wait_s=1.0,
         task_attempts=5,
     )
@@ -56,6 +59,19 @@ async def test_where_nothing_is_left_of_the_former_one_it_is_looked_into_and_mad
     await service._accept("a", Create(spec=SPEC), "task")
     assert store.records["a"].host == "here"
     assert engine.calls["image_inspect"] == 1
+
+
+async def test_a_host_that_has_as_many_pods_as_it_may_takes_no_further_one() -> None:
+    """Deleted ones do not count; what exists is changed and made again as ever."""
+    service, store, _engine = _service(tombstone(host="here"))
+    for number in range(MOST_PODS):
+        store.records[f"p{number}"] = replace(pod(), pod_id=f"p{number}")
+    with pytest.raises(HostFullError, match=r"has 9 pods.*PINACLE_MAX_PODS"):
+        await service._accept("a", Create(spec=SPEC), "task")
+    assert store.records["a"].intent.generation == tombstone().intent.generation
+    await service._accept("p1", Create(spec=store.records["p1"].intent.spec or SPEC), "again")
+    store.records["p0"] = replace(tombstone(host="here"), pod_id="p0")
+    await service._accept("a", Create(spec=SPEC), "task")
 
 
 async def test_only_what_the_container_mounts_is_said_to_be_safe() -> None:

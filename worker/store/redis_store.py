@@ -83,6 +83,11 @@ class RedisStore:
     async def load_host(self, host: str) -> dict[str, Record]:
         return await self._load_members(keys.host_pods(host))
 
+    async def count_host(self, host: str) -> int:
+        with translated("load"):
+            count: Any = await self._redis.scard(keys.host_pods(host))
+        return int(count)
+
     async def load_all(self) -> dict[str, Record]:
         return await self._load_members(keys.ALL_PODS)
 
