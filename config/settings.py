@@ -14,6 +14,7 @@ _REDIS_SCHEMES = ("redis://", "rediss://")
 _MAY_HOLD_A_PASSWORD = frozenset({"redis_url", "OTEL_EXPORTER_OTLP_ENDPOINT"})
 _COLLECTOR_SCHEMES = ("http://", "https://")
 _DOCKER_CONFIG = Path("~/.docker").expanduser()
+_REGISTRY = r"([a-z0-9][a-z0-9.-]*|\[[0-9a-f:]+\])(:[0-9]{1,5})?"
 
 
 class Settings(BaseSettings):
@@ -51,6 +52,11 @@ class Settings(BaseSettings):
     )
     runtime: str | None = Field(
         default=None, description="Runtime for pods whose spec names none; the Engine's own when not set."
+    )
+    registries: Annotated[str, Field(pattern=rf"^{_REGISTRY}(,{_REGISTRY})*$")] = Field(
+        default="docker.io",
+        description="Hosts that images may be pulled from, as `docker.io,registry.example:5000`, in lower "
+        "case; an image that is on the Engine's host needs none.",
     )
     network: str = Field(default="pinacle", description="Name of the bridge network of all pods.")
     pids_limit: int = Field(default=4096, ge=16, description="Processes and threads a pod may have.")
@@ -163,6 +169,11 @@ class Settings(BaseSettings):
     def host_names(self) -> frozenset[str]:
         """The names in `hosts`."""
         return frozenset(filter(None, self.hosts.split(",")))
+
+    @property
+    def registry_hosts(self) -> frozenset[str]:
+        """The hosts in `registries`."""
+        return frozenset(self.registries.split(","))
 
     @property
     def ports(self) -> range:

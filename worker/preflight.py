@@ -21,6 +21,7 @@ from worker.pods.layout import full_names, looked_paths
 from worker.pods.model import Installation, Intent, IntentKind, Phase, PinnedImage, Record
 from worker.pods.observation import Observation
 from worker.pods.plan import plan
+from worker.pods.policy import Policy, check_registry
 from worker.pods.port_choice import choose_ports
 from worker.pods.requests import Means
 from worker.pods.spec import PodSpec
@@ -44,6 +45,7 @@ class Preflight:
     free_ports: range
     min_free_mb: int
     max_pods: int
+    policy: Policy = field(default_factory=Policy)
     threads: HangingThreads = field(default_factory=HangingThreads)
 
     async def means(self, pod_id: str, record: Record | None, spec: PodSpec) -> Means:
@@ -69,12 +71,14 @@ class Preflight:
         """Return the image to pin for a spec; of an existing pod it is the one that was pinned.
 
         Whatever its reference has come to mean since: another one takes its place only where it is gone from
-        the host and there is no digest to pull. Raises ImageNotFoundError and what keeps the Engine from
-        answering.
+        the host and there is no digest to pull. Raises ImageNotFoundError, InvalidInputError for a registry
+        that is not allowed, and what keeps the Engine from answering.
         """
         pinned = record.image if record is not None else None
         if record is None or pinned is None or pinned.reference != spec.image:
-            return Means(image=await self._image(spec))
+            before = record.intent.spec if record is not None else None
+            accepted = before is not None and before.image == spec.image
+            return Means(image=await self._image(spec, accepted=accepted))
         if await self.engine.find_image(pinned.id) is not None:
             return Means(image=pinned, replaced_image=record.intent.replaced_image)
         if pinned.repo_digest is not None:
@@ -151,9 +155,12 @@ class Preflight:
         if measured:
             await self._check_space(info.data_root)
 
-    async def _image(self, spec: PodSpec) -> PinnedImage | None:
+    async def _image(self, spec: PodSpec, *, accepted: bool = False) -> PinnedImage | None:
+        """Return the image of this host; `accepted` before is the pull of one that is not there yet."""
         found = await self.engine.find_image(spec.image)
         if found is None:
+            if not accepted:
+                check_registry(self.policy, spec.image)
             await self.engine.check_registry(spec.image)
         return found
 

@@ -27,6 +27,7 @@ from worker.metrics import Metrics
 from worker.metrics_server import MetricsServer
 from worker.passes import Passes
 from worker.pods.model import Installation, SystemMode
+from worker.pods.policy import Policy
 from worker.preflight import Preflight
 from worker.rebuild import Rebuild
 from worker.reconciler import Reconciler
@@ -88,6 +89,10 @@ def installation_of(settings: Settings) -> Installation:
         system_volumes=SystemMode(settings.system_volumes),
         min_free_mb=settings.min_free_mb,
     )
+
+
+def policy_of(settings: Settings) -> Policy:
+    return Policy(registries=settings.registry_hosts)
 
 
 def make_engine(
@@ -173,6 +178,7 @@ def make_parts(
         free_ports=settings.ports,
         min_free_mb=settings.min_free_mb,
         max_pods=settings.max_pods,
+        policy=policy_of(settings),
     )
     owned: dict[str, Any] = {"host": host, "engine": engine, "store": store, "installation": installation}
     guard = StorageGuard(**owned, claiming=claiming)

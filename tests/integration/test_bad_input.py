@@ -62,6 +62,15 @@ BAD_SPECS: Final[dict[str, tuple[Any, str, str]]] = {
 }
 
 
+NOBODYS: Final = "127.0.0.1:9"
+"""A registry that is allowed, and does not answer."""
+
+
+@pytest.fixture(scope="module")
+def settings(settings: dict[str, str]) -> dict[str, str]:
+    return {**settings, "PINACLE_REGISTRIES": f"docker.io,{NOBODYS}"}
+
+
 @pytest.fixture(autouse=True)
 def nothing_is_made(client: Client, engine: PrivateEngine, busybox: str) -> Any:
     """Around each test: no container, no volume and no record appears, but the base of an image may."""
@@ -129,7 +138,7 @@ def test_a_pod_that_was_deleted_existed(client: Client, engine: PrivateEngine) -
 
 def test_an_image_that_does_not_exist_is_an_error(client: Client) -> None:
     """With its name, whether its registry denies it or cannot be asked."""
-    text = client.error("create", "bad", {"image": "127.0.0.1:9/nobody/nothing:1"})
+    text = client.error("create", "bad", {"image": f"{NOBODYS}/nobody/nothing:1"})
     assert "spec.image: '127.0.0.1:9/nobody/nothing:1' is not on this host" in text
 
 

@@ -89,7 +89,7 @@ def pushed(engine: PrivateEngine, registry: str, scratch: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def settings(settings: dict[str, str], pushed: Path) -> dict[str, str]:
-    return {**settings, "DOCKER_CONFIG": str(pushed)}
+    return {**settings, "DOCKER_CONFIG": str(pushed), "PINACLE_REGISTRIES": f"docker.io,{REGISTRY}"}
 
 
 def test_a_missing_image_is_pulled_with_credentials_and_pinned(
@@ -110,6 +110,19 @@ def test_a_private_image_that_does_not_exist_is_told_apart(
     text = client.error("create", "nope", {"image": f"{REGISTRY}/private/nothing:1"})
     assert text.startswith("ImageNotFoundError: spec.image: ")
     assert client.error("get", "nope").startswith("PodNotFoundError")
+
+
+def test_an_image_of_another_registry_is_refused_unless_it_is_on_the_host(
+    client: Client, engine: PrivateEngine, busybox: str
+) -> None:
+    """Newer Engines take LOCALHOST for a registry, on which a pod may listen."""
+    for reference in ("LOCALHOST/x:1", "127.0.0.1/private/base:1", "registry.invalid/x"):
+        text = client.error("create", "elsewhere", {"image": reference})
+        assert text.startswith(f"InvalidInputError: spec.image: '{reference}' is not on this host")
+        assert f"allowed: an image that is on this host, or one of {REGISTRY}, docker.io" in text
+    engine.docker("tag", busybox, "registry.invalid/loaded:1")
+    with Pod.running(client, engine, "loaded", {"image": "registry.invalid/loaded:1"}):
+        engine.docker("rmi", "registry.invalid/loaded:1")
 
 
 def test_a_pinned_image_that_is_gone_is_pulled_by_its_digest(

@@ -128,6 +128,8 @@ def test_what_is_recorded_reads_whatever_its_image(reference: str) -> None:
         (f"registry.example/a/b@sha256:{HEX}", "registry.example/a/b", "registry.example", True),
         ("[::1]:5000/x", "[::1]:5000/x", "[::1]:5000", False),
         ("REGISTRY/x", "REGISTRY/x", "REGISTRY", False),
+        ("LOCALHOST/x:1", "LOCALHOST/x", "LOCALHOST", True),
+        ("index.docker.io/library/debian", "debian", HUB, False),
     ],
 )
 def test_the_parts_of_a_reference(reference: str, repository: str, registry: str, named: bool) -> None:

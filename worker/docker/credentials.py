@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from worker.errors import PermanentError, RegistryUnavailableError
-from worker.pods.references import registry_host
+from worker.pods.references import has_upper_case_host, registry_host
 
 _DEFAULT_REGISTRY: Final = "https://index.docker.io/v1/"
 """The key under which Docker keeps the credentials of images whose name has no host."""
@@ -30,6 +30,9 @@ async def auth_header(config_folder: Path, reference: str) -> dict[str, str]:
     except ValueError as error:
         raise PermanentError(f"{path}: is not JSON ({error}); allowed: Docker's own config.json") from None
     server = registry_of(reference)
+    if has_upper_case_host(reference):
+        # No registry's name, and some helpers find credentials whatever the case: they belong to another.
+        return {}
     auth = await _from_helper(config, server) or _from_file(config, server)
     if auth is None:
         return {}
@@ -59,11 +62,20 @@ async def _from_helper(config: dict[str, Any], server: str) -> dict[str, str] | 
     if _HELPER.fullmatch(helper) is None:
         raise PermanentError(f"config.json: {helper!r} is not the name of a credential helper")
     answer = await _ask_helper(f"docker-credential-{helper}", server)
-    if answer is None:
+    if answer is None or not _belongs(answer.get("ServerURL") or server, server):
         return None
     if answer["Username"] == "<token>":
         return {"identitytoken": answer["Secret"], "serveraddress": server}
     return {"username": answer["Username"], "password": answer["Secret"], "serveraddress": server}
+
+
+def _belongs(found: str, server: str) -> bool:
+    """Whether a helper found what is this registry's: some answer with the nearest that they have."""
+    return _host_of(found) == _host_of(server)
+
+
+def _host_of(server: str) -> str:
+    return server.rpartition("://")[2].partition("/")[0].lower()
 
 
 async def _ask_helper(program: str, server: str) -> dict[str, str] | None:

@@ -28,7 +28,7 @@ from worker.errors import (
     RegistryUnavailableError,
 )
 from worker.pods.model import PinnedImage
-from worker.pods.references import names_one
+from worker.pods.references import has_upper_case_host, names_one
 
 _log: Final = structlog.get_logger(__name__)
 _PROGRESS_EVERY_S: Final = 5.0
@@ -56,6 +56,11 @@ class Images:
             entry = await self._calls.json("image_inspect", "GET", f"images/{_quoted(reference)}/json")
         except (ImageGoneError, ObjectMissingError):
             return None
+        except PermanentError:
+            if has_upper_case_host(reference):
+                # Older Engines take it for no name at all, so they cannot have it either.
+                return None
+            raise
         return inspected_image(reference, entry)
 
     async def check_registry(self, reference: str) -> None:

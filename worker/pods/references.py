@@ -9,6 +9,8 @@ ALLOWED: Final = (
 )
 LONGEST_NAME: Final = 255
 DOCKER_HUB: Final = "docker.io"
+_HUBS: Final = (DOCKER_HUB, f"index.{DOCKER_HUB}")
+"""The Engine takes the second, which is older, for the first."""
 
 _ALPHANUMERIC: Final = r"[a-z0-9]+"
 _SEPARATOR: Final = r"(?:[._]|__|-+)"
@@ -39,16 +41,25 @@ def repository_of(reference: str) -> str:
     """Return the name of an image without tag and digest, as the Engine shows it."""
     head, slash, last = reference.partition("@")[0].rpartition("/")
     name = f"{head}{slash}{last.partition(':')[0]}"
-    hub, _, rest = name.partition(f"{DOCKER_HUB}/")
-    return name if hub or not rest else rest.removeprefix("library/")
+    host, _, rest = name.partition("/")
+    return rest.removeprefix("library/") if host in _HUBS and rest else name
 
 
 def registry_host(reference: str) -> str | None:
-    """Return the host of an image's registry, with its port; None for Docker Hub's."""
+    """Return the host of an image's registry, with its port; None for Docker Hub's.
+
+    By the rule of the newest Engine, as it is this that says where credentials would go.
+    """
     first, slash, _ = reference.partition("/")
     # A first part in upper case is no name on Docker Hub; newer Engines take it for a host.
     is_host = first == "localhost" or any(mark in first for mark in ".:[") or first != first.lower()
-    return first if slash and is_host and first != DOCKER_HUB else None
+    return first if slash and is_host and first not in _HUBS else None
+
+
+def has_upper_case_host(reference: str) -> bool:
+    """Whether only newer Engines take its first part for a host; it is no registry's name."""
+    host = registry_host(reference) or ""
+    return host != host.lower()
 
 
 def names_one(reference: str) -> bool:
