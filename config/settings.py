@@ -1,5 +1,6 @@
 """The only reader of the environment."""
 
+import ipaddress
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -57,6 +58,25 @@ class Settings(BaseSettings):
         default="docker.io",
         description="Hosts that images may be pulled from, as `docker.io,registry.example:5000`, in lower "
         "case; an image that is on the Engine's host needs none.",
+    )
+    runtimes: Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9_.-]*(,|$))*$")] = Field(
+        default="",
+        description="Runtimes that a spec may name, with commas; the installation's own alone when not set.",
+    )
+    publish_addresses: str = Field(
+        default="127.0.0.1,::1",
+        description="Addresses and networks of the host on which ports may be published, with commas; "
+        "`0.0.0.0` is every address.",
+    )
+    publish_ports: Annotated[str, Field(pattern=r"^\d{1,5}-\d{1,5}$")] = Field(
+        default="1024-65535",
+        description="Host ports that may be asked for.",
+    )
+    images: Annotated[str, Field(pattern=r"^[^\s,]+(,[^\s,]+)*$")] = Field(
+        default="*",
+        description="Patterns of names of images that may be run, as `debian:*,registry.example/team/*`; the "
+        "credentials in Docker's config.json serve those alone that a pattern names by more than "
+        "a wildcard at its beginning.",
     )
     network: str = Field(default="pinacle", description="Name of the bridge network of all pods.")
     pids_limit: int = Field(default=4096, ge=16, description="Processes and threads a pod may have.")
@@ -142,6 +162,18 @@ class Settings(BaseSettings):
             raise ValueError("not a Redis's address; allowed: redis://host:port/0, with rediss:// for TLS")
         return value
 
+    @field_validator("publish_addresses")
+    @classmethod
+    def _addresses(cls, value: str) -> str:
+        for one in listed(value):
+            try:
+                ipaddress.ip_network(one)
+            except ValueError:
+                raise ValueError(
+                    f"{one!r:.80} is neither an address nor a network; allowed: such as 127.0.0.1,10.0.0.0/8"
+                ) from None
+        return value
+
     @field_validator("docker_host")
     @classmethod
     def _an_engines_address(cls, value: str) -> str:
@@ -168,18 +200,22 @@ class Settings(BaseSettings):
     @property
     def host_names(self) -> frozenset[str]:
         """The names in `hosts`."""
-        return frozenset(filter(None, self.hosts.split(",")))
+        return frozenset(listed(self.hosts))
 
     @property
     def registry_hosts(self) -> frozenset[str]:
         """The hosts in `registries`."""
-        return frozenset(self.registries.split(","))
+        return frozenset(listed(self.registries))
 
     @property
     def ports(self) -> range:
         """The host ports from which free ones are chosen."""
-        first, last = self.port_range.split("-")
-        return range(int(first), int(last) + 1)
+        return _port_range(self.port_range)
+
+    @property
+    def publishable(self) -> range:
+        """The host ports that may be asked for."""
+        return _port_range(self.publish_ports)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -188,9 +224,21 @@ class Settings(BaseSettings):
                 f"PINACLE_LEASE_TTL_S ({self.lease_ttl_s}) must be greater than PINACLE_STEP_DEADLINE_S "
                 f"({self.step_deadline_s}): no step is sent that may outlive its lease"
             )
-        if not 1 <= self.ports.start < self.ports.stop <= _PORTS:
-            raise ValueError(f"PINACLE_PORT_RANGE ({self.port_range}) must be two ports, the lower one first")
+        for name, text in (("PORT_RANGE", self.port_range), ("PUBLISH_PORTS", self.publish_ports)):
+            ports = _port_range(text)
+            if not 1 <= ports.start < ports.stop <= _PORTS:
+                raise ValueError(f"PINACLE_{name} ({text}) must be two ports, the lower one first")
         return self
+
+
+def listed(value: str) -> tuple[str, ...]:
+    """Return what a setting names with commas."""
+    return tuple(filter(None, value.split(",")))
+
+
+def _port_range(value: str) -> range:
+    first, last = value.split("-")
+    return range(int(first), int(last) + 1)
 
 
 class SettingsError(Exception):

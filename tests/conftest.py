@@ -122,7 +122,7 @@ def redis_url(redis_server: RedisServer) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def settings(engine: PrivateEngine, redis_server: RedisServer, runtime: str | None) -> dict[str, str]:
     """The environment of a worker on the private Engine."""
-    given = {} if runtime is None else {"PINACLE_RUNTIME": runtime}
+    given = {} if runtime is None else {"PINACLE_RUNTIME": runtime, "PINACLE_RUNTIMES": f"runc,{runtime}"}
     return given | {
         "DOCKER_HOST": engine.url,
         "PINACLE_REDIS_URL": redis_server.url,

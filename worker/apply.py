@@ -35,7 +35,8 @@ async def apply(  # noqa: C901, PLR0911, PLR0912, PLR0915 - a table, one case fo
         case steps.PinImage(reference=reference):
             return await engine.find_image(reference) or await engine.pull_image(reference)
         case steps.PullDigest(image=image):
-            pulled = await engine.pull_image(image.repo_digest or image.reference)
+            digest = image.repo_digest
+            pulled = await engine.pull_image(digest or image.reference, pinned=digest is not None)
             return pulled.evolve(reference=image.reference)
         case steps.BeginFill() | steps.BeginKeep():
             return incarnation

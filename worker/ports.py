@@ -26,9 +26,11 @@ class EngineInfo:
     data_root: Path
     """Where this process sees the Engine's data root, if it does."""
     storage_driver: str
+    """What keeps images and containers there, such as `overlay2`."""
     live_restore: bool = False
     """Whether containers outlive a restart of the Engine."""
-    """What keeps images and containers there, such as `overlay2`."""
+    default_runtime: str | None = None
+    """What containers get that name none."""
 
 
 class Engine(Protocol):
@@ -193,14 +195,17 @@ class Engine(Protocol):
     async def find_image(self, reference: str) -> PinnedImage | None:
         """Return the image as the host has it, None if it does not. 1 call."""
 
-    async def check_registry(self, reference: str) -> None:
+    async def check_registry(self, reference: str, *, pinned: bool = False) -> None:
         """Ask the registry whether the image exists, without pulling it. 1 call.
+
+        With the operator's credentials where it is `pinned`, the digest of an image that a pod has, or where
+        the policy lends them for it; so does `pull_image`.
 
         Raises ImageNotFoundError where it does not exist or may not be read, RegistryUnavailableError where
         the registry cannot be asked.
         """
 
-    async def pull_image(self, reference: str) -> PinnedImage:
+    async def pull_image(self, reference: str, *, pinned: bool = False) -> PinnedImage:
         """Pull and return what the host has then. Raises ImageNotFoundError where there is none. 2 calls.
 
         Has no deadline for the whole, only one for silence: progress goes to the log.

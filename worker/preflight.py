@@ -21,7 +21,7 @@ from worker.pods.layout import full_names, looked_paths
 from worker.pods.model import Installation, Intent, IntentKind, Phase, PinnedImage, Record
 from worker.pods.observation import Observation
 from worker.pods.plan import plan
-from worker.pods.policy import Policy, check_registry
+from worker.pods.policy import Policy, check_registry, check_runtime
 from worker.pods.port_choice import choose_ports
 from worker.pods.requests import Means
 from worker.pods.spec import PodSpec
@@ -57,7 +57,8 @@ class Preflight:
         is_new = record is None or not record.exists
         if is_new:
             await self._check_number()
-        await self._check_host(spec, is_new=is_new)
+        before_spec = None if record is None or is_new else record.intent.spec
+        await self._check_host(spec, before_spec, is_new=is_new)
         old = None if record is None or is_new else record
         pinned = await self.pinned(old, spec)
         if pinned.image is not None:
@@ -82,7 +83,7 @@ class Preflight:
         if await self.engine.find_image(pinned.id) is not None:
             return Means(image=pinned, replaced_image=record.intent.replaced_image)
         if pinned.repo_digest is not None:
-            await self.engine.check_registry(pinned.repo_digest)
+            await self.engine.check_registry(pinned.repo_digest, pinned=True)
             return Means(image=pinned, replaced_image=record.intent.replaced_image)
         return Means(image=await self._image(spec), replaced_image=pinned.id)
 
@@ -141,12 +142,14 @@ class Preflight:
                 "needed, or create it on another host"
             )
 
-    async def _check_host(self, spec: PodSpec, *, is_new: bool) -> None:
+    async def _check_host(self, spec: PodSpec, before: PodSpec | None, *, is_new: bool) -> None:
         runtime = spec.runtime or self.installation.default_runtime
         measured = is_new and self.min_free_mb > 0
         if runtime is None and not measured:
             return
         info = await self.engine.info()
+        own = self.installation.default_runtime or info.default_runtime
+        check_runtime(self.policy, spec, before, own=own)
         if runtime is not None and runtime not in info.runtimes:
             known = ", ".join(sorted(info.runtimes))
             raise InvalidInputError(

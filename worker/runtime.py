@@ -13,7 +13,7 @@ import stamina
 import structlog
 
 from config.celery import PODS_QUEUE, host_queue
-from config.settings import Settings
+from config.settings import Settings, listed
 from worker import health
 from worker.base_cleanup import BaseCleanup
 from worker.burial import Burial
@@ -92,7 +92,13 @@ def installation_of(settings: Settings) -> Installation:
 
 
 def policy_of(settings: Settings) -> Policy:
-    return Policy(registries=settings.registry_hosts)
+    return Policy(
+        registries=settings.registry_hosts,
+        runtimes=frozenset(listed(settings.runtimes)),
+        addresses=listed(settings.publish_addresses),
+        ports=settings.publishable,
+        images=listed(settings.images),
+    )
 
 
 def make_engine(
@@ -105,6 +111,7 @@ def make_engine(
         fill_deadline_s=settings.fill_deadline_s,
         pull_silence_s=settings.pull_silence_s,
         docker_config=settings.docker_config,
+        lends_credentials=policy_of(settings).lends_credentials,
         network=settings.network,
         installation=settings.installation,
         data_root=settings.data_root,

@@ -23,6 +23,7 @@ from worker.passes import Passes
 from worker.pods import naming
 from worker.pods.model import Intent, Phase, Record
 from worker.pods.observation import Snapshot
+from worker.pods.policy import check_policy, check_runtime
 from worker.pods.renaming import renamed_problem
 from worker.pods.requests import Create, Means, Request, Update, brings_spec, check, intent_for
 from worker.pods.results import pod_result
@@ -176,10 +177,12 @@ class PodService:
             # A new spec can be looked into only where it will run.
             if isinstance(request, Create | Update) and record.host in await self.store.live_hosts():
                 return Forward(host=record.host, accepted=False)
+            self._judge(record, request, alone=True)
             generation, _ = await self._propose(record, pod_id, request, task_id, Means())
             return generation, None
         if record is not None and record.purging and record.host != self.host and isinstance(request, Create):
             return Forward(host=await self._remover(record), accepted=False)
+        self._judge(record, request)
         looked = await self._first_look(pod_id, record, request)
         means = await self._means(pod_id, record, request)
         if record is not None and isinstance(request, Update):
@@ -191,6 +194,19 @@ class PodService:
         if looked is None:
             return generation, None
         return generation, Seen(record=looked.record.evolve(intent=intent), observation=looked.observation)
+
+    def _judge(self, record: Record | None, request: Request, *, alone: bool = False) -> None:
+        """Refuse what the operator of this host does not allow; raises InvalidInputError.
+
+        Judged where the pod will run, or `alone` where nobody is there to look into the rest.
+        """
+        if not isinstance(request, Create | Update):
+            return
+        policy = self.preflight.policy
+        before = record.intent.spec if record is not None and record.exists else None
+        check_policy(policy, request.spec, before)
+        if alone:
+            check_runtime(policy, request.spec, before, own=self.preflight.installation.default_runtime)
 
     def _place(self, record: Record | None, request: Request) -> str:
         """Return the host of what is asked for: a new pod, of which nothing is left elsewhere, lives here."""

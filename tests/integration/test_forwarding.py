@@ -45,7 +45,7 @@ def workers(
     other = private_engine(scratch / "two" / "e", settings.get("PINACLE_RUNTIME"))
     other.start()
     import_busybox(other)
-    mine = {**settings, "PINACLE_REDIS_URL": redis_of_two.url}
+    mine = {**settings, "PINACLE_REDIS_URL": redis_of_two.url, "PINACLE_REGISTRIES": "127.0.0.1:9"}
     workers = {
         name: WorkerProcess(scratch / "two", {**mine, "PINACLE_HOST_ID": name, "DOCKER_HOST": url}, name)
         for name, url in (("there", other.url), ("here", engine.url))

@@ -89,7 +89,12 @@ def pushed(engine: PrivateEngine, registry: str, scratch: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def settings(settings: dict[str, str], pushed: Path) -> dict[str, str]:
-    return {**settings, "DOCKER_CONFIG": str(pushed), "PINACLE_REGISTRIES": f"docker.io,{REGISTRY}"}
+    return {
+        **settings,
+        "DOCKER_CONFIG": str(pushed),
+        "PINACLE_REGISTRIES": f"docker.io,{REGISTRY}",
+        "PINACLE_IMAGES": f"*,{REGISTRY}/private/*",
+    }
 
 
 def test_a_missing_image_is_pulled_with_credentials_and_pinned(
@@ -123,6 +128,14 @@ def test_an_image_of_another_registry_is_refused_unless_it_is_on_the_host(
     engine.docker("tag", busybox, "registry.invalid/loaded:1")
     with Pod.running(client, engine, "loaded", {"image": "registry.invalid/loaded:1"}):
         engine.docker("rmi", "registry.invalid/loaded:1")
+
+
+def test_a_private_image_that_no_pattern_names_is_not_pulled_with_the_operators_credentials(
+    client: Client, engine: PrivateEngine, pushed: Path
+) -> None:
+    text = client.error("create", "stolen", {"image": f"{REGISTRY}/secret/base:1"})
+    assert text.startswith("ImageNotFoundError: spec.image: ")
+    assert "no basic auth" in text
 
 
 def test_a_pinned_image_that_is_gone_is_pulled_by_its_digest(

@@ -99,6 +99,7 @@ class FakeEngine:
             runtimes=frozenset({"runc"}),
             data_root=Path("/nonexistent"),
             storage_driver="overlay2",
+            default_runtime="runc",
         )
 
     async def observe(
@@ -379,10 +380,10 @@ class FakeEngine:
         by_id = (image for image in self.images.values() if image.id == reference)
         return self.images.get(reference) or next(by_id, None)
 
-    async def check_registry(self, reference: str) -> None:
+    async def check_registry(self, reference: str, *, pinned: bool = False) -> None:
         self._begin("distribution_inspect")
 
-    async def pull_image(self, reference: str) -> PinnedImage:
+    async def pull_image(self, reference: str, *, pinned: bool = False) -> PinnedImage:
         self._begin("image_pull")
         self.images[reference] = self.registry[reference]
         self.after("image_pull")

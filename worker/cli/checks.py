@@ -6,6 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
+from worker.pods.policy import Policy
 from worker.ports import EngineInfo
 
 _MB: Final = 10**6
@@ -56,6 +57,17 @@ def runtimes(info: EngineInfo, wanted: str | None) -> Check:
             "name it in the Engine's daemon.json and restart Docker, or set PINACLE_RUNTIME to one it has",
         )
     return ok("runtimes", known)
+
+
+def policy(allowed: Policy, own_runtime: str | None) -> Check:
+    """What a spec may ask for, as it is set: what is open is for the operator to see."""
+    runtimes = ", ".join(sorted(allowed.runtimes)) or own_runtime or "the Engine's own"
+    detail = (
+        f"images {', '.join(allowed.images)}, pulled from {', '.join(sorted(allowed.registries))}, with "
+        f"credentials for {', '.join(allowed.named_images) or 'none'}; runtimes: {runtimes}; published on "
+        f"{', '.join(allowed.addresses)}, ports {allowed.ports.start}-{allowed.ports.stop - 1}"
+    )
+    return ok("specs may ask for", detail)
 
 
 def storage_driver(info: EngineInfo) -> Check:

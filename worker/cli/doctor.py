@@ -15,7 +15,7 @@ from worker.docker.engine import DockerEngine
 from worker.errors import EngineTooOldError, PodError
 from worker.pods.observation import Snapshot
 from worker.ports import EngineInfo
-from worker.runtime import make_engine
+from worker.runtime import make_engine, policy_of
 from worker.store.making import make_store
 from worker.store.overview import Overview
 
@@ -38,7 +38,8 @@ async def _examine(given: Settings) -> list[Check]:
     try:
         about_engine, info, seen = await _engine(given, engine)
         here = given.host_id or (None if info is None else info.name)
-        return about_engine + await _redis(given, store.overview, here, seen)
+        about_specs = checks.policy(policy_of(given), given.runtime)
+        return [*about_engine, about_specs] + await _redis(given, store.overview, here, seen)
     finally:
         await engine.close()
         await store.close()

@@ -68,6 +68,7 @@ class DockerEngine:
         fill_deadline_s: float,
         pull_silence_s: float,
         docker_config: Path,
+        lends_credentials: Callable[[str], bool] = lambda _reference: False,
         network: str,
         installation: str,
         data_root: Path | None = None,
@@ -76,6 +77,9 @@ class DockerEngine:
         on_answer: Callable[[str, float, Exception | None], None] | None = None,
     ) -> None:
         """`data_root` is where this process sees the Engine's data root; None takes the path that it names.
+
+        `lends_credentials` says for which images, of those that anybody may ask for, the credentials in
+        `docker_config` serve.
 
         `init_path` is where the Engine's host has its init; None looks for it.
 
@@ -93,7 +97,12 @@ class DockerEngine:
         self._installation = installation
         self._network = Network(self._calls, name=network, installation=installation)
         self.events = Events(self._calls, installation=installation)
-        self._images = Images(self._calls, docker_config=docker_config, pull_silence_s=pull_silence_s)
+        self._images = Images(
+            self._calls,
+            docker_config=docker_config,
+            lends_credentials=lends_credentials,
+            pull_silence_s=pull_silence_s,
+        )
         self._scratch = Scratch(self._calls, self._images, fill_deadline_s=fill_deadline_s)
         self._shapes = Shapes(self._scratch, installation=installation)
         self._layers = Layers(
@@ -135,6 +144,7 @@ class DockerEngine:
             data_root=self._data_root,
             storage_driver=entry.get("Driver") or "",
             live_restore=bool(entry.get("LiveRestoreEnabled")),
+            default_runtime=entry.get("DefaultRuntime") or None,
         )
 
     async def sync_volumes(self) -> None:
@@ -300,11 +310,11 @@ class DockerEngine:
     async def find_image(self, reference: str) -> PinnedImage | None:
         return await self._images.find(reference)
 
-    async def check_registry(self, reference: str) -> None:
-        await self._images.check_registry(reference)
+    async def check_registry(self, reference: str, *, pinned: bool = False) -> None:
+        await self._images.check_registry(reference, pinned=pinned)
 
-    async def pull_image(self, reference: str) -> PinnedImage:
-        return await self._images.pull(reference)
+    async def pull_image(self, reference: str, *, pinned: bool = False) -> PinnedImage:
+        return await self._images.pull(reference, pinned=pinned)
 
     async def ensure_network(self) -> None:
         """Make the network of all pods unless it is there."""

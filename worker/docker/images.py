@@ -3,7 +3,7 @@
 import asyncio
 import io
 import tarfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from time import monotonic
 from typing import Any, Final
@@ -46,9 +46,17 @@ _REFUSED: Final = (
 class Images:
     """The image part of the adapter."""
 
-    def __init__(self, calls: EngineCalls, *, docker_config: Path, pull_silence_s: float) -> None:
+    def __init__(
+        self,
+        calls: EngineCalls,
+        *,
+        docker_config: Path,
+        lends_credentials: Callable[[str], bool],
+        pull_silence_s: float,
+    ) -> None:
         self._calls = calls
         self._docker_config = docker_config
+        self._lends_credentials = lends_credentials
         self._pull_silence_s = pull_silence_s
 
     async def find(self, reference: str) -> PinnedImage | None:
@@ -63,16 +71,16 @@ class Images:
             raise
         return inspected_image(reference, entry)
 
-    async def check_registry(self, reference: str) -> None:
-        headers = await auth_header(self._docker_config, reference)
+    async def check_registry(self, reference: str, *, pinned: bool = False) -> None:
+        headers = await self._credentials(reference, pinned=pinned)
         path = f"distribution/{_quoted(reference)}/json"
         try:
             await self._calls.json("distribution_inspect", "GET", path, headers=headers)
         except (EngineUnavailableError, ObjectMissingError, PermanentError) as error:
             raise self._no_image(reference, str(error)) from error
 
-    async def pull(self, reference: str) -> PinnedImage:
-        headers = await auth_header(self._docker_config, reference)
+    async def pull(self, reference: str, *, pinned: bool = False) -> PinnedImage:
+        headers = await self._credentials(reference, pinned=pinned)
         await self._pull(reference, headers)
         found = await self.find(reference)
         if found is None:
@@ -100,6 +108,12 @@ class Images:
             raise explain("image_import", "the Engine", error) from error
         except (aiohttp.ClientError, ConnectionError, TimeoutError) as error:
             raise OutcomeUnknownError(f"image_import: broke off: {error}") from error
+
+    async def _credentials(self, reference: str, *, pinned: bool) -> dict[str, str]:
+        """Return the header with them, empty where they are not for this image, or there are none."""
+        if not pinned and not self._lends_credentials(reference):
+            return {}
+        return await auth_header(self._docker_config, reference)
 
     async def _pull(self, reference: str, headers: dict[str, str]) -> None:
         docker = await self._calls.client()
@@ -139,8 +153,8 @@ class Images:
         if any(part in text.lower() for part in _REFUSED) and "no such host" not in text.lower():
             return ImageNotFoundError(
                 f"spec.image: {reference!r} is not on this host, and its registry does not have it or does "
-                f"not show it to us ({text}); allowed: an image that exists, with credentials in Docker's "
-                "config.json if it is private"
+                f"not show it to us ({text}); allowed: an image that exists; if it is private, one that a "
+                "pattern in PINACLE_IMAGES names, with credentials in Docker's config.json"
             )
         return RegistryUnavailableError(
             f"spec.image: {reference!r} is not on this host, and its registry cannot be asked: {text}"

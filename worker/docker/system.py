@@ -109,5 +109,5 @@ class SystemDirectories:
                     "back (docker load of what docker save wrote). What the pod changed lies as a layer over "
                     "its files, so that no other image can take its place"
                 ) from error
-            await self._images.pull(image.repo_digest)
+            await self._images.pull(image.repo_digest, pinned=True)
         return await do()

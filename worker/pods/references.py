@@ -45,6 +45,21 @@ def repository_of(reference: str) -> str:
     return rest.removeprefix("library/") if host in _HUBS and rest else name
 
 
+def names_of(reference: str) -> tuple[str, ...]:
+    """Return what a pattern may name an image by: its repository, and that with its tag or digest.
+
+    As Docker shows them: `docker.io/library/debian` is `debian` and `debian:latest`.
+    """
+    if _IDENTIFIER.fullmatch(reference) is not None:
+        return (reference,)
+    repository = repository_of(reference)
+    name, at, digest = reference.partition("@")
+    tag = name.rpartition("/")[2].partition(":")[2]
+    if at:
+        return repository, f"{repository}@{digest}"
+    return repository, f"{repository}:{tag or 'latest'}"
+
+
 def registry_host(reference: str) -> str | None:
     """Return the host of an image's registry, with its port; None for Docker Hub's.
 
