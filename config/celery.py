@@ -40,7 +40,7 @@ def make_app(**more: Any) -> Celery:
 
 def celery_config(settings: Settings) -> dict[str, Any]:
     """Return everything that `app.conf` is given."""
-    url = settings.redis_url.get_secret_value()
+    url = settings.redis_address
     transport = {
         "visibility_timeout": settings.visibility_timeout_s,
         # How soon after that it is noticed: each 4 s, instead of each 100 s.

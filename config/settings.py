@@ -9,10 +9,11 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from config.redis_address import redis_address
+
 _PORTS = 65536
 _SCHEMES = ("unix://", "tcp://", "http://", "https://", "npipe://")
-_REDIS_SCHEMES = ("redis://", "rediss://")
-_MAY_HOLD_A_PASSWORD = frozenset({"redis_url", "OTEL_EXPORTER_OTLP_ENDPOINT"})
+_MAY_HOLD_A_PASSWORD = frozenset({"redis_url", "redis_password", "OTEL_EXPORTER_OTLP_ENDPOINT"})
 _COLLECTOR_SCHEMES = ("http://", "https://")
 _DOCKER_CONFIG = Path("~/.docker").expanduser()
 _REGISTRY = r"([a-z0-9][a-z0-9.-]*|\[[0-9a-f:]+\])(:[0-9]{1,5})?"
@@ -29,6 +30,16 @@ class Settings(BaseSettings):
     redis_url: SecretStr = Field(
         default=SecretStr("redis://127.0.0.1:6379/0"),
         description="Redis for broker, results and records; with AOF, `appendfsync always` and `noeviction`.",
+    )
+    redis_password: SecretStr | None = Field(
+        default=None,
+        description="Password of that Redis, of any letters; instead of one in the URL, where / ? # and % "
+        "would have to be encoded.",
+    )
+    redis_ca: Path | None = Field(
+        default=None,
+        description="File of the certificates that a `rediss://` Redis is checked against; the system's own "
+        "when not set.",
     )
     docker_host: str = Field(
         default="unix:///var/run/docker.sock",
@@ -158,8 +169,7 @@ class Settings(BaseSettings):
     @field_validator("redis_url")
     @classmethod
     def _a_redis_url(cls, value: SecretStr) -> SecretStr:
-        if not value.get_secret_value().startswith(_REDIS_SCHEMES):
-            raise ValueError("not a Redis's address; allowed: redis://host:port/0, with rediss:// for TLS")
+        redis_address(value.get_secret_value())
         return value
 
     @field_validator("publish_addresses")
@@ -188,6 +198,16 @@ class Settings(BaseSettings):
             raise ValueError("not a collector's address; allowed: http://host:4318, https://host")
         # OpenTelemetry takes a variable that is empty for one that is not set.
         return value or None
+
+    @property
+    def redis_address(self) -> str:
+        """The URL for all clients of Redis, with its password. Never to be shown."""
+        password = self.redis_password.get_secret_value() if self.redis_password is not None else ""
+        return redis_address(
+            self.redis_url.get_secret_value(),
+            password=password or None,
+            ca_file=None if self.redis_ca is None else str(self.redis_ca),
+        )
 
     @property
     def visibility_timeout_s(self) -> int:
@@ -219,6 +239,10 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        try:
+            _ = self.redis_address
+        except ValueError as error:
+            raise ValueError(f"PINACLE_REDIS_URL: {error}") from None
         if self.lease_ttl_s <= self.step_deadline_s:
             raise ValueError(
                 f"PINACLE_LEASE_TTL_S ({self.lease_ttl_s}) must be greater than PINACLE_STEP_DEADLINE_S "
@@ -251,7 +275,8 @@ def settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        raise SettingsError("; ".join(map(_in_words, error.errors()))) from error
+        # Without `from`: the library's text quotes the input, which may hold a password.
+        raise SettingsError("; ".join(map(_in_words, error.errors()))) from None
 
 
 def _in_words(problem: ErrorDetails) -> str:

@@ -19,6 +19,8 @@ _PACKAGES: Final = {
     "faketime": "faketime",
     "docker-registry": "docker-registry",
     "docker": "docker.io",
+    "redis-server": "redis-server",
+    "openssl": "openssl",
     "curl": "curl",
     "node": "nodejs",
     "npm": "npm",

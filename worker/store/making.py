@@ -6,7 +6,7 @@ from worker.store.redis_store import RedisStore
 
 def make_store(settings: Settings) -> RedisStore:
     return RedisStore(
-        settings.redis_url.get_secret_value(),
+        settings.redis_address,
         lease_ttl_s=settings.lease_ttl_s,
         takeover_delay_s=settings.step_deadline_s,
         heartbeat_ttl_s=settings.heartbeat_ttl_s,

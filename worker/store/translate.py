@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 import redis.exceptions
 
 from worker.errors import StoreUnavailableError
 from worker.store.refusals import refusal
+
+_WRONG: Final = "Redis refuses the password in PINACLE_REDIS_URL or PINACLE_REDIS_PASSWORD"
 
 
 @contextmanager
@@ -23,10 +26,10 @@ def translated(operation: str) -> Iterator[None]:
 def _explain(error: redis.exceptions.RedisError) -> str:
     text = str(error)
     remedies = {
-        "NOAUTH": "Redis asks for a password: set it in PINACLE_REDIS_URL",
-        "HELLO must be called": "Redis asks for a password: set it in PINACLE_REDIS_URL",
-        "WRONGPASS": "Redis refuses the password in PINACLE_REDIS_URL",
-        "invalid username-password": "Redis refuses the password in PINACLE_REDIS_URL",
+        "NOAUTH": "Redis asks for a password: set it in PINACLE_REDIS_PASSWORD",
+        "HELLO must be called": "Redis asks for a password: set it in PINACLE_REDIS_PASSWORD",
+        "WRONGPASS": _WRONG,
+        "invalid username-password": _WRONG,
     }
     told = refusal(error) or next((remedy for sign, remedy in remedies.items() if sign in text), None)
     if told is not None:

@@ -16,6 +16,8 @@ from worker.local.engine import PrivateEngine
 
 PROJECT: Final = "pinacle-test"
 AUTH: Final = "operator:a-password-for-the-test"
+REDIS_PASSWORD: Final = "a/b+c==@#%41?&:[' \"x"  # noqa: S105 - of the stack below
+"""With all that a URL, a line of Redis' configuration or a shell would take for something else."""
 REQUEST: Final = """
 import sys, urllib.request, urllib.error
 method, url, auth, body = sys.argv[1:]
@@ -45,7 +47,7 @@ def environment(engine: PrivateEngine, python_base: str, prometheus_image: str) 
         "DOCKER_SOCKET": str(engine.socket),
         "PYTHON_IMAGE": python_base,
         "REDIS_IMAGE": python_base,
-        "REDIS_PASSWORD": "another-password-for-the-test",
+        "REDIS_PASSWORD": REDIS_PASSWORD,
         "FLOWER_BASIC_AUTH": AUTH,
         "PINACLE_RECONCILE_INTERVAL_S": "3",
         "PROMETHEUS_IMAGE": prometheus_image,
