@@ -1,7 +1,7 @@
 // Create a pod and follow what becomes of all pods, from Node 18 or newer.
 //
 //   npm ci
-//   node follow.mjs redis://127.0.0.1:6399/0 abc debian:12-slim [LAST_ID]
+//   node follow.mjs "$(cat .pinacle/redis-url)" abc debian:12-slim [LAST_ID]
 //
 // LAST_ID is the last id that was printed before: who was away goes on after it. Ends when the pod is
 // deleted.

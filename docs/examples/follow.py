@@ -1,7 +1,7 @@
 """Create a pod and follow what becomes of all pods, with Celery's and Redis' own clients only.
 
     pip install celery redis
-    python follow.py redis://127.0.0.1:6399/0 abc debian:12-slim [LAST_ID]
+    python follow.py "$(cat .pinacle/redis-url)" abc debian:12-slim [LAST_ID]
 
 LAST_ID is the last id that was printed before: who was away goes on after it. Ends when the pod is deleted.
 """

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from signal import SIGTERM
 from typing import Final
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -16,10 +17,19 @@ from worker.local.packages import find
 from worker.local.waiting import wait_until
 
 CALL: Final = """
+import sys
 from worker.local.client import Client
-client = Client("redis://127.0.0.1:6399/0")
+client = Client(sys.argv[1])
 print(client.call("list"))
 client.close()
+"""
+ANYBODY: Final = """
+import sys
+from redis import Redis
+try:
+    Redis.from_url(sys.argv[1], protocol=2).keys()
+except Exception as error:
+    print("NOAUTH" if "uthentication required" in str(error) else error)
 """
 FLOWER: Final = """
 import urllib.error, urllib.request
@@ -66,7 +76,12 @@ def test_make_up_runs_everything_until_sigterm(scratch: Path, inside: list[str])
             what="worker and Flower",
             failed=lambda: log.read_text()[-2000:] if stack.poll() is not None else None,
         )
-        assert _ask(inside, CALL) == "{'pods': []}"
+        file = folder / "redis-url"
+        url = file.read_text()
+        assert _ask(inside, CALL, url) == "{'pods': []}"
+        assert [path.stat().st_mode & 0o077 for path in (file, folder / "redis" / "redis.conf")] == [0, 0]
+        assert "NOAUTH" in _ask(inside, ANYBODY, "redis://127.0.0.1:6399/0")
+        assert str(urlsplit(url).password) not in log.read_text() + _arguments()
     finally:
         stack.send_signal(SIGTERM)
         stack.wait(90)
@@ -74,7 +89,12 @@ def test_make_up_runs_everything_until_sigterm(scratch: Path, inside: list[str])
         PrivateEngine(folder / "engine").destroy()
 
 
-def _ask(inside: list[str], script: str) -> str:
-    command = [*inside, sys.executable, "-c", script]
+def _arguments() -> str:
+    """Return those of all processes, which everybody on the machine can read."""
+    return subprocess.run(["ps", "axo", "args"], check=True, capture_output=True, text=True).stdout
+
+
+def _ask(inside: list[str], script: str, *arguments: str) -> str:
+    command = [*inside, sys.executable, "-c", script, *arguments]
     done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=ROOT, timeout=60)
     return done.stdout.strip()

@@ -70,6 +70,17 @@ def policy(allowed: Policy, own_runtime: str | None) -> Check:
     return ok("specs may ask for", detail)
 
 
+def private_file(path: Path, mode: int) -> Check:
+    """Whether nobody but its owner reads a file that holds passwords; `mode` is as `stat` has it."""
+    if mode & 0o077:
+        return fail(
+            path.name,
+            f"{path} holds passwords, and others may use it: its mode is {mode & 0o777:o}",
+            f"chmod 600 {path}, and choose other passwords where others had access to this host",
+        )
+    return ok(path.name, f"{path} is its owner's alone")
+
+
 def storage_driver(info: EngineInfo) -> Check:
     """Whether containers are cheap to make."""
     if info.storage_driver in _SLOW_DRIVERS:

@@ -20,6 +20,7 @@ from worker.store.making import make_store
 from worker.store.overview import Overview
 
 _API: Final = "Engine's API"
+_ENV_FILE: Final = Path(__file__).parents[2] / ".env"
 _PROC_FILESYSTEMS: Final = Path("/proc/filesystems")
 
 
@@ -39,7 +40,9 @@ async def _examine(given: Settings) -> list[Check]:
         about_engine, info, seen = await _engine(given, engine)
         here = given.host_id or (None if info is None else info.name)
         about_specs = checks.policy(policy_of(given), given.runtime)
-        return [*about_engine, about_specs] + await _redis(given, store.overview, here, seen)
+        return [*about_engine, about_specs, *_env_file(_ENV_FILE)] + await _redis(
+            given, store.overview, here, seen
+        )
     finally:
         await engine.close()
         await store.close()
@@ -113,6 +116,14 @@ async def _durability(overview: Overview) -> Check:
     except PodError as error:
         remedy = "have whoever runs it say that it has appendfsync always and noeviction"
         return warn("Redis keeps all", f"could not be asked: {error}", remedy)
+
+
+def _env_file(path: Path) -> list[Check]:
+    """Look at the file that `docker compose` reads, where there is one beside the code."""
+    try:
+        return [checks.private_file(path, path.stat().st_mode)]
+    except OSError:
+        return []
 
 
 def _free_bytes(root: Path) -> int | None:

@@ -15,8 +15,11 @@ _READY_S: Final = 20.0
 _ENDED_S: Final = 20.0
 
 
-def server_command(folder: Path, port: int) -> list[str]:
-    """Return what runs the server in the foreground, on loopback only, with its data in `folder`."""
+def server_command(folder: Path, port: int, *, config: Path | None = None) -> list[str]:
+    """Return what runs the server in the foreground, on loopback only, with its data in `folder`.
+
+    `config` is a file of its settings for what is not to be read among the arguments, as a password.
+    """
     settings = {
         "bind": "127.0.0.1",
         "port": str(port),
@@ -27,7 +30,8 @@ def server_command(folder: Path, port: int) -> list[str]:
         "save": "",
         "daemonize": "no",
     }
-    return [_program(), *(word for name, value in settings.items() for word in (f"--{name}", value))]
+    first = [_program()] if config is None else [_program(), str(config)]
+    return [*first, *(word for name, value in settings.items() for word in (f"--{name}", value))]
 
 
 def free_port() -> int:

@@ -3,10 +3,12 @@
 import os
 import secrets
 import sys
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from rich.console import Console
 from rich.table import Table
@@ -70,8 +72,10 @@ def plan_stack(folder: Path) -> tuple[list[Program], dict[str, str]]:
     programs: list[Program] = []
     if "redis_url" not in given.model_fields_set:
         _refuse_taken(REDIS_PORT, "the embedded Redis; set PINACLE_REDIS_URL to use the one that is there")
-        environment["PINACLE_REDIS_URL"] = f"redis://127.0.0.1:{REDIS_PORT}/0"
-        programs.append(_redis(folder / "redis"))
+        environment["PINACLE_REDIS_URL"] = _redis_url(folder)
+        # It is in the URL: another one beside it would be refused.
+        environment["PINACLE_REDIS_PASSWORD"] = ""
+        programs.append(_redis(folder / "redis", environment["PINACLE_REDIS_URL"]))
     engine = PrivateEngine(folder / "engine")
     note = folder / "engine-address"
     named = given.docker_host if "docker_host" in given.model_fields_set else None
@@ -105,10 +109,13 @@ def _refuse_taken(port: int, what: str) -> None:
         raise CannotStartError(f"port {port} of 127.0.0.1 is taken, and needed for {what}")
 
 
-def _redis(folder: Path) -> Program:
+def _redis(folder: Path, url: str) -> Program:
+    """Return the embedded Redis, whose password stands in a file: everybody may read arguments."""
     folder.mkdir(parents=True, exist_ok=True)
-    shown = f"redis://127.0.0.1:{REDIS_PORT}/0"
-    command = server_command(folder, REDIS_PORT)
+    shown = f"127.0.0.1:{REDIS_PORT}"
+    config = folder / "redis.conf"
+    write_private(config, f"requirepass {urlsplit(url).password}\n")
+    command = server_command(folder, REDIS_PORT, config=config)
     return Program(name="redis", command=command, priority=10, shown=shown, log=folder / "redis.log")
 
 
@@ -127,11 +134,29 @@ def _celery(folder: Path, settings: Settings) -> list[Program]:
 
 def _password(folder: Path) -> str:
     """Return Flower's user and password, made once and kept for the owner of the folder only."""
-    path = folder / "flower-auth"
-    if not path.exists():
-        path.touch(mode=0o600)
-        path.write_text(f"pinacle:{secrets.token_urlsafe(18)}")
-    return path.read_text()
+    return _kept(folder / "flower-auth", f"pinacle:{secrets.token_urlsafe(18)}")
+
+
+def _redis_url(folder: Path) -> str:
+    """Return the embedded Redis' address with its password, made and kept likewise."""
+    return _kept(folder / "redis-url", f"redis://:{secrets.token_urlsafe(24)}@127.0.0.1:{REDIS_PORT}/0")
+
+
+def _kept(path: Path, new: str) -> str:
+    """Return what a file holds, which gets `new` where there is nothing yet."""
+    if path.exists() and (text := path.read_text()):
+        path.chmod(0o600)
+        return text
+    write_private(path, new)
+    return new
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner can read, at no moment with another mode or a part of the text."""
+    made, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    with os.fdopen(made, "w") as file:
+        file.write(text)
+    Path(name).replace(path)
 
 
 def _write(folder: Path, programs: list[Program]) -> None:
@@ -169,9 +194,10 @@ def _show(programs: list[Program], environment: Mapping[str, str], folder: Path)
         table.add_row(program.name, program.shown)
     console = Console(stderr=True)
     console.print(table)
-    for name in ("PINACLE_REDIS_URL", "DOCKER_HOST"):
-        if name in environment:
-            console.print(f"{name}={environment[name]}", soft_wrap=True)
+    if "PINACLE_REDIS_URL" in environment:
+        console.print(f"PINACLE_REDIS_URL, with its password, is in {folder / 'redis-url'}", soft_wrap=True)
+    if "DOCKER_HOST" in environment:
+        console.print(f"DOCKER_HOST={environment['DOCKER_HOST']}", soft_wrap=True)
     if "FLOWER_BASIC_AUTH" not in os.environ:
         console.print(f"Flower's user:password is in {folder / 'flower-auth'}", soft_wrap=True)
     console.print("Ctrl-C or SIGTERM ends it all; pods go on when it is started again.")
