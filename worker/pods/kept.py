@@ -138,11 +138,11 @@ def space_problem(record: Record, measured: Measured, floor_bytes: int) -> str |
     big = ", ".join(f"{path} {_mb(size)}" for path, size in sizes[:_LONGEST_LIST])
     holes = "" if measured.keeps_holes else " (holes of sparse files cannot be kept here, so they count)"
     if measured.needed_bytes > measured.most_bytes:
-        there = f"at most {_mb(measured.most_bytes)} are copied within PINACLE_FILL_DEADLINE_S"
+        there = f"at most {_whole_mb(measured.most_bytes)} are copied within PINACLE_FILL_DEADLINE_S"
     else:
         there = (
-            f"{measured.where} has {_mb(measured.free_bytes or 0)} free, of which {_mb(floor_bytes)} stay "
-            "(PINACLE_MIN_FREE_MB)"
+            f"{measured.where} has {_whole_mb(measured.free_bytes or 0)} free, of which {_mb(floor_bytes)} "
+            "stay (PINACLE_MIN_FREE_MB)"
         )
     return (
         f"what is kept when the container is replaced needs {_mb(measured.needed_bytes)}{holes}: "
@@ -244,6 +244,11 @@ def _or_discard(record: Record, paths: Iterable[str]) -> str:
 
 def _listed(paths: Iterable[str]) -> str:
     return ", ".join(list(paths)[:_LONGEST_LIST])
+
+
+def _whole_mb(size: int) -> str:
+    """Of what there is; what is needed is rounded up, so that the words are never at odds."""
+    return f"{size // _MB} MB"
 
 
 def _mb(size: int) -> str:

@@ -20,6 +20,7 @@ CASES: Final = [
     ("in a directory of the image", [("/app", M), ("/app/data", M), ("/app/data/x", A)], (), {"/app": BELOW}),
     ("removed from one", [("/app", M), ("/app/x", D)], (), {"/app": BELOW}),
     ("the mode of one", [("/app", M)], (), {"/app": MODIFIED}),
+    ("told of what is in it before itself", [("/data/x", A), ("/data", A)], (), {"/data": BELOW}),
     ("on a volume", [("/srv/x", A), ("/var", M), ("/var/lib/x", A)], (), {}),
     ("a mount was made in a directory of the image", [("/usr", M), ("/usr/local", A)], (), {}),
     ("beside such a mount", [("/usr", M), ("/usr/local", A), ("/usr/bin/x", A)], (), {"/usr": BELOW}),
