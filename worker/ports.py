@@ -57,7 +57,10 @@ class Engine(Protocol):
         """
 
     async def observe_all(self) -> Snapshot:
-        """Return everything on the host: one list of containers, then one of volumes. Exactly 2 calls."""
+        """Return everything on the host: one list of containers, then one of volumes. Exactly 2 calls.
+
+        What is known of images by earlier looks comes with it.
+        """
 
     async def read_volumes(self, pod_id: str, volume_names: frozenset[str]) -> Observation:
         """Return what `observe` does of volumes; nothing of the container. 1 call."""

@@ -447,6 +447,16 @@ async def test_an_image_is_looked_at_once_over_its_links(rig: Rig) -> None:
     assert looks == []
 
 
+async def test_what_an_image_was_seen_to_have_comes_with_all_that_is_on_the_host(rig: Rig) -> None:
+    """So that a pass does not look once more for a pod that waits."""
+    rig.add_linked("pinacle-linked-shown", {"/data": "/srv"})
+    image = await rig.engine.find_image("pinacle-linked-shown")
+    assert image is not None
+    assert image.id not in (await rig.engine.observe_all()).shapes
+    shape = await rig.engine.look_at_image(image, image_paths(image))
+    assert (await rig.engine.observe_all()).pod("a", FULL).shapes[image.id] == shape
+
+
 async def test_an_image_that_is_gone_cannot_be_looked_at(rig: Rig) -> None:
     gone = PinnedImage(reference="pinacle-gone", id=f"sha256:{NO_SUCH_ID}")
     with pytest.raises(ImageGoneError):

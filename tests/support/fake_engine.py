@@ -83,7 +83,7 @@ class FakeEngine:
         """The system directories that images have."""
         self.links: dict[str, dict[str, str]] = {}
         """Image id to path and target of the links that the image has."""
-        self.looked_at: set[str] = set()
+        self.looked_at: dict[str, ImageShape] = {}
         self.busy_ports: set[int] = set()
         """Host ports that programs of the host have."""
         self.now = 0.0
@@ -120,7 +120,7 @@ class FakeEngine:
     async def observe_all(self) -> Snapshot:
         self._begin("container_list")
         self._begin("volume_list")
-        return self._snapshot()
+        return self._whole_snapshot()
 
     async def read_volumes(self, pod_id: str, volume_names: frozenset[str]) -> Observation:
         self._begin("volume_list")
@@ -227,8 +227,9 @@ class FakeEngine:
             raise ImageGoneError(f"No such image: {image.id}")
         if image.id not in self.looked_at:
             self._begin("image_look")
-            self.looked_at.add(image.id)
-        return seen_shape(paths, self.links.get(image.id, {}), directories=self.directories)
+        shape = seen_shape(paths, self.links.get(image.id, {}), directories=self.directories)
+        self.looked_at[image.id] = shape
+        return shape
 
     async def prepare_system(
         self, wanted: System, present: Mapping[str, ObservedVolume], *, attempt: str
@@ -526,6 +527,9 @@ class FakeEngine:
     def _snapshot(self) -> Snapshot:
         containers = [replace(c.observed, exit=None) for c in self.containers.values()]
         return Snapshot.of(containers, self.observed_volumes())
+
+    def _whole_snapshot(self) -> Snapshot:
+        return replace(self._snapshot(), shapes=dict(self.looked_at))
 
     def _by_id(self, container_id: str) -> FakeContainer:
         found = next((c for c in self.containers.values() if c.observed.id == container_id), None)

@@ -169,7 +169,8 @@ class DockerEngine:
         # of those each entry goes as soon as it is parsed. So this list is not shared with others.
         containers = [listed_container(entry) for entry in await self._list_containers()]
         entries = await self._volumes.all()
-        return Snapshot.of(containers, (listed_volume(entries.pop()) for _ in range(len(entries))))
+        volumes = (listed_volume(entries.pop()) for _ in range(len(entries)))
+        return Snapshot.of(containers, volumes, self._shapes.known())
 
     async def read_volumes(self, pod_id: str, volume_names: frozenset[str]) -> Observation:
         volumes = await self._volumes.of_pod(pod_id, volume_names)

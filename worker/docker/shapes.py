@@ -25,6 +25,10 @@ class Shapes:
         self._known: dict[str, ImageShape] = {}
         self._at_work: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
+    def known(self) -> dict[str, ImageShape]:
+        """Return what was seen so far, by image id."""
+        return dict(self._known)
+
     async def of(self, image: PinnedImage, paths: Collection[str]) -> ImageShape:
         """Return the shape of an image, looked at for `paths`. Raises ImageGoneError."""
         async with self._at_work[image.id]:

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any, Final, Self
 
 from worker.pods import naming
@@ -149,9 +150,16 @@ class Snapshot:
     """Installation to the identity of its storage."""
     bases: Mapping[str, ObservedVolume]
     """The volumes of all bases, by name."""
+    shapes: Mapping[str, ImageShape] = field(default_factory=dict)
+    """What is known of images already, by id: a pass that finds a pod waiting does not look once more."""
 
     @classmethod
-    def of(cls, containers: Iterable[ObservedContainer], volumes: Iterable[ObservedVolume]) -> Self:
+    def of(
+        cls,
+        containers: Iterable[ObservedContainer],
+        volumes: Iterable[ObservedVolume],
+        shapes: Mapping[str, ImageShape] = MappingProxyType({}),
+    ) -> Self:
         found = tuple(containers)
         by_pod: dict[str, list[ObservedContainer]] = defaultdict(list)
         for container in found:
@@ -170,6 +178,7 @@ class Snapshot:
             labelled={pod_id: frozenset(names) for pod_id, names in labelled.items()},
             storages=dict(filter(None, map(_storage, by_name.values()))),
             bases={name: volume for name, volume in by_name.items() if naming.LABEL_BASE in volume.labels},
+            shapes=shapes,
         )
 
     def pod_ids(self, installation: str) -> frozenset[str]:
@@ -192,6 +201,7 @@ class Snapshot:
             volumes={name: self.volumes[name] for name in sorted(names) if name in self.volumes},
             storages=self.storages,
             bases=self.bases,
+            shapes=self.shapes,
         )
 
 
