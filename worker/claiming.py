@@ -58,8 +58,7 @@ class Claiming:
     async def look(self, seen: Snapshot, store: str, *, knows_host: bool) -> Claim:
         """Return whose the installation is now; `store` is the id of this process's own."""
         before = self._claimant
-        lost = before.held and before.store != store
-        former = before.former | {before.store} if lost else before.former
+        former = before.former if before.store == store else before.former | {before.store}
         self._claimant = Claimant(store=store, former=former, held=before.held, knows_host=knows_host)
         decided = claim.judge(self._claimant, seen, self._name)
         if decided is Claim.OWN:
@@ -140,7 +139,7 @@ class Claiming:
             held=True,
             knows_host=self._claimant.knows_host,
         )
-        self._asked, self._refused, self.problem = None, False, None
+        self._asked, self.problem = None, None
 
     async def _ask(self, seen: Snapshot) -> None:
         if self._refused:
@@ -158,7 +157,6 @@ class Claiming:
             self._refuse(seen)  # Another one that asked was first, or the owner made its keeper again.
         elif now >= asked.until:
             await self.take(seen)
-            await self._engine.remove_container(asked.contender_id)
             return
         left = asked.until - now
         self.problem = claim.asking(self._name, self._host, _holder(seen, self._name), left)

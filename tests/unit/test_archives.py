@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 
-from worker.docker.archives import Sieve
+from worker.docker.archives import Sieve, _number
 from worker.errors import CopyFailedError
 
 LONG: Final = "n" * 60
@@ -21,16 +21,26 @@ FILES: Final = {
 }
 
 
-def archive(form: int, links: dict[str, str] | None = None) -> bytes:
+def archive(
+    form: int,
+    links: dict[str, str] | None = None,
+    *,
+    content: dict[str, bytes] = FILES,
+    link_size: int = 0,
+    sized: bool = False,
+) -> bytes:
+    """Return an archive; `sized` has each entry tell its size in a record as well."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=form) as tar:
-        for name, content in FILES.items():
+        for name, text in content.items():
             entry = tarfile.TarInfo(name)
-            entry.size = len(content)
-            tar.addfile(entry, io.BytesIO(content))
+            entry.size = len(text)
+            if sized:
+                entry.pax_headers = {"size": str(len(text))}
+            tar.addfile(entry, io.BytesIO(text))
         for name, target in (links or {}).items():
             entry = tarfile.TarInfo(name)
-            entry.type, entry.linkname = tarfile.LNKTYPE, target
+            entry.type, entry.linkname, entry.size = tarfile.LNKTYPE, target, link_size
             tar.addfile(entry)
     return buffer.getvalue()
 
@@ -73,3 +83,34 @@ async def test_so_is_one_whose_target_has_a_long_name(form: int) -> None:
     deep = f"data/{LONG}/{LONG}"
     with pytest.raises(CopyFailedError, match="data/z is another name"):
         await sieved(archive(form, {"data/z": f"{deep}/kept"}), 512, deep)
+
+
+@pytest.mark.parametrize(
+    "form", [tarfile.PAX_FORMAT, tarfile.GNU_FORMAT, tarfile.USTAR_FORMAT], ids=["pax", "gnu", "ustar"]
+)
+async def test_a_long_path_is_left_out_by_its_whole_name(form: int) -> None:
+    """Each form keeps what does not fit into a header somewhere else."""
+    content = {**FILES, f"data/{LONG}/{LONG}x": b"beside"}
+    content.pop(f"data/db/{LONG}/{LONG}/deep")
+    found, _ = await sieved(archive(form, content=content), 512, f"data/{LONG}/{LONG}")
+    assert found.keys() == content.keys() - {f"data/{LONG}/{LONG}/kept"}
+
+
+async def test_a_size_that_a_link_has_is_no_content() -> None:
+    """POSIX lets a hard link tell the size of its file, and gives it no content."""
+    link = archive(tarfile.USTAR_FORMAT, {"data/z": "data/note"}, content={"data/note": b"x"}, link_size=1000)
+    entries = 3 * 512
+    data = link[:entries] + archive(tarfile.USTAR_FORMAT, content={"data/db/no": b"n", "data/yes": b"y"})
+    assert (await sieved(data, 512, "data/db"))[0].keys() == {"data/note", "data/z", "data/yes"}
+
+
+async def test_a_size_that_does_not_fit_into_a_header_counts() -> None:
+    """It is in a record of its own, or in a number of another kind."""
+    content = {"data/db/x": b"y" * 600, "data/z": b"z"}
+    data = bytearray(archive(tarfile.PAX_FORMAT, content=content, sized=True))
+    header = data.index(b"data/db/x\0")
+    data[header + 124 : header + 136] = b"00000000000\0"
+    data[header + 148 : header + 156] = b" " * 8
+    data[header + 148 : header + 156] = b"%06o\0 " % sum(data[header : header + 512])
+    assert (await sieved(bytes(data), 512, "data/db"))[0] == {"data/z": b"z"}
+    assert _number(b"\x80" + (2**40).to_bytes(11)) == 2**40

@@ -132,10 +132,13 @@ async def test_where_nobody_objects_the_pods_are_taken_over(engine: FakeEngine, 
     await second.work()
     assert (holder(engine), second.store.reported) == ("two", {"here"})
     assert contender("two") not in engine.containers
+    assert second.store.contenders == {}, "what it asked with itself is nobody else's"
     assert second.guard.is_accepted
+    owner.store.identities.clear()
     # The one that was silent is back, and leaves everything as it is.
     await owner.work()
     assert not owner.guard.is_accepted
+    assert owner.store.identities == {}
     with pytest.raises(InstallationTakenError, match=r"hosts.accept_storage\('here'\)"):
         owner.guard.refuse_taken()
     await second.work()
@@ -265,3 +268,38 @@ async def test_a_store_with_records_on_another_one_s_disk_touches_no_keeper(engi
     side.store.identities["here"] = "s-1"
     await side.work()
     assert (side.guard.is_accepted, holder(engine)) == (False, None)
+
+
+async def test_what_is_its_own_already_is_accepted_without_any_change(
+    engine: FakeEngine, owner: Side
+) -> None:
+    before = engine.containers[KEEPER].observed.id
+    await owner.guard.accept()
+    assert engine.containers[KEEPER].observed.id == before
+
+
+async def test_one_that_was_turned_away_asks_no_more_whatever_goes(engine: FakeEngine, owner: Side) -> None:
+    """Else it would take over as soon as the owner is restarted just after a prune."""
+    second = Side(engine, "two")
+    with pytest.raises(InstallationAskedError):
+        await second.work()
+    await owner.work()
+    with pytest.raises(InstallationTakenError):
+        await second.work()
+    del engine.containers[KEEPER]
+    with pytest.raises(InstallationTakenError):
+        await second.work()
+
+
+async def test_a_keeper_that_is_another_one_since_is_an_answer_too(engine: FakeEngine, owner: Side) -> None:
+    """Whoever made it lives, also where it has not seen who asks."""
+    second = Side(engine, "two")
+    with pytest.raises(InstallationAskedError):
+        await second.work()
+    await engine.remove_container(engine.containers[KEEPER].observed.id)
+    labels = {naming.LABEL_INSTALLATION: OWN.name, naming.LABEL_STORE: "three"}
+    await engine.keep_storage(OWN.name, "s", labels)
+    second.now = 1000.0
+    with pytest.raises(InstallationTakenError, match="store three"):
+        await second.work()
+    assert holder(engine) == "three"

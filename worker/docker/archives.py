@@ -58,7 +58,7 @@ class Sieve:
     def _ahead(self, data: bytes, at: int) -> int:
         """Return how much of an entry has to be there at once: all of one that says something of the next."""
         header = data[at : at + _BLOCK]
-        return _padded(_number(header[124:136])) if header[156:157] in _EXTENSIONS and header[0] else 0
+        return _padded(_number(header[124:136])) if header[156:157] in _EXTENSIONS else 0
 
     def _entry(self, entry: bytes) -> Iterator[bytes]:
         header, body = entry[:_BLOCK], entry[_BLOCK:]
