@@ -31,9 +31,10 @@ def stop(self: AnyTask, pod_id: Any = None) -> Answer:
 
 
 @pod_task(name="pods.restart")
-def restart(self: AnyTask, pod_id: Any = None, force: Any = False) -> Answer:
-    """Bring a pod back after a crash; a healthy one is left alone unless `force`."""
-    return submit(self, parse_pod_id(pod_id), Restart(force=parse_flag("force", force)))
+def restart(self: AnyTask, pod_id: Any = None, force: Any = False, recreate: Any = False) -> Answer:
+    """Bring a pod back after a crash; a healthy one is left alone without `force` or `recreate`."""
+    wanted = Restart(force=parse_flag("force", force), recreate=parse_flag("recreate", recreate))
+    return submit(self, parse_pod_id(pod_id), wanted)
 
 
 @pod_task(name="pods.update")

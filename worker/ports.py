@@ -28,6 +28,8 @@ class EngineInfo:
     storage_driver: str
     """What keeps images and containers there, such as `overlay2`."""
     live_restore: bool = False
+    user_namespaces: bool = False
+    """Whether root in a container is another user on the host."""
     """Whether containers outlive a restart of the Engine."""
     default_runtime: str | None = None
     """What containers get that name none."""

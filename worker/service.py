@@ -25,7 +25,16 @@ from worker.pods.model import Intent, Phase, Record
 from worker.pods.observation import Snapshot
 from worker.pods.policy import check_policy, check_runtime
 from worker.pods.renaming import renamed_problem
-from worker.pods.requests import Create, Means, Request, Update, brings_spec, check, intent_for
+from worker.pods.requests import (
+    Create,
+    Means,
+    Request,
+    Update,
+    brings_spec,
+    check,
+    intent_for,
+    replaces,
+)
 from worker.pods.results import pod_result
 from worker.pods.unprotected import unprotected_paths
 from worker.ports import Engine, Proposal, Store
@@ -175,7 +184,8 @@ class PodService:
         check(pod_id, record, request)
         if record is not None and record.exists and record.host != self.host:
             # A new spec can be looked into only where it will run.
-            if isinstance(request, Create | Update) and record.host in await self.store.live_hosts():
+            looks = isinstance(request, Create | Update) or replaces(record, request)
+            if looks and record.host in await self.store.live_hosts():
                 return Forward(host=record.host, accepted=False)
             self._judge(record, request, alone=True)
             generation, _ = await self._propose(record, pod_id, request, task_id, Means())
@@ -185,7 +195,7 @@ class PodService:
         self._judge(record, request)
         looked = await self._first_look(pod_id, record, request)
         means = await self._means(pod_id, record, request)
-        if record is not None and isinstance(request, Update):
+        if record is not None and replaces(record, request):
             looked = await self._rehearsed(record, request, means)
         elif looked is not None and isinstance(request, Create) and request.adopt:
             candidate = looked.record.evolve(intent=intent_for(record, request, means))
@@ -263,10 +273,8 @@ class PodService:
         seen = await self.preflight.first_look(candidate)
         return Seen(record=candidate, observation=seen)
 
-    async def _rehearsed(self, record: Record, request: Update, means: Means) -> Seen | None:
+    async def _rehearsed(self, record: Record, request: Request, means: Means) -> Seen:
         """Look into the container that another one is to replace, so that a loss is refused beforehand."""
-        if brings_spec(record, request) is None and not request.discard:
-            return None
         candidate = record.evolve(intent=intent_for(record, request, means))
         return Seen(record=candidate, observation=await self.preflight.rehearse(candidate))
 

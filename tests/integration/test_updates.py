@@ -142,6 +142,22 @@ def test_an_update_is_refused_for_what_was_removed_in_the_root(app: Pod) -> None
     assert "discard=['/opt-in']" in error
 
 
+def test_a_container_that_is_made_anew_on_demand_keeps_the_same(app: Pod) -> None:
+    """With the spec that it has; what cannot be kept is refused before it is stopped."""
+    app.sh("mkdir /data; echo mine > /data/file; touch /file")
+    before = app.container_id()
+    assert "/file" in app.client.error("restart", app.id, recreate=True)
+    assert app.container_id() == before
+    app.sh("rm /file")
+    answer = app.call("restart", recreate=True)
+    assert (answer["phase"], answer["kept"]) == ("running", ["/data"])
+    assert app.container_id() != before
+    assert app.sh("cat /data/file") == "mine"
+    again = app.container_id()
+    app.call("restart")
+    assert app.container_id() == again
+
+
 def test_directories_of_any_name_are_kept(app: Pod) -> None:
     """Each has a volume of its own, whose name is made of the path."""
     app.sh("mkdir /boot; echo mine > /boot/file; mkdir -p '/my data/ä'; echo too > '/my data/ä/file'")

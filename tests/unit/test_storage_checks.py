@@ -1,5 +1,6 @@
 """What the doctor makes of a host's storage and of what holds volumes."""
 
+from dataclasses import replace
 from typing import Final
 
 from worker.cli import storage_checks
@@ -45,6 +46,19 @@ def test_it_names_pods_whose_volumes_a_prune_would_remove() -> None:
     assert check.status is Status.WARN
     assert "all volumes of b, c: a prune removes them" in check.detail
     assert "docker system prune --volumes" in (check.remedy or "")
+
+
+def test_containers_that_have_more_rights_than_new_ones_are_counted_and_named() -> None:
+    new = _container("new", "home")
+    new = replace(new, labels={**new.labels, naming.LABEL_CONFINED: "1"})
+    foreign = replace(_container("c", "home"), labels={naming.LABEL_POD: "c"})
+    assert storage_checks.confined(Snapshot.of([new, foreign], []), "test").status is Status.OK
+    check = storage_checks.confined(Snapshot.of([new, _container("b"), _container("a")], []), "test")
+    assert check.status is Status.WARN
+    assert check.detail.startswith("2 were made")
+    assert check.detail.endswith(": a, b")
+    assert check.remedy is not None
+    assert "pinacle pods restart a --recreate" in check.remedy
 
 
 def test_the_storage_is_its_own_or_another_or_that_of_a_host_with_another_name() -> None:

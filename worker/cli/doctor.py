@@ -7,7 +7,7 @@ from time import time
 from typing import Any, Final
 
 from config.settings import Settings, settings
-from worker.cli import checks, storage_checks, tables
+from worker.cli import checks, kernel_checks, storage_checks, tables
 from worker.cli.checks import Check, Status, fail, ok, warn
 from worker.cli.screen import live, show
 from worker.cli.socket_access import remedy_for
@@ -64,13 +64,20 @@ async def _engine(
         checks.runtimes(info, given.runtime),
         checks.storage_driver(info),
         checks.live_restore(info),
+        kernel_checks.user_namespaces(are_remapped=info.user_namespaces),
+        kernel_checks.kernel_limits(kernel_checks.read_limits()),
         checks.disk_space(info.data_root, _free_bytes(info.data_root), given.min_free_mb),
     ]
     try:
         seen = await engine.observe_all()
     except PodError as error:
         return [*found, fail("volumes", str(error), "look into the Engine's own log")], info, None
-    return [*found, _overlay(given, seen, info), storage_checks.held(seen, given.installation)], info, seen
+    found += [
+        _overlay(given, seen, info),
+        storage_checks.held(seen, given.installation),
+        storage_checks.confined(seen, given.installation),
+    ]
+    return found, info, seen
 
 
 def _overlay(given: Settings, seen: Snapshot, info: EngineInfo) -> Check:

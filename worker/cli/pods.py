@@ -103,12 +103,14 @@ def restart(
     pod_id: PodId,
     *,
     force: Annotated[bool, typer.Option("--force", help="A healthy one as well.")] = False,
+    recreate: Annotated[bool, typer.Option("--recreate", help="Replace its container as well.")] = False,
     as_json: AsJson = False,
     timeout: Timeout = None,
     task_id: TaskId = None,
 ) -> None:
     """Bring a pod back after a crash; a healthy one is left alone."""
-    _change("restart", pod_id, force=force, as_json=as_json, timeout=timeout, task_id=task_id)
+    given = {"recreate": True} if recreate else {}
+    _change("restart", pod_id, force=force, **given, as_json=as_json, timeout=timeout, task_id=task_id)
 
 
 @app.command()

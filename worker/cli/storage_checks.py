@@ -51,6 +51,27 @@ def owner(host: str, store: str | None, contender: str | None, seen: Snapshot, i
     return ok(name, f"{installation}, this Redis' own")
 
 
+def confined(seen: Snapshot, installation: str) -> Check:
+    """Whether all containers were made with no more rights than new ones get."""
+    name = "rights of containers"
+    old = sorted(
+        container.pod_id or ""
+        for those in seen.by_pod.values()
+        for container in those
+        if container.labels.get(naming.LABEL_INSTALLATION) == installation
+        and naming.LABEL_CONFINED not in container.labels
+    )
+    if not old:
+        return ok(name, "none may forge packets (NET_RAW) or make devices (MKNOD)")
+    more = f" and {len(old) - _MOST_NAMED} more" if len(old) > _MOST_NAMED else ""
+    named = f"{', '.join(old[:_MOST_NAMED])}{more}"
+    return warn(
+        name,
+        f"{len(old)} were made when containers still got NET_RAW and MKNOD: {named}",
+        f"when their owners can do without them for a moment: `pinacle pods restart {old[0]} --recreate`",
+    )
+
+
 def storage(host: str, noted: Mapping[str, str], seen: Snapshot, installation: str) -> Check:
     """Whether the Engine has the storage that holds this host's pods."""
     name, known, found = "storage", noted.get(host), seen.storages.get(installation)

@@ -145,6 +145,7 @@ class DockerEngine:
             storage_driver=entry.get("Driver") or "",
             live_restore=bool(entry.get("LiveRestoreEnabled")),
             default_runtime=entry.get("DefaultRuntime") or None,
+            user_namespaces=any(each == "name=userns" for each in entry.get("SecurityOptions") or ()),
         )
 
     async def sync_volumes(self) -> None:

@@ -80,6 +80,7 @@ def container_request(record: Record, installation: Installation, shape: ImageSh
             naming.LABEL_INCARNATION: incarnation,
             naming.LABEL_SPEC: json.dumps(public_spec(spec), separators=(",", ":")),
             naming.LABEL_SPEC_HASH: spec_hash(record),
+            naming.LABEL_CONFINED: "1",
             naming.LABEL_ENV: json.dumps(list(spec.env)),
             **_system_labels(record.state.system),
         },
@@ -131,6 +132,8 @@ def spec_hash(record: Record) -> str:
 
 def is_of_present_spec(record: Record, container: ObservedContainer) -> bool:
     """Whether a container is what the record asks for, or as near to it as a rebuilt record could tell."""
+    if record.state.recreated_generation < record.intent.recreate_generation:
+        return False
     computed, rebuilt = spec_hash(record), record.state.rebuilt
     if rebuilt is not None and computed == rebuilt.computed:
         return container.spec_hash in (computed, rebuilt.borne)

@@ -132,6 +132,8 @@ class Intent(_Evolving):
     """Paths whose content in the container is given up for the next image's, instead of being kept."""
     discard_generation: int = 0
     """The generation that gave them up; the next container uses it up."""
+    recreate_generation: int = 0
+    """The last generation that asked for another container although this one is of the present spec."""
     accepted_at: float = 0.0
     """Seconds since the epoch; after a loss of all containers, pods that were used last come back first."""
     unsure: tuple[str, ...] = ()
@@ -240,6 +242,8 @@ class PodState(_Evolving):
     """The intent under which they did."""
     discarded_generation: int = 0
     """The last `Intent.discard_generation` whose container was made."""
+    recreated_generation: int = 0
+    """The last `Intent.recreate_generation` whose container was made."""
 
     @property
     def initialised(self) -> bool:

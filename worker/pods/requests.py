@@ -29,6 +29,8 @@ class Stop:
 @dataclass(frozen=True, kw_only=True)
 class Restart:
     force: bool = False
+    recreate: bool = False
+    """Make its container anew, with what is kept at an update kept as well."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +100,17 @@ def brings_spec(record: Record | None, request: Request) -> PodSpec | None:
     return None if unchanged else request.spec
 
 
+def replaces(record: Record | None, request: Request) -> bool:
+    """Whether a container that is there may have to be replaced: what it holds is looked into beforehand."""
+    match request:
+        case Update(discard=discard):
+            return bool(discard) or brings_spec(record, request) is not None
+        case Restart(recreate=recreate):
+            return recreate
+        case _:
+            return False
+
+
 def intent_for(  # noqa: PLR0911 - a table, one case for each request
     record: Record | None, request: Request, means: Means
 ) -> Intent:
@@ -113,8 +126,9 @@ def intent_for(  # noqa: PLR0911 - a table, one case for each request
             return after.evolve(kind=IntentKind.RUNNING)
         case Stop():
             return after.evolve(kind=IntentKind.STOPPED)
-        case Restart(force=force):
-            return after.evolve(kind=IntentKind.RUNNING, force=force)
+        case Restart(force=force, recreate=recreate):
+            asked = after.generation if recreate else after.recreate_generation
+            return after.evolve(kind=IntentKind.RUNNING, force=force, recreate_generation=asked)
         case Update(spec=spec, discard=discard):
             if _same(before, spec):
                 wanted = _pinned_again(after.evolve(unsure=()), means)

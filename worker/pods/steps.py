@@ -369,7 +369,10 @@ def _fold_record(  # noqa: C901, PLR0912, PLR0915 - a table, one case for each s
         case CreateContainer(), ObservedContainer():
             tier = record.intent.spec.tier if record.intent.spec else None
             state = state.evolve(container_id=result.id, image=record.image, tier=tier)
-            state = state.evolve(discarded_generation=record.intent.discard_generation)
+            state = state.evolve(
+                discarded_generation=record.intent.discard_generation,
+                recreated_generation=record.intent.recreate_generation,
+            )
             if record.intent.kind is IntentKind.RUNNING:
                 # Also one in place of a lost one: whoever follows the pod learns that it was away.
                 state = state.evolve(phase=Phase.PENDING, reason=None)

@@ -69,6 +69,7 @@ def test_its_labels_say_everything_but_the_values_of_the_environment() -> None:
     labels = asked(record).labels
     spec = labels.pop(naming.LABEL_SPEC)
     assert labels == {
+        naming.LABEL_CONFINED: "1",
         **LABELS,
         naming.LABEL_INCARNATION: "one",
         naming.LABEL_SPEC_HASH: spec_hash(record),

@@ -20,6 +20,7 @@ from worker.pods.requests import (
     check,
     intent_for,
     is_made,
+    replaces,
 )
 from worker.pods.spec import PodSpec
 
@@ -84,6 +85,22 @@ def test_a_spec_is_looked_into_only_where_it_is_new(
 
 
 @pytest.mark.parametrize(
+    ("request_", "expected"),
+    [
+        (Update(spec=OTHER), True),
+        (Update(spec=SAME), False),
+        (Update(spec=SAME, discard=("/app",)), True),
+        (Restart(recreate=True), True),
+        (Restart(force=True), False),
+        (Create(spec=SAME), False),
+        (Stop(), False),
+    ],
+)
+def test_a_container_is_looked_into_where_it_may_be_replaced(request_: Request, *, expected: bool) -> None:
+    assert replaces(pod(), request_) is expected
+
+
+@pytest.mark.parametrize(
     ("record", "request_", "expected"),
     [
         (None, Create(spec=SAME), {"kind": RUNNING, "spec": SAME, "generation": 1}),
@@ -96,6 +113,8 @@ def test_a_spec_is_looked_into_only_where_it_is_new(
         (pod(), Stop(), {"kind": STOPPED, "spec": SAME, "generation": 2}),
         (stopping_pod(), Restart(), {"kind": RUNNING, "force": False}),
         (pod(), Restart(force=True), {"kind": RUNNING, "force": True}),
+        (pod(), Restart(recreate=True), {"kind": RUNNING, "force": False, "recreate_generation": 2}),
+        (pod(intent={"recreate_generation": 1}), Restart(), {"recreate_generation": 1}),
         (FORCED, Start(), {"force": False, "ports": (PORT,), "image": IMAGE}),
         (FORCED, Update(spec=SAME), {"force": False, "ports": (PORT,), "image": IMAGE, "spec": SAME}),
         (pod(), Update(spec=OTHER), {"kind": RUNNING, "spec": OTHER, "image": OTHER_IMAGE, "ports": (PORT,)}),

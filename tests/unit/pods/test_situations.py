@@ -1491,6 +1491,26 @@ CONTAINERS: Final = [
         phase=PENDING,
     ),
     case(
+        "asked to be made anew, of the same spec: it is looked into first",
+        asked_again(intent={"recreate_generation": 2}),
+        sees(running()),
+        "find_folders",
+        phase=PENDING,
+    ),
+    case(
+        "asked to be made anew, and it has ended with nothing to be kept: it goes",
+        asked_again(intent={"recreate_generation": 2}),
+        sees(exited(), look=looked()),
+        "remove_container",
+        phase=PENDING,
+    ),
+    case(
+        "made anew since it was asked to be: it stays",
+        pod(intent={"recreate_generation": 1}, recreated_generation=1),
+        sees(running()),
+        phase=RUNNING,
+    ),
+    case(
         "another spec, and there is room for it: only then it is stopped",
         asked_again(),
         sees(running(other_spec=True), look=looked("/data", ended=False), measured=room("/data")),
