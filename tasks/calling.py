@@ -2,6 +2,7 @@
 
 from collections.abc import Coroutine
 from functools import partial
+from inspect import signature
 from typing import Any, Final
 
 from celery.exceptions import Ignore
@@ -14,9 +15,28 @@ from tasks.moving import AnyTask, pass_on
 from worker.app import app, runtime
 from worker.errors import InvalidInputError, PodError
 from worker.pods.requests import Request
+from worker.quoting import shown
 from worker.service import Forward
 
-pod_task: Final = partial(app.task, bind=True, throws=(PodError,), Request="worker.requests:RedactedRequest")
+
+class PodTask(app.Task):  # type: ignore[misc, name-defined]  # Celery makes the class at run time
+    """A task that says itself which arguments it has: Python's words about others may quote them."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        allowed = signature(self.run)
+        try:
+            allowed.bind(*args, **kwargs)
+        except TypeError:
+            raise InvalidInputError(
+                f"arguments: {len(args)} and {len(kwargs)} by name do not fit; "
+                f"allowed: {self.name}({', '.join(allowed.parameters)})"
+            ) from None
+        return self.run(*args, **kwargs)
+
+
+pod_task: Final = partial(
+    app.task, bind=True, base=PodTask, throws=(PodError,), Request="worker.requests:RedactedRequest"
+)
 """Makes a task of a function.
 
 What the worker tells others of its arguments is redacted, and a refusal is no fault to be traced back.
@@ -91,7 +111,9 @@ def rename(task: AnyTask, old: Any, new: Any) -> dict[str, Any]:
     """
     own = runtime()
     _be_there(task, new)
-    moved = own.loop.run(own.parts.guard.take_over(str(old)))
+    if not isinstance(old, str):
+        raise InvalidInputError(f"old: {shown(old)} is not the name of a host; allowed: a string")
+    moved = own.loop.run(own.parts.guard.take_over(old))
     own.loop.run(own.parts.passes.run(wait_s=0.0))
     return {"former": old, "host": new, "pods": moved}
 
@@ -102,8 +124,8 @@ def _be_there(task: AnyTask, host: Any) -> None:
     if host == own.parts.host:
         return
     live = own.loop.run(own.parts.store.live_hosts())
-    if host not in live:
+    if not isinstance(host, str) or host not in live:
         raise InvalidInputError(
-            f"host: {host!r:.80} is not a host with a worker; allowed: {', '.join(sorted(live))}"
+            f"host: {shown(host)} is not a host with a worker; allowed: {', '.join(sorted(live))}"
         )
     pass_on(task, host)

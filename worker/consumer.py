@@ -9,7 +9,8 @@ from celery.utils.log import get_logger
 from celery.worker.consumer import Consumer
 
 from worker.errors import InvalidInputError
-from worker.messages import body_problem, head_problem, shown, task_id
+from worker.messages import body_problem, head_problem, task_id
+from worker.quoting import shown
 
 if TYPE_CHECKING:
     _Base = object

@@ -9,12 +9,13 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from worker.quoting import json_type, shown
+
 LARGEST_BYTES: Final = 1_000_000
 """Of a message's body as it arrives. A spec holds 128,000 bytes at most; a chain carries some of them."""
 _JSON: Final = "application/json"
 _ENCODINGS: Final = frozenset({"utf-8", "utf8", "us-ascii"})
 _PARTS: Final = "[arguments, keyword arguments, options]"
-_WORD: Final = re.compile(r"[A-Za-z0-9_.:@-]{1,120}")
 _ID: Final = re.compile(r"[\x21-\x7e]{1,255}")
 
 Judge = Callable[[Any], bool]
@@ -80,27 +81,6 @@ def task_id(headers: Any) -> str | None:
     """Return the id under which a failure can be told, None without a usable one."""
     given = headers.get("id") if isinstance(headers, dict) else None
     return given if isinstance(given, str) and _ID.fullmatch(given) else None
-
-
-def shown(value: Any) -> str:
-    """Return a value where it is a short, valid word, and otherwise its JSON type: it may hold a secret."""
-    return repr(value) if isinstance(value, str) and _WORD.fullmatch(value) else json_type(value)
-
-
-def json_type(value: Any) -> str:
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "a boolean"
-        case int() | float():
-            return "a number"
-        case str() | bytes():
-            return "a string"
-        case list() | tuple():
-            return "a list"
-        case _:
-            return "an object"
 
 
 def head_problem(headers: Any, properties: Any, content_type: Any, content_encoding: Any) -> str | None:

@@ -3,35 +3,49 @@
 from dataclasses import fields
 from typing import Any, Final
 
-from worker.pods.spec import PodSpec
+from worker.pods.spec import PodSpec, PortSpec
+from worker.quoting import is_word
 
 _MASK: Final = "***"
-_OPEN_KEYS: Final = frozenset(field.name for field in fields(PodSpec)) - {"env"}
+_OPEN_KEYS: Final = frozenset(field.name for field in (*fields(PodSpec), *fields(PortSpec))) - {"env"}
+_WORDS: Final = "command"
+"""The one open key whose value is not plain words: a list of strings, as a shell takes them."""
 
 
 def redacted(value: Any) -> Any:
-    """Return plain JSON with everything masked in its objects that is not a known, open key of a spec.
+    """Return plain JSON with everything masked that is neither a short word nor an open key of a spec.
 
-    Names of `env` stay; a misspelt key is masked whole, as it may hold what `env` was to hold.
+    Names of `env` stay; a misspelt key is masked whole, as it may hold what `env` was to hold, and so is a
+    text that is no word, as it may be a whole spec.
     """
     match value:
         case dict():
-            return {str(key): _redacted_item(str(key), item) for key, item in value.items()}
+            return {_key(key): _redacted_item(str(key), item) for key, item in value.items()}
         case list() | tuple():
             return [redacted(item) for item in value]
+        case str():
+            return value if is_word(value) else _MASK
         case _:
             return value
 
 
+def _key(key: Any) -> str:
+    return str(key) if is_word(str(key)) else _MASK
+
+
 def _redacted_item(key: str, item: Any) -> Any:
-    if key in _OPEN_KEYS:
+    if key == _WORDS and isinstance(item, list) and all(isinstance(word, str) for word in item):
         return item
+    if key in _OPEN_KEYS:
+        return redacted(item)
     if key == "env" and isinstance(item, dict):
-        return dict.fromkeys(map(str, item), _MASK)
+        return dict.fromkeys(map(_key, item), _MASK)
     return _MASK
 
 
 def redacted_arguments(args: Any, kwargs: Any) -> tuple[str, str]:
     """Return the `repr` of positional and keyword arguments of a task, redacted."""
     named = kwargs if isinstance(kwargs, dict) else {}
-    return repr(redacted(list(args or ()))), repr({name: redacted(item) for name, item in named.items()})
+    return repr(redacted(list(args or ()))), repr(
+        {_key(name): redacted(item) for name, item in named.items()}
+    )

@@ -1,5 +1,7 @@
 """What others see of a task's arguments: never a value of `env`."""
 
+import json
+
 import pytest
 
 from worker.redaction import redacted_arguments
@@ -16,6 +18,11 @@ CANARY = "canary-5f1d"
         (["pod", {"image": "i", "env": [f"KEY={CANARY}"]}], {}),
         (["pod", {"image": "i", "environment": CANARY}], {}),
         (["pod", [{"env": {"KEY": CANARY}}]], {}),
+        (["pod", json.dumps({"image": "i", "env": {"KEY": CANARY}})], {}),
+        (["pod", {"image": {"env": {"KEY": CANARY}}}], {}),
+        (["pod", {"image": "i", "ports": [{"container": 1, "secret": CANARY}]}], {}),
+        (["pod", {"image": "i", "command": f"serve --password {CANARY}"}], {}),
+        (["pod"], {f"a key of {CANARY}": 1}),
     ],
 )
 def test_no_value_of_env_is_shown_also_where_it_is_misspelt(

@@ -5,6 +5,7 @@ from hashlib import sha256
 from typing import Final
 
 from worker.errors import InvalidInputError
+from worker.quoting import shown
 
 CONTAINER_PREFIX: Final = "pinacle-pod-"
 VOLUME_PREFIX: Final = "pinacle-vol-"
@@ -52,9 +53,9 @@ _HOSTNAME_FORBIDDEN: Final = re.compile(r"[^A-Za-z0-9-]")
 def parse_pod_id(value: object) -> str:
     """Return `value` if it is a pod id; raises InvalidInputError with the rule otherwise."""
     if not isinstance(value, str):
-        raise InvalidInputError(f"pod_id: {value!r:.80} is not a string; allowed: {POD_ID_RULE}")
+        raise InvalidInputError(f"pod_id: {shown(value)} is not a string; allowed: {POD_ID_RULE}")
     if _POD_ID.fullmatch(value) is None:
-        raise InvalidInputError(f"pod_id: {value!r:.80} is not a pod id; allowed: {POD_ID_RULE}")
+        raise InvalidInputError(f"pod_id: {shown(value)} is not a pod id; allowed: {POD_ID_RULE}")
     return value
 
 

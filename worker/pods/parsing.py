@@ -12,8 +12,10 @@ from worker.errors import InvalidInputError
 from worker.pods import references
 from worker.pods.layout import normal_path
 from worker.pods.spec import SPEC, PodSpec, PortSpec, Restart
+from worker.quoting import json_type, shown
 
 _MOST_PATHS: Final = 100
+_QUOTES: Final = "'"
 _KEYS: Final = tuple(f.name for f in fields(PodSpec))
 _PORT_KEYS: Final = tuple(f.name for f in fields(PortSpec))
 _ALLOWED: Final = {
@@ -39,7 +41,7 @@ _ALLOWED: Final = {
 def parse_flag(name: str, value: object) -> bool:
     """Return `value` if it is a boolean; raises InvalidInputError otherwise."""
     if not isinstance(value, bool):
-        raise InvalidInputError(f"{name}: {value!r:.80} is not allowed; allowed: true or false")
+        raise InvalidInputError(f"{name}: {shown(value)} is not allowed; allowed: true or false")
     return value
 
 
@@ -47,10 +49,10 @@ def parse_discard(value: object) -> tuple[str, ...]:
     """Return the paths in a list, as the Engine writes paths; raises InvalidInputError for anything else."""
     allowed = "allowed: a list of at most 100 absolute paths, such as ['/data', '/link']"
     if not isinstance(value, list | tuple) or len(value) > _MOST_PATHS:
-        raise InvalidInputError(f"discard: {value!r:.80} is not allowed; {allowed}")
+        raise InvalidInputError(f"discard: {shown(value)} is not allowed; {allowed}")
     for path in value:
         if not isinstance(path, str) or not path.startswith("/") or normal_path(path) == "/" or "\0" in path:
-            raise InvalidInputError(f"discard: {path!r:.80} is not a path of something to give up; {allowed}")
+            raise InvalidInputError(f"discard: {shown(path)} is no path of what could be given up; {allowed}")
     return tuple(sorted({normal_path(path) for path in value}))
 
 
@@ -64,7 +66,7 @@ def parse_spec(value: object) -> PodSpec:
         raise InvalidInputError("spec: is missing; allowed: an object with at least 'image'")
     if not isinstance(value, dict):
         raise InvalidInputError(
-            f"spec: is a {_json_type(value)}; allowed: an object with at least 'image', "
+            f"spec: is {json_type(value)}; allowed: an object with at least 'image', "
             'such as {"image": "debian:12-slim"}'
         )
     problems = _image_problems(value.get("image"))
@@ -97,7 +99,7 @@ def _image_problems(image: object) -> list[str]:
     """Judge a reference here and not in the type of specs, so that every record can be read."""
     if not isinstance(image, str) or not image or references.is_reference(image):
         return []
-    return [f"spec.image: {image!r:.80} is not an image reference; allowed: {references.ALLOWED}"]
+    return [f"spec.image: {shown(image)} is not an image reference; allowed: {references.ALLOWED}"]
 
 
 def check_tier(spec: PodSpec, before: PodSpec | None) -> None:
@@ -113,7 +115,7 @@ def check_tier(spec: PodSpec, before: PodSpec | None) -> None:
 def _tier_problems(tier: object) -> list[str]:
     if not isinstance(tier, str) or tier in TIERS:
         return []
-    return [f"spec.tier: {tier!r:.80} is not a tier; allowed: {', '.join(TIERS)}"]
+    return [f"spec.tier: {shown(tier)} is not a tier; allowed: {', '.join(TIERS)}"]
 
 
 def _explain(detail: ErrorDetails) -> str:
@@ -139,7 +141,7 @@ def _location(loc: tuple[int | str, ...]) -> str:
     for part in loc:
         if part == "[key]":
             continue
-        path += f"[{part}]" if isinstance(part, int) else f".{part}"
+        path += f"[{part}]" if isinstance(part, int) else f".{shown(part).strip(_QUOTES)}"
     return path
 
 
@@ -148,7 +150,7 @@ def _is_secret(detail: ErrorDetails) -> bool:
 
 
 def _quoted(detail: ErrorDetails) -> str:
-    return "" if _is_secret(detail) else f"{detail['input']!r:.80} "
+    return "" if _is_secret(detail) else f"{shown(detail['input'])} "
 
 
 def _owner(detail: ErrorDetails) -> str:
@@ -160,8 +162,3 @@ def _nearest(detail: ErrorDetails) -> str:
     near = difflib.get_close_matches(str(detail["loc"][-1]), keys, n=1, cutoff=0.5)
     hint = f"; did you mean '{near[0]}'?" if near else ""
     return f"{hint}; allowed: {', '.join(keys)}"
-
-
-def _json_type(value: object) -> str:
-    names = {str: "string", list: "list", tuple: "list", bool: "boolean", int: "number", float: "number"}
-    return names.get(type(value), type(value).__name__)

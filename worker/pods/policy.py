@@ -9,6 +9,7 @@ from typing import Final
 from worker.errors import InvalidInputError
 from worker.pods.references import DOCKER_HUB, has_upper_case_host, names_of, registry_host
 from worker.pods.spec import PodSpec, PortSpec
+from worker.quoting import shown
 
 _WILDCARDS: Final = ("*", "?", "[")
 ANY: Final = "*"
@@ -66,7 +67,7 @@ def check_runtime(policy: Policy, spec: PodSpec, before: PodSpec | None, *, own:
     allowed = policy.runtimes or frozenset({own} if own is not None else ())
     if asked not in allowed:
         raise InvalidInputError(
-            f"spec.runtime: {asked!r:.80} is not allowed; allowed: none, which is the installation's own, or "
+            f"spec.runtime: {shown(asked)} is not allowed; allowed: none, for the installation's own, or "
             f"{_listed(allowed)} (PINACLE_RUNTIMES)"
         )
 

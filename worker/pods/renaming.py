@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from worker.quoting import shown
+
 
 def former_names(storages: Mapping[str, str], host: str, found: str | None) -> tuple[str, ...]:
     """Return the other hosts that are noted with the storage of `host`: it is in one place only."""
@@ -22,10 +24,10 @@ def renamed_problem(host: str, former: tuple[str, ...]) -> str:
 def rename_refusal(storages: Mapping[str, str], live: frozenset[str], old: str, new: str) -> str | None:
     """Return why the pods of `old` cannot become those of `new`, None if they can."""
     if new == old:
-        return f"new: {new!r:.80} is the same name; allowed: the name that the host has now"
+        return f"new: {shown(new)} is the same name; allowed: the name that the host has now"
     if old not in storages:
         known = ", ".join(sorted(storages)) or "none"
-        return f"old: {old!r:.80} is not a host whose storage is known; allowed: {known}"
+        return f"old: {shown(old)} is not a host whose storage is known; allowed: {known}"
     if old in live:
         return (
             f"old: host {old} has a worker with a fresh heartbeat; allowed: a host that is gone by that name"

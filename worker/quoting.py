@@ -1,0 +1,37 @@
+"""What of a value may be shown in an error or a log: a short word, or of what JSON type it is."""
+
+import re
+from typing import Any, Final
+
+_WORD: Final = re.compile(r"[A-Za-z0-9_.:@/+-]{0,80}")
+
+
+def is_word(text: str) -> bool:
+    """Whether a text is short, and of the characters of ids, names, references and paths."""
+    return _WORD.fullmatch(text) is not None
+
+
+def shown(value: Any) -> str:
+    """Return a value where it is a short, plain word, and otherwise its JSON type: it may hold a secret."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return repr(value) if is_word(value) else f"a string of {len(value)} characters"
+    return str(value) if isinstance(value, int | float) and is_word(str(value)) else json_type(value)
+
+
+def json_type(value: Any) -> str:
+    """Return the name of a JSON value's type, with its article."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "a boolean"
+        case int() | float():
+            return "a number"
+        case str() | bytes():
+            return "a string"
+        case list() | tuple():
+            return "a list"
+        case _:
+            return "an object"
