@@ -10,7 +10,7 @@ from config.settings import Settings
 from worker.cli.command import app
 
 ROOT: Final = Path(__file__).parents[2]
-DOCUMENTS: Final = (ROOT / "README.md", ROOT / "docs" / "operations.md")
+DOCUMENTS: Final = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 by_name = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 
 
@@ -33,6 +33,12 @@ def test_every_variable_is_a_setting(document: Path) -> None:
 def test_every_link_leads_somewhere(document: Path) -> None:
     for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text()):
         assert (document.parent / target).exists(), target
+
+
+@by_name
+def test_every_test_that_is_named_is_one(document: Path) -> None:
+    for name in re.findall(r"`([a-z/_]+/test_[a-z_0-9]+\.py)`", document.read_text()):
+        assert (ROOT / "tests" / name.removeprefix("tests/")).exists(), name
 
 
 @by_name
