@@ -122,8 +122,9 @@ def make_engine(
 
 
 async def find_host(settings: Settings, engine: DockerEngine) -> str:
-    """Return the name of this host: as set, or the Engine's own, for which it waits as long as it takes."""
-    return settings.host_id or (await _patiently(engine.info)).name
+    """Return the name of this host: as set, or the Engine's own. Waits for the Engine as long as it takes."""
+    info = await _patiently(engine.info)
+    return settings.host_id or info.name
 
 
 async def _patiently(do: Callable[[], Awaitable[_T]]) -> _T:

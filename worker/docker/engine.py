@@ -22,7 +22,7 @@ from worker.docker.parse import (
     remains,
 )
 from worker.docker.request import create_body, keeper_body, mark_body, update_body
-from worker.docker.scratch import Scratch
+from worker.docker.scratch import Scratch, mapped_root
 from worker.docker.shapes import Shapes
 from worker.docker.system import SystemDirectories
 from worker.docker.volumes import Volumes
@@ -137,6 +137,7 @@ class DockerEngine:
     async def info(self) -> EngineInfo:
         entry = await self._calls.json("info", "GET", "info")
         self._data_root = self._given_root or Path(entry["DockerRootDir"])
+        self._scratch.root = mapped_root(entry)
         return EngineInfo(
             name=entry["Name"],
             api_version=(await self._calls.client()).api_version.lstrip("v"),

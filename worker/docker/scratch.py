@@ -2,13 +2,14 @@
 
 import asyncio
 import posixpath
+import re
 import tarfile
 from base64 import b64decode
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from json import loads
 from tempfile import SpooledTemporaryFile
-from typing import IO, Any, Final, cast
+from typing import IO, Any, Final, NamedTuple, cast
 
 import aiodocker
 import aiohttp
@@ -28,7 +29,18 @@ _LINK: Final = 1 << 27
 _PERMISSIONS: Final = 0o7777
 _IN_MEMORY: Final = 2**20
 """Bytes of an archive that are kept there."""
+_OF_REMAPPED: Final = re.compile(r"/([0-9]+)\.([0-9]+)$")
 _LOOPS: Final = ("too many links", "too many levels of symbolic links")
+
+
+class Root(NamedTuple):
+    """A user and a group of the host."""
+
+    uid: int
+    gid: int
+
+
+HOSTS_ROOT: Final = Root(0, 0)
 
 
 class Scratch:
@@ -38,6 +50,8 @@ class Scratch:
         self._calls = calls
         self._images = images
         self._fill_deadline_s = fill_deadline_s
+        self.root = HOSTS_ROOT
+        """Who on the host stands for root in containers; the Engine's archives have the host's numbers."""
 
     async def create(self, name: str, body: Mapping[str, Any]) -> str:
         """Create a container and return its id. 1 call.
@@ -121,7 +135,8 @@ class Scratch:
                 async for piece in response.content.iter_any():
                     archive.write(piece)
             archive.seek(0)
-            return await asyncio.to_thread(_folders, cast("IO[bytes]", archive), posixpath.dirname(path))
+            parent = posixpath.dirname(path)
+            return await asyncio.to_thread(_folders, cast("IO[bytes]", archive), parent, self.root)
 
     async def copy(self, source: str, path: str, target: str, sieve: Sieve) -> None:
         """Copy a directory into `/` of another container, under its own name. 2 calls.
@@ -180,14 +195,25 @@ class Scratch:
         return str(created["Id"])
 
 
-def _folders(archive: IO[bytes], parent: str) -> tuple[Folder, ...]:
+def mapped_root(info: Mapping[str, Any]) -> Root:
+    """Return who stands for root in containers, by what the Engine says of itself.
+
+    With userns-remap its data root is a folder that is named after user and group.
+    """
+    named = _OF_REMAPPED.search(info.get("DockerRootDir") or "")
+    if named is None or not any("name=userns" in each for each in info.get("SecurityOptions") or ()):
+        return HOSTS_ROOT
+    return Root(int(named[1]), int(named[2]))
+
+
+def _folders(archive: IO[bytes], parent: str, root: Root) -> tuple[Folder, ...]:
     with tarfile.open(fileobj=archive, mode="r:") as tar:
         found = [
             Folder(
                 path=posixpath.normpath(posixpath.join("/", parent, entry.name)),
                 mode=entry.mode & _PERMISSIONS,
-                uid=entry.uid,
-                gid=entry.gid,
+                uid=max(0, entry.uid - root.uid),
+                gid=max(0, entry.gid - root.gid),
             )
             for entry in tar
             if entry.isdir()
