@@ -38,6 +38,7 @@ from worker.pods.steps import (
     ChooseOtherPorts,
     CreateContainer,
     LookAtImage,
+    RemoveContainer,
     StartContainer,
     Step,
     StepResult,
@@ -235,6 +236,7 @@ class Attempt:
         )
 
     async def _note(self, step: Step, result: StepResult, seen: Observation) -> Observation:
+        self._tell_of_own_root(step, seen)
         record, seen = fold(self.record, seen, step, result, self._own.clock())
         self.done.append(step_name(step))
         before, self.record = self.record.state, record
@@ -244,6 +246,20 @@ class Attempt:
             await self._save()
         _log.debug("step_done", pod_id=self.record.pod_id, step=step_name(step))
         return seen
+
+    def _tell_of_own_root(self, step: Step, seen: Observation) -> None:
+        """Log that a container went whose own root nobody looked into: one that was dead, say."""
+        container, look = seen.container, seen.look
+        if container is None or not isinstance(step, RemoveContainer) or step.container_id != container.id:
+            return
+        if self.record.exists and container.has_run and (look is None or look.container_id != container.id):
+            _log.warning(
+                "own_root_not_kept",
+                pod_id=self.record.pod_id,
+                container_id=container.id,
+                reason=f"the container was {container.state}, and could not run again as it was: what was "
+                "changed in it outside the pod's volumes is gone with it",
+            )
 
     def _note_failed_stop(self, error: PodError) -> None:
         """Forget a stop that the Engine was not reached with, or refused: nothing is under way."""

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Final
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.support.fake_engine import FakeEngine
 from tests.support.fake_store import FakeStore
@@ -30,6 +31,7 @@ from worker.errors import (
 from worker.pods.backoff import FAILED_DELAY_S, LONGEST_ERROR_DELAY_S
 from worker.pods.layout import full_names
 from worker.pods.model import Intent, IntentKind, Phase, PodState, Record
+from worker.pods.observation import ContainerState
 from worker.pods.spec import PodSpec
 from worker.ports import Proposal
 from worker.reconciler import Reconciler, Seen
@@ -187,6 +189,37 @@ async def test_a_pod_that_nobody_asked_for_is_no_pod(bench: Bench) -> None:
     with pytest.raises(PodNotFoundError, match="pod b: there is no such pod"):
         await bench.reconciler.reconcile("b")
     assert bench.store.leases == {}, "the lease was not given back"
+
+
+@pytest.mark.parametrize(
+    ("state", "told"),
+    [(ContainerState.DEAD, True), (ContainerState.CREATED, False)],
+)
+async def test_what_goes_with_a_container_that_nobody_looked_into_is_told(
+    bench: Bench, state: ContainerState, *, told: bool
+) -> None:
+    """A dead one cannot run again; one that never ran holds nothing of its owner's."""
+    await bench.reconciler.reconcile("a")
+    found = bench.engine.containers["pinacle-pod-a"]
+    found.observed = replace(found.observed, state=state)
+    await bench.ask(spec=replace(SPEC, hostname="other") if not told else SPEC)
+    with capture_logs() as logs:
+        await bench.reconciler.reconcile("a")
+    assert bench.engine.containers["pinacle-pod-a"] is not found
+    assert [line["event"] for line in logs if line["log_level"] == "warning"] == ["own_root_not_kept"] * told
+
+
+async def test_what_an_update_looked_into_before_is_not_told_as_lost(bench: Bench) -> None:
+    await bench.reconciler.reconcile("a")
+    await bench.ask(spec=replace(SPEC, hostname="other"))
+    with capture_logs() as logs:
+        await bench.reconciler.reconcile("a")
+    assert "remove_container" in [step for step, _ in bench.told]
+    assert not [line for line in logs if line["event"] == "own_root_not_kept"]
+    await bench.ask(IntentKind.DELETED)
+    with capture_logs() as logs:
+        await bench.reconciler.reconcile("a")
+    assert not [line for line in logs if line["event"] == "own_root_not_kept"]
 
 
 async def test_it_is_noted_that_nothing_is_left_to_do(bench: Bench) -> None:
