@@ -14,7 +14,7 @@ from celery.signals import (
 from config.celery import host_queue, make_app
 from config.logging import configure_logging
 from config.settings import settings
-from worker.bootsteps import PodWork
+from worker.bootsteps import ConsumerHeart, PodWork
 from worker.errors import PodError
 from worker.runtime import Runtime
 
@@ -25,6 +25,7 @@ _log: Final = structlog.get_logger(__name__)
 
 app: Final = make_app()
 app.steps["worker"].add(PodWork)
+app.steps["consumer"].add(ConsumerHeart)
 app.set_default()
 
 _FLUSH_S: Final = 3.0

@@ -1,8 +1,10 @@
 """What a worker does besides taking tasks."""
 
-from typing import Any
+from typing import Any, Final
 
 from celery import bootsteps
+
+_BEAT_EVERY_S: Final = 1.0
 
 
 class PodWork(bootsteps.StartStopStep):
@@ -14,3 +16,34 @@ class PodWork(bootsteps.StartStopStep):
     def start(self, parent: Any) -> None:
         """Begin; the runtime was put together when the worker was set up."""
         parent.pod_runtime.start()
+
+
+class ConsumerHeart(bootsteps.StartStopStep):
+    """Says that messages are taken, for as long as they are, by a timer of the very loop that takes them.
+
+    A step of the consumer: without a connection to the broker nothing is said, and nothing is missed.
+    """
+
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+
+    def __init__(self, parent: Any, **options: Any) -> None:
+        super().__init__(parent, **options)
+        self._timer: Any = None
+
+    def start(self, parent: Any) -> None:
+        """Begin, at each connection."""
+        heart = parent.controller.pod_runtime.heart
+        if heart is not None:
+            heart.consumer_begins()
+            self._timer = parent.timer.call_repeatedly(_BEAT_EVERY_S, heart.consumer_beats)
+
+    def stop(self, parent: Any) -> None:
+        """End; Celery may ask for it twice."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        heart = parent.controller.pod_runtime.heart
+        if heart is not None:
+            heart.consumer_ends()
+
+    shutdown = stop

@@ -1,38 +1,187 @@
-"""`python -m worker.health`: whether the worker of this machine is well, by the age of its heartbeat.
+"""`python -m worker.health`: whether the workers of this user on this machine are well.
 
-An outage of Redis or of the Engine is no reason to restart a worker: its heart, which its event loop beats,
-goes on.
+Each keeps a file for its event loop, and one for its consumer of messages while that is connected; both are
+touched by what they speak for. An outage of Redis or of the Engine is no reason to restart a worker.
 """
 
+import argparse
+import fcntl
+import os
+import stat
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from time import time
+from time import monotonic
 from typing import Final
 
-HEARTBEAT_FILE: Final = Path(tempfile.gettempdir()) / "pinacle-heartbeat"
 OLDEST_S: Final = 30.0
+"""Age at which the beat of an event loop counts as missed."""
+CONSUMER_FACTOR: Final = 2.0
+"""How much longer a consumer may take, which waits for Redis now and then."""
+_CONSUMER: Final = ".consumer"
+_UNNAMED: Final = ".new-"
+_FLAGS: Final = os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def beat() -> None:
-    """Note that the event loop runs."""
-    HEARTBEAT_FILE.touch()
+class UnsafeFolderError(Exception):
+    """The folder is not this user's alone: whoever else may write there could speak for a worker."""
 
 
-def stop() -> None:
-    """Note that it ends as it should: nobody is to miss its heart."""
-    HEARTBEAT_FILE.unlink(missing_ok=True)
+def usual_folder() -> Path:
+    """Return where the workers of this user keep their files."""
+    return Path(tempfile.gettempdir()) / f"pinacle-{os.getuid()}"
 
 
-def age_s() -> float | None:
-    """Return seconds since the last beat, None if there was none."""
+def check_folder(folder: Path) -> None:
+    """Raise UnsafeFolderError unless it is this user's alone, and FileNotFoundError without it."""
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        raise UnsafeFolderError(
+            f"{folder} has to be a folder of user {os.getuid()} with mode 700: remove what is there"
+        )
+
+
+class Heart:
+    """What one worker process says of itself, under a lock that ends with the process however that ends.
+
+    Raises UnsafeFolderError and OSError where it cannot be kept. Its times are the machine's own seconds,
+    which no change of the clock changes.
+    """
+
+    def __init__(self, host: str, folder: Path | None = None) -> None:
+        self._folder = folder or usual_folder()
+        self._path = self._folder / f"{host}.{os.getpid()}"
+        self._consumer: int | None = None
+        self._file = self._opened()
+
+    def _opened(self) -> int:
+        """Return a new file, which bears its name only once it is locked: a name without a lock is dead."""
+        with suppress(FileExistsError):
+            self._folder.mkdir(mode=0o700)
+        check_folder(self._folder)
+        _remove_dead(self._folder)
+        file, name = tempfile.mkstemp(dir=self._folder, prefix=_UNNAMED)
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _touch(file)
+        Path(name).replace(self._path)
+        return file
+
+    def beat(self) -> None:
+        """Note that the event loop runs."""
+        if os.fstat(self._file).st_nlink == 0:
+            # Somebody clears that folder, as some systems do by age.
+            os.close(self._file)
+            self._file = self._opened()
+        _touch(self._file)
+
+    def consumer_begins(self) -> None:
+        """Note that messages are taken from now on, and that it is a fault if that ends in silence."""
+        if self._consumer is None:
+            path = self._path.with_name(self._path.name + _CONSUMER)
+            self._consumer = os.open(path, os.O_RDWR | os.O_CREAT | _FLAGS, 0o600)
+        self.consumer_beats()
+
+    def consumer_beats(self) -> None:
+        """Note that the consumer's loop runs."""
+        if self._consumer is not None:
+            _touch(self._consumer)
+
+    def consumer_ends(self) -> None:
+        """Note that it lost its connection or ends as it should. May be called again."""
+        if self._consumer is None:
+            return
+        self._path.with_name(self._path.name + _CONSUMER).unlink(missing_ok=True)
+        os.close(self._consumer)
+        self._consumer = None
+
+    def close(self) -> None:
+        """Note that the worker ends as it should: nobody is to miss its heart."""
+        self.consumer_ends()
+        self._path.unlink(missing_ok=True)
+        os.close(self._file)
+
+
+def problems(folder: Path, *, host: str | None = None, oldest_s: float = OLDEST_S) -> list[str]:
+    """Return what is wrong with the workers that are alive, or that none is; of one `host` if it is named.
+
+    Raises UnsafeFolderError.
+    """
     try:
-        return time() - HEARTBEAT_FILE.stat().st_mtime
+        check_folder(folder)
     except FileNotFoundError:
-        return None
+        return [f"no worker has begun: {folder} is not there"]
+    hearts = [path for path in _hearts(folder) if host is None or path.name.rpartition(".")[0] == host]
+    living = [path for path in hearts if _is_alive(path)]
+    if not living:
+        return [f"no worker {'' if host is None else f'of host {host} '}is alive, by {folder}"]
+    return [problem for path in living for problem in _problems_of(path, oldest_s)]
+
+
+def _problems_of(path: Path, oldest_s: float) -> Iterator[str]:
+    consumer = path.with_name(path.name + _CONSUMER)
+    for what, file, limit_s in (
+        ("event loop", path, oldest_s),
+        ("consumer of messages", consumer, oldest_s * CONSUMER_FACTOR),
+    ):
+        with suppress(FileNotFoundError), _opened(file) as opened:
+            age_s = monotonic() - os.fstat(opened).st_mtime
+            if age_s > limit_s:
+                yield f"worker {path.name}: its {what} hangs, no beat for {age_s:.0f} s"
+
+
+def _hearts(folder: Path) -> list[Path]:
+    found = (path for path in folder.iterdir() if not path.name.startswith(_UNNAMED))
+    return sorted(path for path in found if not path.name.endswith(_CONSUMER))
+
+
+def _is_alive(path: Path) -> bool:
+    """Whether a process holds the lock; nobody does of a link, which is not followed."""
+    if path.is_symlink():
+        return False
+    with suppress(FileNotFoundError), _opened(path) as opened:
+        try:
+            fcntl.flock(opened, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def _remove_dead(folder: Path) -> None:
+    """Remove what workers left that were killed."""
+    for path in _hearts(folder):
+        if not _is_alive(path):
+            path.unlink(missing_ok=True)
+            path.with_name(path.name + _CONSUMER).unlink(missing_ok=True)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    opened = os.open(path, os.O_RDONLY | _FLAGS)
+    try:
+        yield opened
+    finally:
+        os.close(opened)
+
+
+def _touch(file: int) -> None:
+    now = monotonic()
+    os.utime(file, (now, now))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m worker.health")
+    parser.add_argument("--host", help="the workers of this host alone, by its name")
+    parser.add_argument("--oldest-s", type=float, default=OLDEST_S, help="age of a beat that is missed")
+    given = parser.parse_args()
+    try:
+        found = problems(usual_folder(), host=given.host, oldest_s=given.oldest_s)
+    except (UnsafeFolderError, OSError) as error:
+        found = [str(error)]
+    if found:
+        sys.exit("; ".join(found))
 
 
 if __name__ == "__main__":
-    seconds = age_s()
-    if seconds is None or seconds > OLDEST_S:
-        sys.exit(f"no heartbeat in {HEARTBEAT_FILE} for {OLDEST_S:g} s: the worker hangs or has not begun")
+    main()

@@ -14,7 +14,6 @@ import structlog
 
 from config.celery import PODS_QUEUE, host_queue
 from config.settings import Settings, listed
-from worker import health
 from worker.base_cleanup import BaseCleanup
 from worker.burial import Burial
 from worker.claiming import Claiming
@@ -23,6 +22,7 @@ from worker.dispatcher import Dispatcher
 from worker.docker.engine import DockerEngine
 from worker.ending import end
 from worker.errors import InstallationTakenError, PodError, RetryableError
+from worker.health import Heart, UnsafeFolderError
 from worker.metrics import Metrics
 from worker.metrics_server import MetricsServer
 from worker.passes import Passes
@@ -249,6 +249,7 @@ class Runtime:
         self._waiting = threading.BoundedSemaphore(max(1, settings.task_concurrency - RESERVED_THREADS))
         self._clock = ClockWatch()
         self._beaten_at = -inf
+        self.heart: Heart | None = None
         self._background: list[asyncio.Task[None]] = []
         self.metrics = Metrics()
         self._server = _make_server(settings, self.metrics)
@@ -305,6 +306,7 @@ class Runtime:
             return {}
 
     async def _begin(self) -> None:
+        self.heart = _make_heart(self.parts.host)
         work = (
             self._beat(),
             self._pass_where_none_came(),
@@ -320,7 +322,8 @@ class Runtime:
             await self.parts.store.stop_heart(self.parts.host)
         except PodError as error:
             _log.warning("heartbeat_not_stopped", reason=str(error))
-        health.stop()
+        if self.heart is not None:
+            self.heart.close()
         await self.parts.engine.close()
         await self.parts.store.close()
 
@@ -332,7 +335,8 @@ class Runtime:
 
     async def _beat_once(self) -> None:
         self._beaten_at = monotonic()
-        health.beat()
+        if self.heart is not None:
+            self.heart.beat()
         self._clock.look()
         await self.parts.store.beat_heart(self.parts.host)
 
@@ -350,6 +354,15 @@ class Runtime:
     async def _check_durability(self) -> None:
         for problem in await self.parts.store.durability_problems():
             _log.warning("redis_not_durable", problem=problem)
+
+
+def _make_heart(host: str) -> Heart | None:
+    """Return what `worker.health` looks at; a worker works without, and is not taken for well then."""
+    try:
+        return Heart(host)
+    except (UnsafeFolderError, OSError) as error:
+        _log.warning("heart_not_kept", reason=str(error))
+        return None
 
 
 def _make_server(settings: Settings, metrics: Metrics) -> MetricsServer | None:
