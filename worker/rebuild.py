@@ -74,11 +74,7 @@ class Rebuild:
             yield from best[:1]
 
     def _is_ours(self, container: ObservedContainer) -> bool:
-        """An image may bear labels like ours; what was made of it mounts nothing of the pod."""
-        own = naming.volume_name(container.pod_id or "", "")
-        mounts = any(name.startswith(own) for name in container.volumes.values())
-        owner = container.labels.get(naming.LABEL_INSTALLATION)
-        return owner == self._installation.name and (mounts or _is_named(container))
+        return container.labels.get(naming.LABEL_INSTALLATION) == self._installation.name
 
     async def _report(self, container: ObservedContainer, seen: Snapshot) -> RetryableError | None:
         """Tell of one pod; returns why it has to be tried again. Raises StoreUnavailableError."""

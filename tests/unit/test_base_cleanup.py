@@ -1,5 +1,7 @@
 """Bases go when nobody stands on them, and not a moment before."""
 
+from dataclasses import replace
+
 from tests.support.fake_engine import FakeEngine, FakeVolume
 from worker.base_cleanup import BaseCleanup
 from worker.pods import naming
@@ -78,6 +80,28 @@ async def test_what_is_another_installations_or_no_base_is_left_alone() -> None:
     await host.look()
     host.now = 10 * GRACE_S
     assert await host.look() == 2
+
+
+async def test_a_container_that_inherited_a_bases_labels_from_its_image_is_none() -> None:
+    """A pod's own, and one that somebody made; and what they mount is in use."""
+    host = Host()
+    await host.base()
+    (base,) = host.engine.containers.values()
+    labels = naming.base_labels("test", "sha256:1", base.observed.labels[naming.LABEL_INCARNATION])
+    for name, own in (("pinacle-pod-a", {naming.LABEL_INCARNATION: "i1"}), ("somebodys", {})):
+        inherited = replace(
+            base.observed,
+            id=name,
+            name=name,
+            labels={**labels, **own},
+            volumes={"/run/pinacle/usr": next(iter(base.observed.volumes.values()))},
+        )
+        host.engine.containers[name] = replace(base, observed=inherited)
+        assert inherited.keeps_base is None
+    await host.look()
+    host.now = GRACE_S
+    await host.look()
+    assert {"pinacle-pod-a", "somebodys", base.observed.name} <= host.engine.containers.keys()
 
 
 async def test_an_empty_volume_in_the_place_of_a_lost_base_goes() -> None:

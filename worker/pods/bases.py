@@ -23,10 +23,11 @@ def unused_bases(
     used = {record.state.system.base for record in records if record.state.system is not None}
     mounted: set[str] = set()
     for container in seen.containers.values():
-        if naming.LABEL_BASE not in container.labels:
+        kept = container.keeps_base
+        if kept is None:
             mounted.update(container.volumes.values())
         elif container.labels.get(naming.LABEL_INSTALLATION) == installation:
-            parts[container.labels.get(naming.LABEL_INCARNATION, "")].append(RemoveContainer(container.id))
+            parts[kept].append(RemoveContainer(container.id))
     for volume in seen.volumes.values():
         base = _base_of(volume, installation)
         if base is not None:

@@ -62,6 +62,32 @@ class ObservedContainer:
         return self.labels.get(naming.LABEL_POD)
 
     @property
+    def is_a_pods(self) -> bool:
+        """Whether it is what its labels say, a container of a pod.
+
+        An image may bear labels like ours, and whatever is made of it inherits them; that bears no pod's name
+        and mounts nothing of one.
+        """
+        if self.pod_id is None:
+            return False
+        own = naming.volume_name(self.pod_id, "")
+        return self.name == naming.container_name(self.pod_id) or any(
+            name.startswith(own) for name in self.volumes.values()
+        )
+
+    @property
+    def keeps_base(self) -> str | None:
+        """Return the base, whole or not, that this container was made to keep; None for any other.
+
+        By its name as well, which is the base's or the beginning of that: a pod's container inherits what
+        labels its image bears.
+        """
+        base = self.labels.get(naming.LABEL_INCARNATION)
+        if naming.LABEL_BASE not in self.labels or base is None:
+            return None
+        return base if base == self.name or base.startswith(f"{self.name}-") else None
+
+    @property
     def spec_hash(self) -> str | None:
         return self.labels.get(naming.LABEL_SPEC_HASH)
 
@@ -140,7 +166,7 @@ class Snapshot:
     containers: Mapping[str, ObservedContainer]
     """By exact name."""
     by_pod: Mapping[str, tuple[ObservedContainer, ...]]
-    """Pod id to the containers whose labels name it, whatever their own names."""
+    """Pod id to the containers that are made for it, whatever their own names."""
     volumes: Mapping[str, ObservedVolume]
     """By exact name."""
     labelled: Mapping[str, frozenset[str]]
@@ -163,7 +189,7 @@ class Snapshot:
         found = tuple(containers)
         by_pod: dict[str, list[ObservedContainer]] = defaultdict(list)
         for container in found:
-            if container.pod_id is not None:
+            if container.pod_id is not None and container.is_a_pods:
                 by_pod[container.pod_id].append(container)
         by_name = {volume.name: volume for volume in volumes}
         labelled: dict[str, set[str]] = defaultdict(set)

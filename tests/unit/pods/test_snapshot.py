@@ -1,5 +1,6 @@
 """What is whose in a list of everything on a host."""
 
+from dataclasses import replace
 from typing import Final
 
 import pytest
@@ -45,6 +46,17 @@ def test_pods_are_known_by_the_labels_of_what_is_there() -> None:
     ]
     assert Snapshot.of([container], volumes).pod_ids("test") == {"a", "c"}
     assert Snapshot.of([foreign], []).pod_ids("test") == frozenset()
+
+
+def test_a_container_that_inherited_its_labels_from_an_image_is_no_pods() -> None:
+    """It bears no pod's name and mounts nothing of one; whatever else mounts something does count."""
+    own = running()(pod())
+    inherited = replace(own, name="somebodys", volumes={"/data": "somebodys"})
+    renamed = replace(own, name="renamed")
+    assert renamed.volumes
+    assert Snapshot.of([inherited], []).pod_ids("test") == frozenset()
+    assert Snapshot.of([renamed], []).pod_ids("test") == {"a"}
+    assert Snapshot.of([replace(inherited, name="pinacle-pod-a")], []).pod_ids("test") == {"a"}
 
 
 def test_a_volume_is_a_pods_by_its_whole_name() -> None:
