@@ -70,6 +70,18 @@ def policy(allowed: Policy, own_runtime: str | None) -> Check:
     return ok("specs may ask for", detail)
 
 
+def network(name: str, problem: str | None) -> Check:
+    """Whether pods are kept from each other; an option of a network cannot be changed while it is there."""
+    if problem is None:
+        return ok("network", f"no pod reaches another on {name}")
+    return fail(
+        "network",
+        problem,
+        f"stop all pods, docker network rm {name}, and restart the worker: it makes one on which they "
+        "cannot, and pods are attached to that as they start",
+    )
+
+
 def private_file(path: Path, mode: int) -> Check:
     """Whether nobody but its owner reads a file that holds passwords; `mode` is as `stat` has it."""
     if mode & 0o077:

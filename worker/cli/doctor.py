@@ -69,6 +69,7 @@ async def _engine(
         checks.disk_space(info.data_root, _free_bytes(info.data_root), given.min_free_mb),
     ]
     try:
+        found.append(checks.network(given.network, await engine.network_problem()))
         seen = await engine.observe_all()
     except PodError as error:
         return [*found, fail("volumes", str(error), "look into the Engine's own log")], info, None

@@ -319,6 +319,10 @@ class DockerEngine:
     async def pull_image(self, reference: str, *, pinned: bool = False) -> PinnedImage:
         return await self._images.pull(reference, pinned=pinned)
 
+    async def network_problem(self) -> str | None:
+        """Return why pods could reach each other on their network, None where they cannot. 1 call."""
+        return await self._network.problem()
+
     async def ensure_network(self) -> None:
         """Make the network of all pods unless it is there."""
         await self._network.ensure()

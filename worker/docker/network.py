@@ -6,10 +6,13 @@ import re
 from typing import Any, Final
 from urllib.parse import quote
 
+import structlog
+
 from worker.docker.calls import EngineCalls
 from worker.errors import ConflictError, ObjectMissingError, PodError
 from worker.pods import naming
 
+_log: Final = structlog.get_logger(__name__)
 _MISSING: Final = re.compile(r"network ([0-9a-f]{64}) not found")
 _NO_COMMUNICATION: Final = "com.docker.network.bridge.enable_icc"
 
@@ -27,6 +30,7 @@ class Network:
         self._name = name
         self._installation = installation
         self._one_at_a_time = asyncio.Lock()
+        self._told: str | None = None
 
     def is_cause_of(self, error: PodError) -> bool:
         """Whether an operation failed because the network is missing, or is there twice."""
@@ -42,6 +46,15 @@ class Network:
                 found = await self._list()
             for extra in found[1:]:
                 await self._remove(extra)
+        problem = _problem(found[0]) if found else None
+        if problem is not None and problem != self._told:
+            _log.warning("pods_reach_each_other", network=self._name, reason=problem)
+        self._told = problem
+
+    async def problem(self) -> str | None:
+        """Return why pods on the network could reach each other, None where they cannot. 1 call."""
+        found = await self._list()
+        return _problem(found[0]) if found else None
 
     def missing_id(self, error: PodError) -> str | None:
         """Return the id of a network that a container is still bound to and that is gone, else None."""
@@ -109,3 +122,13 @@ class Network:
             await self._calls.json("network_remove", "DELETE", f"networks/{entry['Id']}")
         except ObjectMissingError:
             return
+
+
+def _problem(entry: dict[str, Any]) -> str | None:
+    """Judge a network that somebody else may have made; ours has the option from its creation."""
+    driver, options = entry.get("Driver"), entry.get("Options") or {}
+    if driver != "bridge":
+        return f"network {entry['Name']} has driver {driver!r}, on which pods may reach each other"
+    if options.get(_NO_COMMUNICATION) != "false":
+        return f"network {entry['Name']} lets pods reach each other: {_NO_COMMUNICATION} is not false"
+    return None

@@ -1,0 +1,38 @@
+"""A network that was there before: whether pods could reach each other on it is looked at."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from config.settings import Settings
+from worker.cli import checks
+from worker.local.engine import PrivateEngine
+from worker.runtime import make_engine
+
+CLOSED = "com.docker.network.bridge.enable_icc=false"
+
+
+@pytest.mark.parametrize(
+    ("options", "closed"), [((), False), (("-o", CLOSED), True), (None, True)], ids=["open", "closed", "ours"]
+)
+async def test_a_network_on_which_pods_reach_each_other_is_told(
+    engine: PrivateEngine, tmp_path: Path, options: tuple[str, ...] | None, closed: bool
+) -> None:
+    """One that is made by us is closed; one that somebody made is only looked at, and stays as it is."""
+    name = "looked-at"
+    settings = Settings(
+        DOCKER_HOST=engine.url, network=name, docker_config=tmp_path, redis_url=SecretStr("redis://h")
+    )
+    if options is not None:
+        engine.docker("network", "create", *options, name)
+    docker = make_engine(settings)
+    try:
+        await docker.ensure_network()
+        problem = await docker.network_problem()
+        check = checks.network(name, problem)
+        assert (problem is None, check.status.value) == ((True, "ok") if closed else (False, "fail"))
+        assert engine.docker("network", "ls", "-q", "--filter", f"name={name}").split()
+    finally:
+        await docker.close()
+        engine.docker("network", "rm", name)
