@@ -9,7 +9,14 @@ from kombu.transport import TRANSPORT_ALIASES
 from config.settings import Settings, SettingsError, settings
 
 PODS_QUEUE: Final = "pods"
-"""Takes work from anybody."""
+"""Takes work from anybody, questions included."""
+QUESTIONS_QUEUE: Final = "questions"
+"""Takes what only reads: no question waits behind changes there."""
+QUESTIONS: Final = frozenset({"pods.get", "pods.list"})
+"""The tasks that only read."""
+_HELD_MESSAGES: Final = 1000
+"""Messages that a worker has taken and not answered yet. Each waits for a thread of its own kind of work, so
+that a stop passes hundreds of creations that were sent before it."""
 HOPS: Final = "pinacle_hops"
 """Header of a message: how often it was passed on from host to host."""
 ACCEPTED: Final = "pinacle_accepted"
@@ -20,6 +27,11 @@ _SCHEMES: Final = ("redis", "rediss")
 def host_queue(host: str) -> str:
     """Return the name of one host's own queue."""
     return f"{PODS_QUEUE}.{host}"
+
+
+def queue_of(task: str) -> str:
+    """Return the queue for a task that is for no host in particular."""
+    return QUESTIONS_QUEUE if task in QUESTIONS else PODS_QUEUE
 
 
 def make_app(**more: Any) -> Celery:
@@ -71,15 +83,16 @@ def celery_config(settings: Settings) -> dict[str, Any]:
         "task_serializer": "json",
         "result_serializer": "json",
         "task_default_queue": PODS_QUEUE,
-        "task_queues": [Queue(PODS_QUEUE)],
+        "task_queues": [Queue(PODS_QUEUE), Queue(QUESTIONS_QUEUE)],
+        "task_routes": {name: {"queue": QUESTIONS_QUEUE} for name in QUESTIONS},
         # A typo would make a queue that nobody reads.
         "task_create_missing_queues": False,
         "task_acks_late": True,
         "task_reject_on_worker_lost": True,
         "task_track_started": True,
         "task_publish_retry": True,
-        "worker_prefetch_multiplier": 1,
-        "worker_pool": "threads",
+        "worker_prefetch_multiplier": -(-_HELD_MESSAGES // settings.task_concurrency),
+        "worker_pool": "worker.pool:LanePool",
         "worker_consumer": "worker.consumer:StrictConsumer",
         "worker_concurrency": settings.task_concurrency,
         "worker_hijack_root_logger": False,

@@ -125,7 +125,11 @@ class Settings(BaseSettings):
     reconcile_concurrency: int = Field(
         default=16, ge=1, description="Pods that passes and the Engine's events repair at once."
     )
-    task_concurrency: int = Field(default=48, ge=4, description="Threads of the worker.")
+    task_concurrency: int = Field(
+        default=48,
+        ge=4,
+        description="Threads for changes; questions, passes, stops and deletions have their own.",
+    )
     task_wait_s: float = Field(
         default=25.0, gt=0, le=600, description="Longest that a task waits before it answers `pending`."
     )

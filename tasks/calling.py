@@ -14,6 +14,7 @@ from config.celery import ACCEPTED, host_queue
 from tasks.moving import AnyTask, pass_on
 from worker.app import app, runtime
 from worker.errors import InvalidInputError, PodError
+from worker.lanes import lane_of
 from worker.pods.requests import Request
 from worker.quoting import shown
 from worker.service import Forward
@@ -41,6 +42,8 @@ pod_task: Final = partial(
 
 What the worker tells others of its arguments is redacted, and a refusal is no fault to be traced back.
 """
+question: Final = partial(pod_task, track_started=False)
+"""Makes a task of a function that only reads: that it has begun is not worth a write to Redis' disk."""
 _in_flight: Final[set[str]] = set()
 """Ids of the tasks that run in this process now."""
 
@@ -55,7 +58,8 @@ def submit(task: AnyTask, pod_id: str, request: Request) -> dict[str, Any]:
     if task_id in _in_flight and own.loop.run(own.parts.store.accepted_generation(task_id)) is not None:
         # A second copy of a message whose first copy is at work: that one will give the answer.
         raise Ignore
-    may_wait = own.may_wait()
+    lane = lane_of(str(task.name))
+    may_wait = own.may_wait(lane)
     _in_flight.add(task_id)
     try:
         with bound_contextvars(task_id=task_id, pod_id=pod_id, host=own.parts.host):
@@ -63,7 +67,7 @@ def submit(task: AnyTask, pod_id: str, request: Request) -> dict[str, Any]:
     finally:
         _in_flight.discard(task_id)
         if may_wait:
-            own.done_waiting()
+            own.done_waiting(lane)
     if isinstance(result, Forward):
         pass_on(task, result.host, accepted=result.accepted)
     return result

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tasks.calling import answer, host_pass, pod_task, submit
+from tasks.calling import answer, host_pass, pod_task, question, submit
 from tasks.moving import AnyTask
 from worker.app import runtime
 from worker.pods.naming import parse_pod_id
@@ -50,13 +50,13 @@ def delete(self: AnyTask, pod_id: Any = None) -> Answer:
     return submit(self, parse_pod_id(pod_id), Delete())
 
 
-@pod_task(name="pods.get")
+@question(name="pods.get")
 def get(_self: AnyTask, pod_id: Any = None) -> Answer:
     """Return one pod as it is recorded."""
     return answer(runtime().parts.service.get(parse_pod_id(pod_id)))
 
 
-@pod_task(name="pods.list")
+@question(name="pods.list")
 def list_(_self: AnyTask, orphans: Any = False) -> Answer:
     """Return all pods as they are recorded, and with `orphans` what there is of pods without one."""
     return answer(runtime().parts.service.list(orphans=parse_flag("orphans", orphans)))

@@ -7,6 +7,7 @@ import structlog
 from celery.signals import (
     celeryd_after_setup,
     setup_logging,
+    worker_ready,
     worker_shutdown,
     worker_shutting_down,
 )
@@ -19,6 +20,7 @@ from worker.errors import PodError
 from worker.runtime import Runtime
 
 if TYPE_CHECKING:
+    from worker.pool import LanePool
     from worker.traces import Traces
 
 _log: Final = structlog.get_logger(__name__)
@@ -36,6 +38,7 @@ class _Process:
     """What lives as long as the worker process does."""
 
     runtime: Runtime | None = None
+    pool: "LanePool | None" = None
     traces: "Traces | None" = None
 
 
@@ -79,8 +82,15 @@ def _join_host(instance: Any, **_: Any) -> None:
     instance.pod_runtime = _Process.runtime
 
 
+@worker_ready.connect
+def _note_pool(sender: Any, **_: Any) -> None:
+    _Process.pool = sender.pool
+
+
 @worker_shutting_down.connect
 def _stop_waiting(**_: Any) -> None:
+    if _Process.pool is not None:
+        _Process.pool.let_go()
     if _Process.runtime is not None:
         _Process.runtime.stop_waiting()
 

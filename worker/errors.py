@@ -118,6 +118,10 @@ class RegistryUnavailableError(RetryableError):
     """The image is not on the host, and its registry cannot be asked for it."""
 
 
+class RegistryBusyError(RegistryUnavailableError):
+    """Nobody waits for this registry now: it does not answer, or many others ask."""
+
+
 class AlwaysFailsError(PermanentError):
     """The Engine fails with one pod in the same way each time, and not with others."""
 

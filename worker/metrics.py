@@ -217,7 +217,8 @@ class Queues(Collector):
     def _family(self) -> GaugeMetricFamily:
         return GaugeMetricFamily(
             "pinacle_queue_length",
-            "Messages that wait in `pods` and in this host's own queue; none while Redis does not answer.",
+            "Messages that wait in `pods`, in `questions` and in this host's own queue; none while "
+            "Redis does not answer.",
             labels=["queue"],
         )
 

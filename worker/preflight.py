@@ -4,6 +4,9 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Final
+
+import structlog
 
 from worker.apply import apply
 from worker.errors import (
@@ -11,6 +14,7 @@ from worker.errors import (
     HostFullError,
     InvalidInputError,
     OutcomeUnknownError,
+    RegistryBusyError,
     StorageMissingError,
     UpdateRefusedError,
 )
@@ -28,6 +32,7 @@ from worker.pods.spec import PodSpec
 from worker.pods.steps import READ_ONLY, fold
 from worker.ports import Engine, Store
 
+_log: Final = structlog.get_logger(__name__)
 _MB = 10**6
 _MEASURE_S = 5.0
 _LONGEST_WALK = 10
@@ -79,7 +84,8 @@ class Preflight:
         if record is None or pinned is None or pinned.reference != spec.image:
             before = record.intent.spec if record is not None else None
             accepted = before is not None and before.image == spec.image
-            return Means(image=await self._image(spec, accepted=accepted))
+            can_wait = record is None or accepted
+            return Means(image=await self._image(spec, accepted=accepted, can_wait=can_wait))
         if await self.engine.find_image(pinned.id) is not None:
             return Means(image=pinned, replaced_image=record.intent.replaced_image)
         if pinned.repo_digest is not None:
@@ -158,13 +164,23 @@ class Preflight:
         if measured:
             await self._check_space(info.data_root)
 
-    async def _image(self, spec: PodSpec, *, accepted: bool = False) -> PinnedImage | None:
-        """Return the image of this host; `accepted` before is the pull of one that is not there yet."""
+    async def _image(
+        self, spec: PodSpec, *, accepted: bool = False, can_wait: bool = False
+    ) -> PinnedImage | None:
+        """Return the image of this host; `accepted` before is the pull of one that is not there yet.
+
+        `can_wait` says that nothing is lost where its registry gives no answer now, and is asked later.
+        """
         found = await self.engine.find_image(spec.image)
         if found is None:
             if not accepted:
                 check_registry(self.policy, spec.image)
-            await self.engine.check_registry(spec.image)
+            try:
+                await self.engine.check_registry(spec.image)
+            except RegistryBusyError as error:
+                if not can_wait:
+                    raise
+                _log.info("registry_asked_later", image=spec.image, reason=str(error))
         return found
 
     async def _check_shape(self, pod_id: str, record: Record | None, spec: PodSpec, found: Means) -> None:

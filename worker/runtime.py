@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 import stamina
 import structlog
 
-from config.celery import PODS_QUEUE, host_queue
+from config.celery import PODS_QUEUE, QUESTIONS_QUEUE, host_queue
 from config.settings import Settings, listed
 from worker.base_cleanup import BaseCleanup
 from worker.burial import Burial
@@ -23,6 +23,7 @@ from worker.docker.engine import DockerEngine
 from worker.ending import end
 from worker.errors import InstallationTakenError, PodError, RetryableError
 from worker.health import Heart, UnsafeFolderError
+from worker.lanes import Lane, waiting
 from worker.metrics import Metrics
 from worker.metrics_server import MetricsServer
 from worker.passes import Passes
@@ -246,7 +247,9 @@ class Runtime:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.loop = LoopThread()
-        self._waiting = threading.BoundedSemaphore(max(1, settings.task_concurrency - RESERVED_THREADS))
+        self._waiting = {
+            lane: threading.BoundedSemaphore(waiting(lane, settings.task_concurrency)) for lane in Lane
+        }
         self._clock = ClockWatch()
         self._beaten_at = -inf
         self.heart: Heart | None = None
@@ -288,16 +291,16 @@ class Runtime:
         """Answer everybody who waits now: the process is about to end."""
         self.loop.submit(self.parts.dispatcher.drain(self.settings.step_deadline_s))
 
-    def may_wait(self) -> bool:
+    def may_wait(self, lane: Lane) -> bool:
         """Take one of the places for tasks that wait; False when only room for short work is left."""
-        return self._waiting.acquire(blocking=False)
+        return self._waiting[lane].acquire(blocking=False)
 
-    def done_waiting(self) -> None:
-        self._waiting.release()
+    def done_waiting(self, lane: Lane) -> None:
+        self._waiting[lane].release()
 
     def _queue_lengths(self) -> Mapping[str, int]:
         """Ask from another thread than the loop's; empty where Redis does not answer soon."""
-        queues = (PODS_QUEUE, host_queue(self.parts.host))
+        queues = (PODS_QUEUE, QUESTIONS_QUEUE, host_queue(self.parts.host))
         asked = self.loop.submit(self.parts.store.overview.queue_lengths(queues))
         try:
             return asked.result(_SCRAPE_WAIT_S)
@@ -373,10 +376,6 @@ def _make_server(settings: Settings, metrics: Metrics) -> MetricsServer | None:
 
 _SCRAPE_WAIT_S: Final = 2.0
 """What a scrape waits for Redis; Prometheus itself gives up after ten seconds."""
-
-
-RESERVED_THREADS: Final = 8
-"""Threads that no waiting task takes, so that a stop, a list or a get never queues behind creations."""
 
 
 _PATIENCE: Final = 1.1

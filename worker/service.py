@@ -1,7 +1,8 @@
 """Accept an intent, then reconcile that pod: what every task does."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 import stamina
@@ -27,8 +28,10 @@ from worker.pods.policy import check_policy, check_runtime
 from worker.pods.renaming import renamed_problem
 from worker.pods.requests import (
     Create,
+    Delete,
     Means,
     Request,
+    Stop,
     Update,
     brings_spec,
     check,
@@ -51,6 +54,10 @@ _PASSING: Final = (
     GenerationConflictError,
 )
 """What is worth another try while the caller waits anyway."""
+_ACCEPTED_AT_ONCE: Final = 12
+"""Changes that are looked into at a time. More than the questions to registries that are under way."""
+_CHANGES_S: Final = 3.0
+"""How long a question waits for what the Engine finds changed in a container: others wait for the thread."""
 _T = TypeVar("_T")
 
 
@@ -81,6 +88,7 @@ class PodService:
     preflight: Preflight
     task_wait_s: float
     task_attempts: int
+    turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_ACCEPTED_AT_ONCE))
 
     async def submit(
         self, pod_id: str, request: Request, *, task_id: str, wait: bool = True
@@ -92,7 +100,7 @@ class PodService:
         """
         if await self._patiently(lambda: self._was_taken_too_often(task_id)):
             return pod_result(await self._patiently(lambda: self._load(pod_id)))
-        accepted = await self._patiently(lambda: self._accept(pod_id, request, task_id))
+        accepted = await self._patiently(lambda: self._accept_in_turn(pod_id, request, task_id))
         if isinstance(accepted, Forward):
             return accepted
         generation, seen = accepted
@@ -120,10 +128,11 @@ class PodService:
         if record.host != self.host or container_id is None:
             return None
         try:
-            changes = await self.engine.changes(container_id)
-            mounted = await self.engine.mounted(container_id)
-        except PodError as error:
-            _log.info("changes_not_seen", pod_id=record.pod_id, reason=str(error))
+            async with asyncio.timeout(_CHANGES_S):
+                changes = await self.engine.changes(container_id)
+                mounted = await self.engine.mounted(container_id)
+        except (PodError, TimeoutError) as error:
+            _log.info("changes_not_seen", pod_id=record.pod_id, reason=str(error) or "no answer soon")
             return None
         # Not where the layout has volumes: one that the container does not mount protects nothing, and one
         # whose path leads over a link of the image is mounted where that leads.
@@ -174,6 +183,15 @@ class PodService:
             f"task {task_id} was taken {attempts - 1} times and never accepted: it is given up. "
             "The worker's log says what happened each time"
         )
+
+    async def _accept_in_turn(
+        self, pod_id: str, request: Request, task_id: str
+    ) -> tuple[int, Seen | None] | Forward:
+        """Accept what ends something at once, and of all else so many at a time that this stays quick."""
+        if isinstance(request, Stop | Delete):
+            return await self._accept(pod_id, request, task_id)
+        async with self.turns:
+            return await self._accept(pod_id, request, task_id)
 
     async def _accept(self, pod_id: str, request: Request, task_id: str) -> tuple[int, Seen | None] | Forward:
         known = await self.store.accepted_generation(task_id)

@@ -41,7 +41,7 @@ def sound() -> dict[str, Any]:
     """Return what is in the queue for a `pods.get` of a pod that there is none of."""
     task_id = str(uuid4())
     return {
-        "body": _encoded([["no-such-pod"], {}, {"callbacks": None, "chain": None, "other": CANARY}]),
+        "body": encoded([["no-such-pod"], {}, {"callbacks": None, "chain": None, "other": CANARY}]),
         "content-encoding": "utf-8",
         "content-type": "application/json",
         "headers": {
@@ -89,7 +89,7 @@ def spoiled(seed: int) -> str:
 def each_once() -> Iterator[str]:
     """Give every header, property and part of the envelope with every odd value, one at a time."""
     for body in _BODIES:
-        yield json.dumps(sound() | {"body": _encoded(body)})
+        yield json.dumps(sound() | {"body": encoded(body)})
     for part in ("headers", "properties"):
         for name in sound()[part]:
             for value in _ODD:
@@ -101,7 +101,7 @@ def each_once() -> Iterator[str]:
             yield json.dumps(sound() | {name: value})
 
 
-def _encoded(body: Any) -> str:
+def encoded(body: Any) -> str:
     return b64encode(json.dumps(body).encode()).decode()
 
 
@@ -130,7 +130,7 @@ def _cut(message: dict[str, Any], chance: Random) -> None:
 
 
 def _another_body(message: dict[str, Any], chance: Random) -> None:
-    message["body"] = _encoded(chance.choice(_BODIES))
+    message["body"] = encoded(chance.choice(_BODIES))
 
 
 def _another_type(message: dict[str, Any], chance: Random) -> None:

@@ -1,5 +1,6 @@
 """A message that ends its worker each time it is taken is given up, and one that was accepted is answered."""
 
+from asyncio import Semaphore
 from typing import Any, cast
 
 import pytest
@@ -28,7 +29,14 @@ class Deadly:
 
 def service(store: FakeStore) -> PodService:
     parts: dict[str, Any] = dict.fromkeys(PodService.__dataclass_fields__, cast("Any", Deadly()))
-    return PodService(**parts | {"host": "here", "store": store, "task_attempts": ATTEMPTS, "task_wait_s": 1})
+    known = {
+        "host": "here",
+        "store": store,
+        "task_attempts": ATTEMPTS,
+        "task_wait_s": 1,
+        "turns": Semaphore(),
+    }
+    return PodService(**parts | known)
 
 
 async def accept(store: FakeStore) -> None:

@@ -11,7 +11,7 @@ from celery.exceptions import TimeoutError as NoAnswerError
 from celery.states import SUCCESS
 from kombu.exceptions import OperationalError
 
-from config.celery import PODS_QUEUE, make_app
+from config.celery import make_app, queue_of
 from config.settings import settings
 from worker.cli.exits import EndingError, Exit
 from worker.cli.records import NEXT, Records, opened
@@ -77,7 +77,7 @@ def _ask(wanted: Call, look: Callable[[float], None]) -> Any:
     task_id = wanted.task_id or str(uuid4())
     with translated("send"):
         sent: Any = app.send_task(
-            wanted.name, args=wanted.args, kwargs=wanted.kwargs, queue=PODS_QUEUE, task_id=task_id
+            wanted.name, args=wanted.args, kwargs=wanted.kwargs, queue=queue_of(wanted.name), task_id=task_id
         )
         try:
             answer = _receive(sent, wanted, look)

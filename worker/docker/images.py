@@ -18,6 +18,7 @@ from worker.docker.credentials import auth_header
 from worker.docker.failures import explain
 from worker.docker.parse import inspected_image
 from worker.docker.progress import PullProgress
+from worker.docker.registries import Registries
 from worker.errors import (
     EngineUnavailableError,
     ImageGoneError,
@@ -32,6 +33,8 @@ from worker.pods.references import has_upper_case_host, names_one
 
 _log: Final = structlog.get_logger(__name__)
 _PROGRESS_EVERY_S: Final = 5.0
+_ANSWER_S: Final = 5.0
+"""How long a registry may take to say whether it has an image; somebody waits in a thread."""
 _REFUSED: Final = (
     "not found",
     "manifest unknown",
@@ -58,6 +61,7 @@ class Images:
         self._docker_config = docker_config
         self._lends_credentials = lends_credentials
         self._pull_silence_s = pull_silence_s
+        self._registries = Registries()
 
     async def find(self, reference: str) -> PinnedImage | None:
         try:
@@ -75,13 +79,17 @@ class Images:
         headers = await self._credentials(reference, pinned=pinned)
         path = f"distribution/{_quoted(reference)}/json"
         try:
-            await self._calls.json("distribution_inspect", "GET", path, headers=headers)
+            with self._registries.asking(reference):
+                await self._calls.json(
+                    "distribution_inspect", "GET", path, headers=headers, deadline_s=_ANSWER_S
+                )
         except (EngineUnavailableError, ObjectMissingError, PermanentError) as error:
             raise self._no_image(reference, str(error)) from error
 
     async def pull(self, reference: str, *, pinned: bool = False) -> PinnedImage:
         headers = await self._credentials(reference, pinned=pinned)
-        await self._pull(reference, headers)
+        async with self._registries.pulling(reference):
+            await self._pull(reference, headers)
         found = await self.find(reference)
         if found is None:
             # Somebody removed it at once, or tagged another.

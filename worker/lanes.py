@@ -1,0 +1,43 @@
+"""Which tasks share threads: one kind of work never waits for a thread that another kind has. Pure."""
+
+from enum import Enum
+from typing import Final
+
+from config.celery import QUESTIONS
+
+
+class Lane(Enum):
+    """A kind of work with threads of its own."""
+
+    QUESTIONS = "questions"
+    """What only reads. Few threads: they share one interpreter, and more would only slow others down."""
+    ENDINGS = "endings"
+    """What ends something: these are sent when there is too much of everything else."""
+    PASSES = "passes"
+    CHANGES = "changes"
+
+
+_ENDINGS: Final = frozenset({"pods.stop", "pods.delete"})
+_PASSES: Final = frozenset({"pods.reconcile"})
+_THREADS: Final = {Lane.QUESTIONS: 8, Lane.ENDINGS: 16, Lane.PASSES: 4}
+RESERVED: Final = {Lane.ENDINGS: 4, Lane.CHANGES: 8}
+"""Threads that no waiting task takes: the next one is accepted at once, and answers without waiting."""
+
+
+def lane_of(task: str) -> Lane:
+    """Return the kind of work that a task is, by its name."""
+    if task in QUESTIONS:
+        return Lane.QUESTIONS
+    if task in _ENDINGS:
+        return Lane.ENDINGS
+    return Lane.PASSES if task in _PASSES else Lane.CHANGES
+
+
+def threads(lane: Lane, concurrency: int) -> int:
+    """Return how many threads a kind of work has, where changes have `concurrency`."""
+    return _THREADS.get(lane, concurrency)
+
+
+def waiting(lane: Lane, concurrency: int) -> int:
+    """Return how many tasks of a kind may wait for their pods at a time, at least one."""
+    return max(1, threads(lane, concurrency) - RESERVED.get(lane, 0))
