@@ -138,5 +138,9 @@ class PortTakenError(PermanentError):
     """A host port is reserved by another pod or used by another program."""
 
 
+class RangeUsedUpError(PortTakenError):
+    """No port is left to be chosen."""
+
+
 class PoisonedTaskError(PermanentError):
     """A message was taken too often without ever being finished."""

@@ -5,9 +5,10 @@ from typing import Final
 
 import structlog
 
+from worker.choosing import chosen_ports
 from worker.errors import PodError, PortTakenError, RetryableError
 from worker.pods.model import PublishedPort, Record
-from worker.pods.port_choice import choose_ports, chosen_and_taken
+from worker.pods.port_choice import chosen_and_taken
 from worker.ports import Lease, Store
 
 _log: Final = structlog.get_logger(__name__)
@@ -58,9 +59,8 @@ class PortMoves:
             raise ValueError(f"pod {record.pod_id}: ports without a spec")
         kept = [port for port in record.intent.ports if port not in taken]
         for last in (*(False for _ in range(_RACES)), True):
-            reserved = await self.store.reserved_ports(record.host)
-            ports = choose_ports(
-                record.pod_id, spec, before=kept, reserved=reserved, free=self.free, avoid=avoid
+            ports = await chosen_ports(
+                self.store, record.host, record.pod_id, spec, before=kept, free=self.free, avoid=avoid
             )
             try:
                 await self.store.move_ports(record, ports, lease)

@@ -375,6 +375,14 @@ class Store(Protocol):
     async def reserved_ports(self, host: str) -> Sequence[tuple[PublishedPort, str]]:
         """Return all reserved host ports of a host with their pods (`container` is not kept: 0)."""
 
+    async def port_owners(
+        self, host: str, ports: Sequence[PublishedPort]
+    ) -> Sequence[tuple[PublishedPort, str]]:
+        """Return which of these ports of a host are reserved, with their pods. One round trip.
+
+        The work does not grow with the reservations of others.
+        """
+
     async def save(self, record: Record, lease: Lease) -> None:
         """Write the state, if the lease is the newest and has not expired; announce a change of phase.
 

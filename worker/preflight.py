@@ -9,6 +9,7 @@ from typing import Final
 import structlog
 
 from worker.apply import apply
+from worker.choosing import chosen_ports
 from worker.errors import (
     ForeignObjectError,
     HostFullError,
@@ -26,7 +27,6 @@ from worker.pods.model import Installation, Intent, IntentKind, Phase, PinnedIma
 from worker.pods.observation import Observation
 from worker.pods.plan import plan
 from worker.pods.policy import Policy, check_registry, check_runtime
-from worker.pods.port_choice import choose_ports
 from worker.pods.requests import Means
 from worker.pods.spec import PodSpec
 from worker.pods.steps import READ_ONLY, fold
@@ -68,9 +68,8 @@ class Preflight:
         pinned = await self.pinned(old, spec)
         if pinned.image is not None:
             await self._check_shape(pod_id, old, spec, pinned)
-        reserved = await self.store.reserved_ports(self.host) if spec.ports else ()
         before = () if record is None or is_new else record.intent.ports
-        ports = choose_ports(pod_id, spec, before=before, reserved=reserved, free=self.free_ports)
+        ports = await chosen_ports(self.store, self.host, pod_id, spec, before=before, free=self.free_ports)
         return replace(pinned, ports=ports)
 
     async def pinned(self, record: Record | None, spec: PodSpec) -> Means:

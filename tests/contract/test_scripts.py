@@ -9,8 +9,10 @@ import pytest
 from redis.asyncio import Redis
 
 from tests.contract.test_store_contract import TAKEOVER_S, TTL_S, make_store, port, proposal, recorded
+from worker.choosing import chosen_ports
 from worker.errors import LeaseHeldError, LeaseLostError, PortTakenError
 from worker.pods.model import IntentKind, Phase, PodState
+from worker.pods.spec import PodSpec, PortSpec
 from worker.store import scripts
 from worker.store.redis_store import RedisStore
 
@@ -215,3 +217,57 @@ async def test_a_heartbeat_counts_while_it_is_fresh(
     seconds, _ = await redis.time()
     await redis.zadd("pinacle:heartbeats", {"here": seconds - age_s})
     assert (await store.live_hosts() == {"here"}) is is_live
+
+
+async def work(redis: Any) -> dict[str, int]:
+    """Return how often Redis did what since it was asked the last time."""
+    found = await redis.info("commandstats")
+    await redis.config_resetstat()
+    ours = ("hget", "hmget", "hset", "hdel", "hgetall", "hscan", "hkeys", "evalsha")
+    return {name: found[f"cmdstat_{name}"]["calls"] for name in ours if f"cmdstat_{name}" in found}
+
+
+async def test_a_pods_ports_cost_the_same_however_many_others_have(store: RedisStore, redis: Any) -> None:
+    """Chosen, reserved, exchanged and given back beside 10, 1,000 and 10,000 reserved ones."""
+    spec, free = PodSpec(image="i", ports=(PortSpec(container=80),)), range(20000, 40000)
+    seen: list[tuple[dict[str, int], ...]] = []
+    for number, others in enumerate((10, 1000, 10_000)):
+        pod = f"a{number}"
+        await redis.hset(
+            "pinacle:ports:here", mapping={f"tcp/{20000 + 2 * each}/127.0.0.1": "x" for each in range(others)}
+        )
+        await store.accept(proposal("warm", number + 1, f"warm-{others}"))
+        await work(redis)
+        ports = await chosen_ports(store, "here", pod, spec, before=(), free=free)
+        chosen = await work(redis)
+        await store.accept(proposal(pod, 1, f"{pod}-1", ports=ports))
+        reserved = await work(redis)
+        await store.accept(proposal(pod, 2, f"{pod}-2", ports=(port(41000 + number),)))
+        exchanged = await work(redis)
+        await store.accept(proposal(pod, 3, f"{pod}-3"))
+        seen.append((chosen, reserved, exchanged, await work(redis)))
+        assert await redis.hlen("pinacle:ports:here") == others
+    assert seen[0] == seen[1] == seen[2]
+    assert all("hgetall" not in each for each in seen[0])
+
+
+async def test_the_last_free_port_of_a_range_is_found(store: RedisStore, redis: Any) -> None:
+    """And none once it is taken, in the words for it."""
+    spec, free = PodSpec(image="i", ports=(PortSpec(container=80),)), range(20000, 30000)
+    taken = {f"tcp/{each}/127.0.0.1": "x" for each in free if each != 25000}
+    await redis.hset("pinacle:ports:here", mapping=taken)
+    ports = await chosen_ports(store, "here", "a", spec, before=(), free=free)
+    assert [each.host for each in ports] == [25000]
+    await redis.hset("pinacle:ports:here", "tcp/25000/0.0.0.0", "x")
+    with pytest.raises(PortTakenError, match="no free port is left in 20000-29999"):
+        await chosen_ports(store, "here", "a", spec, before=(), free=free)
+
+
+async def test_a_pod_whose_intent_cannot_be_read_gives_back_its_ports(store: RedisStore, redis: Any) -> None:
+    """They are looked for among all then."""
+    await store.accept(proposal("b", 1, "t0", ports=(port(8082),)))
+    await store.accept(proposal("a", 1, "t1", ports=(port(8080),)))
+    await redis.hset("pinacle:pod:a", "intent", "spoiled")
+    await store.accept(proposal("a", 2, "t2", ports=(port(8081),)))
+    reserved = {taken.host: owner for taken, owner in await store.reserved_ports("here")}
+    assert reserved == {8081: "a", 8082: "b"}

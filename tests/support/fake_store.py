@@ -166,6 +166,12 @@ class FakeStore:
     async def reserved_ports(self, host: str) -> Sequence[tuple[PublishedPort, str]]:
         return list(self.reserved.get(host, {}).items())
 
+    async def port_owners(
+        self, host: str, ports: Sequence[PublishedPort]
+    ) -> Sequence[tuple[PublishedPort, str]]:
+        wanted = {replace(port, container=0) for port in ports}
+        return [each for each in self.reserved.get(host, {}).items() if each[0] in wanted]
+
     async def save(self, record: Record, lease: Lease) -> None:
         self.before("save")
         current, holder = self.records.get(record.pod_id), self.leases.get(record.pod_id)

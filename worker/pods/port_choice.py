@@ -1,11 +1,11 @@
 """Host ports: a free one is chosen once and stays the pod's until it is deleted."""
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Final
 from zlib import crc32
 
-from worker.errors import PortTakenError
+from worker.errors import PortTakenError, RangeUsedUpError
 from worker.pods.model import Intent, PublishedPort
 from worker.pods.spec import PodSpec, PortSpec
 
@@ -20,19 +20,21 @@ def choose_ports(
     reserved: Collection[tuple[PublishedPort, str]],
     free: range,
     avoid: Sequence[PublishedPort] = (),
+    looked: int | None = None,
 ) -> tuple[PublishedPort, ...]:
     """Return the spec's ports with host ports settled: those asked for, those had before, or free ones.
 
-    Those in `avoid` are not chosen, as programs of the host have them. Raises PortTakenError, naming the port
-    and who has it, or that the range is used up.
+    Those in `avoid` are not chosen, as programs of the host have them. Where `reserved` has what is to be
+    known of the first `looked` free ports only, no others are chosen. Raises PortTakenError, naming the port
+    and who has it, and RangeUsedUpError where none is left.
     """
-    others = [*avoid, *(port for port, owner in reserved if owner != pod_id)]
+    others = _Taken([*avoid, *(port for port, owner in reserved if owner != pod_id)])
     chosen: list[PublishedPort] = []
     for number, asked in enumerate(spec.ports):
         host = (
             asked.host
             or _had_before(asked, before)
-            or _free_port(pod_id, number, asked, others + chosen, free)
+            or _free_port(number, asked, others, _in_turn(pod_id, number, free, looked), free)
         )
         port = PublishedPort(
             container=asked.container, host=host, protocol=asked.protocol, address=asked.address
@@ -44,7 +46,43 @@ def choose_ports(
                 f"{owner!r}; allowed: another port, or none to have a free one chosen"
             )
         chosen.append(port)
+        others.add(port)
     return tuple(chosen)
+
+
+def ports_to_look_at(
+    pod_id: str, spec: PodSpec, *, before: Sequence[PublishedPort], free: range, looked: int
+) -> Iterator[PublishedPort]:
+    """Give each reserved port that a choice from the first `looked` free ones depends on.
+
+    Not for a wildcard address: another pod's may be any.
+    """
+    for number, asked in enumerate(spec.ports):
+        settled = asked.host or _had_before(asked, before)
+        hosts = _in_turn(pod_id, number, free, looked) if settled is None else [settled]
+        for host in hosts:
+            for address in {asked.address, *_WILDCARDS}:
+                yield PublishedPort(container=0, host=host, protocol=asked.protocol, address=address)
+
+
+def asks_for_wildcard(spec: PodSpec) -> bool:
+    """Whether a spec has a port on all addresses of the host."""
+    return any(asked.address in _WILDCARDS for asked in spec.ports)
+
+
+class _Taken:
+    """Ports by their numbers, so that one look does not go through all of them."""
+
+    def __init__(self, ports: Iterable[PublishedPort]) -> None:
+        self._by_number: dict[tuple[int, str], list[PublishedPort]] = {}
+        for port in ports:
+            self.add(port)
+
+    def add(self, port: PublishedPort) -> None:
+        self._by_number.setdefault((port.host, port.protocol), []).append(port)
+
+    def has(self, port: PublishedPort) -> bool:
+        return any(clash(port, other) for other in self._by_number.get((port.host, port.protocol), ()))
 
 
 def clash(one: PublishedPort, other: PublishedPort) -> bool:
@@ -78,17 +116,21 @@ def _had_before(asked: PortSpec, before: Sequence[PublishedPort]) -> int | None:
     return next((p.host for p in before if (p.container, p.protocol, p.address) == wanted), None)
 
 
-def _free_port(pod_id: str, number: int, asked: PortSpec, taken: Sequence[PublishedPort], free: range) -> int:
+def _in_turn(pod_id: str, number: int, free: range, looked: int | None) -> Iterator[int]:
     """Begin at a place that the pod's name gives, so that two pods seldom look at the same ports."""
     first = crc32(f"{pod_id}:{number}".encode()) % max(len(free), 1)
-    for offset in range(len(free)):
-        host = free[(first + offset) % len(free)]
+    for offset in range(len(free) if looked is None else min(looked, len(free))):
+        yield free[(first + offset) % len(free)]
+
+
+def _free_port(number: int, asked: PortSpec, taken: _Taken, in_turn: Iterator[int], free: range) -> int:
+    for host in in_turn:
         candidate = PublishedPort(
             container=asked.container, host=host, protocol=asked.protocol, address=asked.address
         )
-        if not any(clash(candidate, port) for port in taken):
+        if not taken.has(candidate):
             return host
-    raise PortTakenError(
+    raise RangeUsedUpError(
         f"spec.ports[{number}].host: no free port is left in {free.start}-{free.stop - 1}; "
         "allowed: a port outside it, or a wider PINACLE_PORT_RANGE"
     )

@@ -203,6 +203,17 @@ class RedisStore:
             reserved: Any = await self._redis.hgetall(keys.ports(host))
         return [(_port_of(field), pod_id) for field, pod_id in reserved.items()]
 
+    async def port_owners(
+        self, host: str, ports: Sequence[PublishedPort]
+    ) -> Sequence[tuple[PublishedPort, str]]:
+        fields = list(dict.fromkeys(map(_port_field, ports)))
+        if not fields:
+            return []
+        with translated("load"):
+            owners: Any = await self._redis.hmget(keys.ports(host), fields)
+        found = zip(fields, owners, strict=True)
+        return [(_port_of(field), owner) for field, owner in found if owner is not None]
+
     async def save(self, record: Record, lease: Lease) -> None:
         if record.unreadable is not None:
             raise RecordUnreadableError(record.unreadable.reason)

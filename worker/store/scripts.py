@@ -2,29 +2,62 @@
 
 from typing import Final
 
-_RESERVE: Final = """
--- Reserves host ports for a pod and gives back those that it had; returns one that another pod has, with it.
-local function reserve(ports, pod, wanted)
-  local wildcard = {['0.0.0.0'] = true, ['::'] = true}
+_OWNED: Final = """
+-- Returns the host ports that a pod has, by its recorded intent: the others of the host are not looked at.
+local function owned(ports, pod, intent)
+  local found = {}
+  if not intent then return found end
+  local readable = pcall(function()
+    for _, port in ipairs(cjson.decode(intent).ports) do
+      local field = port.protocol .. '/' .. string.format('%d', port.host) .. '/' .. port.address
+      if redis.call('HGET', ports, field) == pod then table.insert(found, field) end
+    end
+  end)
+  if readable then return found end
+  found = {}
   local taken = redis.call('HGETALL', ports)
   for i = 1, #taken, 2 do
-    if taken[i + 1] ~= pod then
-      local place, address = string.match(taken[i], '^([^/]+/[^/]+)/(.+)$')
-      for port, _ in pairs(wanted) do
-        local want_place, want_address = string.match(port, '^([^/]+/[^/]+)/(.+)$')
-        if place == want_place and
-           (address == want_address or wildcard[address] or wildcard[want_address]) then
-          return {'port', port, taken[i + 1]}
-        end
+    if taken[i + 1] == pod then table.insert(found, taken[i]) end
+  end
+  return found
+end
+"""
+
+_RESERVE: Final = (
+    _OWNED
+    + """
+-- Returns another pod's port that one cannot be bound beside, and that pod.
+local function clash(ports, pod, port)
+  local place, address = string.match(port, '^([^/]+/[^/]+)/(.+)$')
+  if address == '0.0.0.0' or address == '::' then
+    -- Whatever the address of the other: these are not known.
+    local taken = redis.call('HGETALL', ports)
+    for i = 1, #taken, 2 do
+      if taken[i + 1] ~= pod and string.sub(taken[i], 1, #place + 1) == place .. '/' then
+        return taken[i + 1]
       end
     end
+    return nil
   end
-  for i = 1, #taken, 2 do
-    if taken[i + 1] == pod and not wanted[taken[i]] then redis.call('HDEL', ports, taken[i]) end
+  for _, other in ipairs({address, '0.0.0.0', '::'}) do
+    local owner = redis.call('HGET', ports, place .. '/' .. other)
+    if owner and owner ~= pod then return owner end
+  end
+end
+
+-- Reserves host ports for a pod and gives back those that it had; returns one that another pod has, with it.
+local function reserve(ports, pod, wanted, intent)
+  for port, _ in pairs(wanted) do
+    local owner = clash(ports, pod, port)
+    if owner then return {'port', port, owner} end
+  end
+  for _, port in ipairs(owned(ports, pod, intent)) do
+    if not wanted[port] then redis.call('HDEL', ports, port) end
   end
   for port, _ in pairs(wanted) do redis.call('HSET', ports, port, pod) end
 end
 """
+)
 
 ACCEPT: Final = (
     _RESERVE
@@ -37,13 +70,14 @@ local generation = redis.call('HGET', KEYS[1], 'generation') or '0'
 if generation ~= ARGV[2] then return {'generation', generation} end
 local wanted = {}
 for i = 7, #ARGV do wanted[ARGV[i]] = true end
-local clash = reserve(KEYS[5], ARGV[1], wanted)
-if clash then return clash end
+local before = redis.call('HGET', KEYS[1], 'intent')
+local taken = reserve(KEYS[5], ARGV[1], wanted, before)
+if taken then return taken end
 -- A new pod may live on another host than the deleted one of its name did.
 local former = redis.call('HGET', KEYS[1], 'host')
 if former and former ~= ARGV[3] then
   redis.call('SREM', string.sub(KEYS[4], 1, -1 - #ARGV[3]) .. former, ARGV[1])
-  reserve(string.sub(KEYS[5], 1, -1 - #ARGV[3]) .. former, ARGV[1], {})
+  reserve(string.sub(KEYS[5], 1, -1 - #ARGV[3]) .. former, ARGV[1], {}, before)
 end
 redis.call('HSET', KEYS[1], 'host', ARGV[3], 'intent', ARGV[4], 'generation', ARGV[5])
 redis.call('PERSIST', KEYS[1])
@@ -67,14 +101,16 @@ local generation = redis.call('HGET', KEYS[1], 'generation') or '0'
 if generation ~= ARGV[3] then return {'generation', generation} end
 local wanted = {}
 for i = 5, #ARGV do wanted[ARGV[i]] = true end
-local clash = reserve(KEYS[3], ARGV[1], wanted)
-if clash then return clash end
+local taken = reserve(KEYS[3], ARGV[1], wanted, redis.call('HGET', KEYS[1], 'intent'))
+if taken then return taken end
 redis.call('HSET', KEYS[1], 'intent', ARGV[4])
 return {'moved'}
 """
 )
 
-SAVE: Final = """
+SAVE: Final = (
+    _OWNED
+    + """
 -- KEYS: pod, lease, host's ports, events
 -- ARGV: pod id, token, state, phase, reason, gone (1 or 0), generation, tombstone memory (s),
 --       length of the stream, channel
@@ -93,15 +129,15 @@ if ARGV[4] ~= previous then
 end
 -- Only if no new pod was asked for in the meantime: that one keeps its ports and its record.
 if ARGV[6] == '1' and generation == ARGV[7] then
-  local taken = redis.call('HGETALL', KEYS[3])
-  for i = 1, #taken, 2 do
-    if taken[i + 1] == ARGV[1] then redis.call('HDEL', KEYS[3], taken[i]) end
+  for _, port in ipairs(owned(KEYS[3], ARGV[1], redis.call('HGET', KEYS[1], 'intent'))) do
+    redis.call('HDEL', KEYS[3], port)
   end
   redis.call('EXPIRE', KEYS[1], ARGV[8])
 end
 redis.call('PUBLISH', ARGV[10], ARGV[4])
 return 'saved'
 """
+)
 
 TAKE_LEASE: Final = """
 -- KEYS: lease, fence   ARGV: owner, milliseconds until somebody else may take it
