@@ -102,6 +102,11 @@ class Dispatcher:
                         return Outcome(record=outcome.record, steps=steps, error=outcome.error)
         return None
 
+    @property
+    def draining(self) -> bool:
+        """Whether the process is about to end."""
+        return self._reconciler.draining
+
     async def until_resting(self, pod_id: str) -> None:
         """Wait until nobody in this process works on the pod."""
         keeper = self._keepers.get(pod_id)

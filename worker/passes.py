@@ -13,6 +13,7 @@ import structlog
 from worker.base_cleanup import BaseCleanup
 from worker.burial import Burial
 from worker.dispatcher import Dispatcher
+from worker.errors import RetryableError
 from worker.pods.layout import full_names
 from worker.pods.model import Installation, Phase, Record
 from worker.pods.plan import plan
@@ -20,10 +21,12 @@ from worker.pods.results import visible_phase
 from worker.ports import Engine, Store
 from worker.rebuild import Rebuild
 from worker.reconciler import Seen
+from worker.sharing import Shared
 from worker.storage_guard import StorageGuard
 
 _log: Final = structlog.get_logger(__name__)
 _PROGRESS_EVERY_S: Final = 5.0
+_PLANS_AT_ONCE: Final = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +91,8 @@ class Passes:
         self._on_pass = on_pass
         self.begun_at = -inf
         """When the last one began, by the monotonic clock."""
-        self._one_at_a_time = asyncio.Lock()
+        self._looks = Shared(self._look)
+        self._is_over = False
         self._unreadable: frozenset[str] = frozenset()
         """Pods whose record could not be read in the last pass."""
         self._under_way: set[str] = set()
@@ -111,8 +115,7 @@ class Passes:
         known, and nothing is done.
         """
         began = self.begun_at = monotonic()
-        async with self._one_at_a_time:
-            records, due = await self._look()
+        records, due = await self._look_with_others()
         phases = await self._repair_all(due, wait_s)
         seconds = monotonic() - began
         result = PassResult(
@@ -135,6 +138,23 @@ class Passes:
         )
         return result
 
+    async def let_go(self) -> None:
+        """Begin no look any more, and tell everybody who waits for one that this process ends."""
+        self._is_over = True
+        await self._looks.close()
+
+    async def _look_with_others(self) -> tuple[list[Record], list[Seen]]:
+        """Look once for all who ask while a look is under way, however long that takes."""
+        if self._is_over:
+            raise _ending()
+        try:
+            return await self._looks.get()
+        except asyncio.CancelledError:
+            # What is cancelled is the look, or whoever asked for it.
+            if not self._is_over or (task := asyncio.current_task()) is None or task.cancelling():
+                raise
+            raise _ending() from None
+
     async def _look(self) -> tuple[list[Record], list[Seen]]:
         """Records first, Engine second: what changes between the two changes the record as well."""
         await self._rebuild.run()
@@ -149,7 +169,9 @@ class Passes:
             return list(records.values()), []
         now = self._clock()
         due = []
-        for record in records.values():
+        for number, record in enumerate(records.values()):
+            if number % _PLANS_AT_ONCE == 0:
+                await asyncio.sleep(0)  # Others have a turn.
             seen = snapshot.pod(record.pod_id, full_names(record.pod_id, record.state))
             decided = plan(record, seen, now, self._installation)
             standing = (record.state.phase, record.state.reason)
@@ -195,6 +217,10 @@ class Passes:
             record.pod_id, record.intent.generation, timeout_s=wait_s, seen=seen, urgent=False
         )
         return None if outcome is None else outcome.record.state.phase
+
+
+def _ending() -> RetryableError:
+    return RetryableError("this worker is about to end; allowed: to ask again, for a pass by the next one")
 
 
 def _count(records: list[Record], due: list[Seen], reached: list[Phase | None]) -> Counter[Phase]:

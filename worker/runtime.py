@@ -289,7 +289,7 @@ class Runtime:
 
     def stop_waiting(self) -> None:
         """Answer everybody who waits now: the process is about to end."""
-        self.loop.submit(self.parts.dispatcher.drain(self.settings.step_deadline_s))
+        self.loop.submit(self._let_go())
 
     def may_wait(self, lane: Lane) -> bool:
         """Take one of the places for tasks that wait; False when only room for short work is left."""
@@ -317,6 +317,10 @@ class Runtime:
             kept_going("durability_check", self._check_durability),
         )
         self._background = [asyncio.create_task(one) for one in work]
+
+    async def _let_go(self) -> None:
+        await self.parts.passes.let_go()
+        await self.parts.dispatcher.drain(self.settings.step_deadline_s)
 
     async def _close(self, grace_s: float) -> None:
         await end(self._background)

@@ -1,7 +1,7 @@
 """Accept an intent, then reconcile that pod: what every task does."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
@@ -145,8 +145,8 @@ class PodService:
         on this host of pods that have no record.
         """
         records = await self._patiently(self.store.load_all)
-        shown = [record for record in records.values() if record.exists or record.purging]
-        pods = [pod_result(record) for record in sorted(shown, key=lambda r: r.pod_id)]
+        # Thousands take a while, in which others are to be answered.
+        pods = await asyncio.to_thread(_results, records.values())
         shown_too = {"recovering": recovering} if (recovering := self.passes.recovering()) else {}
         return {"pods": pods} | shown_too | ({"orphans": await self._orphans(records)} if orphans else {})
 
@@ -326,14 +326,22 @@ class PodService:
             raise _no_pod(pod_id)
         return record
 
+    def _is_passing(self, error: Exception) -> bool:
+        return isinstance(error, _PASSING) and not self.dispatcher.draining
+
     async def _patiently(self, do: Callable[[], Awaitable[_T]]) -> _T:
         """Try again with back-off while Engine or Redis do not answer, for as long as a task may take."""
         async for attempt in stamina.retry_context(
-            on=_PASSING, attempts=None, timeout=self.task_wait_s, wait_initial=0.05, wait_max=2.0
+            on=self._is_passing, attempts=None, timeout=self.task_wait_s, wait_initial=0.05, wait_max=2.0
         ):
             with attempt:
                 return await do()
         raise AssertionError("unreachable: the last attempt raises")
+
+
+def _results(records: Iterable[Record]) -> Sequence[dict[str, Any]]:
+    shown = [record for record in records if record.exists or record.purging]
+    return [pod_result(record) for record in sorted(shown, key=lambda r: r.pod_id)]
 
 
 def _no_pod(pod_id: str) -> PodNotFoundError:

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from worker.docker.sharing import Shared
+from worker.sharing import Shared
 
 
 class Calls:

@@ -1,5 +1,6 @@
 """The Engine as the reconciler wants it: `worker.ports.Engine` on one real Docker Engine."""
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from pathlib import Path
@@ -172,7 +173,8 @@ class DockerEngine:
         containers = [listed_container(entry) for entry in await self._list_containers()]
         entries = await self._volumes.all()
         volumes = (listed_volume(entries.pop()) for _ in range(len(entries)))
-        return Snapshot.of(containers, volumes, self._shapes.known())
+        # Not in the event loop: whoever asks for one pod is answered meanwhile.
+        return await asyncio.to_thread(Snapshot.of, containers, volumes, self._shapes.known())
 
     async def read_volumes(self, pod_id: str, volume_names: frozenset[str]) -> Observation:
         volumes = await self._volumes.of_pod(pod_id, volume_names)

@@ -10,10 +10,10 @@ import structlog
 from config.layout import LAYERS_VOLUME, SYSTEM_DIRECTORIES
 from worker.docker.calls import EngineCalls
 from worker.docker.parse import listed_container, listed_volume
-from worker.docker.sharing import Shared
 from worker.errors import ObjectMissingError, OutcomeUnknownError, PodError
 from worker.pods import naming
 from worker.pods.observation import ObservedVolume, Snapshot
+from worker.sharing import Shared
 
 _log: Final = structlog.get_logger(__name__)
 _PATIENCE_S: Final = 3.0

@@ -1,5 +1,6 @@
 """The records in Redis: `worker.ports.Store`."""
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 from uuid import uuid4
@@ -302,8 +303,8 @@ class RedisStore:
                     pipe.hmget(keys.pod(pod_id), FIELDS)
                 pipe.hgetall(keys.STORAGES)
                 *rows, storages = await pipe.execute(raise_on_error=False)
-        found = zip(ids, rows, strict=True)
-        records = {pod_id: _record(pod_id, fields, storages) for pod_id, fields in found}
+        # Not in the event loop: others are answered meanwhile.
+        records = await asyncio.to_thread(_records, ids, rows, storages)
         await self._forget(key, (pod_id for pod_id, record in records.items() if record is None))
         return {pod_id: record for pod_id, record in records.items() if record is not None}
 
@@ -313,6 +314,10 @@ class RedisStore:
         if ids:
             with translated("load"):
                 await self._redis.srem(key, *ids)
+
+
+def _records(ids: Sequence[str], rows: Sequence[Any], storages: Any) -> dict[str, Record | None]:
+    return {pod_id: _record(pod_id, fields, storages) for pod_id, fields in zip(ids, rows, strict=True)}
 
 
 def _record(pod_id: str, fields: Any, storages: Any) -> Record | None:
