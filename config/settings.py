@@ -136,6 +136,14 @@ class Settings(BaseSettings):
     task_attempts: int = Field(
         default=5, ge=1, description="How often a message is taken before it is given up as poison."
     )
+    result_keep_s: int = Field(
+        default=3600, ge=60, description="For how long the answer to a change is kept in Redis."
+    )
+    loop_stall_s: float = Field(
+        default=60.0,
+        ge=5,
+        description="A worker whose event loop hangs for so long ends with an error.",
+    )
     step_deadline_s: float = Field(default=10.0, gt=0, description="Deadline of one Engine call.")
     list_deadline_s: float = Field(
         default=60.0, gt=0, description="Deadline of one list of all containers or volumes, for a pass."

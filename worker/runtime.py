@@ -37,6 +37,7 @@ from worker.service import PodService
 from worker.storage_guard import StorageGuard
 from worker.store.making import make_store
 from worker.store.redis_store import RedisStore
+from worker.watchdog import Watchdog
 from worker.watcher import Watcher
 
 _log: Final = structlog.get_logger(__name__)
@@ -50,6 +51,11 @@ class LoopThread:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="pinacle-loop", daemon=True)
         self._thread.start()
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop itself."""
+        return self._loop
 
     def submit(self, work: Coroutine[Any, Any, _T]) -> Future[_T]:
         return asyncio.run_coroutine_threadsafe(work, self._loop)
@@ -251,6 +257,7 @@ class Runtime:
             lane: threading.BoundedSemaphore(waiting(lane, settings.task_concurrency)) for lane in Lane
         }
         self._clock = ClockWatch()
+        self._watchdog = Watchdog(self.loop.loop, settings.loop_stall_s)
         self._beaten_at = -inf
         self.heart: Heart | None = None
         self._background: list[asyncio.Task[None]] = []
@@ -278,9 +285,11 @@ class Runtime:
     def start(self) -> None:
         """Begin what runs by itself: the heartbeat, passes at an interval, and the watch over events."""
         self.loop.run(self._begin())
+        self._watchdog.start()
 
     def stop(self, grace_s: float) -> None:
         """Finish steps under way within `grace_s`, give leases back, close the connections."""
+        self._watchdog.stop()
         if self._serving is not None and self._server is not None:
             self._serving.cancel()
             self._server.close()
