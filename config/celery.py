@@ -77,7 +77,7 @@ def celery_config(settings: Settings) -> dict[str, Any]:
         "redis_retry_on_timeout": True,
         "redis_socket_keepalive": True,
         "result_backend_always_retry": True,
-        "result_expires": 24 * 3600,
+        "result_expires": settings.result_keep_s,
         "result_extended": False,
         "accept_content": ["json"],
         "task_serializer": "json",

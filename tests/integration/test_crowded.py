@@ -100,6 +100,23 @@ def test_thousands_of_questions_delay_no_stop(
     assert pod_worker.is_running()
 
 
+def test_answers_to_questions_are_kept_for_minutes(
+    client: Client, settings: dict[str, str], pod_worker: WorkerProcess
+) -> None:
+    """Those to changes for an hour, refusals among them: thousands of lists a day would fill Redis."""
+    kept: dict[str, int] = {}
+    with Redis.from_url(settings["PINACLE_REDIS_URL"]) as redis:
+        for task in ("get", "list", "delete", "stop"):
+            sent = client.send(task, *(() if task == "list" else ("nobody",)))
+            client.outcome(sent) if task != "list" else client.receive(sent)
+            kept[task] = redis.ttl(f"celery-task-meta-{sent.id}")
+            assert redis.ttl(f"pinacle:attempts:{sent.id}") <= 6 * 3600
+    assert 200 < kept["get"] <= 300
+    assert 200 < kept["list"] <= 300
+    assert 3000 < kept["delete"] <= 3600
+    assert 3000 < kept["stop"] <= 3600
+
+
 def timed(client: Client, task: str, *args: Any, **options: Any) -> float:
     """Return how many seconds a call took."""
     began = monotonic()

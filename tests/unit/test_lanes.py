@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from threading import Event
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from worker.docker.registries import ASKED_AT_ONCE, PULLS_AT_ONCE, Registries
 from worker.errors import OutcomeUnknownError, RegistryBusyError
 from worker.lanes import Lane, lane_of, threads, waiting
 from worker.pool import LanePool
+from worker.store.broker import Channel
 
 DEAD, OTHER = "registry.invalid/a:1", "other.invalid/a:1"
 
@@ -130,3 +132,13 @@ def _target(work: Callable[[str], object]) -> Callable[..., object]:
         return work(task)
 
     return run
+
+
+def test_a_worker_takes_few_large_messages_at_a_time() -> None:
+    """A thousand specs of the largest size would not fit into its memory."""
+    qos: Any = Channel.QoS(SimpleNamespace(do_restore=False))
+    assert qos.can_consume()
+    qos._sizes = {str(number): 1_000_000 for number in range(16)}
+    assert not qos.can_consume()
+    qos._sizes.popitem()
+    assert qos.can_consume()

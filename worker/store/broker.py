@@ -6,6 +6,7 @@ lost connection: wait with back-off, connect again, go on.
 
 from base64 import b64decode
 from collections import deque
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, cast
 from uuid import uuid4
 
@@ -17,6 +18,7 @@ from kombu.transport import virtual
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
+from config.celery import QUESTIONS
 from worker.errors import InvalidInputError
 from worker.store import keys
 from worker.store.refusals import refusal
@@ -27,6 +29,14 @@ else:
     Answering = object
 
 _log: Final = structlog.get_logger(__name__)
+
+
+_ANSWER_S: Final = 300
+"""For how long the answer to a question is kept, in seconds."""
+
+
+_HELD_BYTES: Final = 16 * 10**6
+"""Bodies of the messages that were taken and not answered yet; in memory each is there several times."""
 
 
 class RefusedError(RedisConnectionError):
@@ -59,12 +69,30 @@ class ResultBackend(RedisBackend):
     """Tries again for as long as results are refused, as it does while Redis is away."""
 
     connection_class_ssl = SSLConnection
+    _short_lived: ClassVar[ContextVar[bool]] = ContextVar("short_lived", default=False)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         parameters = cast("Any", self).connparams
         is_secure = issubclass(parameters.get("connection_class", object), redis.SSLConnection)
         parameters["connection_class"] = SSLConnection if is_secure else Connection
+
+    def _store_result(self, task_id: str, result: Any, state: str, *args: Any, **kwargs: Any) -> Any:
+        """Keep the answer to a question, and what is said of a message that was refused, for minutes only."""
+        request = kwargs.get("request")
+        token = self._short_lived.set(request is None or getattr(request, "task", None) in QUESTIONS)
+        try:
+            return cast("Any", super())._store_result(task_id, result, state, *args, **kwargs)  # noqa: SLF001
+        finally:
+            self._short_lived.reset(token)
+
+    def _set(self, key: Any, value: Any) -> None:
+        inner = cast("Any", self)
+        seconds = min(_ANSWER_S, inner.expires) if self._short_lived.get() else inner.expires
+        with inner.client.pipeline() as pipe:
+            pipe.setex(key, seconds, value)
+            pipe.publish(key, value)
+            pipe.execute()
 
 
 class Taken(NamedTuple):
@@ -135,7 +163,25 @@ def _empty(payload: Any) -> dict[str, Any]:
 class _QoS(kombu_redis.QoS):
     """Keeps a message that was taken but could not be noted as taken."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._sizes: dict[str, int] = {}
+        """Length of the body of each message that is held."""
+
+    def can_consume(self) -> bool:
+        """Whether there is room for one more, by number and by size."""
+        return sum(list(self._sizes.values())) < _HELD_BYTES and bool(super().can_consume())
+
+    def ack(self, delivery_tag: str) -> None:
+        self._sizes.pop(delivery_tag, None)
+        super().ack(delivery_tag)
+
+    def reject(self, delivery_tag: str, requeue: bool = False) -> None:  # noqa: FBT001, FBT002 - kombu's
+        self._sizes.pop(delivery_tag, None)
+        super().reject(delivery_tag, requeue=requeue)
+
     def append(self, message: Any, delivery_tag: str) -> None:
+        self._sizes[delivery_tag] = len(message.body or "")
         try:
             super().append(message, delivery_tag)
         except cast("Any", self.channel).connection_errors:

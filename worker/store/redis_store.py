@@ -29,6 +29,8 @@ _TASK_MEMORY_S: Final = 7 * 24 * 3600
 _TOMBSTONE_MEMORY_S: Final = 6 * 24 * 3600
 """Shorter than that of tasks, so that a message as old as its pod's tombstone is still known."""
 _CONTENDER_MEMORY_S: Final = 24 * 3600
+_ATTEMPTS_MEMORY_S: Final = 6 * 3600
+"""A message that ends workers comes again within minutes; one that was refused is not to be kept for long."""
 _STREAM_LENGTH: Final = 10_000
 
 
@@ -257,7 +259,7 @@ class RedisStore:
 
     async def count_attempt(self, task_id: str) -> int:
         with translated("attempt"):
-            return int(await self._count_attempt(keys=[keys.attempts(task_id)], args=[self._task_memory_s]))
+            return int(await self._count_attempt(keys=[keys.attempts(task_id)], args=[_ATTEMPTS_MEMORY_S]))
 
     async def beat_heart(self, host: str) -> None:
         with translated("heartbeat"):
