@@ -24,8 +24,10 @@ DEAD: Final = f"127.0.0.1:{PORT}"
 CREATES: Final = 200
 GETS: Final = 10_000
 LONGEST_S: Final = 4.0
-"""A fraction of a second where the disk is quick: a worker takes a message with two writes, and each waits
-for a disk. Behind such creates a stop took two minutes, and behind such questions 20 s a thousand."""
+"""Of a question or of a stop that passes questions; a fraction of a second on a machine that is not busy."""
+PASSED_S: Final = 20.0
+"""Of a stop that passes such creates, behind which it took two minutes. A worker takes each of their messages
+with two writes, for which it waits for Redis' disk: seconds where others write too."""
 LISTEN: Final = f"""
 import signal, socket
 server = socket.create_server(("127.0.0.1", {PORT}), backlog=1000)
@@ -72,7 +74,9 @@ def test_creates_from_a_dead_registry_delay_nobody(client: Client, engine: Priva
             "get, later": timed(client, "get", pod.id, queue="questions"),
             "delete": timed(client, "delete", pod.id),
         }
-        assert all(seconds < LONGEST_S for seconds in took.values()), str(took)
+        passed = {"stop", "delete"}
+        assert all(took[each] < PASSED_S for each in passed), str(took)
+        assert all(took[each] < LONGEST_S for each in took.keys() - passed), str(took)
         phases = {client.receive(each)["phase"] for each in sent}
         assert phases == {"pending"}
         stopped = [client.send("stop", name) for name in ids[:3]]
