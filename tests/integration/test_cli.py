@@ -16,7 +16,7 @@ from typing import Any, Final
 import pytest
 from redis import Redis
 
-from tests.support.commands import Pinacle
+from tests.support.commands import Pinacle, statuses
 from tests.support.pods import Pod
 from tests.support.worker import ROOT
 from worker.local.client import Client
@@ -27,7 +27,6 @@ from worker.local.waiting import wait_until
 pytestmark = pytest.mark.usefixtures("busybox")
 
 SPEC: Final[dict[str, Any]] = {"image": "pinacle-busybox", "stop_timeout_s": 1}
-OF_THE_MACHINE: Final = ("kernel limits", "user namespaces")
 DOCTOR: Final = "pinacle doctor || test $? = 1"
 """Whose kernel it is decides how that one ends."""
 CANARY: Final = "canary-cli-41d7"
@@ -310,7 +309,7 @@ def test_no_redis_and_a_wrong_password(pinacle: Pinacle, own_redis: RedisServer)
             assert PASSWORD not in line
         report = wrong("doctor", "--json", code=1)
         assert PASSWORD not in report.out + report.err
-        assert _statuses(report.json())["Redis"] == "fail"
+        assert statuses(report.json())["Redis"] == "fail"
 
 
 def test_no_worker_and_wrong_settings(pinacle: Pinacle, own_redis: RedisServer) -> None:
@@ -335,7 +334,7 @@ def test_the_doctor_finds_nothing_and_changes_nothing(
 
     before = world()
     report = pinacle("doctor", "--json", code=None).json()
-    assert set(_statuses(report).values()) <= {"ok"}, report
+    assert set(statuses(report).values()) <= {"ok"}, report
     assert world() == before
     assert re.search(r"^ok +Engine +", pinacle("doctor", code=None).out, re.MULTILINE)
 
@@ -415,10 +414,3 @@ def _held(engine: PrivateEngine) -> Iterator[None]:
         yield
     finally:
         os.kill(dockerd, SIGCONT)
-
-
-def _statuses(report: dict[str, Any]) -> dict[str, str]:
-    """Return what the checks say; what those of the machine say is up to whoever runs the tests."""
-    return {
-        check["name"]: check["status"] for check in report["checks"] if check["name"] not in OF_THE_MACHINE
-    }

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from tests.support.pods import Pod
+from tests.support.worker import WorkerProcess
 from worker.local.client import Client
 from worker.local.engine import PrivateEngine
 from worker.local.images import import_busybox
@@ -40,7 +41,7 @@ def test_what_the_engine_never_does_is_failed_with_its_words(
 
 
 def test_an_image_that_was_imported_again_is_taken_by_an_update_with_the_same_spec(
-    client: Client, engine: PrivateEngine
+    client: Client, engine: PrivateEngine, pod_worker: WorkerProcess
 ) -> None:
     """Only where the pinned one is gone from the host; what the pod holds and installed stays."""
     spec = {"image": import_busybox(engine, "pinacle-again", changes=("ENV V=1",)), "stop_timeout_s": 1}
@@ -53,8 +54,10 @@ def test_an_image_that_was_imported_again_is_taken_by_an_update_with_the_same_sp
         assert pod.call("update", {**spec, "hostname": "other"})["image"] == first
         assert pod.call("update", spec)["image"] == first
         pod.call("stop")
-        engine.docker("rm", pod.container)
-        engine.docker("rmi", "-f", first)
+        with pod_worker.held():
+            # A pass in between would make another container of that image.
+            engine.docker("rm", pod.container)
+            engine.docker("rmi", "-f", first)
         for answer in (pod.call("start"), pod.call("restart")):
             assert answer["phase"] == "failed"
             assert "pods.update with the pod's spec takes the one that bears the name" in answer["last_error"]

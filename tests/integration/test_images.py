@@ -139,22 +139,24 @@ def test_a_private_image_that_no_pattern_names_is_not_pulled_with_the_operators_
 
 
 def test_a_pinned_image_that_is_gone_is_pulled_by_its_digest(
-    client: Client, engine: PrivateEngine, pushed: Path
+    client: Client, engine: PrivateEngine, pod_worker: WorkerProcess, pushed: Path
 ) -> None:
     """The tag may have moved on; the pod gets what it had."""
     with Pod.running(client, engine, "again", {"image": IMAGE}) as pod:
         image = pod.call("get")["image"]
         pod.sh("echo mine > /root/file")
         pod.call("stop")
-        engine.docker("rm", pod.container)
-        engine.docker("rmi", "-f", image)
+        with pod_worker.held():
+            # A pass in between would make another container of that image.
+            engine.docker("rm", pod.container)
+            engine.docker("rmi", "-f", image)
         answer = pod.call("start")
         assert (answer["phase"], answer["image"]) == ("running", image), answer
         assert pod.sh("cat /root/file") == "mine"
 
 
 def test_a_pinned_image_that_is_gone_for_good_fails_the_pod_by_its_name(
-    client: Client, engine: PrivateEngine
+    client: Client, engine: PrivateEngine, pod_worker: WorkerProcess
 ) -> None:
     """An imported image has no digest to pull; nothing else takes its place; volumes stay."""
     name = import_busybox(engine, "pinacle-lost", changes=("ENV LOST=1",))
@@ -162,8 +164,10 @@ def test_a_pinned_image_that_is_gone_for_good_fails_the_pod_by_its_name(
         image = pod.call("get")["image"]
         before = engine.docker("volume", "ls", "-q")
         pod.call("stop")
-        engine.docker("rm", pod.container)
-        engine.docker("rmi", "-f", image)
+        with pod_worker.held():
+            # A pass in between would make another container of that image.
+            engine.docker("rm", pod.container)
+            engine.docker("rmi", "-f", image)
         answer = pod.call("start")
         assert answer["phase"] == "failed"
         assert f"image pinacle-lost ({image}) is gone from this host" in answer["last_error"]
