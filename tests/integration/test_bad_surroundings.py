@@ -124,7 +124,7 @@ def test_a_redis_that_asks_for_a_password(
         with _waiting_worker(tmp_path, surroundings) as worker:
             admin.config_set("requirepass", "")
     (event,) = _events(worker, "worker_waits")
-    assert "PINACLE_REDIS_URL" in event["reason"]
+    assert "PINACLE_REDIS_PASSWORD" in event["reason"]
     assert "Traceback" not in worker.text(), worker.text()
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
+import kombu.transport
 import pytest
 from redis import Redis
 from redis.exceptions import NoPermissionError
@@ -96,7 +97,19 @@ def url_of(port: int, certificate: Path, user: str, password: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def client(pod_worker: WorkerProcess, secure_port: int, certificate: Path) -> Iterator[Client]:
+def none_of_ours() -> Iterator[None]:
+    """Have Celery as a web app has it: other tests of this process load our way to Redis."""
+    with pytest.MonkeyPatch.context() as patch:
+        for scheme in ("redis", "rediss"):
+            patch.setitem(kombu.transport.TRANSPORT_ALIASES, scheme, "kombu.transport.redis:Transport")
+        patch.setattr(kombu.transport, "_transport_cache", {})
+        yield
+
+
+@pytest.fixture(scope="module")
+def client(
+    pod_worker: WorkerProcess, secure_port: int, certificate: Path, none_of_ours: None
+) -> Iterator[Client]:
     """A web app's, with its own user."""
     client = Client(url_of(secure_port, certificate, "webapp", WEB_PASSWORD))
     yield client
