@@ -19,8 +19,8 @@ class Lane(Enum):
 
 _ENDINGS: Final = frozenset({"pods.stop", "pods.delete"})
 _PASSES: Final = frozenset({"pods.reconcile"})
-_THREADS: Final = {Lane.QUESTIONS: 8, Lane.ENDINGS: 16, Lane.PASSES: 4}
-RESERVED: Final = {Lane.ENDINGS: 4, Lane.CHANGES: 8}
+_THREADS: Final = {Lane.QUESTIONS: 8, Lane.PASSES: 4}
+RESERVED: Final = {Lane.ENDINGS: 8, Lane.CHANGES: 8}
 """Threads that no waiting task takes: the next one is accepted at once, and answers without waiting."""
 
 
@@ -34,7 +34,7 @@ def lane_of(task: str) -> Lane:
 
 
 def threads(lane: Lane, concurrency: int) -> int:
-    """Return how many threads a kind of work has, where changes have `concurrency`."""
+    """Return how many threads a kind of work has; changes and endings have `concurrency` each."""
     return _THREADS.get(lane, concurrency)
 
 
