@@ -241,14 +241,20 @@ async def test_a_process_that_was_killed_while_it_asked_is_followed_by_one_that_
     assert (holder(engine), second.claiming.problem) == ("two", None)
 
 
-async def test_a_person_may_take_over(engine: FakeEngine, owner: Side) -> None:
-    """Both a store without records and one that has some; the one before it leaves everything alone then."""
+async def turned_away(engine: FakeEngine, owner: Side) -> Side:
+    """Return one that asked and was told no."""
     second = Side(engine, "two")
     with pytest.raises(InstallationAskedError):
         await second.work()
     await owner.work()
     with pytest.raises(InstallationTakenError):
         await second.work()
+    return second
+
+
+async def test_a_person_may_take_over(engine: FakeEngine, owner: Side) -> None:
+    """Both a store without records and one that has some; the one before it leaves everything alone then."""
+    second = await turned_away(engine, owner)
     await second.guard.accept()
     await second.work()
     assert (holder(engine), second.guard.is_accepted) == ("two", True)
@@ -280,12 +286,7 @@ async def test_what_is_its_own_already_is_accepted_without_any_change(
 
 async def test_one_that_was_turned_away_asks_no_more_whatever_goes(engine: FakeEngine, owner: Side) -> None:
     """Else it would take over as soon as the owner is restarted just after a prune."""
-    second = Side(engine, "two")
-    with pytest.raises(InstallationAskedError):
-        await second.work()
-    await owner.work()
-    with pytest.raises(InstallationTakenError):
-        await second.work()
+    second = await turned_away(engine, owner)
     del engine.containers[KEEPER]
     with pytest.raises(InstallationTakenError):
         await second.work()
