@@ -31,7 +31,11 @@ REFUSED: Final[dict[str, tuple[str, dict[str, Any]]]] = {
 
 @pytest.fixture(scope="module")
 def control(pod_worker: WorkerProcess, client: Client, busybox: str) -> Any:
-    """Celery's own remote control, of an app that is not ours."""
+    """Celery's own remote control, of an app that is not ours.
+
+    A worker takes tasks before it listens to remote control, and Redis drops what nobody listens to.
+    """
+    wait_until(lambda: bool(client.control.ping(timeout=1)), 60, what="remote control listens")
     return client.control
 
 
