@@ -39,7 +39,7 @@ def make_app(**more: Any) -> Celery:
 
     Ends the process with one line where the environment says something that cannot be.
     """
-    app = Celery("pinacle", control="worker.control:PodControl")
+    app = Celery("pinacle", control="worker.intake.control:PodControl")
     # By their schemes, as kombu knows by these whether the connection is a secure one.
     TRANSPORT_ALIASES.update(dict.fromkeys(_SCHEMES, "worker.store.broker:Transport"))
     app.loader.override_backends = dict.fromkeys(_SCHEMES, "worker.store.broker:ResultBackend")
@@ -92,8 +92,8 @@ def celery_config(settings: Settings) -> dict[str, Any]:
         "task_track_started": True,
         "task_publish_retry": True,
         "worker_prefetch_multiplier": -(-_HELD_MESSAGES // settings.task_concurrency),
-        "worker_pool": "worker.pool:LanePool",
-        "worker_consumer": "worker.consumer:StrictConsumer",
+        "worker_pool": "worker.intake.pool:LanePool",
+        "worker_consumer": "worker.intake.consumer:StrictConsumer",
         "worker_concurrency": settings.task_concurrency,
         "worker_hijack_root_logger": False,
         "worker_redirect_stdouts": False,
@@ -104,7 +104,7 @@ def celery_config(settings: Settings) -> dict[str, Any]:
         "worker_enable_remote_control": True,
         "enable_utc": True,
         "timezone": "UTC",
-        "imports": ("tasks.pods", "tasks.hosts", "worker.panel"),
+        "imports": ("tasks.pods", "tasks.hosts", "worker.intake.panel"),
         "beat_schedule": {
             "reconcile": {
                 "task": "pods.reconcile",

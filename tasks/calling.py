@@ -14,10 +14,10 @@ from config.celery import ACCEPTED, host_queue
 from tasks.moving import AnyTask, pass_on
 from worker.app import app, runtime
 from worker.errors import InvalidInputError, PodError
-from worker.lanes import lane_of
+from worker.intake.lanes import lane_of
 from worker.pods.requests import Request
 from worker.quoting import shown
-from worker.service import Forward
+from worker.service.service import Forward
 
 
 class PodTask(app.Task):  # type: ignore[misc, name-defined]  # Celery makes the class at run time
@@ -36,7 +36,11 @@ class PodTask(app.Task):  # type: ignore[misc, name-defined]  # Celery makes the
 
 
 pod_task: Final = partial(
-    app.task, bind=True, base=PodTask, throws=(PodError,), Request="worker.requests:RedactedRequest"
+    app.task,
+    bind=True,
+    base=PodTask,
+    throws=(PodError,),
+    Request="worker.telemetry.celery_request:RedactedRequest",
 )
 """Makes a task of a function.
 

@@ -15,13 +15,13 @@ from celery.signals import (
 from config.celery import host_queue, make_app
 from config.logging import configure_logging
 from config.settings import settings
-from worker.bootsteps import ConsumerHeart, PodWork
 from worker.errors import PodError
-from worker.runtime import Runtime
+from worker.process.bootsteps import ConsumerHeart, PodWork
+from worker.process.runtime import Runtime
 
 if TYPE_CHECKING:
-    from worker.pool import LanePool
-    from worker.traces import Traces
+    from worker.intake.pool import LanePool
+    from worker.telemetry.traces import Traces
 
 _log: Final = structlog.get_logger(__name__)
 
@@ -62,7 +62,7 @@ def _start_traces(**_: Any) -> None:
     if settings().otlp_endpoint is None:
         return
     try:
-        from worker.traces import Traces  # noqa: PLC0415 - takes memory that nobody is to pay who has them off
+        from worker.telemetry.traces import Traces  # noqa: PLC0415 - takes memory that nobody is to pay who has them off
 
         _Process.traces = Traces()
     except (ImportError, ValueError) as error:

@@ -10,7 +10,7 @@ from flower.api.control import TaskRevoke
 from tornado.web import HTTPError, authenticated
 
 from worker.app import app
-from worker.control import why_not_revoked
+from worker.intake.control import why_not_revoked
 
 __all__ = ["app"]
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Generic, TypeVar
 
-from worker.ending import end
+from worker.cancelling import end
 
 _T = TypeVar("_T")
 

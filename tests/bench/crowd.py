@@ -14,17 +14,17 @@ from pydantic import SecretStr
 
 from config.settings import Settings
 from tests.support.engines import private_engine
+from worker.interfaces import Proposal
 from worker.local.engine import PrivateEngine
 from worker.local.images import import_busybox
 from worker.local.redis import RedisServer
-from worker.pods.container import container_request, volume_labels
+from worker.planner.container import container_request, volume_labels
 from worker.pods.layout import looked_paths, universal_layout
 from worker.pods.model import Intent, IntentKind, Phase, PinnedImage, PodState, Record, Volume
 from worker.pods.naming import volume_name
 from worker.pods.parsing import parse_spec
-from worker.ports import Proposal
-from worker.runtime import LoopThread, Parts, installation_of, make_engine, make_parts
-from worker.store.making import make_store
+from worker.process.runtime import LoopThread, Parts, installation_of, make_engine, make_parts
+from worker.store.factory import make_store
 
 _AT_ONCE: Final = 8
 HOST: Final = "crowd"

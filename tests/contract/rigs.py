@@ -7,10 +7,10 @@ from tests.support.fake_engine import FakeEngine
 from tests.support.fault_proxy import Fault, FaultProxy
 from worker.docker.engine import DockerEngine
 from worker.errors import EngineUnavailableError, OutcomeUnknownError
+from worker.interfaces import Engine
 from worker.local.engine import PrivateEngine
 from worker.local.images import import_busybox
 from worker.pods.model import PinnedImage
-from worker.ports import Engine
 
 _READS = ("container_inspect", "container_list", "volume_list", "image_inspect")
 STEP_DEADLINE_S = 4.0

@@ -16,10 +16,10 @@ from worker.errors import (
     OutcomeUnknownError,
     RetryableError,
 )
-from worker.pods.container import ContainerRequest, VolumeMount, limits
+from worker.planner.container import ContainerRequest, VolumeMount, limits
+from worker.planner.volumes.mounts import Temporary
 from worker.pods.layout import image_paths
 from worker.pods.model import PinnedImage
-from worker.pods.mounts import Temporary
 from worker.pods.naming import (
     LABEL_CONTENDER,
     LABEL_INSTALLATION,

@@ -9,10 +9,10 @@ import pytest
 from redis.asyncio import Redis
 
 from tests.contract.test_store_contract import TAKEOVER_S, TTL_S, make_store, port, proposal, recorded
-from worker.choosing import chosen_ports
 from worker.errors import LeaseHeldError, LeaseLostError, PortTakenError
 from worker.pods.model import IntentKind, Phase, PodState
 from worker.pods.spec import PodSpec, PortSpec
+from worker.reconcile.host_ports import chosen_ports
 from worker.store import scripts
 from worker.store.redis_store import RedisStore
 

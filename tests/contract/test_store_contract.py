@@ -16,9 +16,9 @@ from worker.errors import (
     PortTakenError,
     RecordUnreadableError,
 )
+from worker.interfaces import Proposal, Store
 from worker.pods.model import Intent, IntentKind, Phase, PodState, PublishedPort, Record
 from worker.pods.spec import PodSpec
-from worker.ports import Proposal, Store
 from worker.store.leases import RedisLease
 from worker.store.redis_store import RedisStore
 

@@ -383,7 +383,7 @@ def test_the_doctor_names_the_group_that_may_use_the_engine(pinacle: Pinacle) ->
 
 DOCTOR_OF_ANOTHER: Final = """
 import os, sys
-from worker.cli import doctor
+from worker.cli.doctor import examination
 from worker.cli.command import main
 os.setgroups([])
 os.setgid(2)

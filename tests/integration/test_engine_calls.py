@@ -12,8 +12,8 @@ from tests.support.round_trips import counted_round_trips
 from worker.local.engine import PrivateEngine
 from worker.pods.parsing import parse_spec
 from worker.pods.requests import Create, Delete, Request, Restart, Start, Stop, Update
-from worker.runtime import Parts, make_engine, make_parts
-from worker.store.making import make_store
+from worker.process.runtime import Parts, make_engine, make_parts
+from worker.store.factory import make_store
 
 pytestmark = pytest.mark.usefixtures("busybox")
 

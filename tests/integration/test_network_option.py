@@ -6,9 +6,9 @@ import pytest
 from pydantic import SecretStr
 
 from config.settings import Settings
-from worker.cli import checks
+from worker.cli.doctor import checks
 from worker.local.engine import PrivateEngine
-from worker.runtime import make_engine
+from worker.process.runtime import make_engine
 
 CLOSED = "com.docker.network.bridge.enable_icc=false"
 

@@ -14,7 +14,7 @@ import pytest
 
 from config.celery import make_app
 from tests.support.worker import ROOT, WorkerProcess
-from worker.control import ControlRefusedError
+from worker.intake.control import ControlRefusedError
 from worker.local.client import Client
 from worker.local.redis import free_port
 from worker.local.waiting import wait_until

@@ -12,11 +12,12 @@ from hypothesis import settings
 from tests.support.fake_engine import HALF, FakeEngine
 from tests.support.fake_store import FakeStore
 from worker.errors import EngineUnavailableError, OutcomeUnknownError, PodError, StoreUnavailableError
+from worker.interfaces import Lease, Proposal
+from worker.planner.plan import plan
 from worker.pods.layout import full_names
 from worker.pods.model import Installation, IntentKind, Phase, PinnedImage, PodState, Record
 from worker.pods.naming import LABEL_BASE, container_name, volume_name
 from worker.pods.observation import ALIVE, Snapshot
-from worker.pods.plan import plan
 from worker.pods.requests import (
     Create,
     Delete,
@@ -30,8 +31,7 @@ from worker.pods.requests import (
     intent_for,
 )
 from worker.pods.spec import PodSpec
-from worker.ports import Lease, Proposal
-from worker.reconciler import Reconciler
+from worker.reconcile.reconciler import Reconciler
 
 SEEDS: Final = settings().max_examples
 ENOUGH_FOR_EVERY_CUT: Final = 500

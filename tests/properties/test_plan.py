@@ -6,8 +6,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.shapes import seen_shape
+from worker.planner.container import spec_hash
+from worker.planner.plan import plan
+from worker.planner.steps import (
+    CreateContainer,
+    CreateVolume,
+    RemoveContainer,
+    RemoveVolume,
+    StartContainer,
+)
+from worker.planner.volumes.system import base_mounts, is_overlay
 from worker.pods import naming
-from worker.pods.container import spec_hash
 from worker.pods.layout import looked_paths, wanted_layout
 from worker.pods.model import (
     Crash,
@@ -31,17 +40,8 @@ from worker.pods.observation import (
     ObservedVolume,
     Unknown,
 )
-from worker.pods.plan import plan
 from worker.pods.shape import ImageShape
 from worker.pods.spec import PodSpec, Restart
-from worker.pods.steps import (
-    CreateContainer,
-    CreateVolume,
-    RemoveContainer,
-    RemoveVolume,
-    StartContainer,
-)
-from worker.pods.system import base_mounts, is_overlay
 
 OWN: Final = Installation(name="test", network="net")
 IMAGE: Final = PinnedImage(reference="image", id="sha256:1")

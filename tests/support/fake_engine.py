@@ -9,8 +9,13 @@ from types import MappingProxyType
 
 from tests.support.shapes import seen_shape
 from worker.errors import ConflictError, ImageGoneError, ObjectMissingError, PortTakenError
+from worker.interfaces import EngineInfo
+from worker.planner.container import ContainerRequest, Limits
+from worker.planner.host.survivors import Remains
+from worker.planner.steps import Prepared
+from worker.planner.volumes.touched import Touch, touched
+from worker.planner.volumes.unprotected import Change, ChangeKind, parents
 from worker.pods import naming
-from worker.pods.container import ContainerRequest, Limits
 from worker.pods.model import PinnedImage, PublishedPort, System, SystemMode
 from worker.pods.observation import (
     ALIVE,
@@ -23,11 +28,6 @@ from worker.pods.observation import (
 )
 from worker.pods.own_root import Look, Measured, Standing
 from worker.pods.shape import ImageShape
-from worker.pods.steps import Prepared
-from worker.pods.survivors import Remains
-from worker.pods.touched import Touch, touched
-from worker.pods.unprotected import Change, ChangeKind, parents
-from worker.ports import EngineInfo
 
 FROM_IMAGE = "from the image"
 HALF = "half of what the image has"

@@ -11,9 +11,9 @@ from worker.errors import (
     PortTakenError,
     RecordUnreadableError,
 )
+from worker.interfaces import Accepted, Lease, Noted, Proposal
+from worker.planner.host.port_choice import clash
 from worker.pods.model import INTENT, STATE, IntentKind, PodState, PublishedPort, Record
-from worker.pods.port_choice import clash
-from worker.ports import Accepted, Lease, Noted, Proposal
 from worker.store.reading import FIELDS, read_record
 
 

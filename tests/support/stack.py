@@ -13,7 +13,7 @@ from worker.local.client import Client
 from worker.local.engine import PrivateEngine
 from worker.local.images import import_busybox
 from worker.local.redis import RedisServer
-from worker.runtime import LoopThread
+from worker.process.runtime import LoopThread
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from worker.docker import disk
-from worker.docker.disk import Disk
+from worker.docker.directories import disk
+from worker.docker.directories.disk import Disk
 from worker.errors import OutcomeUnknownError
 from worker.hanging import AT_ONCE, HangingThreads
 

@@ -10,15 +10,15 @@ from tests.upgrade.situations import LAST_SPECS, UP
 from tests.upgrade.test_written import DIGESTS, OWN, records, seen, written
 from worker.docker.parse import inspected_container, remains
 from worker.errors import InvalidInputError
+from worker.planner.container import Limits, is_of_present_spec, spec_hash
+from worker.planner.host.survivors import Remains, rebuilt_record
+from worker.planner.plan import plan
 from worker.pods import naming
-from worker.pods.container import Limits, is_of_present_spec, spec_hash
 from worker.pods.layout import full_names
 from worker.pods.model import IntentKind, Phase, Record
 from worker.pods.observation import Observation, ObservedContainer, Snapshot
 from worker.pods.parsing import parse_spec
-from worker.pods.plan import plan
 from worker.pods.requests import Create, Means, Start, Update, check, intent_for
-from worker.pods.survivors import Remains, rebuilt_record
 
 __all__ = ["records", "seen"]
 MADE: Final = (*UP, "stopped", "crashing", "finished")

@@ -15,15 +15,15 @@ import tasks.pods  # noqa: F401 - registers the tasks
 from tests.upgrade.situations import LAST_SPECS, UP
 from worker.app import app
 from worker.docker.parse import inspected_container, listed_container, listed_volume
+from worker.planner.container import spec_hash
+from worker.planner.plan import plan
+from worker.planner.volumes.system import labelled_system
 from worker.pods import naming
-from worker.pods.container import spec_hash
 from worker.pods.layout import full_names
 from worker.pods.model import Installation, IntentKind, Phase, Record
 from worker.pods.observation import Observation, Snapshot
 from worker.pods.parsing import parse_spec
-from worker.pods.plan import plan
 from worker.pods.spec import PodSpec, PortSpec, canonical_hash, recreating_part
-from worker.pods.system import labelled_system
 from worker.store.reading import FIELDS, read_record
 
 OWN: Final = Installation(name="pinacle", network="pinacle")

@@ -31,7 +31,7 @@ app.command()(pods.reconcile)
 def doctor(*, as_json: AsJson = False) -> None:
     """Look at everything that pods need, change nothing, and say what to do."""
     # Loading what speaks to the Engine takes longer than all else, and no other command needs it.
-    from worker.cli.doctor import examine  # noqa: PLC0415
+    from worker.cli.doctor.examination import examine  # noqa: PLC0415
 
     if not examine(as_json=as_json):
         raise typer.Exit(Exit.FAILED)

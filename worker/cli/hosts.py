@@ -7,8 +7,8 @@ import typer
 
 from config.settings import settings
 from worker.cli import tables
-from worker.cli.asking import confirm
 from worker.cli.calling import Call, call
+from worker.cli.confirm import confirm
 from worker.cli.options import AsJson, Timeout, Yes
 from worker.cli.records import opened
 from worker.cli.screen import plain, show

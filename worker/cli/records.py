@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 from config.settings import settings
 from worker.cli.exits import EndingError, Exit
 from worker.errors import StoreUnavailableError
-from worker.store.making import make_store
+from worker.store.factory import make_store
 from worker.store.redis_store import RedisStore
 
 NEXT: Final = "Is Redis running, and is PINACLE_REDIS_URL right? `pinacle doctor` looks into it"

@@ -1,4 +1,4 @@
-"""The Engine as the reconciler wants it: `worker.ports.Engine` on one real Docker Engine."""
+"""The Engine as the reconciler wants it: `worker.interfaces.Engine` on one real Docker Engine."""
 
 import asyncio
 import json
@@ -7,13 +7,15 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from worker.docker.bases import Bases
 from worker.docker.calls import EngineCalls
-from worker.docker.disk import Disk
+from worker.docker.directories.bases import Bases
+from worker.docker.directories.disk import Disk
+from worker.docker.directories.folders import Folders
+from worker.docker.directories.layers import Layers
+from worker.docker.directories.shapes import Shapes
+from worker.docker.directories.system import SystemDirectories
 from worker.docker.events import Events
-from worker.docker.folders import Folders
-from worker.docker.images import Images
-from worker.docker.layers import Layers
+from worker.docker.images.images import Images
 from worker.docker.network import Network
 from worker.docker.parse import (
     inspected_container,
@@ -24,8 +26,6 @@ from worker.docker.parse import (
 )
 from worker.docker.request import create_body, keeper_body, mark_body, update_body
 from worker.docker.scratch import Scratch, mapped_root
-from worker.docker.shapes import Shapes
-from worker.docker.system import SystemDirectories
 from worker.docker.volumes import Volumes
 from worker.errors import (
     ConflictError,
@@ -36,8 +36,12 @@ from worker.errors import (
     PermanentError,
     PodError,
 )
+from worker.interfaces import EngineInfo
+from worker.planner.container import ContainerRequest, Limits
+from worker.planner.host.survivors import Remains
+from worker.planner.steps import Prepared
+from worker.planner.volumes.unprotected import Change, ChangeKind
 from worker.pods import naming
-from worker.pods.container import ContainerRequest, Limits
 from worker.pods.model import PinnedImage, System
 from worker.pods.observation import (
     ContainerState,
@@ -49,16 +53,12 @@ from worker.pods.observation import (
 )
 from worker.pods.own_root import Look, Measured
 from worker.pods.shape import ImageShape
-from worker.pods.steps import Prepared
-from worker.pods.survivors import Remains
-from worker.pods.unprotected import Change, ChangeKind
-from worker.ports import EngineInfo
 
 _T = TypeVar("_T")
 
 
 class DockerEngine:
-    """One Docker Engine, API 1.41 or newer. See `worker.ports.Engine` for what each method promises."""
+    """One Docker Engine, API 1.41 or newer. See `worker.interfaces.Engine` for what each method promises."""
 
     def __init__(
         self,

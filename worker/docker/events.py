@@ -13,8 +13,8 @@ from worker.docker.calls import EngineCalls
 from worker.docker.failures import explain
 from worker.docker.lines import LineTooLongError, lines
 from worker.errors import EngineUnavailableError
+from worker.interfaces import ContainerEvent, ContenderEvent
 from worker.pods import naming
-from worker.ports import ContainerEvent, ContenderEvent
 
 _log: Final = structlog.get_logger(__name__)
 _CREATE: Final = "create"
@@ -40,8 +40,8 @@ class Events:
     async def subscribed(self) -> AsyncIterator[AsyncIterator[ContainerEvent | ContenderEvent]]:
         """Subscribe; what happens from when this is entered on will be told.
 
-        See `worker.ports.EventSource`. aiodocker's own subscription does not reconnect and hangs after its
-        connection has ended, so this reads the stream itself.
+        See `worker.interfaces.EventSource`. aiodocker's own subscription does not reconnect and hangs after
+        its connection has ended, so this reads the stream itself.
         """
         docker = await self._calls.client()
         self._calls.count("events")

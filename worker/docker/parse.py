@@ -5,12 +5,12 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from worker.docker.request import CPU_PERIOD_US
-from worker.pods.container import Limits
+from worker.planner.container import Limits
+from worker.planner.host.survivors import Remains
+from worker.planner.volumes.unprotected import MADE_BY_THE_ENGINE
 from worker.pods.model import PinnedImage, PublishedPort
 from worker.pods.observation import ContainerState, Exit, ObservedContainer, ObservedVolume
 from worker.pods.references import repository_of
-from worker.pods.survivors import Remains
-from worker.pods.unprotected import MADE_BY_THE_ENGINE
 
 _NEVER: Final = "0001-01-01T00:00:00Z"
 _MICROSECONDS: Final = 6

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from config.layout import SYSTEM_DIRECTORIES
-from worker.pods.container import ContainerRequest, Limits, VolumeMount
+from worker.planner.container import ContainerRequest, Limits, VolumeMount
+from worker.planner.volumes.mounts import Temporary
 from worker.pods.model import PublishedPort
-from worker.pods.mounts import Temporary
 
 EMPTY_IMAGE = "pinacle-empty:latest"
 """An image with nothing in it, made on the spot: containers cannot be created without one."""

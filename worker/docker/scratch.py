@@ -17,7 +17,7 @@ import aiohttp
 from worker.docker.archives import Sieve
 from worker.docker.calls import EngineCalls
 from worker.docker.failures import explain
-from worker.docker.images import Images
+from worker.docker.images.images import Images
 from worker.docker.request import EMPTY_IMAGE, OWN_IMAGES
 from worker.errors import ConflictError, ImageGoneError, ObjectMissingError, OutcomeUnknownError, PodError
 from worker.pods.own_root import Standing

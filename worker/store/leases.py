@@ -9,7 +9,7 @@ from uuid import uuid4
 import structlog
 from redis.asyncio import Redis
 
-from worker.ending import end
+from worker.cancelling import end
 from worker.errors import LeaseHeldError, StoreUnavailableError
 from worker.store import keys, scripts
 from worker.store.translate import translated
@@ -19,7 +19,7 @@ _MS: Final = 1000
 
 
 class RedisLease:
-    """The right to change one pod; see `worker.ports.Lease`."""
+    """The right to change one pod; see `worker.interfaces.Lease`."""
 
     def __init__(self, *, token: int, owner: str, valid_until: float, clock: Callable[[], float]) -> None:
         """`valid_until` in seconds of `clock`, which is monotonic."""
@@ -85,7 +85,7 @@ class Leases:
 
     async def _keep(self, pod_id: str, lease: RedisLease) -> None:
         """Renew until cancelled; a renewal that fails leaves the lease to expire."""
-        # A single cancellation may be dropped, see `worker.ending`: so it looks as well.
+        # A single cancellation may be dropped, see `worker.cancelling`: so it looks as well.
         while lease.remaining() > 0 and not lease.abandoned:
             await asyncio.sleep(self._ttl_s / 3)
             asked_at = self._clock()

@@ -1,4 +1,4 @@
-"""The records in Redis: `worker.ports.Store`."""
+"""The records in Redis: `worker.interfaces.Store`."""
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,8 +16,8 @@ from worker.errors import (
     RecordUnreadableError,
     StoreUnavailableError,
 )
+from worker.interfaces import Accepted, Lease, Noted, Proposal
 from worker.pods.model import INTENT, STATE, IntentKind, PodState, PublishedPort, Record
-from worker.ports import Accepted, Lease, Noted, Proposal
 from worker.store import keys, scripts
 from worker.store.leases import Leases, RedisLease
 from worker.store.overview import Overview
@@ -35,7 +35,7 @@ _STREAM_LENGTH: Final = 10_000
 
 
 class RedisStore:
-    """Records, accepted tasks, leases, reservations, heartbeats. See `worker.ports.Store`."""
+    """Records, accepted tasks, leases, reservations, heartbeats. See `worker.interfaces.Store`."""
 
     def __init__(
         self,

@@ -9,7 +9,7 @@ from typing import Final
 import structlog
 from redis.asyncio import Redis
 
-from worker.ending import end
+from worker.cancelling import end
 from worker.errors import StoreUnavailableError
 from worker.store import keys
 from worker.store.translate import translated

@@ -12,7 +12,7 @@ from worker.errors import InvalidInputError
 from worker.pods.parsing import parse_spec
 from worker.pods.policy import Policy, check_policy, check_registry, check_runtime
 from worker.pods.spec import PodSpec
-from worker.preflight import Preflight
+from worker.service.preflight import Preflight
 
 DEFAULT = Policy()
 MINE = Policy(registries=frozenset({"docker.io", "registry.example:5000", "127.0.0.1:5000"}))

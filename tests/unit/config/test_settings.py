@@ -1,0 +1,81 @@
+"""The settings: consistent, and told in the README as they are."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
+
+from config.settings import Settings, SettingsError, settings
+
+README = Path(__file__).parents[3] / "README.md"
+
+
+def documented() -> dict[str, tuple[str, str]]:
+    rows = re.findall(r"^\| `([A-Z_]+)` \| (?:`([^`]*)`)? ?\| (.*) \|$", README.read_text(), re.MULTILINE)
+    return {name: (default, text) for name, default, text in rows}
+
+
+def shown_default(field: FieldInfo) -> str:
+    """Return a default as a person would write it into the environment; none is empty."""
+    value = field.default
+    if isinstance(value, SecretStr):
+        value = value.get_secret_value()
+    return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def test_the_readme_tells_every_setting_as_it_is() -> None:
+    """Name, default and meaning; and none that is not there."""
+    told = documented()
+    assert len(told) == len(Settings.model_fields)
+    for name, field in Settings.model_fields.items():
+        default, text = told[str(field.validation_alias or f"PINACLE_{name.upper()}")]
+        assert text == field.description
+        if name != "docker_config":  # its default is a home directory, which differs
+            assert default == shown_default(field)
+
+
+def test_a_lease_shorter_than_a_step_is_refused() -> None:
+    """No step may outlive its lease."""
+    with pytest.raises(ValueError, match=r"PINACLE_LEASE_TTL_S .* must be greater"):
+        Settings(lease_ttl_s=5, step_deadline_s=5)
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:6379", "http://:canary@127.0.0.1", "canary"])
+def test_an_address_that_is_no_redis_is_refused_and_not_repeated(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody may have mistyped a password into it."""
+    monkeypatch.setenv("PINACLE_REDIS_URL", url)
+    settings.cache_clear()
+    with pytest.raises(SettingsError, match="PINACLE_REDIS_URL: not a Redis's address") as caught:
+        settings()
+    assert url not in str(caught.value)
+
+
+def test_make_up_says_in_one_line_which_setting_is_wrong() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "worker.local.up"],
+        check=False,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "DOCKER_HOST": "nonsense"},
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: DOCKER_HOST: 'nonsense': not an Engine's address")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_ports_that_are_none_are_refused() -> None:
+    with pytest.raises(ValueError, match="PINACLE_PORT_RANGE"):
+        Settings(port_range="30000-20000")
+
+
+def test_a_message_becomes_visible_again_later_than_any_task_takes() -> None:
+    """Accepting and waiting take a task's wait each, and then comes what is under way."""
+    given = Settings()
+    assert given.visibility_timeout_s > 2 * given.task_wait_s + given.step_deadline_s

@@ -1,0 +1,101 @@
+"""Passes that are asked for while one is under way: they share one, and end at once with the process."""
+
+import asyncio
+from typing import Any, cast
+
+import pytest
+
+from tests.support.fake_engine import FakeEngine
+from worker.errors import RetryableError
+from worker.host.passes import Passes
+from worker.pods.observation import Snapshot
+
+
+class Slow(FakeEngine):
+    """Takes as long for its lists as a test wants."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.looks = 0
+        self.may_end = asyncio.Event()
+
+    async def observe_all(self) -> Snapshot:
+        self.looks += 1
+        await self.may_end.wait()
+        return await super().observe_all()
+
+
+class Nothing:
+    """Stands for what has nothing to do where there is no pod."""
+
+    is_accepted = False
+    is_taken = False
+
+    async def run(self) -> None:
+        return
+
+    async def load_host(self, _host: str) -> dict[str, Any]:
+        return {}
+
+    async def check(self, _records: object, snapshot: Snapshot, *_: object) -> Snapshot:
+        return snapshot
+
+
+def passes(engine: Slow) -> Passes:
+    nothing = cast("Any", Nothing())
+    return Passes(
+        host="here",
+        engine=cast("Any", engine),
+        store=nothing,
+        dispatcher=nothing,
+        guard=nothing,
+        rebuild=nothing,
+        burial=nothing,
+        base_cleanup=nothing,
+        installation=nothing,
+        clock=lambda: 0.0,
+    )
+
+
+async def asked(own: Passes, number: int) -> list[asyncio.Task[Any]]:
+    tasks = [asyncio.create_task(own.run(wait_s=0.0)) for _ in range(number)]
+    for _ in range(10):
+        await asyncio.sleep(0)
+    return tasks
+
+
+async def test_whoever_asks_while_a_pass_is_under_way_shares_the_next_one() -> None:
+    """Thirteen behind one that takes long are one more and not thirteen; it is younger than they."""
+    engine = Slow()
+    own = passes(engine)
+    first = await asked(own, 1)
+    others = await asked(own, 13)
+    assert engine.looks == 1
+    engine.may_end.set()
+    await asyncio.gather(*first, *others)
+    assert engine.looks == 2
+
+
+async def test_whoever_waits_for_a_pass_is_told_at_once_that_the_process_ends() -> None:
+    """Also those who ask later; nothing more is begun."""
+    engine = Slow()
+    own = passes(engine)
+    waiting = [*await asked(own, 1), *await asked(own, 3)]
+    await own.let_go()
+    for each in waiting:
+        with pytest.raises(RetryableError, match="about to end"):
+            await each
+    with pytest.raises(RetryableError, match="about to end"):
+        await own.run(wait_s=0.0)
+    assert engine.looks == 1
+
+
+async def test_one_who_gives_up_ends_nobody_elses_pass() -> None:
+    engine = Slow()
+    own = passes(engine)
+    one, other = await asked(own, 2)
+    one.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await one
+    engine.may_end.set()
+    assert (await other).pods == 0

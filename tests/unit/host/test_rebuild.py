@@ -1,0 +1,153 @@
+"""A host is told of container by container: whatever is wrong with one, the others are known."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import pytest
+
+from tests.support.fake_engine import FakeEngine
+from tests.support.fake_store import FakeStore
+from tests.support.situations import IMAGE, OWN, pod
+from worker.errors import EngineUnavailableError, LeaseLostError, ObjectMissingError, StoreUnavailableError
+from worker.host.claiming import Claiming
+from worker.host.rebuild import Rebuild
+from worker.planner.container import container_request, volume_labels
+from worker.pods import naming
+from worker.pods.model import Phase
+from worker.pods.shape import ImageShape
+
+ALL: Final = {"a", "b", "c"}
+
+
+@pytest.fixture
+async def engine() -> FakeEngine:
+    """An Engine with three pods that run."""
+    engine = FakeEngine()
+    engine.images[IMAGE.reference] = IMAGE
+    for pod_id in sorted(ALL):
+        record = pod().evolve(pod_id=pod_id)
+        for volume in record.state.layout:
+            name = naming.volume_name(pod_id, volume.name)
+            await engine.create_volume(name, volume_labels(record, volume, OWN))
+        made = await engine.create_container(container_request(record, OWN, ImageShape()))
+        await engine.start_container(made.id)
+    return engine
+
+
+def rebuild(engine: FakeEngine, store: FakeStore) -> Rebuild:
+    owned: dict[str, Any] = {"host": "here", "engine": engine, "store": store, "installation": OWN}
+    return Rebuild(**owned, claiming=Claiming(**owned))
+
+
+def second_inspect(error: Exception) -> Callable[[str], None]:
+    """Have the second inspect, that of `b`, fail each time."""
+    inspects = [0]
+
+    def fail(operation: str) -> None:
+        inspects[0] += operation == "container_inspect"
+        if operation == "container_inspect" and inspects[0] % len(ALL) == 2:
+            raise error
+
+    return fail
+
+
+async def test_all_are_told_of_as_they_are(engine: FakeEngine) -> None:
+    store = FakeStore()
+    await rebuild(engine, store).run()
+    assert store.reported == {"here"}
+    for pod_id in ALL:
+        record = store.records[pod_id]
+        assert (record.state.phase, record.state.starts) == (Phase.RUNNING, 1)
+        assert record.state.layout == pod().state.layout
+        assert record.intent.spec == pod().intent.spec
+        assert record.state.rebuilt is None
+    assert not store.leases
+
+
+async def test_one_that_cannot_be_looked_at_is_due_again_and_the_others_are_known(engine: FakeEngine) -> None:
+    """Nobody may take an id for new before: so the host has not reported yet."""
+    store = FakeStore()
+    engine.before = second_inspect(EngineUnavailableError("a 500"))
+    work = rebuild(engine, store)
+    with pytest.raises(EngineUnavailableError):
+        await work.run()
+    assert store.records.keys() == ALL - {"b"}
+    assert not store.reported
+    engine.before = lambda _operation: None
+    await work.run()
+    assert (set(store.records), store.reported) == (ALL, {"here"})
+
+
+async def test_one_that_can_never_be_looked_at_is_left_out_in_the_end(engine: FakeEngine) -> None:
+    """Else the whole host would wait for it."""
+    store = FakeStore()
+    engine.before = second_inspect(EngineUnavailableError("a 500"))
+    work = rebuild(engine, store)
+    for _ in range(4):
+        with pytest.raises(EngineUnavailableError):
+            await work.run()
+    await work.run()
+    assert (set(store.records), store.reported) == (ALL - {"b"}, {"here"})
+
+
+@pytest.mark.parametrize("error", [ObjectMissingError("gone since"), KeyError("a bug")])
+async def test_one_that_is_gone_or_meets_a_bug_is_left_out_at_once(
+    engine: FakeEngine, error: Exception
+) -> None:
+    store = FakeStore()
+    engine.before = second_inspect(error)
+    await rebuild(engine, store).run()
+    assert (set(store.records), store.reported) == (ALL - {"b"}, {"here"})
+
+
+async def test_the_store_s_own_failure_ends_it(engine: FakeEngine) -> None:
+    store = FakeStore()
+
+    def fail(operation: str) -> None:
+        if operation == "accept":
+            raise StoreUnavailableError("away")
+
+    store.before = fail
+    with pytest.raises(StoreUnavailableError):
+        await rebuild(engine, store).run()
+    assert not store.records
+    assert not store.reported
+
+
+async def test_a_record_that_was_half_written_is_completed(engine: FakeEngine) -> None:
+    """The intent was accepted, and then the worker was killed; the next one writes the rest."""
+    store = FakeStore()
+
+    def fail(operation: str) -> None:
+        if operation == "save":
+            raise LeaseLostError("killed")
+
+    store.before = fail
+    with pytest.raises(LeaseLostError):
+        await rebuild(engine, store).run()
+    assert not store.records["a"].state.layout
+    store.before = lambda _operation: None
+    await rebuild(engine, store).run()
+    assert all(store.records[pod_id].state.layout for pod_id in ALL)
+
+
+async def test_what_was_written_since_stays(engine: FakeEngine) -> None:
+    """A second attempt, for the sake of another pod, writes over nothing."""
+    store = FakeStore()
+    await rebuild(engine, store).run()
+    store.reported.clear()
+    changed = store.records["a"].evolve(state=store.records["a"].state.evolve(starts=7))
+    store.records["a"] = changed
+    await rebuild(engine, store).run()
+    assert store.records["a"] == changed
+
+
+async def test_nobody_acts_on_a_record_before_it_is_whole(engine: FakeEngine) -> None:
+    """The lease is held from before the intent is accepted until the state is written."""
+    store, held = FakeStore(), list[bool]()
+    store.after = lambda operation: held.append("a" in store.leases) if operation == "accept" else None
+    engine.containers = {
+        name: each for name, each in engine.containers.items() if name == naming.container_name("a")
+    }
+    await rebuild(engine, store).run()
+    assert held == [True]

@@ -1,0 +1,144 @@
+"""Which tasks share threads, and who asks registries."""
+
+from collections.abc import Callable
+from threading import Event
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from config.celery import QUESTIONS, celery_config, queue_of
+from config.settings import Settings
+from worker.docker.images.registries import ASKED_AT_ONCE, PULLS_AT_ONCE, Registries
+from worker.errors import OutcomeUnknownError, RegistryBusyError
+from worker.intake.lanes import Lane, lane_of, threads, waiting
+from worker.intake.pool import LanePool
+from worker.store.broker import Channel
+
+DEAD, OTHER = "registry.invalid/a:1", "other.invalid/a:1"
+
+
+@pytest.mark.parametrize(
+    ("task", "lane"),
+    [
+        ("pods.get", Lane.QUESTIONS),
+        ("pods.list", Lane.QUESTIONS),
+        ("pods.stop", Lane.ENDINGS),
+        ("pods.delete", Lane.ENDINGS),
+        ("pods.reconcile", Lane.PASSES),
+        ("pods.create", Lane.CHANGES),
+        ("hosts.rename", Lane.CHANGES),
+        ("", Lane.CHANGES),
+    ],
+)
+def test_a_stop_and_a_question_share_no_thread_with_a_creation(task: str, lane: Lane) -> None:
+    assert lane_of(task) is lane
+
+
+@pytest.mark.parametrize("lane", Lane)
+@pytest.mark.parametrize("concurrency", [4, 48])
+def test_some_task_of_each_kind_may_wait_for_its_pod(lane: Lane, concurrency: int) -> None:
+    assert 1 <= waiting(lane, concurrency) <= threads(lane, concurrency)
+
+
+def test_questions_are_routed_to_a_queue_of_their_own() -> None:
+    """For those who send with our app; whoever sends them to `pods` is answered too."""
+    config = celery_config(Settings())
+    assert {name: route["queue"] for name, route in config["task_routes"].items()} == dict.fromkeys(
+        QUESTIONS, "questions"
+    )
+    assert {queue.name for queue in config["task_queues"]} == {"pods", "questions"}
+    assert (queue_of("pods.get"), queue_of("pods.stop")) == ("questions", "pods")
+
+
+def test_a_worker_takes_a_thousand_messages_whatever_its_threads() -> None:
+    for threads_set in (4, 48, 1000):
+        settings = Settings(task_concurrency=threads_set)
+        assert celery_config(settings)["worker_prefetch_multiplier"] * threads_set >= 1000
+
+
+def test_of_many_questions_to_registries_few_are_asked() -> None:
+    """The others do not wait for their answers."""
+    registries = Registries()
+    under_way = [registries.asking(OTHER) for _ in range(ASKED_AT_ONCE)]
+    for each in under_way:
+        each.__enter__()
+    with pytest.raises(RegistryBusyError), registries.asking(DEAD):
+        pass
+    under_way[0].__exit__(None, None, None)
+    with registries.asking(DEAD):
+        pass
+
+
+def test_a_registry_that_did_not_answer_is_left_alone_for_a_while() -> None:
+    """Another one is asked meanwhile."""
+    now = 100.0
+    registries = Registries(clock=lambda: now)
+    with pytest.raises(RegistryBusyError), registries.asking(DEAD):
+        raise OutcomeUnknownError("no answer")
+    with pytest.raises(RegistryBusyError), registries.asking(DEAD):
+        pass
+    with registries.asking(OTHER):
+        pass
+    now += 31
+    with registries.asking(DEAD):
+        pass
+
+
+async def test_pulls_from_one_registry_take_turns_and_another_one_does_not_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("worker.docker.images.registries._TURN_S", 0.01)
+    registries = Registries()
+    under_way = [registries.pulling(DEAD) for _ in range(PULLS_AT_ONCE)]
+    for each in under_way:
+        await each.__aenter__()
+    with pytest.raises(RegistryBusyError):
+        async with registries.pulling(DEAD):
+            pass
+    async with registries.pulling(OTHER):
+        pass
+    await under_way[0].__aexit__(None, None, None)
+    async with registries.pulling(DEAD):
+        pass
+
+
+def test_what_waits_for_a_thread_is_let_go_when_the_worker_ends() -> None:
+    """It is not begun, and its message goes back; what has begun ends, and another lane is not held up."""
+    pool: Any = LanePool(4)
+    begun, release, asked = Event(), Event(), Event()
+    ran: list[str] = []
+
+    def work(task: str) -> str:
+        begun.set()
+        release.wait(10)
+        ran.append(task)
+        return task
+
+    for number in range(20):
+        pool.on_apply(_target(work), (f"pods.create{number}",))
+    pool.on_apply(_target(lambda _: asked.set()), ("pods.get",))
+    assert begun.wait(10)
+    assert asked.wait(10)
+    pool.let_go()
+    pool.on_apply(_target(work), ("pods.stop",))
+    release.set()
+    pool.on_stop()
+    assert 1 <= len(ran) <= 4
+
+
+def _target(work: Callable[[str], object]) -> Callable[..., object]:
+    def run(task: str, **_: Any) -> object:
+        return work(task)
+
+    return run
+
+
+def test_a_worker_takes_few_large_messages_at_a_time() -> None:
+    """A thousand specs of the largest size would not fit into its memory."""
+    qos: Any = Channel.QoS(SimpleNamespace(do_restore=False))
+    assert qos.can_consume()
+    qos._sizes = {str(number): 1_000_000 for number in range(16)}
+    assert not qos.can_consume()
+    qos._sizes.popitem()
+    assert qos.can_consume()

@@ -1,0 +1,68 @@
+"""How long a pod waits after a crash: at once, then 1 s doubling to 5 min, anew after 10 min up."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worker.planner.backoff import LONGEST_CRASH_DELAY_S, crash_delay, error_delay, is_due, next_crash
+from worker.planner.exit_reason import ending
+from worker.pods.model import Crash
+from worker.pods.observation import Exit
+
+
+@pytest.mark.parametrize(
+    ("count", "seconds"), [(1, 0), (2, 1), (3, 2), (4, 4), (10, 256), (11, 300), (99, 300)]
+)
+def test_the_delay_doubles_up_to_five_minutes(count: int, seconds: float) -> None:
+    """Give or take a quarter."""
+    assert 0.75 * seconds <= crash_delay(count, "pod") <= 1.25 * seconds
+
+
+def test_pods_that_crashed_together_do_not_come_back_together() -> None:
+    delays = {crash_delay(8, f"pod-{number}") for number in range(100)}
+    assert len(delays) == 100
+    assert max(delays) - min(delays) > 0.4 * 64
+
+
+@pytest.mark.parametrize(
+    ("errors", "seconds"), [(0, 0.5), (1, 0.5), (2, 1), (3, 2), (6, 16), (7, 30), (99, 30)]
+)
+def test_the_delay_after_errors_doubles_up_to_half_a_minute(errors: int, seconds: float) -> None:
+    """Give or take a quarter, which differs from pod to pod and from time to time."""
+    delays = {error_delay(errors, f"pod-{number}") for number in range(100)}
+    assert all(0.75 * seconds <= delay <= 1.25 * seconds for delay in delays)
+    assert len(delays) == 100
+    assert error_delay(98, "pod") != error_delay(99, "pod")
+    assert crash_delay(98, "pod") != crash_delay(99, "pod")
+
+
+@given(st.integers(0, 10**6))
+def test_an_error_is_tried_again_within_a_minute(errors: int) -> None:
+    assert 0 < error_delay(errors, "pod") <= 37.5
+
+
+def test_ten_minutes_up_make_the_next_crash_the_first() -> None:
+    before = Crash(run=4, count=9, exit_code=1, oom_killed=False, next_try_at=0)
+    brief = Exit(code=2, oom_killed=True, started_at=1000, finished_at=1599)
+    stable = Exit(code=2, oom_killed=True, started_at=1000, finished_at=1600)
+    assert next_crash(before, brief, run=5, pod_id="p", now=2000).count == 10
+    first = next_crash(before, stable, run=5, pod_id="p", now=2000)
+    assert (first.count, first.next_try_at, first.exit_code, first.oom_killed) == (1, 2000, 2, True)
+
+
+def test_a_time_that_lies_too_far_ahead_is_a_clock_that_jumped_back() -> None:
+    assert is_due(100, 100, longest=LONGEST_CRASH_DELAY_S)
+    assert not is_due(101, 100, longest=LONGEST_CRASH_DELAY_S)
+    assert is_due(10**6, 100, longest=LONGEST_CRASH_DELAY_S)
+
+
+@pytest.mark.parametrize(
+    ("count", "oom_killed", "text"),
+    [
+        (1, False, "it ended by itself with exit code 137"),
+        (3, True, "it ended by itself with exit code 137, out of memory, 3 times in a row"),
+    ],
+)
+def test_an_end_is_told_with_its_code_and_how_often_it_came(count: int, oom_killed: bool, text: str) -> None:
+    crash = Crash(run=1, count=count, exit_code=137, oom_killed=oom_killed, next_try_at=0.0)
+    assert ending(crash, None) == text

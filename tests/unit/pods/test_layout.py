@@ -1,0 +1,80 @@
+"""The layout's rules: no two pods ever share a volume name, and nothing virtual or temporary persists."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from config.layout import UNIVERSAL_VOLUMES
+from worker.errors import InvalidInputError
+from worker.planner.volumes.mounts import mount_points
+from worker.pods.layout import declared_name, normal_path, validate_table, wanted_layout
+from worker.pods.model import PinnedImage, VolumeClass
+from worker.pods.naming import parse_pod_id, volume_name
+from worker.pods.shape import ImageShape
+
+POD_IDS = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}", fullmatch=True)
+PATHS = st.text(min_size=1, max_size=300).map(lambda text: normal_path("/" + text)).filter(lambda p: p != "/")
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ([("local", "/a"), ("usr-local", "/b")], "could be"),
+        ([("a", "/a"), ("a", "/b")], "could be"),
+        ([("A", "/a")], "lower-case"),
+        ([("a b", "/a")], "lower-case"),
+        ([("a", "/")], "virtual, temporary"),
+        ([("a", "/proc/x")], "virtual, temporary"),
+        ([("a", "/tmp")], "virtual, temporary"),
+        ([("a", "/run/x")], "virtual, temporary"),
+        ([("a", "b")], "plain absolute path"),
+        ([("a", "/b/../c")], "plain absolute path"),
+        ([("a", "/b"), ("c", "/b")], "mounted twice"),
+    ],
+)
+def test_a_table_that_could_lose_data_is_refused(table: list[tuple[str, str]], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        validate_table(table)
+
+
+def test_our_table_is_sound() -> None:
+    validate_table(UNIVERSAL_VOLUMES)
+
+
+@given(one=POD_IDS, other=POD_IDS, first=PATHS, second=PATHS)
+def test_no_two_pods_share_a_volume_name(one: str, other: str, first: str, second: str) -> None:
+    """Also where one pod's id begins with the other's, as `a` and `a-usr` do."""
+    mine = {volume_name(one, name) for name, _ in wanted_layout([first, second]).values()}
+    for suffix in ("", "-usr", "-local", "-declared"):
+        for theirs in (f"{one}{suffix}"[:63], other):
+            if theirs != one:
+                assert not mine & {volume_name(theirs, n) for n, _ in wanted_layout([first]).values()}
+
+
+@given(first=PATHS, second=PATHS)
+def test_unlike_paths_have_unlike_names_without_a_dash(first: str, second: str) -> None:
+    one, other = declared_name(first), declared_name(second)
+    assert (one == other) == (first == second)
+    assert "-" not in one
+    assert len(one) <= 160
+
+
+def test_what_an_image_declares_gets_a_volume_or_a_tmpfs_and_never_an_anonymous_one() -> None:
+    declared = ["/var/lib/db", "/var/lib/db/", "/etc", "/tmp/x", "/run/y", "/proc"]
+    wanted = wanted_layout(declared)
+    assert wanted["/var/lib/db"] == ("declared.var.lib.db", VolumeClass.DECLARED)
+    assert len(wanted) == len(UNIVERSAL_VOLUMES) + 1
+    image = PinnedImage(reference="image", id="sha256:1", volumes=tuple(declared))
+    mounts = mount_points((), image, ImageShape(run=()))
+    assert [each.path for each in mounts.temporary] == ["/run", "/run/y", "/tmp/x"]
+
+
+@given(POD_IDS)
+def test_pod_ids_are_taken_as_they_are(pod_id: str) -> None:
+    assert parse_pod_id(pod_id) == pod_id
+
+
+@pytest.mark.parametrize("pod_id", ["", "a" * 64, "../x", "a b", "é", "-a", "a\n", "a/b", None, 7, ["a"]])
+def test_what_is_no_pod_id_is_refused_with_the_rule(pod_id: object) -> None:
+    with pytest.raises(InvalidInputError, match=r"pod_id: .*allowed: 1 to 63 of A-Z a-z 0-9 _ -"):
+        parse_pod_id(pod_id)

@@ -1,0 +1,115 @@
+"""Where a pod lives that is created again after a deletion, and who looks into it."""
+
+from dataclasses import replace
+from typing import Any, Final
+
+import pytest
+
+from tests.support.fake_engine import FakeEngine
+from tests.support.fake_store import FakeStore
+from tests.support.situations import IMAGE, OWN, deleting_pod, pod, tombstone
+from worker.errors import HostFullError, InstallationTakenError, RemovalUnfinishedError
+from worker.host.claiming import Claiming
+from worker.host.rebuild import Rebuild
+from worker.host.storage_guard import StorageGuard
+from worker.planner.container import VolumeMount, container_request
+from worker.planner.volumes.unprotected import ENGINES_OWN, Change, ChangeKind
+from worker.pods.model import Record
+from worker.pods.requests import Create, Delete
+from worker.pods.shape import ImageShape
+from worker.pods.spec import PodSpec
+from worker.service.preflight import Preflight
+from worker.service.service import Forward, PodService
+
+SPEC: Final = PodSpec(image="image")
+MOST_PODS: Final = 9
+NOBODY: Final[Any] = None
+
+
+def _service(record: Record, *live: str) -> tuple[PodService, FakeStore, FakeEngine]:
+    """Return the service of host `here`, in a store with one record."""
+    engine, store = FakeEngine(), FakeStore()
+    engine.images["image"] = IMAGE
+    store.records[record.pod_id] = record
+    store.hosts = dict.fromkeys(live, 0.0)
+    common: dict[str, Any] = {"host": "here", "engine": engine, "store": store}
+    owned = {**common, "installation": OWN}
+    claiming = Claiming(**owned)
+    service = PodService(
+        **common,
+        hosts=frozenset({"here"}),
+        installation=OWN.name,
+        rebuild=Rebuild(**owned, claiming=claiming),
+        guard=StorageGuard(**owned, claiming=claiming),
+        dispatcher=NOBODY,
+        passes=NOBODY,
+        clock=lambda: 1.0,
+        preflight=Preflight(
+            **owned, clock=lambda: 1.0, free_ports=range(1, 9), min_free_mb=0, max_pods=MOST_PODS
+        ),
+        task_wait_s=1.0,
+        task_attempts=5,
+    )
+    return service, store, engine
+
+
+async def test_where_nothing_is_left_of_the_former_one_it_is_looked_into_and_made_here() -> None:
+    """Also with the former one's host dead: that has nothing to do with the new one."""
+    service, store, engine = _service(tombstone(host="there"))
+    await service._accept("a", Create(spec=SPEC), "task")
+    assert store.records["a"].host == "here"
+    assert engine.calls["image_inspect"] == 1
+
+
+async def test_a_host_that_has_as_many_pods_as_it_may_takes_no_further_one() -> None:
+    """Deleted ones do not count; what exists is changed and made again as ever."""
+    service, store, _engine = _service(tombstone(host="here"))
+    for number in range(MOST_PODS):
+        store.records[f"p{number}"] = replace(pod(), pod_id=f"p{number}")
+    with pytest.raises(HostFullError, match=r"has 9 pods.*PINACLE_MAX_PODS"):
+        await service._accept("a", Create(spec=SPEC), "task")
+    assert store.records["a"].intent.generation == tombstone().intent.generation
+    await service._accept("p1", Create(spec=store.records["p1"].intent.spec or SPEC), "again")
+    store.records["p0"] = replace(tombstone(host="here"), pod_id="p0")
+    await service._accept("a", Create(spec=SPEC), "task")
+
+
+async def test_only_what_the_container_mounts_is_said_to_be_safe() -> None:
+    """Not what its layout has: that volume may be made with the next container, or mounted elsewhere."""
+    record = pod()
+    service, _store, engine = _service(record)
+    request = replace(container_request(record, OWN, ImageShape()), mounts=())
+    home = VolumeMount(source="pinacle-vol-a-home", target="/real/home", no_copy=True)
+    made = await engine.create_container(replace(request, mounts=(home,)))
+    changes = [Change(path, ChangeKind.ADDED) for path in ("/real/home/file", "/home/file", "/srv/file")]
+    engine.containers["pinacle-pod-a"].changes = changes
+    known = record.evolve(state=record.state.evolve(container_id=made.id))
+    assert await service._unprotected(known) == [*ENGINES_OWN, "/home/file", "/srv/file"]
+
+
+async def test_where_another_store_has_the_installation_nothing_is_looked_into_or_accepted() -> None:
+    service, store, engine = _service(tombstone(host="here"))
+    service.guard._claiming.problem = "it is another's"
+    with pytest.raises(InstallationTakenError, match="another's"):
+        await service._accept("a", Create(spec=SPEC), "task")
+    assert (store.tasks, engine.calls.total()) == ({}, 0)
+
+
+async def test_where_something_is_left_elsewhere_that_host_removes_it_and_makes_the_new_one() -> None:
+    service, store, engine = _service(deleting_pod(host="there"), "there")
+    accepted = await service._accept("a", Create(spec=SPEC), "task")
+    assert accepted == Forward(host="there", accepted=False)
+    assert (store.records["a"], engine.calls.total()) == (deleting_pod(host="there"), 0)
+
+
+async def test_where_that_host_is_dead_the_name_waits_for_it_and_nothing_is_written() -> None:
+    service, store, engine = _service(deleting_pod(host="there"))
+    with pytest.raises(RemovalUnfinishedError, match="is on host there, which has no heartbeat; allowed"):
+        await service._accept("a", Create(spec=SPEC), "task")
+    assert (store.records["a"], store.tasks, engine.calls.total()) == (deleting_pod(host="there"), {}, 0)
+
+
+async def test_a_deletion_that_comes_again_stays_where_the_pod_was() -> None:
+    service, store, _ = _service(tombstone(host="there"))
+    await service._accept("a", Delete(), "task")
+    assert store.records["a"].host == "there"

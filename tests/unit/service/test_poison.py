@@ -1,0 +1,82 @@
+"""A message that ends its worker each time it is taken is given up, and one that was accepted is answered."""
+
+from asyncio import Semaphore
+from typing import Any, cast
+
+import pytest
+
+from tests.support.fake_store import FakeStore
+from worker.errors import PoisonedTaskError
+from worker.interfaces import Proposal
+from worker.pods.model import Intent, IntentKind, Phase, PodState
+from worker.pods.requests import Start
+from worker.pods.spec import PodSpec
+from worker.service.service import PodService
+
+ATTEMPTS = 5
+
+
+class WorkerKilledError(Exception):
+    """Stands for the end of the process."""
+
+
+class Deadly:
+    """Ends the worker whenever it is asked to do anything for a pod."""
+
+    def __getattr__(self, _name: str) -> Any:
+        raise WorkerKilledError
+
+
+def service(store: FakeStore) -> PodService:
+    parts: dict[str, Any] = dict.fromkeys(PodService.__dataclass_fields__, cast("Any", Deadly()))
+    known = {
+        "host": "here",
+        "store": store,
+        "task_attempts": ATTEMPTS,
+        "task_wait_s": 1,
+        "turns": Semaphore(),
+    }
+    return PodService(**parts | known)
+
+
+async def accept(store: FakeStore) -> None:
+    intent = Intent(kind=IntentKind.RUNNING, generation=1, spec=PodSpec(image="image"))
+    await store.accept(
+        Proposal(pod_id="a", task_id="first", expected_generation=0, host="here", intent=intent)
+    )
+
+
+async def test_one_that_is_never_accepted_is_given_up() -> None:
+    """After as many tries as are allowed, whatever they ended with."""
+    store = FakeStore()
+    deadly = service(store)
+    store.before = _dies_at("accepted_generation")
+    for _ in range(ATTEMPTS):
+        with pytest.raises(WorkerKilledError):
+            await deadly.submit("a", Start(), task_id="task")
+    store.before = lambda _operation: None
+    with pytest.raises(PoisonedTaskError, match="was taken 5 times and never accepted"):
+        await deadly.submit("a", Start(), task_id="task")
+
+
+async def test_one_that_was_accepted_is_answered_from_the_record_in_the_end() -> None:
+    """Its work ends the worker each time: it is left to passes, and whoever asks has an answer."""
+    store = FakeStore()
+    await accept(store)
+    store.records["a"] = store.records["a"].evolve(state=PodState(phase=Phase.RUNNING))
+    deadly = service(store)
+    for _ in range(ATTEMPTS):
+        with pytest.raises(WorkerKilledError):
+            await deadly.submit("a", Start(), task_id="first")
+    for _ in range(3):
+        answer = await deadly.submit("a", Start(), task_id="first")
+        assert isinstance(answer, dict)
+        assert answer["pod_id"] == "a"
+
+
+def _dies_at(operation: str) -> Any:
+    def die(name: str) -> None:
+        if name == operation:
+            raise WorkerKilledError
+
+    return die

@@ -1,0 +1,1 @@
+"""`pinacle doctor`: looks at Engine, Redis and workers, and changes nothing."""

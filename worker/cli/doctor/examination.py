@@ -1,0 +1,154 @@
+"""`pinacle doctor`: looks at Engine, Redis and workers, and changes nothing."""
+
+import asyncio
+import shutil
+from pathlib import Path
+from time import time
+from typing import Any, Final
+
+from config.settings import Settings, settings
+from worker.cli import tables
+from worker.cli.doctor import checks, kernel_checks, storage_checks
+from worker.cli.doctor.checks import Check, Status, fail, ok, warn
+from worker.cli.doctor.socket_access import remedy_for
+from worker.cli.screen import live, show
+from worker.docker.engine import DockerEngine
+from worker.errors import EngineTooOldError, PodError
+from worker.interfaces import EngineInfo
+from worker.pods.observation import Snapshot
+from worker.process.runtime import make_engine, policy_of
+from worker.store.factory import make_store
+from worker.store.overview import Overview
+
+_API: Final = "Engine's API"
+_ENV_FILE: Final = Path(__file__).parents[3] / ".env"
+_PROC_FILESYSTEMS: Final = Path("/proc/filesystems")
+
+
+def examine(*, as_json: bool) -> bool:
+    """Show what was found; return whether nothing failed."""
+    with live("looking at Engine, Redis and workers"):
+        found = asyncio.run(_examine(settings()))
+    well = all(check.status is not Status.FAIL for check in found)
+    answer: dict[str, Any] = {"ok": well, "checks": [check.as_json() for check in found]}
+    show(answer, as_json=as_json, table=lambda _console: tables.check_list(answer["checks"]))
+    return well
+
+
+async def _examine(given: Settings) -> list[Check]:
+    engine, store = make_engine(given), make_store(given)
+    try:
+        about_engine, info, seen = await _engine(given, engine)
+        here = given.host_id or (None if info is None else info.name)
+        about_specs = checks.policy(policy_of(given), given.runtime)
+        return [*about_engine, about_specs, *_env_file(_ENV_FILE)] + await _redis(
+            given, store.overview, here, seen
+        )
+    finally:
+        await engine.close()
+        await store.close()
+
+
+async def _engine(
+    given: Settings, engine: DockerEngine
+) -> tuple[list[Check], EngineInfo | None, Snapshot | None]:
+    try:
+        info = await engine.info()
+    except EngineTooOldError as error:
+        upgrade = "upgrade Docker to Engine 20.10 or newer"
+        return [ok("Engine", given.docker_host), fail(_API, str(error), upgrade)], None, None
+    except PodError as error:
+        return [fail("Engine", str(error), remedy_for(given.docker_host))], None, None
+    found = [
+        ok("Engine", f"{info.name} at {given.docker_host}"),
+        ok(_API, f"{info.api_version}, needed: 1.41 or newer"),
+        checks.runtimes(info, given.runtime),
+        checks.storage_driver(info),
+        checks.live_restore(info),
+        kernel_checks.user_namespaces(are_remapped=info.user_namespaces),
+        kernel_checks.kernel_limits(kernel_checks.read_limits()),
+        checks.disk_space(info.data_root, _free_bytes(info.data_root), given.min_free_mb),
+    ]
+    try:
+        found.append(checks.network(given.network, await engine.network_problem()))
+        seen = await engine.observe_all()
+    except PodError as error:
+        return [*found, fail("volumes", str(error), "look into the Engine's own log")], info, None
+    found += [
+        _overlay(given, seen, info),
+        storage_checks.held(seen, given.installation),
+        storage_checks.confined(seen, given.installation),
+    ]
+    return found, info, seen
+
+
+def _overlay(given: Settings, seen: Snapshot, info: EngineInfo) -> Check:
+    return checks.overlay(
+        given.system_volumes,
+        bases=len(seen.bases),
+        filesystem=_filesystem(info.data_root),
+        kernel_has_it="overlay" in _PROC_FILESYSTEMS.read_text(encoding="utf-8").split(),
+    )
+
+
+async def _redis(given: Settings, overview: Overview, here: str | None, seen: Snapshot | None) -> list[Check]:
+    before = time()
+    try:
+        now = await overview.now()
+        after = time()
+        ages = await overview.heartbeat_ages()
+        storages = await overview.storages()
+        store = await overview.store_id()
+        contender = None if here is None else await overview.contender(here)
+    except PodError as error:
+        remedy = "start Redis, or set PINACLE_REDIS_URL to where it is, with its password"
+        return [fail("Redis", str(error), remedy)]
+    return [
+        ok("Redis", "answers"),
+        await _durability(overview),
+        checks.clock(now - (before + after) / 2, given.reconcile_interval_s),
+        checks.workers(ages, ttl_s=given.heartbeat_ttl_s, here=here, expected=given.host_names),
+        *(
+            [
+                storage_checks.storage(here, storages, seen, given.installation),
+                storage_checks.owner(here, store, contender, seen, given.installation),
+            ]
+            if seen is not None and here is not None
+            else []
+        ),
+    ]
+
+
+async def _durability(overview: Overview) -> Check:
+    try:
+        return checks.durability(await overview.durability_lacks())
+    except PodError as error:
+        remedy = "have whoever runs it say that it has appendfsync always and noeviction"
+        return warn("Redis keeps all", f"could not be asked: {error}", remedy)
+
+
+def _env_file(path: Path) -> list[Check]:
+    """Look at the file that `docker compose` reads, where there is one beside the code."""
+    try:
+        return [checks.private_file(path, path.stat().st_mode)]
+    except OSError:
+        return []
+
+
+def _free_bytes(root: Path) -> int | None:
+    try:
+        return shutil.disk_usage(root).free
+    except OSError:
+        return None
+
+
+def _filesystem(path: Path) -> str | None:
+    """Return the kind of the file system that a folder is on, None where there is no such folder."""
+    try:
+        folder = path.resolve(strict=True)
+    except OSError:
+        return None
+    mounts = [line.split() for line in Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()]
+    # The last one of those mounted at the same place covers the others.
+    fitting = [(len(place), kind) for _, place, kind, *_ in mounts if folder.is_relative_to(place)]
+    return max(reversed(fitting), key=lambda found: found[0])[1] if fitting else None

@@ -1,0 +1,59 @@
+"""A base goes when its last pod has been gone for a while."""
+
+from collections.abc import Callable, Collection, Iterable
+from time import monotonic
+from typing import Final
+
+import structlog
+
+from worker.errors import PodError
+from worker.interfaces import Engine
+from worker.planner.host.bases import unused_bases
+from worker.planner.steps import RemoveContainer, RemoveVolume
+from worker.pods.model import Installation, Record
+from worker.pods.observation import Snapshot
+
+_log: Final = structlog.get_logger(__name__)
+
+
+class BaseCleanup:
+    """Removes the bases of one host that nobody uses.
+
+    Whoever needs one again makes it again; so a mistake here would cost time and no data. The Engine
+    refuses to remove what a container mounts.
+    """
+
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        installation: Installation,
+        grace_s: float,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        """`clock` gives seconds and is never set."""
+        self._engine = engine
+        self._installation = installation
+        self._grace_s = grace_s
+        self._clock = clock
+        self._unused_since: dict[str, float] = {}
+
+    async def run(self, records: Iterable[Record], seen: Snapshot) -> None:
+        """Remove what was unused at every look since the grace time began."""
+        now, unused = self._clock(), unused_bases(records, seen, self._installation.name)
+        self._unused_since = {base: self._unused_since.get(base, now) for base in unused}
+        for base, steps in unused.items():
+            if now - self._unused_since[base] >= self._grace_s:
+                await self._remove(base, steps)
+
+    async def _remove(self, base: str, steps: Collection[RemoveContainer | RemoveVolume]) -> None:
+        try:
+            for step in steps:
+                if isinstance(step, RemoveContainer):
+                    await self._engine.remove_container(step.container_id)
+                else:
+                    await self._engine.remove_volume(step.name)
+        except PodError as error:
+            _log.warning("base_not_removed", base=base, reason=str(error))
+        else:
+            _log.info("base_removed", base=base)

@@ -1,0 +1,141 @@
+"""Follows the Engine's events: a pod that is not as it should be is reconciled at once."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
+
+import stamina
+import structlog
+
+from worker.cancelling import end
+from worker.errors import EngineUnavailableError, PodError, RetryableError
+from worker.host.passes import Passes
+from worker.interfaces import ContainerEvent, ContenderEvent, EventSource, Store
+from worker.pods.model import IntentKind, Record
+from worker.reconcile.dispatcher import Dispatcher
+
+_log: Final = structlog.get_logger(__name__)
+_LONGEST_WAIT_S: Final = 2.0
+"""Between two attempts to reach an Engine that is away."""
+
+
+class Watcher:
+    """Watches one Engine for as long as it runs.
+
+    Whenever the stream is connected anew, subscription comes first and a whole pass second: what happened
+    in between is seen by one of the two.
+    """
+
+    def __init__(
+        self,
+        *,
+        events: EventSource,
+        store: Store,
+        dispatcher: Dispatcher,
+        passes: Passes,
+        pass_wait_s: float,
+        on_connected: Callable[[], None] = lambda: None,
+        on_disconnected: Callable[[], None] = lambda: None,
+        on_contender: Callable[[ContenderEvent], Coroutine[Any, Any, None]] | None = None,
+    ) -> None:
+        """`pass_wait_s` is how long to wait for the repairs of one pass, in seconds.
+
+        The two callbacks are called whenever the stream was connected, and when it is not any more;
+        `on_contender` when another store asks for the installation.
+        """
+        self._on_contender = on_contender
+        self._events = events
+        self._store = store
+        self._dispatcher = dispatcher
+        self._passes = passes
+        self._pass_wait_s = pass_wait_s
+        self._on_connected = on_connected
+        self._on_disconnected = on_disconnected
+        self._latest: dict[str, ContainerEvent] = {}
+        """What happened last, of pods whose event is not looked into yet."""
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        try:
+            while True:
+                async for attempt in stamina.retry_context(
+                    on=PodError, attempts=None, timeout=None, wait_initial=0.1, wait_max=_LONGEST_WAIT_S
+                ):
+                    with attempt:
+                        await self._follow()
+        finally:
+            await end(self._tasks)
+            self._latest.clear()
+
+    async def _follow(self) -> None:
+        """Follow one connection to its end. Raises EngineUnavailableError if it cannot be made."""
+        async with self._events.subscribed() as events:
+            _log.info("events_connected")
+            self._on_connected()
+            self._spawn(self._pass())
+            try:
+                async for event in events:
+                    self._take(event)
+            except EngineUnavailableError as error:
+                # A connection that was made had no fault: the next one is tried at once.
+                _log.warning("events_disconnected", reason=str(error))
+            finally:
+                self._on_disconnected()
+
+    async def _pass(self) -> None:
+        async for attempt in stamina.retry_context(
+            on=RetryableError, attempts=None, timeout=self._pass_wait_s, wait_initial=0.2, wait_max=1.0
+        ):
+            with attempt:
+                await self._passes.run(wait_s=self._pass_wait_s)
+
+    def _take(self, event: ContainerEvent | ContenderEvent) -> None:
+        if isinstance(event, ContenderEvent):
+            if self._on_contender is not None:
+                self._spawn(self._on_contender(event))
+            return
+        waiting = event.pod_id in self._latest
+        self._latest[event.pod_id] = event
+        if not waiting:
+            self._spawn(self._look_into(event.pod_id))
+
+    async def _look_into(self, pod_id: str) -> None:
+        """Judge by the last event of the pod, once whoever works on it here has ended: most are our own."""
+        try:
+            await self._dispatcher.until_resting(pod_id)
+        finally:
+            # Whatever comes between, its next event is to be looked into.
+            event = self._latest.pop(pod_id)
+        record = await self._store.load(pod_id)
+        if record is not None and is_unasked(event, record):
+            _log.info("event_unasked", pod_id=pod_id, action=event.action, container_id=event.container_id)
+            # As many at once as passes repair, so that a loss of many pods leaves room for requests.
+            self._dispatcher.poke(pod_id, urgent=False)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(_logged(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+async def _logged(work: Coroutine[Any, Any, None]) -> None:
+    """Do what an event asked for; if that fails, the next pass finds the same."""
+    try:
+        await work
+    except PodError as error:
+        _log.warning("event_not_followed", reason=str(error))
+    except Exception:  # noqa: BLE001 - nobody waits for it: it would fail in silence
+        _log.exception("event_not_followed")
+
+
+def is_unasked(event: ContainerEvent, record: Record) -> bool:
+    """Whether a pod's last event left it otherwise than its intent says."""
+    if event.container_id != record.state.container_id:
+        # Of a container that was replaced or removed since, or that is not noted yet: then it is being made.
+        return False
+    if record.intent.kind is IntentKind.RUNNING:
+        return event.action not in ("start", "unpause")
+    # A stop that took longer than one call waits for the end of its container.
+    ends = event.action == "die" and record.state.stop is not None
+    return record.intent.kind is IntentKind.STOPPED and (ends or event.action in ("start", "unpause"))

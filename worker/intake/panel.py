@@ -1,0 +1,73 @@
+"""Remote control as this worker obeys it: what would not come true is answered with a refusal."""
+
+from collections.abc import Callable
+from typing import Any, cast
+
+from celery.worker import state as worker_state
+from celery.worker.control import Panel
+
+from worker.intake.control import NO_RATE_LIMIT, NO_TERMINATE, NO_TIME_LIMIT, ids_of, why_not_revoked
+
+Answer = dict[str, Any]
+Command = Callable[..., Answer]
+_COMMANDS: Any = cast("Any", Panel).data
+_CELERYS: dict[str, Any] = dict(_COMMANDS)
+
+
+def _command(name: str) -> Callable[[Command], Command]:
+    """Take the place of Celery's own command of that name, with its arguments as they are described."""
+
+    def taken(command: Command) -> Command:
+        _COMMANDS[name] = command
+        return command
+
+    return taken
+
+
+@_command("revoke")
+def revoke(state: Any, task_id: Any, terminate: bool = False, **kwargs: Any) -> Answer:  # noqa: FBT001, FBT002
+    """Have tasks that no worker has taken yet never run."""
+    ids = ids_of(task_id)
+    running = {request.id for request in worker_state.active_requests}
+    text = why_not_revoked(state.app, ids, terminate=terminate)
+    if text is None and running.isdisjoint(ids):
+        answer: Answer = _CELERYS["revoke"](state, ids, **kwargs)
+        return answer
+    return refused(text or NO_TERMINATE)
+
+
+@_command("revoke_by_stamped_headers")
+def revoke_by_stamped_headers(
+    state: Any,
+    headers: Any,
+    terminate: bool = False,  # noqa: FBT001, FBT002
+    **kwargs: Any,
+) -> Answer:
+    """Have tasks with these stamps that no worker has taken yet never run."""
+    if terminate:
+        return refused(NO_TERMINATE)
+    answer: Answer = _CELERYS["revoke_by_stamped_headers"](state, headers, **kwargs)
+    return answer
+
+
+@_command("terminate")
+def terminate(_state: Any, **_kwargs: Any) -> Answer:
+    """Refuse."""
+    return refused(NO_TERMINATE)
+
+
+@_command("rate_limit")
+def rate_limit(_state: Any, **_kwargs: Any) -> Answer:
+    """Refuse."""
+    return refused(NO_RATE_LIMIT)
+
+
+@_command("time_limit")
+def time_limit(_state: Any, **_kwargs: Any) -> Answer:
+    """Refuse."""
+    return refused(NO_TIME_LIMIT)
+
+
+def refused(text: str) -> Answer:
+    """Return what Celery shows as an error."""
+    return {"error": text}

@@ -1,0 +1,68 @@
+"""The threads that tasks run in: those of one lane never wait for those of another.
+
+Celery's consumer takes many messages at a time, and each waits in its lane. So a stop that was sent after
+hundreds of creations has a thread at once.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, cast
+
+from celery.concurrency import thread
+from celery.concurrency.base import apply_target
+
+from worker.intake.lanes import Lane, lane_of, threads
+
+if TYPE_CHECKING:
+    _Base = object
+else:
+    _Base = thread.TaskPool
+
+_Result: Any = cast("Any", thread).ApplyResult
+
+
+class LanePool(_Base):
+    """Celery's pool of threads, with one executor for each lane."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        limit: int = cast("Any", self).limit
+        self._lanes = {
+            lane: ThreadPoolExecutor(threads(lane, limit), thread_name_prefix=lane.value) for lane in Lane
+        }
+        self._is_closed = False
+
+    def on_apply(
+        self,
+        target: Callable[..., Any],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+        callback: Callable[..., Any] | None = None,
+        accept_callback: Callable[..., Any] | None = None,
+        **_: Any,
+    ) -> Any:
+        """Have a task run, whose name comes first among `args`."""
+        if self._is_closed:
+            # Its message goes back into its queue when the connection is closed.
+            return _Result(Future())
+        lane = self._lanes[lane_of(str(args[0]) if args else "")]
+        return _Result(
+            lane.submit(self._run, apply_target, target, args, kwargs or {}, callback, accept_callback)
+        )
+
+    def _run(self, do: Callable[..., Any], *args: Any) -> Any:
+        return None if self._is_closed else do(*args)
+
+    def let_go(self) -> None:
+        """Begin nothing more: what waits for a thread goes back into its queue.
+
+        Takes no lock, as it is called where a signal arrives.
+        """
+        self._is_closed = True
+
+    def on_stop(self) -> None:
+        """Wait for what has begun."""
+        self.let_go()
+        for lane in self._lanes.values():
+            lane.shutdown()
+        cast("Any", super()).on_stop()

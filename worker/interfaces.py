@@ -1,0 +1,422 @@
+"""What the reconciler needs of an Engine and of a store; one contract suite runs against every maker."""
+
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from worker.planner.container import ContainerRequest, Limits
+from worker.planner.host.survivors import Remains
+from worker.planner.steps import Prepared
+from worker.planner.volumes.unprotected import Change
+from worker.pods.model import Intent, PinnedImage, PodState, PublishedPort, Record, System
+from worker.pods.observation import Exit, Observation, ObservedContainer, ObservedVolume, Snapshot
+from worker.pods.own_root import Look, Measured
+from worker.pods.shape import ImageShape
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineInfo:
+    """What an Engine says of itself."""
+
+    name: str
+    api_version: str
+    runtimes: frozenset[str]
+    data_root: Path
+    """Where this process sees the Engine's data root, if it does."""
+    storage_driver: str
+    """What keeps images and containers there, such as `overlay2`."""
+    live_restore: bool = False
+    user_namespaces: bool = False
+    """Whether root in a container is another user on the host."""
+    """Whether containers outlive a restart of the Engine."""
+    default_runtime: str | None = None
+    """What containers get that name none."""
+
+
+class Engine(Protocol):
+    """One Docker Engine. Each method is one idempotent operation with a deadline.
+
+    All raise EngineUnavailableError (cannot be reached, or a 5xx) and OutcomeUnknownError (no answer within
+    the deadline, or the connection was cut while waiting for it). Unknown is not gone: only a plain 404
+    from the Engine means that something does not exist.
+    """
+
+    async def info(self) -> EngineInfo:
+        """Return what the Engine says of itself. 1 call."""
+
+    async def observe(
+        self, pod_id: str, volume_names: frozenset[str], sure_of: str | None = None
+    ) -> Observation:
+        """Return one pod as it is: an inspect by exact name, then one list of volumes. 2 calls.
+
+        `volume_names` are the full names that the pod has or would have; volumes whose labels and whole name
+        say that they are this pod's are found as well. An ended container comes with its `exit`.
+
+        Where there are volumes, and the name is not that of our container `sure_of`, one more call asks for
+        all containers with the pod's labels.
+        """
+
+    async def observe_all(self) -> Snapshot:
+        """Return everything on the host: one list of containers, then one of volumes. Exactly 2 calls.
+
+        What is known of images by earlier looks comes with it.
+        """
+
+    async def read_volumes(self, pod_id: str, volume_names: frozenset[str]) -> Observation:
+        """Return what `observe` does of volumes; nothing of the container. 1 call."""
+
+    async def inspect_exit(self, container_id: str) -> Exit:
+        """Return how a container ended. Raises ObjectMissingError if it is gone. 1 call."""
+
+    async def changes(self, container_id: str) -> Sequence[Change]:
+        """Return what is otherwise in a container's own root than in its image. 1 call.
+
+        Raises ObjectMissingError if it is gone.
+        """
+
+    async def mounted(self, container_id: str) -> frozenset[str]:
+        """Return the paths at which a container has volumes. 1 call. Raises ObjectMissingError."""
+
+    async def look(self, container: ObservedContainer, places: Collection[str]) -> Look:
+        """Return what a container holds outside its volumes, directly below `/`, and what is at `places`.
+
+        1 call, and 1 for each that may be a file or a link. Raises ObjectMissingError if the container is
+        gone.
+        """
+
+    async def look_at_volumes(self, mounts: Mapping[str, str], places: Collection[str]) -> Look:
+        """Return what is at `places` in volumes, given by the paths where they are mounted.
+
+        2 calls, and 1 at least for each place.
+        """
+
+    async def measure_folders(
+        self, source: str | Mapping[str, str], paths: Sequence[str], *, floor_bytes: int
+    ) -> Measured:
+        """Return whether directories of a container can be copied into volumes, and leave `floor_bytes` free.
+
+        `source` is its id, or gives volumes by the paths where they are mounted. 2 calls; where they may not
+        fit, more for each. Raises ObjectMissingError.
+        """
+
+    async def copy_folder(
+        self, source: str | Mapping[str, str], path: str, volume: str, nested: Collection[str]
+    ) -> None:
+        """Copy all below a directory of a container into an empty volume, but for what `nested` will hold.
+
+        What is on other mounts below it is left out too. 3 calls on the Engine's own disk, else 8. Raises
+        CopyFailedError; the volume may be half filled then.
+        """
+
+    async def inspect_remains(self, container_id: str) -> Remains:
+        """Return what a container tells of its spec beyond its labels; 2 calls.
+
+        Raises ObjectMissingError if it is gone.
+        """
+
+    async def create_volume(
+        self, name: str, labels: Mapping[str, str], options: Mapping[str, str] = ...
+    ) -> ObservedVolume:
+        """Create a local volume; one that exists is returned as it is, with its own labels. 1 call."""
+
+    async def look_at_image(self, image: PinnedImage, paths: Collection[str]) -> ImageShape:
+        """Return what an image has at `paths`, and in its `/run`.
+
+        What was seen once is kept: no call for what is known. Else 3 calls, and 1 for each path that nobody
+        looked at. Raises ImageGoneError.
+        """
+
+    async def prepare_system(
+        self, wanted: System, present: Mapping[str, ObservedVolume], *, attempt: str
+    ) -> Prepared:
+        """Return how a pod's system directories are kept: as `wanted`, as far as image and host allow.
+
+        For `overlay` the base of `wanted.image` is found among the volumes `present`, or made under a name
+        with `attempt`, which was never used before. 1 call where there is a base. Raises PermanentError
+        where it has to be made and its image cannot be had any more.
+        """
+
+    async def fill_layers(self, name: str) -> None:
+        """Make the folders in an empty volume that overlays need. 2 calls."""
+
+    async def remove_volume(self, name: str) -> None:
+        """Remove a volume; one that is not there is fine. Raises ConflictError while it is in use. 1 call."""
+
+    async def sync_volumes(self) -> None:
+        """Return once everything written to volumes is on the disk, so that a power cut leaves it there.
+
+        Raises OutcomeUnknownError when the disk fails or does not answer. Behind a forwarded socket the
+        Engine's disk is not this kernel's: nothing is promised there.
+        """
+
+    async def create_container(self, request: ContainerRequest) -> ObservedContainer:
+        """Create, without starting; this fills volumes that are mounted without `no_copy`. 1 call, 2 at most.
+
+        The network of `request` is made if the Engine says that it is missing (then: 5 calls at most).
+        Raises ConflictError where the name is taken (also by a creation still under way),
+        ImageGoneError where the image id is not there, PermanentError for what can never work.
+        """
+
+    async def start_container(self, container_id: str) -> None:
+        """Start; one that runs is fine. Raises ObjectMissingError, PortTakenError, PermanentError. 1 call.
+
+        A network that was removed since, or made anew, is made and put in its place (then: 6 calls).
+        """
+
+    async def unpause_container(self, container_id: str) -> None:
+        """Unpause; one that is not paused is fine. Raises ObjectMissingError. 1 call."""
+
+    async def stop_container(self, container_id: str, timeout_s: int) -> None:
+        """Stop within `timeout_s`, then kill; one that does not run is fine. 1 call.
+
+        Raises ObjectMissingError. A stop that takes longer than a step's deadline raises
+        OutcomeUnknownError and goes on in the Engine.
+        """
+
+    async def update_container(self, container_id: str, limits: Limits) -> None:
+        """Change processors and memory, running or not. Raises ObjectMissingError. 1 call."""
+
+    async def rename_container(self, container_id: str, name: str) -> None:
+        """Give a container another name, running or not; one that has it is fine. 1 call.
+
+        Raises ObjectMissingError, and ConflictError where another container has the name.
+        """
+
+    async def connect_network(self, container_id: str, network: str) -> None:
+        """Attach a container to a network, running or not; one that is attached is fine. 1 call.
+
+        Its published ports answer again. The network of all pods is made if the Engine says that it is
+        missing. Raises ObjectMissingError, PortTakenError.
+        """
+
+    async def remove_container(self, container_id: str, *, force: bool = False) -> None:
+        """Remove a container and nothing else; one that is not there is fine. 1 call.
+
+        Raises ConflictError while a removal is under way, or if it runs and `force` is false.
+        """
+
+    async def find_image(self, reference: str) -> PinnedImage | None:
+        """Return the image as the host has it, None if it does not. 1 call."""
+
+    async def check_registry(self, reference: str, *, pinned: bool = False) -> None:
+        """Ask the registry whether the image exists, without pulling it. 1 call.
+
+        With the operator's credentials where it is `pinned`, the digest of an image that a pod has, or where
+        the policy lends them for it; so does `pull_image`.
+
+        Raises ImageNotFoundError where it does not exist or may not be read, RegistryUnavailableError where
+        the registry cannot be asked.
+        """
+
+    async def pull_image(self, reference: str, *, pinned: bool = False) -> PinnedImage:
+        """Pull and return what the host has then. Raises ImageNotFoundError where there is none. 2 calls.
+
+        Has no deadline for the whole, only one for silence: progress goes to the log.
+        """
+
+    async def keep_storage(self, installation: str, identity: str, labels: Mapping[str, str]) -> str:
+        """Make the sentinel volume with this identity and the container that keeps it; 2 calls, 4 at most.
+
+        Where there is such a volume already it stays, and its own identity is returned. The container gets
+        `labels`; one that is there already stays as well.
+        """
+
+    async def create_mark(self, name: str, labels: Mapping[str, str]) -> str:
+        """Create a container that holds nothing and is never started; return its id. 1 call, 3 at most.
+
+        Raises ConflictError where the name is taken.
+        """
+
+    async def close(self) -> None:
+        """Give up the connection."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContainerEvent:
+    """Something that happened to a pod's container."""
+
+    pod_id: str
+    container_id: str
+    action: str
+    """One of start, die, destroy, pause, unpause, rename, as the Engine names them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContenderEvent:
+    """Another store asks for the installation."""
+
+    store: str
+    container_id: str
+
+
+class EventSource(Protocol):
+    """The Engine's event stream."""
+
+    def subscribed(self) -> AbstractAsyncContextManager[AsyncIterator[ContainerEvent | ContenderEvent]]:
+        """Subscribe: what happens after this is entered will be told, in the Engine's order.
+
+        Entering, and the iteration when the stream ends, raise EngineUnavailableError. What happened
+        before has to be looked for by a pass, begun after this was entered.
+        """
+
+
+class Lease(Protocol):
+    """The fenced, expiring, exclusive right to change one pod; renews itself until it is released."""
+
+    @property
+    def token(self) -> int:
+        """Grows with every lease that is given; a write with an older one is refused."""
+
+    def remaining(self) -> float:
+        """Return seconds until it expires unless it is renewed; 0 or less once it is lost."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proposal:
+    """An intent to be accepted, if the pod's generation is still `expected_generation`."""
+
+    pod_id: str
+    task_id: str
+    expected_generation: int
+    """0 for a pod without any record."""
+    host: str
+    intent: Intent
+    """With its `generation` one above the expected."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accepted:
+    """The answer to a proposal that became, or had become, the intent."""
+
+    generation: int
+    seen_before: bool
+    """Whether this task id had set an intent already; then nothing was changed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Noted:
+    """What a store has beside records."""
+
+    store: str
+    """What tells it from any other. It is lost together with the records, and the next one is another."""
+    storages: Mapping[str, str]
+    """Host to the identity of the storage that holds its pods."""
+
+
+class Store(Protocol):
+    """The durable records. All methods raise StoreUnavailableError."""
+
+    async def load(self, pod_id: str) -> Record | None:
+        """Return the record or tombstone. One round trip.
+
+        One that cannot be read says why in `unreadable`; it never keeps others from being read.
+        """
+
+    async def load_host(self, host: str) -> dict[str, Record]:
+        """Return all records and tombstones of one host. A constant number of round trips."""
+
+    async def count_host(self, host: str) -> int:
+        """Return how many records and tombstones one host has. As quick for thousands as for one."""
+
+    async def load_all(self) -> dict[str, Record]:
+        """Return all records and tombstones. A constant number of round trips."""
+
+    async def accepted_generation(self, task_id: str) -> int | None:
+        """Return the generation that this task id has set before, None if it has not."""
+
+    async def accept(self, proposal: Proposal) -> Accepted:
+        """Set the intent and remember the task id, in one script.
+
+        Raises GenerationConflictError if the generation moved on, PortTakenError (naming port and pod) if a
+        host port is reserved by another pod of that host. Reserves `intent.ports`, gives back those that the
+        pod no longer asks for, and keeps the reservations through stop and update.
+        """
+
+    async def storage(self, host: str) -> str | None:
+        """Return the identity of the storage that holds a host's pods, None before it is noted."""
+
+    async def storages(self) -> Mapping[str, str]:
+        """Return host to the identity of the storage that holds its pods. One round trip."""
+
+    async def set_storage(self, host: str, identity: str) -> None:
+        """Note the identity of the storage that holds a host's pods."""
+
+    async def noted(self) -> Noted:
+        """Return what is noted of the store itself and of its hosts; its id is given now if it has none.
+
+        One round trip.
+        """
+
+    async def note_contender(self, host: str, text: str) -> None:
+        """Note for a day what a person has to know of another store that asked for this installation."""
+
+    async def rename_host(self, old: str, new: str, identity: str) -> int | None:
+        """Give all records, host ports and the storage `identity` of a host to another, in one script.
+
+        Returns how many records these were; None, having written nothing, where `old` has a fresh heartbeat
+        or one of the two has another storage. A port that `new` has given away stays as it is.
+        """
+
+    async def reported_hosts(self) -> frozenset[str]:
+        """Return the hosts whose pods the store knows; none of them in a store that is new or was lost."""
+
+    async def report_host(self, host: str) -> None:
+        """Note that the store knows all pods of this host."""
+
+    async def move_ports(self, record: Record, ports: Sequence[PublishedPort], lease: Lease) -> None:
+        """Give the present intent of a pod other host ports and reserve these, in one script.
+
+        Raises LeaseLostError, GenerationConflictError where another intent was accepted meanwhile, and
+        PortTakenError where another pod has reserved one of them; nothing was written then.
+        """
+
+    async def reserved_ports(self, host: str) -> Sequence[tuple[PublishedPort, str]]:
+        """Return all reserved host ports of a host with their pods (`container` is not kept: 0)."""
+
+    async def port_owners(
+        self, host: str, ports: Sequence[PublishedPort]
+    ) -> Sequence[tuple[PublishedPort, str]]:
+        """Return which of these ports of a host are reserved, with their pods. One round trip.
+
+        The work does not grow with the reservations of others.
+        """
+
+    async def save(self, record: Record, lease: Lease) -> None:
+        """Write the state, if the lease is the newest and has not expired; announce a change of phase.
+
+        Raises LeaseLostError otherwise, and RecordUnreadableError for a record that could not be read, having
+        written nothing. A state that was purged while its intent is
+        still `deleted` gives back the pod's host ports.
+        """
+
+    async def lease(self, pod_id: str) -> Lease:
+        """Take the lease. Raises LeaseHeldError while another has it, or its last step may still run."""
+
+    async def release(self, pod_id: str, lease: Lease) -> None:
+        """Give the lease back at once, if it is still ours."""
+
+    def abandon(self, lease: Lease) -> None:
+        """Renew it no more: others get it once it has expired and its last step has ended."""
+
+    async def count_attempt(self, task_id: str) -> int:
+        """Count one more taking of a message; returns how often it was taken.
+
+        Of one that was accepted only those takings count that came after that.
+        """
+
+    async def beat_heart(self, host: str) -> None:
+        """Say that a worker of this host is alive."""
+
+    async def stop_heart(self, host: str) -> None:
+        """Say that a worker of this host ends; another worker of the same host says otherwise soon."""
+
+    async def live_hosts(self) -> frozenset[str]:
+        """Return the hosts whose heartbeat is fresh."""
+
+    async def wait_for_change(self, pod_id: str, known: PodState, timeout_s: float) -> None:
+        """Return when the pod's state differs from `known`, its lease is released, or time is up."""
+
+    async def close(self) -> None:
+        """Give up the connections."""

@@ -1,0 +1,1 @@
+"""What to do next for a pod: pure, from what should be and what is."""

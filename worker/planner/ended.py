@@ -1,0 +1,61 @@
+"""What follows where a pod's container has ended, or is gone, and nobody asked for that.
+
+That a pod is finished must not depend on its container: the note about the end of its last start outlives
+it. With `restart: never` a pod runs once for each time it is asked to.
+"""
+
+from worker.planner.decision import Plan, go, rest
+from worker.planner.exit_reason import ending
+from worker.planner.ownership import container_problem
+from worker.planner.steps import NoteLost, RecordExit
+from worker.pods.model import Installation, Phase, Record
+from worker.pods.observation import ContainerState, Observation, ObservedContainer
+from worker.pods.spec import PodSpec, Restart
+
+
+def asked(record: Record) -> bool:
+    """Whether the present intent has not been reached yet: what ended before it ended is no crash."""
+    return record.state.settled_generation < record.intent.generation
+
+
+def plan_note(record: Record, seen: Observation, spec: PodSpec, own: Installation) -> Plan | None:
+    """Return how to note an end that nobody asked for, before anything is done about it; None without one.
+
+    A container that is gone may have ended first, or may have been removed while it ran: nobody can tell.
+    Only for `never` that is an end: a pod that is to run until it succeeds, or always, has not done so.
+    """
+    container, state = seen.container, record.state
+    if asked(record) or _is_noted(record) or _by_us(record, container):
+        return None
+    if container is None:
+        lost = state.container_id is not None and spec.restart is Restart.NEVER
+        return go(NoteLost()) if lost else None
+    ended = container.state is ContainerState.EXITED or (
+        container.state is ContainerState.DEAD and spec.restart is not Restart.ALWAYS
+    )
+    ours = container_problem(record.pod_id, container, own) is None
+    return go(RecordExit(container.id)) if ended and ours else None
+
+
+def finished(record: Record, spec: PodSpec) -> Plan | None:
+    """Return how a pod rests that ended by itself and is not to run again by itself; None for any other."""
+    crash = record.state.crash
+    if asked(record) or crash is None or not _is_noted(record):
+        return None
+    well = crash.exit_code == 0  # never that of one whose end nobody saw
+    if spec.restart is Restart.NEVER or (spec.restart is Restart.ON_FAILURE and well):
+        return rest(
+            Phase.STOPPED if well else Phase.FAILED, f"{ending(crash, spec)}; restart is '{spec.restart}'"
+        )
+    return None
+
+
+def _is_noted(record: Record) -> bool:
+    return record.state.crash is not None and record.state.crash.run == record.state.starts
+
+
+def _by_us(record: Record, container: ObservedContainer | None) -> bool:
+    """Whether it ended by a stop of ours, as when another container takes its place."""
+    stop = record.state.stop
+    ended = container.id if container is not None else record.state.container_id
+    return stop is not None and (stop.container_id, stop.run) == (ended, record.state.starts)

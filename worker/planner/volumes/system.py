@@ -1,0 +1,131 @@
+"""System directories: how a pod keeps the programs that were installed into it.
+
+In the mode `overlay` a pod's `/usr` is a volume that holds nothing by itself: it mounts the pod's own layer
+over a base, a volume that was filled from the image once for all pods. Layer and base are where the data is.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from pydantic import ValidationError
+
+from config.layout import BASES_PATH, LAYERS_VOLUME
+from worker.errors import InvalidInputError
+from worker.planner.decision import Plan, go, rest
+from worker.planner.steps import CreateVolume, PrepareSystem, RemoveContainer, RemoveVolume, Step
+from worker.pods import naming
+from worker.pods.model import SYSTEM, Phase, PinnedImage, Record, System, SystemMode, Volume, VolumeClass
+from worker.pods.observation import ALIVE, Observation, ObservedVolume
+
+LAYERS: Final = LAYERS_VOLUME[0]
+
+
+def plan_preparation(record: Record, seen: Observation, image: PinnedImage, mode: SystemMode) -> Plan | None:
+    """Return how to decide on a new pod's system directories, or to mend its base; None if neither is due."""
+    system = record.state.system
+    if system is None:
+        try:
+            wanted = _adopted(seen) or System(mode=mode, image=image)
+        except InvalidInputError as error:
+            return rest(Phase.FAILED, str(error))
+        undecided = not record.state.layout and wanted.mode is not SystemMode.OFF
+        return go(PrepareSystem(wanted)) if undecided else None
+    if system.image.id != image.id and not _is_committed(record, seen):
+        return go(PrepareSystem(System(mode=mode, image=image)))
+    container = seen.container
+    if container is not None and container.state in ALIVE:
+        return None
+    return go(PrepareSystem(system)) if _missing_bases(system, seen) else None
+
+
+def plan_overlays(record: Record, seen: Observation) -> Plan | None:
+    """Return how to make anew the overlay volumes that are gone or lead elsewhere, None if all are right.
+
+    Nothing is lost with them. They lead elsewhere when base or data root have moved.
+    """
+    container = seen.container
+    if container is not None and container.state in ALIVE:
+        return None
+    missing, wrong = [], []
+    for volume in filter(lambda each: is_overlay(record.state.system, each), record.state.layout):
+        found = seen.volumes.get(naming.volume_name(record.pod_id, volume.name))
+        if found is None and volume.filled:
+            missing.append(volume)
+        elif found is not None and found.options != overlay_options(record, seen, volume):
+            wrong.append(volume)
+    if not missing and not wrong:
+        return None
+    steps: list[Step] = [RemoveContainer(container.id)] if container is not None and wrong else []
+    steps += [RemoveVolume(naming.volume_name(record.pod_id, volume.name)) for volume in wrong]
+    return go(*steps, *(CreateVolume(volume) for volume in (*missing, *wrong) if volume.filled))
+
+
+def is_overlay(system: System | None, volume: Volume) -> bool:
+    """Whether a volume only mounts what others hold."""
+    overlaid = system is not None and system.mode is SystemMode.OVERLAY
+    return overlaid and volume.volume_class is VolumeClass.SYSTEM and volume.name != LAYERS
+
+
+def overlay_options(record: Record, seen: Observation, volume: Volume) -> dict[str, str]:
+    """Return the options of the volume that mounts a pod's layer over its base, for Docker's driver `local`.
+
+    Raises ValueError where base or layer are not to be seen.
+    """
+    system = record.state.system
+    base = seen.bases.get(naming.base_volume(system.base or "", volume.path)) if system is not None else None
+    layers = seen.volumes.get(naming.volume_name(record.pod_id, LAYERS))
+    if base is None or layers is None:
+        raise ValueError(f"pod {record.pod_id}: no overlay for {volume.path} without its base and layer")
+    layer = f"{layers.mountpoint}/{naming.system_volume(volume.path)}"
+    # Without an index the kernel does not mind that a base was filled anew from the same image.
+    words = f"lowerdir={base.mountpoint},upperdir={layer}/upper,workdir={layer}/work,index=off"
+    return {"type": "overlay", "device": "overlay", "o": words}
+
+
+def base_mounts(system: System | None) -> Iterator[tuple[str, str]]:
+    """Yield volume and path of each base that a pod's container holds on to."""
+    if system is not None and system.base is not None:
+        for directory in system.directories:
+            yield naming.base_volume(system.base, directory), f"{BASES_PATH}{directory}"
+
+
+def system_label(system: System) -> str:
+    """Return what a label tells of it: all but the base, which may be another one tomorrow."""
+    return SYSTEM.dump_json(system.evolve(base=None)).decode()
+
+
+def labelled_system(labels: Mapping[str, str]) -> System | None:
+    """Return what `system_label` wrote, None where there is none.
+
+    Raises InvalidInputError for what it did not write.
+    """
+    text = labels.get(naming.LABEL_SYSTEM)
+    try:
+        return None if text is None else SYSTEM.validate_json(text)
+    except ValidationError as error:
+        raise InvalidInputError(
+            f"label {naming.LABEL_SYSTEM}: {text!r:.80} does not say how system directories are kept: "
+            "restore the volume with the labels that it had"
+        ) from error
+
+
+def _adopted(seen: Observation) -> System | None:
+    """Return how the volumes of a pod whose record is lost were kept."""
+    found = (labelled_system(volume.labels) for volume in seen.volumes.values())
+    return next(filter(None, found), None)
+
+
+def _is_committed(record: Record, seen: Observation) -> bool:
+    """Whether the pod's system directories hold what is its own: before that they are its image's."""
+    ran = record.state.starts > 0 or (seen.container is not None and seen.container.has_run)
+    system = (volume for volume in record.state.layout if volume.volume_class is VolumeClass.SYSTEM)
+    return ran or record.state.initialised or any(volume.filled for volume in system)
+
+
+def _missing_bases(system: System, seen: Observation) -> bool:
+    return any(name not in seen.bases for name, _ in base_mounts(system))
+
+
+def is_replaced(found: ObservedVolume) -> bool:
+    """Whether a plain volume stands where an overlay should be: it may hold what somebody restored."""
+    return not found.options and found.unasked is None

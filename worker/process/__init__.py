@@ -1,0 +1,1 @@
+"""One worker process: its event loop, and the work that runs by itself."""

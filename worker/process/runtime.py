@@ -1,0 +1,395 @@
+"""One event loop, one Engine client and one Redis client for a process, and the work that runs by itself."""
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from math import inf
+from time import monotonic, time
+from typing import Any, Final, TypeVar
+
+import stamina
+import structlog
+
+from config.celery import PODS_QUEUE, QUESTIONS_QUEUE, host_queue
+from config.settings import Settings, listed
+from worker.cancelling import end
+from worker.docker.engine import DockerEngine
+from worker.errors import InstallationTakenError, PodError, RetryableError
+from worker.health import Heart, UnsafeFolderError
+from worker.host.base_cleanup import BaseCleanup
+from worker.host.claiming import Claiming
+from worker.host.leftovers import Burial
+from worker.host.passes import Passes
+from worker.host.rebuild import Rebuild
+from worker.host.storage_guard import StorageGuard
+from worker.host.watcher import Watcher
+from worker.intake.lanes import Lane, waiting
+from worker.pods.model import Installation, SystemMode
+from worker.pods.policy import Policy
+from worker.process.clock import ClockWatch
+from worker.process.repeating import kept_going, repeatedly
+from worker.process.watchdog import Watchdog
+from worker.reconcile.dispatcher import Dispatcher
+from worker.reconcile.reconciler import Reconciler
+from worker.service.preflight import Preflight
+from worker.service.service import PodService
+from worker.store.factory import make_store
+from worker.store.redis_store import RedisStore
+from worker.telemetry.metrics import Metrics
+from worker.telemetry.metrics_server import MetricsServer
+
+_log: Final = structlog.get_logger(__name__)
+_T = TypeVar("_T")
+
+
+class LoopThread:
+    """An event loop in a thread of its own, for callers in other threads."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="pinacle-loop", daemon=True)
+        self._thread.start()
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop itself."""
+        return self._loop
+
+    def submit(self, work: Coroutine[Any, Any, _T]) -> Future[_T]:
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    def run(self, work: Coroutine[Any, Any, _T]) -> _T:
+        """Run in the loop and return the result in the calling thread."""
+        return self.submit(work).result()
+
+    def close(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """What one process works with; made in its event loop."""
+
+    host: str
+    engine: DockerEngine
+    store: RedisStore
+    dispatcher: Dispatcher
+    rebuild: Rebuild
+    guard: StorageGuard
+    passes: Passes
+    watcher: Watcher
+    service: PodService
+
+
+def installation_of(settings: Settings) -> Installation:
+    return Installation(
+        name=settings.installation,
+        network=settings.network,
+        default_runtime=settings.runtime,
+        pids_limit=settings.pids_limit,
+        log_max_size=settings.log_max_size,
+        log_max_files=settings.log_max_files,
+        system_volumes=SystemMode(settings.system_volumes),
+        min_free_mb=settings.min_free_mb,
+    )
+
+
+def policy_of(settings: Settings) -> Policy:
+    return Policy(
+        registries=settings.registry_hosts,
+        runtimes=frozenset(listed(settings.runtimes)),
+        addresses=listed(settings.publish_addresses),
+        ports=settings.publishable,
+        images=listed(settings.images),
+    )
+
+
+def make_engine(
+    settings: Settings, on_call: Callable[[str], None] | None = None, metrics: Metrics | None = None
+) -> DockerEngine:
+    return DockerEngine(
+        settings.docker_host,
+        step_deadline_s=settings.step_deadline_s,
+        list_deadline_s=settings.list_deadline_s,
+        fill_deadline_s=settings.fill_deadline_s,
+        pull_silence_s=settings.pull_silence_s,
+        docker_config=settings.docker_config,
+        lends_credentials=policy_of(settings).lends_credentials,
+        network=settings.network,
+        installation=settings.installation,
+        data_root=settings.data_root,
+        init_path=settings.init_path,
+        on_call=on_call,
+        on_answer=None if metrics is None else metrics.engine_called,
+    )
+
+
+async def find_host(settings: Settings, engine: DockerEngine) -> str:
+    """Return the name of this host: as set, or the Engine's own. Waits for the Engine as long as it takes."""
+    info = await _patiently(engine.info)
+    return settings.host_id or info.name
+
+
+async def _patiently(do: Callable[[], Awaitable[_T]]) -> _T:
+    """Try until Engine and Redis answer, as long as it takes; say once what it waits for."""
+    told = ""
+    async for attempt in stamina.retry_context(on=RetryableError, attempts=None, timeout=None, wait_max=5.0):
+        with attempt:
+            try:
+                return await do()
+            except RetryableError as error:
+                if str(error) != told:
+                    told = str(error)
+                    _log.warning("worker_waits", reason=told)
+                raise
+    raise AssertionError("unreachable: it is tried for ever")
+
+
+def make_parts(
+    settings: Settings,
+    *,
+    host: str,
+    engine: DockerEngine,
+    store: RedisStore,
+    metrics: Metrics | None = None,
+) -> Parts:
+    """Put the parts of one process together."""
+    metrics = metrics or Metrics()
+    installation = installation_of(settings)
+    claiming = Claiming(
+        host=host,
+        engine=engine,
+        store=store,
+        installation=installation,
+        interval_s=settings.reconcile_interval_s,
+    )
+    reconciler = Reconciler(
+        engine=engine,
+        store=store,
+        installation=installation,
+        clock=time,
+        step_deadline_s=settings.step_deadline_s,
+        free_ports=settings.ports,
+        on_step=metrics.step_ended,
+        stands_back=lambda: claiming.problem,
+    )
+    dispatcher = Dispatcher(
+        reconciler=reconciler,
+        store=store,
+        clock=time,
+        repairs_at_once=settings.reconcile_concurrency,
+        on_reconciled=metrics.reconciled,
+    )
+    preflight = Preflight(
+        host=host,
+        engine=engine,
+        store=store,
+        installation=installation,
+        clock=time,
+        free_ports=settings.ports,
+        min_free_mb=settings.min_free_mb,
+        max_pods=settings.max_pods,
+        policy=policy_of(settings),
+    )
+    owned: dict[str, Any] = {"host": host, "engine": engine, "store": store, "installation": installation}
+    guard = StorageGuard(**owned, claiming=claiming)
+    rebuild = Rebuild(**owned, claiming=claiming)
+    passes = Passes(
+        host=host,
+        engine=engine,
+        store=store,
+        dispatcher=dispatcher,
+        guard=guard,
+        rebuild=rebuild,
+        burial=Burial(host=host, engine=engine, store=store, installation=installation),
+        base_cleanup=BaseCleanup(engine=engine, installation=installation, grace_s=settings.base_grace_s),
+        installation=installation,
+        clock=time,
+        on_pass=metrics.pass_ended,
+    )
+    return Parts(
+        host=host,
+        engine=engine,
+        store=store,
+        dispatcher=dispatcher,
+        rebuild=rebuild,
+        guard=guard,
+        passes=passes,
+        watcher=Watcher(
+            events=engine.events,
+            store=store,
+            dispatcher=dispatcher,
+            passes=passes,
+            pass_wait_s=settings.reconcile_interval_s,
+            on_connected=metrics.stream_connected,
+            on_disconnected=metrics.stream_disconnected,
+            on_contender=claiming.hear,
+        ),
+        service=PodService(
+            host=host,
+            hosts=frozenset({host, *settings.host_names}),
+            installation=settings.installation,
+            store=store,
+            rebuild=rebuild,
+            guard=guard,
+            engine=engine,
+            dispatcher=dispatcher,
+            passes=passes,
+            clock=time,
+            preflight=preflight,
+            task_wait_s=settings.task_wait_s,
+            task_attempts=settings.task_attempts,
+        ),
+    )
+
+
+class Runtime:
+    """What a worker process keeps for as long as it lives."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.loop = LoopThread()
+        self._waiting = {
+            lane: threading.BoundedSemaphore(waiting(lane, settings.task_concurrency)) for lane in Lane
+        }
+        self._clock = ClockWatch()
+        self._watchdog = Watchdog(self.loop.loop, settings.loop_stall_s)
+        self._beaten_at = -inf
+        self.heart: Heart | None = None
+        self._background: list[asyncio.Task[None]] = []
+        self.metrics = Metrics()
+        self._server = _make_server(settings, self.metrics)
+        # Before it waits for Engine or Redis: a worker that cannot begin is to be seen as one.
+        serving = None if self._server is None else kept_going("metrics_server", self._server.open)
+        self._serving = None if serving is None else self.loop.submit(serving)
+        self.parts: Parts = self.loop.run(self._connect())
+        self.metrics.queues.read = self._queue_lengths
+        structlog.contextvars.bind_contextvars(host=self.parts.host)
+
+    async def _connect(self) -> Parts:
+        engine, store = make_engine(self.settings, metrics=self.metrics), make_store(self.settings)
+        host = await find_host(self.settings, engine)
+        parts = make_parts(self.settings, host=host, engine=engine, store=store, metrics=self.metrics)
+        await _patiently(engine.ensure_network)
+        try:
+            await _patiently(parts.rebuild.run)
+            await _patiently(parts.guard.establish)
+        except InstallationTakenError:
+            pass  # It was logged, and whoever asks for something is told.
+        return parts
+
+    def start(self) -> None:
+        """Begin what runs by itself: the heartbeat, passes at an interval, and the watch over events."""
+        self.loop.run(self._begin())
+        self._watchdog.start()
+
+    def stop(self, grace_s: float) -> None:
+        """Finish steps under way within `grace_s`, give leases back, close the connections."""
+        self._watchdog.stop()
+        if self._serving is not None and self._server is not None:
+            self._serving.cancel()
+            self._server.close()
+        self.loop.run(self._close(grace_s))
+        self.loop.close()
+
+    def stop_waiting(self) -> None:
+        """Answer everybody who waits now: the process is about to end."""
+        self.loop.submit(self._let_go())
+
+    def may_wait(self, lane: Lane) -> bool:
+        """Take one of the places for tasks that wait; False when only room for short work is left."""
+        return self._waiting[lane].acquire(blocking=False)
+
+    def done_waiting(self, lane: Lane) -> None:
+        self._waiting[lane].release()
+
+    def _queue_lengths(self) -> Mapping[str, int]:
+        """Ask from another thread than the loop's; empty where Redis does not answer soon."""
+        queues = (PODS_QUEUE, QUESTIONS_QUEUE, host_queue(self.parts.host))
+        asked = self.loop.submit(self.parts.store.overview.queue_lengths(queues))
+        try:
+            return asked.result(_SCRAPE_WAIT_S)
+        except (PodError, TimeoutError):
+            asked.cancel()
+            return {}
+
+    async def _begin(self) -> None:
+        self.heart = _make_heart(self.parts.host)
+        work = (
+            self._beat(),
+            self._pass_where_none_came(),
+            kept_going("watcher", self.parts.watcher.run),
+            kept_going("durability_check", self._check_durability),
+        )
+        self._background = [asyncio.create_task(one) for one in work]
+
+    async def _let_go(self) -> None:
+        await self.parts.passes.let_go()
+        await self.parts.dispatcher.drain(self.settings.step_deadline_s)
+
+    async def _close(self, grace_s: float) -> None:
+        await end(self._background)
+        await self.parts.dispatcher.drain(grace_s)
+        try:
+            await self.parts.store.stop_heart(self.parts.host)
+        except PodError as error:
+            _log.warning("heartbeat_not_stopped", reason=str(error))
+        if self.heart is not None:
+            self.heart.close()
+        await self.parts.engine.close()
+        await self.parts.store.close()
+
+    async def _beat(self) -> None:
+        def due() -> float:
+            return self._beaten_at + self.settings.heartbeat_ttl_s / 4
+
+        await repeatedly("heartbeat", self._beat_once, due)
+
+    async def _beat_once(self) -> None:
+        self._beaten_at = monotonic()
+        if self.heart is not None:
+            self.heart.beat()
+        self._clock.look()
+        await self.parts.store.beat_heart(self.parts.host)
+
+    async def _pass_where_none_came(self) -> None:
+        """Do without beat, as long as it takes: a pass is due when none has begun for a little too long."""
+
+        def due() -> float:
+            return self.parts.passes.begun_at + _PATIENCE * self.settings.reconcile_interval_s
+
+        await repeatedly("pass", self._pass_once, due)
+
+    async def _pass_once(self) -> None:
+        await self.parts.passes.run(wait_s=self.settings.reconcile_interval_s)
+
+    async def _check_durability(self) -> None:
+        for problem in await self.parts.store.durability_problems():
+            _log.warning("redis_not_durable", problem=problem)
+
+
+def _make_heart(host: str) -> Heart | None:
+    """Return what `worker.health` looks at; a worker works without, and is not taken for well then."""
+    try:
+        return Heart(host)
+    except (UnsafeFolderError, OSError) as error:
+        _log.warning("heart_not_kept", reason=str(error))
+        return None
+
+
+def _make_server(settings: Settings, metrics: Metrics) -> MetricsServer | None:
+    if settings.metrics_port is None:
+        return None
+    return MetricsServer(metrics.registry, address=settings.metrics_address, port=settings.metrics_port)
+
+
+_SCRAPE_WAIT_S: Final = 2.0
+"""What a scrape waits for Redis; Prometheus itself gives up after ten seconds."""
+
+
+_PATIENCE: Final = 1.1
+"""Intervals after which a pass is due by itself: with beat at work it never is."""

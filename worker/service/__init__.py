@@ -1,0 +1,1 @@
+"""What callers ask for: accepted, refused or answered."""

@@ -1,0 +1,226 @@
+"""What has to be known before a new spec is accepted: bad input is refused while nothing is written yet."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from worker.errors import (
+    ForeignObjectError,
+    HostFullError,
+    InvalidInputError,
+    OutcomeUnknownError,
+    RegistryBusyError,
+    StorageMissingError,
+    UpdateRefusedError,
+)
+from worker.hanging import HangingThreads
+from worker.interfaces import Engine, Store
+from worker.planner.identity import own_view
+from worker.planner.plan import plan
+from worker.planner.steps import READ_ONLY, fold
+from worker.planner.volumes.fit import shape_problem
+from worker.pods.layout import full_names, looked_paths
+from worker.pods.model import Installation, Intent, IntentKind, Phase, PinnedImage, Record
+from worker.pods.observation import Observation
+from worker.pods.policy import Policy, check_registry, check_runtime
+from worker.pods.requests import Means
+from worker.pods.spec import PodSpec
+from worker.reconcile.apply import apply
+from worker.reconcile.host_ports import chosen_ports
+
+_log: Final = structlog.get_logger(__name__)
+_MB = 10**6
+_MEASURE_S = 5.0
+_LONGEST_WALK = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preflight:
+    """Looks into a spec on the host that will run it."""
+
+    host: str
+    engine: Engine
+    store: Store
+    installation: Installation
+    clock: Callable[[], float]
+    free_ports: range
+    min_free_mb: int
+    max_pods: int
+    policy: Policy = field(default_factory=Policy)
+    threads: HangingThreads = field(default_factory=HangingThreads)
+
+    async def means(self, pod_id: str, record: Record | None, spec: PodSpec) -> Means:
+        """Return image and host ports for a spec.
+
+        Raises InvalidInputError, ImageNotFoundError, PortTakenError, HostFullError where there is no room for
+        a new pod, or what keeps the Engine from answering.
+        """
+        is_new = record is None or not record.exists
+        if is_new:
+            await self._check_number()
+        before_spec = None if record is None or is_new else record.intent.spec
+        await self._check_host(spec, before_spec, is_new=is_new)
+        old = None if record is None or is_new else record
+        pinned = await self.pinned(old, spec)
+        if pinned.image is not None:
+            await self._check_shape(pod_id, old, spec, pinned)
+        before = () if record is None or is_new else record.intent.ports
+        ports = await chosen_ports(self.store, self.host, pod_id, spec, before=before, free=self.free_ports)
+        return replace(pinned, ports=ports)
+
+    async def pinned(self, record: Record | None, spec: PodSpec) -> Means:
+        """Return the image to pin for a spec; of an existing pod it is the one that was pinned.
+
+        Whatever its reference has come to mean since: another one takes its place only where it is gone from
+        the host and there is no digest to pull. Raises ImageNotFoundError, InvalidInputError for a registry
+        that is not allowed, and what keeps the Engine from answering.
+        """
+        pinned = record.image if record is not None else None
+        if record is None or pinned is None or pinned.reference != spec.image:
+            before = record.intent.spec if record is not None else None
+            accepted = before is not None and before.image == spec.image
+            can_wait = record is None or accepted
+            return Means(image=await self._image(spec, accepted=accepted, can_wait=can_wait))
+        if await self.engine.find_image(pinned.id) is not None:
+            return Means(image=pinned, replaced_image=record.intent.replaced_image)
+        if pinned.repo_digest is not None:
+            await self.engine.check_registry(pinned.repo_digest, pinned=True)
+            return Means(image=pinned, replaced_image=record.intent.replaced_image)
+        return Means(image=await self._image(spec), replaced_image=pinned.id)
+
+    async def first_look(self, candidate: Record) -> Observation:
+        """Observe the place where a new pod would go.
+
+        Raises ForeignObjectError where somebody else's container or volume bears its names, and
+        StorageMissingError where the host's storage is not there. What a deletion has still to remove is no
+        hindrance.
+        """
+        names = full_names(candidate.pod_id, candidate.state)
+        sure_of = candidate.state.container_id
+        seen = await self._walked(candidate, await self.engine.observe(candidate.pod_id, names, sure_of))
+        decided = plan(candidate, seen, self.clock(), self.installation)
+        if decided.phase is Phase.FAILED and decided.reason is not None:
+            raise ForeignObjectError(decided.reason)
+        if decided.phase is Phase.STORAGE_MISSING and decided.reason is not None:
+            raise StorageMissingError(decided.reason)
+        return seen
+
+    async def rehearse(self, candidate: Record) -> Observation:
+        """Find out whether a pod's container can be replaced by what `candidate` asks for; changes nothing.
+
+        Returns what was seen. Raises UpdateRefusedError where it would lose something, or cannot succeed.
+        """
+        wanted = candidate.evolve(intent=candidate.intent.evolve(kind=IntentKind.RUNNING))
+        sure_of = None if wanted.state.seconds else wanted.state.container_id
+        names = full_names(wanted.pod_id, wanted.state)
+        seen = own_view(wanted, await self.engine.observe(wanted.pod_id, names, sure_of), self.installation)
+        return await self._walked(wanted, seen)
+
+    async def _walked(self, record: Record, seen: Observation) -> Observation:
+        """Plan, and do what only looks, until something would be changed."""
+        for _ in range(_LONGEST_WALK):
+            decided = plan(record, seen, self.clock(), self.installation)
+            if decided.given_up is not None:
+                raise UpdateRefusedError(decided.given_up.reason)
+            step = decided.steps[0] if decided.steps else None
+            if not isinstance(step, READ_ONLY):
+                break
+            found = await apply(
+                self.engine, step, record=record, seen=seen, installation=self.installation, incarnation=""
+            )
+            record, seen = fold(record, seen, step, found, self.clock())
+        return seen
+
+    async def _check_number(self) -> None:
+        """Count only where it may matter: records of deleted pods are in the quick figure as well."""
+        if await self.store.count_host(self.host) < self.max_pods:
+            return
+        there = sum(record.exists for record in (await self.store.load_host(self.host)).values())
+        if there >= self.max_pods:
+            raise HostFullError(
+                f"host {self.host} has {there} pods, stopped ones included; allowed: {self.max_pods} "
+                "(PINACLE_MAX_PODS; a Linux bridge takes no more than 1023 that run). Delete one that is not "
+                "needed, or create it on another host"
+            )
+
+    async def _check_host(self, spec: PodSpec, before: PodSpec | None, *, is_new: bool) -> None:
+        runtime = spec.runtime or self.installation.default_runtime
+        measured = is_new and self.min_free_mb > 0
+        if runtime is None and not measured:
+            return
+        info = await self.engine.info()
+        own = self.installation.default_runtime or info.default_runtime
+        check_runtime(self.policy, spec, before, own=own)
+        if runtime is not None and runtime not in info.runtimes:
+            known = ", ".join(sorted(info.runtimes))
+            raise InvalidInputError(
+                f"spec.runtime: {runtime!r} is not a runtime of this Engine; allowed: {known}"
+            )
+        if measured:
+            await self._check_space(info.data_root)
+
+    async def _image(
+        self, spec: PodSpec, *, accepted: bool = False, can_wait: bool = False
+    ) -> PinnedImage | None:
+        """Return the image of this host; `accepted` before is the pull of one that is not there yet.
+
+        `can_wait` says that nothing is lost where its registry gives no answer now, and is asked later.
+        """
+        found = await self.engine.find_image(spec.image)
+        if found is None:
+            if not accepted:
+                check_registry(self.policy, spec.image)
+            try:
+                await self.engine.check_registry(spec.image)
+            except RegistryBusyError as error:
+                if not can_wait:
+                    raise
+                _log.info("registry_asked_later", image=spec.image, reason=str(error))
+        return found
+
+    async def _check_shape(self, pod_id: str, record: Record | None, spec: PodSpec, found: Means) -> None:
+        """Raise InvalidInputError where a pod does not fit its new image; it is None for a new one."""
+        intent = Intent(
+            kind=IntentKind.RUNNING,
+            generation=1,
+            spec=spec,
+            image=found.image,
+            replaced_image=found.replaced_image,
+        )
+        asked = Record(pod_id=pod_id, host=self.host, intent=intent)
+        if record is not None:
+            asked = record.evolve(intent=intent)
+        image = asked.image
+        if image is None:
+            return
+        if record is not None and record.image is not None and record.image.id == image.id:
+            return
+        shape = await self.engine.look_at_image(image, looked_paths(asked, image))
+        problem = shape_problem(asked, image, shape)
+        if problem is not None:
+            raise InvalidInputError(f"spec.image: {problem}")
+
+    async def _check_space(self, root: Path) -> None:
+        # An Engine behind a forwarded socket keeps its data on another machine: nothing to measure here.
+        try:
+            free_mb = await self.threads.run(lambda: _free_mb(root), _MEASURE_S)
+        except TimeoutError as error:
+            raise OutcomeUnknownError(
+                f"host {self.host}: the disk of {root} did not say within {_MEASURE_S:g} s how much is free"
+            ) from error
+        if free_mb is None:
+            return
+        if free_mb < self.min_free_mb:
+            raise HostFullError(
+                f"host {self.host} has {free_mb} MB free on {root}, and creates no pod below "
+                f"{self.min_free_mb} MB (PINACLE_MIN_FREE_MB): free some space, or create it on another host"
+            )
+
+
+def _free_mb(root: Path) -> int | None:
+    """Return how many megabytes are free, None where `root` is not to be seen."""
+    return shutil.disk_usage(root).free // _MB if root.is_dir() else None
