@@ -267,6 +267,21 @@ class Settings(BaseSettings):
         return self
 
 
+class StackSettings(BaseSettings):
+    """What can be set of the stack that `make up` runs, beside what its programs read themselves."""
+
+    model_config = SettingsConfigDict(extra="ignore", frozen=True, env_ignore_empty=True)
+
+    folder: Path | None = Field(
+        default=None, validation_alias="PINACLE_FOLDER", description="Where the stack keeps all that it has."
+    )
+    flower_basic_auth: SecretStr | None = Field(
+        default=None,
+        validation_alias="FLOWER_BASIC_AUTH",
+        description="Flower's user:password.",
+    )
+
+
 def listed(value: str) -> tuple[str, ...]:
     """Return what a setting names with commas."""
     return tuple(filter(None, value.split(",")))
@@ -289,6 +304,12 @@ def settings() -> Settings:
     except ValidationError as error:
         # Without `from`: the library's text quotes the input, which may hold a password.
         raise SettingsError("; ".join(map(_in_words, error.errors()))) from None
+
+
+@cache
+def stack_settings() -> StackSettings:
+    """Return what is set of the local stack, read once."""
+    return StackSettings()
 
 
 def _in_words(problem: ErrorDetails) -> str:

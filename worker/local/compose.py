@@ -1,11 +1,12 @@
 """Docker Compose v2, which Debian 12 does not have: taken out of a newer Debian's package, not installed."""
 
-import os
 import shutil
 import subprocess
 import tempfile
 from pathlib import Path
 from typing import Final
+
+from worker.local.processes import inherited
 
 NEWER_SUITE: Final = "trixie"
 _PROGRAM: Final = "usr/libexec/docker/cli-plugins/docker-compose"
@@ -33,7 +34,7 @@ def _download(folder: Path, program: Path) -> None:
         "APT::Sandbox::User": "root",
     }
     apt = ["apt-get", "-qq", *(word for key, value in options.items() for word in ("-o", f"{key}={value}"))]
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    environment = inherited(DEBIAN_FRONTEND="noninteractive")
     subprocess.run([*apt, "update"], check=True, env=environment)
     subprocess.run([*apt, "download", "docker-compose"], check=True, cwd=folder, env=environment)
     package = next(folder.glob("docker-compose_*.deb"))

@@ -1,6 +1,5 @@
 """`make demo`: a pod keeps its data while its container is destroyed. Everything shown is checked."""
 
-import os
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,7 @@ from worker.local.client import Client
 from worker.local.engine import EngineFailedError, PrivateEngine
 from worker.local.images import import_busybox
 from worker.local.packages import ENGINE, MissingProgramsError, require
+from worker.local.processes import inherited
 from worker.local.redis import RedisServer
 from worker.local.waiting import wait_until
 
@@ -174,13 +174,12 @@ def _stage() -> Iterator[Stage]:
         redis = RedisServer(folder / "r")
         ends.callback(redis.stop)
         redis.start()
-        environment = {
-            **os.environ,
-            "DOCKER_HOST": engine.url,
-            "PINACLE_REDIS_URL": redis.url,
-            "PINACLE_RECONCILE_INTERVAL_S": "5",
-            "PINACLE_MIN_FREE_MB": "100",
-        }
+        environment = inherited(
+            DOCKER_HOST=engine.url,
+            PINACLE_REDIS_URL=redis.url,
+            PINACLE_RECONCILE_INTERVAL_S="5",
+            PINACLE_MIN_FREE_MB="100",
+        )
         _start(ends, folder, environment, "worker")
         _start(ends, folder, environment, "worker.beat", "--schedule", str(folder / "beat"))
         log = folder / "worker.log"

@@ -1,7 +1,6 @@
 """A private Docker Engine: its own folder, socket and network namespace, nothing shared with another one."""
 
 import json
-import os
 import shutil
 import socket
 import subprocess
@@ -13,7 +12,7 @@ from typing import IO, Final
 import psutil
 
 from worker.local.packages import find
-from worker.local.processes import children, commands, end
+from worker.local.processes import children, commands, end, inherited
 from worker.local.waiting import wait_until
 
 _READY_S: Final = 60.0
@@ -215,7 +214,7 @@ def _within(programs: Path, folders: Sequence[Path]) -> list[str]:
 
 
 def _spawn(command: Sequence[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
-    environment = {**os.environ, "PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"}
+    environment = inherited(paths="/usr/sbin:/sbin")
     return subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True
     )

@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 import subprocess
 import sys
 import tarfile
@@ -17,6 +16,7 @@ from typing import IO, Final, Protocol
 
 from worker.local.engine import PrivateEngine
 from worker.local.packages import find, require
+from worker.local.processes import inherited
 
 ROOT: Final = Path(__file__).parents[2]
 SUITE: Final = "bookworm"
@@ -142,7 +142,7 @@ def bootstrap(folder: Path, packages: tuple[str, ...] = (), *, suite: str = SUIT
     """Fill a folder with a Debian root that has these packages."""
     program = find("debootstrap") or "debootstrap"
     include = [f"--include={','.join(packages)}"] if packages else []
-    environment = {**os.environ, "PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"}
+    environment = inherited(paths="/usr/sbin:/sbin")
     subprocess.run(
         [program, "--variant=minbase", *include, suite, str(folder)],
         check=True,

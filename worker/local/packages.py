@@ -6,6 +6,8 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
+from worker.local.processes import inherited
+
 _PACKAGES: Final = {
     "dockerd": "docker.io",
     "containerd": "containerd",
@@ -67,7 +69,7 @@ def require(*programs: str) -> None:
 
 def _install(packages: list[str]) -> None:
     print(f"Installing {' '.join(packages)} ...", flush=True)
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    environment = inherited(DEBIAN_FRONTEND="noninteractive")
     # Packages start their services on installation, unless this says that they may not.
     policy = Path("/usr/sbin/policy-rc.d")
     had_policy = policy.exists()

@@ -1,5 +1,6 @@
-"""Processes that are told by the words of their command, as nobody holds their handles any more."""
+"""Processes: what a child inherits, and those that are told by the words of their command."""
 
+import os
 from collections.abc import Collection
 from typing import Final
 
@@ -8,6 +9,17 @@ import psutil
 from worker.local.waiting import wait_until
 
 _ENDED_S: Final = 30.0
+
+
+def inherited(*, paths: str = "", **more: str) -> dict[str, str]:
+    """Return this process's environment for a child, with more variables, and `paths` behind its search path.
+
+    For handing on only: what is set is read by `config.settings`.
+    """
+    environment = {**os.environ, **more}
+    if paths:
+        environment["PATH"] = f"{environment.get('PATH', '')}:{paths}"
+    return environment
 
 
 def commands() -> dict[psutil.Process, list[str]]:

@@ -9,6 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
+from worker.local.processes import inherited
 from worker.local.waiting import wait_until
 
 _READY_S: Final = 20.0
@@ -69,7 +70,7 @@ class RedisServer:
         with (self.folder / "redis.log").open("ab") as log:
             self._process = subprocess.Popen(
                 server_command(self.folder, self.port),
-                env={**os.environ, **self._environment},
+                env=inherited(**self._environment),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

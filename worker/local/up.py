@@ -13,10 +13,11 @@ from urllib.parse import urlsplit
 from rich.console import Console
 from rich.table import Table
 
-from config.settings import Settings, SettingsError, settings
+from config.settings import Settings, SettingsError, settings, stack_settings
 from worker.local.engine import PrivateEngine, answers
 from worker.local.engine_choice import WrongEngineError, choose_engine, note_engine
 from worker.local.packages import ENGINE, MissingProgramsError, require
+from worker.local.processes import inherited
 from worker.local.redis import is_listening, server_command
 
 ROOT: Final = Path(__file__).parents[2]
@@ -43,7 +44,7 @@ class Program:
 
 def main() -> None:
     """Decide what is needed, show it, and become supervisord."""
-    folder = Path(os.environ.get("PINACLE_FOLDER", ROOT / ".pinacle"))
+    folder = stack_settings().folder or ROOT / ".pinacle"
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
     try:
@@ -57,7 +58,7 @@ def main() -> None:
     os.execve(  # noqa: S606 - becomes the supervisor, which then gets the signals
         supervisord,
         [str(supervisord), "-c", str(ROOT / "config" / "supervisord.conf")],
-        {**os.environ, **environment, "PINACLE_FOLDER": str(folder)},
+        inherited(**environment, PINACLE_FOLDER=str(folder)),
     )
 
 
@@ -95,7 +96,8 @@ def plan_stack(folder: Path) -> tuple[list[Program], dict[str, str]]:
     note_engine(note, address, private=engine.url)
     # Which pod a task is about stands in its arguments, which Flower does not show by itself.
     environment["FLOWER_TASKS_COLUMNS"] = "name,args,state,received,runtime,worker"
-    environment["FLOWER_BASIC_AUTH"] = os.environ.get("FLOWER_BASIC_AUTH") or _password(folder)
+    if not stack_settings().flower_basic_auth:
+        environment["FLOWER_BASIC_AUTH"] = _password(folder)
     return programs + _celery(folder, given), environment
 
 
@@ -198,7 +200,7 @@ def _show(programs: list[Program], environment: Mapping[str, str], folder: Path)
         console.print(f"PINACLE_REDIS_URL, with its password, is in {folder / 'redis-url'}", soft_wrap=True)
     if "DOCKER_HOST" in environment:
         console.print(f"DOCKER_HOST={environment['DOCKER_HOST']}", soft_wrap=True)
-    if "FLOWER_BASIC_AUTH" not in os.environ:
+    if "FLOWER_BASIC_AUTH" in environment:
         console.print(f"Flower's user:password is in {folder / 'flower-auth'}", soft_wrap=True)
     console.print("Ctrl-C or SIGTERM ends it all; pods go on when it is started again.")
 

@@ -129,8 +129,9 @@ async def _viewing(source: Source, *, measure: bool, stdout: int = PIPE) -> Asyn
 
 @asynccontextmanager
 async def _running(*words: str, stdin: int, stdout: int, keep: Sequence[int] = ()) -> AsyncIterator[Process]:
+    environment = {**os.environ, "LC_ALL": "C"}  # noqa: TID251 - handed on, not read
     process = await asyncio.create_subprocess_exec(
-        *words, stdin=stdin, stdout=stdout, stderr=PIPE, pass_fds=keep, env={**os.environ, "LC_ALL": "C"}
+        *words, stdin=stdin, stdout=stdout, stderr=PIPE, pass_fds=keep, env=environment
     )
     try:
         yield process

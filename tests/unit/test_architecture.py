@@ -1,0 +1,66 @@
+"""The architecture's contracts, each broken on purpose: a contract with a hole would say nothing."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+ROOT: Final = Path(__file__).parents[2]
+BREAKS: Final = {
+    "a task's module in the worker": ("worker/host/passes.py", "import tasks.pods", "tasks.pods"),
+    "a lower room that asks a higher one": (
+        "worker/pods/spec.py",
+        "import worker.planner.plan",
+        "worker.planner.plan",
+    ),
+    "two rooms of one layer": ("worker/store/keys.py", "import worker.docker.calls", "worker.docker.calls"),
+    "the Engine's API in the reconciler": ("worker/reconcile/apply.py", "import aiodocker", "aiodocker"),
+    "HTTP in the service": ("worker/service/preflight.py", "import aiohttp", "aiohttp"),
+    "Redis in the watcher": ("worker/host/watcher.py", "import redis", "redis"),
+    "Redis in a task": ("tasks/pods.py", "import redis.asyncio", "redis"),
+    "Prometheus in a pass": ("worker/host/passes.py", "import prometheus_client", "prometheus_client"),
+    "OpenTelemetry in the adapter": ("worker/docker/calls.py", "import opentelemetry", "opentelemetry"),
+    "Celery in the reconciler": ("worker/reconcile/reconciler.py", "import celery", "celery"),
+    "an event loop in the planner": ("worker/planner/plan.py", "import asyncio", "asyncio"),
+    "a clock in the model": ("worker/pods/model.py", "import time", "time"),
+    "a log in the planner": ("worker/planner/volumes/kept.py", "import structlog", "structlog"),
+    "the environment in the core": ("worker/planner/host/claim.py", "import os", "os"),
+    "an event loop in a task": ("tasks/hosts.py", "import asyncio", "asyncio"),
+    "a clock in the service": ("worker/service/preflight.py", "import time", "time"),
+    "a log in the command line": ("worker/cli/tables.py", "import structlog", "structlog"),
+}
+
+
+@pytest.fixture(scope="module")
+def verdict(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return what the check says of a copy with all contracts broken, and a module in no layer."""
+    copy = tmp_path_factory.mktemp("broken")
+    for part in ("config", "tasks", "worker"):
+        shutil.copytree(ROOT / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", copy)
+    for path, line, _imported in BREAKS.values():
+        module = copy / path
+        module.write_text(f"{module.read_text()}\n{line}\n")
+    (copy / "worker" / "homeless.py").write_text('"""In no layer."""\n')
+    command = [str(Path(sys.executable).parent / "lint-imports"), "--no-logo", "--no-cache"]
+    done = subprocess.run(command, cwd=copy, check=False, capture_output=True, text=True)
+    assert done.returncode == 1, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_no_contract_holds_when_all_are_broken(verdict: str) -> None:
+    assert " KEPT" not in verdict
+
+
+@pytest.mark.parametrize("situation", BREAKS)
+def test_an_import_that_is_not_allowed_is_named(situation: str, verdict: str) -> None:
+    path, _line, imported = BREAKS[situation]
+    importer = path.removesuffix(".py").replace("/", ".")
+    assert f"{importer} -> {imported}" in verdict
+
+
+def test_a_module_in_no_layer_is_named(verdict: str) -> None:
+    assert "homeless" in verdict
