@@ -14,10 +14,10 @@ UV := uv==0.13.8
 PROCESSES ?= 2
 PARALLEL := $(if $(filter-out 1,$(PROCESSES)),--numprocesses $(PROCESSES) --dist loadfile)
 
-.PHONY: help demo up test test-vm chaos zoo mutants bench bases check format lock clean
+.PHONY: help demo up test test-fast test-vm chaos zoo mutants bench bases check release-check format lock clean
 
 help: ## Show what there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(STAMP) ## Show a pod keeping its data while its container is destroyed (needs root)
 	$(BIN)/python -m worker.local.demo
@@ -28,6 +28,10 @@ up: $(STAMP) ## Run the whole stack in the foreground until it is told to end
 test: $(STAMP) ## Run every test (needs root: real Engines, real Redis, real containers)
 	$(BIN)/python -m worker.local.packages
 	$(BIN)/pytest --durations=15 $(PARALLEL) $(TESTS) $(if $(RUNTIME),--pod-runtime $(RUNTIME)) $(if $(SUITE),--engine-suite $(SUITE))
+
+test-fast: $(STAMP) ## Run the tests that need no Engine, in less than three minutes
+	$(BIN)/python -m worker.local.packages
+	$(BIN)/pytest -q --hypothesis-profile quick $(PARALLEL) tests/unit tests/properties tests/contract
 
 test-vm: $(STAMP) ## Cut the power of a virtual machine that runs pods (needs root)
 	$(BIN)/pytest -s tests/vm
@@ -57,6 +61,9 @@ check: $(STAMP) ## Lint, check types, check the architecture
 	$(BIN)/mypy docs/examples/follow.py
 	$(BIN)/lint-imports --no-logo
 
+release-check: $(STAMP) ## Say what stands in the way of a release of this checkout
+	$(BIN)/python -m tests.release
+
 format: $(STAMP) ## Format the code and mend what can be mended
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
@@ -69,9 +76,9 @@ lock: $(STAMP) ## Pin all dependencies anew, by hash and without any address
 clean: ## Remove what was made here, except .pinacle, which holds data
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
-$(STAMP): requirements-dev.lock worker/cli/install
+$(STAMP): requirements-dev.lock pyproject.toml
 	@worker/local/make-venv $(PYTHON) $(VENV)
 	@$(BIN)/python -m pip install -q --disable-pip-version-check $(UV)
 	@$(BIN)/uv pip install -q --compile-bytecode --python $(BIN)/python --require-hashes -r requirements-dev.lock
-	@worker/cli/install $(BIN)
+	@$(BIN)/uv pip install -q --python $(BIN)/python --no-deps --editable .
 	@touch $@

@@ -8,6 +8,12 @@ signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 from worker.cli.command import main  # noqa: E402 - loading takes long enough to be interrupted
 
-if __name__ == "__main__":
+
+def run() -> None:
+    """Run the command; an interrupt is told from here on."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.exit(main())
+
+
+if __name__ == "__main__":
+    run()

@@ -1,7 +1,8 @@
 """The command `pinacle` as a whole: its parts, and how whatever goes wrong is told."""
 
+from importlib import metadata
 from traceback import extract_tb
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -13,6 +14,7 @@ from worker.cli.options import AsJson
 from worker.cli.screen import say
 
 _NAME: Final = "pinacle"
+_PACKAGE: Final = "pinacle-pod-worker"
 _MARK: Final = "error: "
 _UNSENT: Final = "interrupted: nothing was sent"
 
@@ -25,6 +27,22 @@ app: Final = typer.Typer(
 app.add_typer(pods.app, name="pods")
 app.add_typer(hosts.app, name="hosts")
 app.command()(pods.reconcile)
+
+
+def _show_version(asked: bool) -> None:  # noqa: FBT001 - typer's form
+    if asked:
+        typer.echo(f"{_NAME} {metadata.version(_PACKAGE)}")
+        raise typer.Exit
+
+
+@app.callback()
+def _command(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    pass
 
 
 @app.command()
