@@ -52,7 +52,7 @@ bench: $(STAMP) ## Measure against the Engine's floor on this machine (needs roo
 	$(BIN)/python -m tests.bench $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(COMPARE),--compare $(COMPARE))
 
 bases: $(STAMP) ## Build base images for docker compose from Debian's packages, where no registry is (needs root)
-	@$(BIN)/python -m worker.local.bases
+	@$(BIN)/python -m worker.local.base_images
 
 check: $(STAMP) ## Lint, check types, check the architecture
 	$(BIN)/ruff check

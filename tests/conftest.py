@@ -11,8 +11,8 @@ from hypothesis import settings as settings_of_hypothesis
 from tests.support.engines import private_engine, use_suite
 from tests.support.worker import WorkerProcess
 from worker.local.client import Client
-from worker.local.engine import PrivateEngine
 from worker.local.images import import_busybox, import_debian
+from worker.local.private_engine import PrivateEngine
 from worker.local.processes import commands
 from worker.local.redis import RedisServer
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from worker.planner.container import ContainerRequest, Limits
-from worker.planner.host.survivors import Remains
+from worker.planner.host.survivors import Evidence
 from worker.planner.steps import Prepared
 from worker.planner.volumes.unprotected import Change
 from worker.pods.model import Intent, PinnedImage, PodState, PublishedPort, Record, System
@@ -110,7 +110,7 @@ class Engine(Protocol):
         CopyFailedError; the volume may be half filled then.
         """
 
-    async def inspect_remains(self, container_id: str) -> Remains:
+    async def inspect_evidence(self, container_id: str) -> Evidence:
         """Return what a container tells of its spec beyond its labels; 2 calls.
 
         Raises ObjectMissingError if it is gone.

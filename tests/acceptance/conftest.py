@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from worker.local.engine import PrivateEngine
 from worker.local.images import import_python
 from worker.local.packages import find, require
+from worker.local.private_engine import PrivateEngine
 
 ROOT = Path(__file__).parents[2]
 CACHE = ROOT / ".pinacle" / "cache"

@@ -4,7 +4,7 @@ import os
 import sys
 
 from tests.acceptance.conftest import ROOT, run_inside
-from worker.local.engine import PrivateEngine
+from worker.local.private_engine import PrivateEngine
 
 
 def test_worker_and_redis_as_containers_by_pytest_celery(

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.support.worker import ROOT
-from worker.local.engine import PrivateEngine
 from worker.local.packages import find
+from worker.local.private_engine import PrivateEngine
 from worker.local.waiting import wait_until
 
 CALL: Final = """

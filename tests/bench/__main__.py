@@ -30,9 +30,9 @@ from tests.conftest import CACHE
 from tests.support.stack import Stack, own_stack
 from tests.support.worker import ROOT
 from worker.local.compose import compose_program
-from worker.local.engine import EngineFailedError, PrivateEngine
 from worker.local.images import import_debian
 from worker.local.packages import ENGINE, MissingProgramsError, require
+from worker.local.private_engine import EngineFailedError, PrivateEngine
 
 RESULTS: Final = ROOT / ".pinacle" / "bench"
 AT_ONCE: Final = 20

@@ -22,8 +22,8 @@ from config.layout import LAYERS_VOLUME, UNIVERSAL_VOLUMES
 from tests.support.worker import WorkerProcess
 from worker.docker.request import LAYERS_IMAGE, LAYERS_INSIDE, filler_body
 from worker.local.client import Client
-from worker.local.engine import PrivateEngine
 from worker.local.packages import find
+from worker.local.private_engine import PrivateEngine
 from worker.local.redis import RedisServer
 from worker.local.waiting import wait_until
 from worker.process.runtime import LoopThread

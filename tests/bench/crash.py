@@ -7,7 +7,7 @@ from typing import Final
 from config.layout import UNIVERSAL_VOLUMES
 from tests.bench.events import watched
 from tests.support.stack import Stack
-from worker.local.engine import PrivateEngine
+from worker.local.private_engine import PrivateEngine
 
 IMAGE: Final = "pinacle-busybox"
 

@@ -15,8 +15,8 @@ from pydantic import SecretStr
 from config.settings import Settings
 from tests.support.engines import private_engine
 from worker.interfaces import Proposal
-from worker.local.engine import PrivateEngine
 from worker.local.images import import_busybox
+from worker.local.private_engine import PrivateEngine
 from worker.local.redis import RedisServer
 from worker.planner.container import container_request, volume_labels
 from worker.pods.layout import looked_paths, universal_layout

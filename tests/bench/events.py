@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from time import time
 from typing import Any
 
-from worker.local.engine import PrivateEngine
 from worker.local.packages import find
+from worker.local.private_engine import PrivateEngine
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import Final
 
 import psutil
 
-from worker.local.engine import PrivateEngine
+from worker.local.private_engine import PrivateEngine
 from worker.local.processes import end
 
 _PREFIX: Final = "pin-bench-"

@@ -9,7 +9,7 @@ from typing import Final
 from tests.bench.contenders import Contender, Ours, lose
 from tests.bench.events import watched
 from tests.bench.machine import Disturbances
-from worker.local.engine import PrivateEngine
+from worker.local.private_engine import PrivateEngine
 
 Times = dict[str, dict[str, list[float]]]
 """Operation to contender to seconds, one for each round."""

@@ -18,7 +18,7 @@ from tests.chaos.clients import Callers
 from tests.chaos.lines import Lines
 from tests.chaos.steps import KINDS, StepLog
 from tests.support.stack import Stack, own_stack
-from worker.local.engine import EngineFailedError
+from worker.local.private_engine import EngineFailedError
 from worker.local.processes import commands, end
 from worker.local.waiting import wait_until
 

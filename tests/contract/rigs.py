@@ -8,8 +8,8 @@ from tests.support.fault_proxy import Fault, FaultProxy
 from worker.docker.engine import DockerEngine
 from worker.errors import EngineUnavailableError, OutcomeUnknownError
 from worker.interfaces import Engine
-from worker.local.engine import PrivateEngine
 from worker.local.images import import_busybox
+from worker.local.private_engine import PrivateEngine
 from worker.pods.model import PinnedImage
 
 _READS = ("container_inspect", "container_list", "volume_list", "image_inspect")

@@ -33,7 +33,7 @@ from worker.pods.shape import Kind, next_look
 from worker.pods.spec import PodSpec
 
 if TYPE_CHECKING:
-    from worker.local.engine import PrivateEngine
+    from worker.local.private_engine import PrivateEngine
 
 FULL: Final = frozenset({"pinacle-vol-a-opt"})
 LABELS: Final = {LABEL_POD: "a", LABEL_VOLUME: "opt", LABEL_INSTALLATION: "test"}

@@ -9,9 +9,9 @@ from threading import Event, Thread
 from typing import Any, Final
 
 from tests.support.pods import Pod
-from worker.local.engine import PrivateEngine
 from worker.local.images import import_debian
 from worker.local.packages import find
+from worker.local.private_engine import PrivateEngine
 
 _DATA: Final = "/var/lib/postgresql/data"
 _BIN: Final = "/usr/lib/postgresql/15/bin"

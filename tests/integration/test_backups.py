@@ -15,9 +15,9 @@ from tests.support.attributes import attributes
 from tests.support.pods import Pod
 from tests.support.worker import ROOT
 from worker.local.client import Client
-from worker.local.engine import PrivateEngine
 from worker.local.images import import_busybox, import_debian
 from worker.local.packages import find
+from worker.local.private_engine import PrivateEngine
 
 MAY_PING: Final = pack("<IIIII", 0x02000001, 1 << 13, 0, 0, 0)
 """A capability of a file as the kernel keeps it: NET_RAW."""

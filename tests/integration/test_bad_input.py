@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.pods import Pod
 from worker.local.client import Client
-from worker.local.engine import PrivateEngine
+from worker.local.private_engine import PrivateEngine
 
 GOOD: Final = {"image": "pinacle-busybox"}
 CANARY: Final = "canary-bad-input"

@@ -20,7 +20,7 @@ from tests.support.commands import Pinacle, statuses
 from tests.support.pods import Pod
 from tests.support.worker import ROOT
 from worker.local.client import Client
-from worker.local.engine import PrivateEngine
+from worker.local.private_engine import PrivateEngine
 from worker.local.redis import RedisServer, free_port
 from worker.local.waiting import wait_until
 

@@ -8,8 +8,8 @@ import pytest
 from tests.conftest import CACHE
 from tests.support.pods import Pod
 from worker.local.client import Client
-from worker.local.engine import PrivateEngine
 from worker.local.images import import_busybox, import_debian
+from worker.local.private_engine import PrivateEngine
 from worker.local.waiting import wait_until
 
 PROGRAMS: Final = ("iputils-ping", "libcap2-bin", "nginx-light", "openssh-server", "sudo")

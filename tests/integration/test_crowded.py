@@ -16,7 +16,7 @@ from tests.support.messages import encoded, sound
 from tests.support.pods import Pod
 from tests.support.worker import WorkerProcess
 from worker.local.client import Client
-from worker.local.engine import PrivateEngine
+from worker.local.private_engine import PrivateEngine
 from worker.local.waiting import wait_until
 
 PORT: Final = 5999

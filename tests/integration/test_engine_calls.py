@@ -9,7 +9,7 @@ import pytest
 
 from config.settings import Settings
 from tests.support.round_trips import counted_round_trips
-from worker.local.engine import PrivateEngine
+from worker.local.private_engine import PrivateEngine
 from worker.pods.parsing import parse_spec
 from worker.pods.requests import Create, Delete, Request, Restart, Start, Stop, Update
 from worker.process.runtime import Parts, make_engine, make_parts

@@ -9,7 +9,7 @@ import pytest
 
 from worker.docker.engine import DockerEngine
 from worker.errors import CopyFailedError
-from worker.local.engine import PrivateEngine
+from worker.local.private_engine import PrivateEngine
 
 pytestmark = pytest.mark.usefixtures("busybox")
 

@@ -16,8 +16,8 @@ from redis import Redis
 from tests.support.engines import private_engine
 from tests.support.worker import WorkerProcess
 from worker.local.client import Client
-from worker.local.engine import PrivateEngine
 from worker.local.images import import_busybox
+from worker.local.private_engine import PrivateEngine
 from worker.local.redis import RedisServer
 from worker.local.waiting import wait_until
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.worker import ROOT, WorkerProcess
-from worker.local.engine import PrivateEngine
+from worker.local.private_engine import PrivateEngine
 from worker.local.redis import RedisServer
 from worker.local.waiting import wait_until
 

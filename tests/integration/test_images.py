@@ -12,9 +12,9 @@ import pytest
 from tests.support.pods import Pod
 from tests.support.worker import WorkerProcess
 from worker.local.client import Client
-from worker.local.engine import PrivateEngine
 from worker.local.images import import_busybox
 from worker.local.packages import find
+from worker.local.private_engine import PrivateEngine
 from worker.local.waiting import wait_until
 
 REGISTRY: Final = "127.0.0.1:5000"

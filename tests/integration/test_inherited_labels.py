@@ -4,8 +4,8 @@ import pytest
 
 from tests.support.pods import Pod
 from worker.local.client import Client
-from worker.local.engine import PrivateEngine
 from worker.local.images import import_busybox
+from worker.local.private_engine import PrivateEngine
 from worker.local.waiting import wait_until
 
 LABELS = "LABEL " + " ".join(

@@ -14,7 +14,7 @@ from tests.support.scrape import Scrape, free_port
 from tests.support.stack import own_stack
 from tests.support.worker import WorkerProcess
 from worker.local.client import Client
-from worker.local.engine import PrivateEngine
+from worker.local.private_engine import PrivateEngine
 from worker.local.redis import RedisServer
 from worker.local.waiting import wait_until
 from worker.pods.model import Phase

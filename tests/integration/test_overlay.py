@@ -14,8 +14,8 @@ from tests.support.pods import Pod
 from tests.support.stack import own_stack
 from tests.support.worker import WorkerProcess
 from worker.local.client import Client
-from worker.local.engine import EngineFailedError, PrivateEngine
 from worker.local.images import import_busybox
+from worker.local.private_engine import EngineFailedError, PrivateEngine
 from worker.local.waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures("busybox")

@@ -11,7 +11,7 @@ from redis import Redis
 
 from tests.support.pods import Pod
 from worker.local.client import Client
-from worker.local.engine import PrivateEngine
+from worker.local.private_engine import PrivateEngine
 from worker.local.waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures("busybox")

@@ -16,8 +16,8 @@ from tests.support.pods import Pod
 from tests.support.scrape import free_port
 from tests.support.worker import WorkerProcess
 from worker.local.client import Client
-from worker.local.engine import PrivateEngine
 from worker.local.packages import find, require
+from worker.local.private_engine import PrivateEngine
 from worker.local.waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures("busybox")

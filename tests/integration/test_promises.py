@@ -10,7 +10,7 @@ import pytest
 from tests.support.pods import Pod
 from tests.support.worker import WorkerProcess
 from worker.local.client import Client
-from worker.local.engine import PrivateEngine
+from worker.local.private_engine import PrivateEngine
 from worker.local.processes import commands
 from worker.local.waiting import wait_until
 

@@ -16,8 +16,8 @@ from tests.support.commands import Pinacle, statuses
 from tests.support.pods import Pod
 from tests.support.worker import ROOT, WorkerProcess
 from worker.local.client import Client
-from worker.local.engine import PrivateEngine
 from worker.local.packages import find
+from worker.local.private_engine import PrivateEngine
 from worker.local.redis import free_port, is_listening
 from worker.local.waiting import wait_until
 

@@ -14,7 +14,7 @@ from redis import Redis
 from tests.support.pods import Pod
 from tests.support.worker import ROOT, WorkerProcess
 from worker.local.client import Client
-from worker.local.engine import PrivateEngine
+from worker.local.private_engine import PrivateEngine
 from worker.local.redis import RedisServer
 from worker.local.waiting import wait_until
 

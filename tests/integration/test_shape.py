@@ -9,7 +9,7 @@ import pytest
 from tests.support.engines import GVISOR
 from tests.support.pods import Pod
 from worker.local.client import Client
-from worker.local.engine import PrivateEngine
+from worker.local.private_engine import PrivateEngine
 from worker.local.waiting import wait_until
 
 SPEC: Final[dict[str, Any]] = {"image": "pinacle-busybox", "stop_timeout_s": 3}

@@ -6,8 +6,8 @@ import pytest
 
 from tests.support.pods import Pod
 from worker.local.client import Client
-from worker.local.engine import PrivateEngine
 from worker.local.images import Folder, import_busybox
+from worker.local.private_engine import PrivateEngine
 
 pytestmark = pytest.mark.usefixtures("busybox")
 

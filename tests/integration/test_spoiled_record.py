@@ -9,7 +9,7 @@ from redis import Redis
 
 from tests.support.pods import Pod
 from worker.local.client import Client
-from worker.local.engine import PrivateEngine
+from worker.local.private_engine import PrivateEngine
 
 SPEC: Final[dict[str, Any]] = {"image": "pinacle-busybox", "stop_timeout_s": 1, "env": {"KEY": "secret"}}
 

@@ -10,7 +10,7 @@ from redis import Redis
 
 from tests.support.pods import Pod
 from worker.local.client import Client
-from worker.local.engine import PrivateEngine
+from worker.local.private_engine import PrivateEngine
 from worker.local.waiting import wait_until
 from worker.pods.model import Phase
 

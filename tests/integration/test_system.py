@@ -13,8 +13,8 @@ from redis import Redis
 from tests.support.pods import Pod
 from tests.support.worker import WorkerProcess
 from worker.local.client import Client
-from worker.local.engine import PrivateEngine
 from worker.local.packages import find
+from worker.local.private_engine import PrivateEngine
 
 pytestmark = pytest.mark.usefixtures("busybox")
 

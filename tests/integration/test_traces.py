@@ -15,7 +15,7 @@ from tests.support.collector import Collector, attributes
 from tests.support.pods import Pod
 from tests.support.worker import WorkerProcess
 from worker.local.client import Client
-from worker.local.engine import PrivateEngine
+from worker.local.private_engine import PrivateEngine
 from worker.local.waiting import wait_until
 
 CANARY: Final = "canary-9c41e07b"

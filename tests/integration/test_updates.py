@@ -10,8 +10,8 @@ import pytest
 
 from tests.support.pods import Pod
 from worker.local.client import Client
-from worker.local.engine import EngineFailedError, PrivateEngine
 from worker.local.images import import_busybox
+from worker.local.private_engine import EngineFailedError, PrivateEngine
 from worker.local.waiting import wait_until
 
 BUSYBOX: Final = {"image": "pinacle-busybox", "stop_timeout_s": 1}

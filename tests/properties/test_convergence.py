@@ -21,8 +21,8 @@ from worker.pods.observation import ALIVE, Snapshot
 from worker.pods.requests import (
     Create,
     Delete,
-    Means,
     Request,
+    Resolved,
     Restart,
     Start,
     Stop,
@@ -108,7 +108,7 @@ class World:
             task_id=f"task-{self._serial}",
             expected_generation=record.intent.generation if record is not None else 0,
             host="here",
-            intent=intent_for(record, request, Means(image=IMAGE if self.random.random() < 0.5 else None)),
+            intent=intent_for(record, request, Resolved(image=IMAGE if self.random.random() < 0.5 else None)),
         )
         try:
             for _ in range(2):

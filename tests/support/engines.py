@@ -5,9 +5,9 @@ import shutil
 from pathlib import Path
 from typing import Any, Final
 
-from worker.local.engine import PrivateEngine
 from worker.local.images import bootstrap
 from worker.local.packages import find, require
+from worker.local.private_engine import PrivateEngine
 
 GVISOR: Final = "runsc"
 _PACKAGES: Final = ("docker.io", "iptables", "ca-certificates")

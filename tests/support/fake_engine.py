@@ -11,7 +11,7 @@ from tests.support.shapes import seen_shape
 from worker.errors import ConflictError, ImageGoneError, ObjectMissingError, PortTakenError
 from worker.interfaces import EngineInfo
 from worker.planner.container import ContainerRequest, Limits
-from worker.planner.host.survivors import Remains
+from worker.planner.host.survivors import Evidence
 from worker.planner.steps import Prepared
 from worker.planner.volumes.touched import Touch, touched
 from worker.planner.volumes.unprotected import Change, ChangeKind, parents
@@ -199,12 +199,12 @@ class FakeEngine:
         target.content = f"{COPIED} {path}"
         self.after("folder_copy")
 
-    async def inspect_remains(self, container_id: str) -> Remains:
+    async def inspect_evidence(self, container_id: str) -> Evidence:
         self._begin("container_inspect")
         container = self._by_id(container_id)
         self._begin("image_inspect")
         images = (i for i in self.images.values() if i.id == container.observed.image_id)
-        return Remains(
+        return Evidence(
             env=tuple(f"{name}={value}" for name, value in container.env.items()),
             image_env=(),
             ports=container.ports,

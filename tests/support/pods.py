@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from worker.local.client import Client
-from worker.local.engine import EngineFailedError, PrivateEngine
+from worker.local.private_engine import EngineFailedError, PrivateEngine
 from worker.local.waiting import wait_until
 
 

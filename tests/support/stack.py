@@ -10,8 +10,8 @@ from tests.support.engines import private_engine
 from tests.support.fault_proxy import FaultProxy
 from tests.support.worker import WorkerProcess
 from worker.local.client import Client
-from worker.local.engine import PrivateEngine
 from worker.local.images import import_busybox
+from worker.local.private_engine import PrivateEngine
 from worker.local.redis import RedisServer
 from worker.process.runtime import LoopThread
 

@@ -4,8 +4,8 @@ from typing import Any, Final
 
 from tests.support.pods import Pod
 from tests.support.stack import Stack
-from worker.local.engine import PrivateEngine
 from worker.local.images import import_busybox
+from worker.local.private_engine import PrivateEngine
 from worker.local.waiting import wait_until
 
 _PLAIN: Final[dict[str, Any]] = {"image": "pinacle-busybox", "stop_timeout_s": 1}

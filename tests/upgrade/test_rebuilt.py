@@ -8,17 +8,17 @@ import pytest
 
 from tests.upgrade.situations import LAST_SPECS, UP
 from tests.upgrade.test_written import DIGESTS, OWN, records, seen, written
-from worker.docker.parse import inspected_container, remains
+from worker.docker.parse import evidence, inspected_container
 from worker.errors import InvalidInputError
 from worker.planner.container import Limits, is_of_present_spec, spec_hash
-from worker.planner.host.survivors import Remains, rebuilt_record
+from worker.planner.host.survivors import Evidence, rebuilt_record
 from worker.planner.plan import plan
 from worker.pods import naming
 from worker.pods.layout import full_names
 from worker.pods.model import IntentKind, Phase, Record
 from worker.pods.observation import Observation, ObservedContainer, Snapshot
 from worker.pods.parsing import parse_spec
-from worker.pods.requests import Create, Means, Start, Update, check, intent_for
+from worker.pods.requests import Create, Resolved, Start, Update, check, intent_for
 
 __all__ = ["records", "seen"]
 MADE: Final = (*UP, "stopped", "crashing", "finished")
@@ -26,10 +26,10 @@ LIVE: Final = {"restart": "always", "stop_timeout_s": 1}
 """What `resized` was made with and was changed live; it stands nowhere but in Redis."""
 
 
-def found(pod_id: str, *, image_gone: bool = False) -> tuple[ObservedContainer, Remains]:
+def found(pod_id: str, *, image_gone: bool = False) -> tuple[ObservedContainer, Evidence]:
     entry = next(each for each in written("inspects") if each["Name"] == f"/pinacle-pod-{pod_id}")
     image = next(each for each in written("images") if each["Id"] == entry["Image"])
-    return inspected_container(entry), remains(entry, None if image_gone else image)
+    return inspected_container(entry), evidence(entry, None if image_gone else image)
 
 
 def rebuilt(pod_id: str, seen: Snapshot, *, image_gone: bool = False) -> Record:
@@ -72,11 +72,11 @@ def test_creation_with_the_spec_that_the_pod_had_is_accepted(seen: Snapshot) -> 
     for pod_id in UP:
         spec, record = parse_spec(LAST_SPECS[pod_id]), rebuilt(pod_id, seen)
         check(pod_id, record, Create(spec=spec))
-        means = Means(image=record.intent.image, ports=record.intent.ports)
-        intent = intent_for(record, Create(spec=spec), means)
+        resolved = Resolved(image=record.intent.image, ports=record.intent.ports)
+        intent = intent_for(record, Create(spec=spec), resolved)
         assert (intent.spec, intent.unsure) == (spec, ())
-        assert intent_for(record, Update(spec=spec), Means()).unsure == ()
-        assert intent_for(record, Start(), Means()).unsure == record.intent.unsure
+        assert intent_for(record, Update(spec=spec), Resolved()).unsure == ()
+        assert intent_for(record, Start(), Resolved()).unsure == record.intent.unsure
 
 
 def test_what_cannot_be_rebuilt_is_left_alone_until_another_spec_is_asked_for(seen: Snapshot) -> None:
@@ -89,7 +89,9 @@ def test_what_cannot_be_rebuilt_is_left_alone_until_another_spec_is_asked_for(se
     assert plan(record, observed(record, seen, container), 0.0, OWN).phase is Phase.RUNNING
     assert plan(record, observed(record, seen, container), 0.0, OWN).steps == ()
     spec = parse_spec({**LAST_SPECS["kept"], "hostname": "other"})
-    updated = replace(record, intent=intent_for(record, Update(spec=spec), Means(image=record.intent.image)))
+    updated = replace(
+        record, intent=intent_for(record, Update(spec=spec), Resolved(image=record.intent.image))
+    )
     assert not is_of_present_spec(updated, container)
     assert plan(updated, observed(updated, seen, container), 0.0, OWN).steps
 

@@ -11,9 +11,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import IO, Final
 
-from worker.local.engine import EngineFailedError
 from worker.local.images import ROOT, bootstrap, download_wheels
 from worker.local.packages import find
+from worker.local.private_engine import EngineFailedError
 from worker.local.redis import free_port
 from worker.local.waiting import wait_until
 

@@ -7,11 +7,11 @@ import typer
 
 from config.settings import settings
 from worker.cli import tables
-from worker.cli.calling import Call, call
 from worker.cli.confirm import confirm
 from worker.cli.options import AsJson, Timeout, Yes
 from worker.cli.records import opened
 from worker.cli.screen import plain, show
+from worker.cli.sending import Call, call
 from worker.store.redis_store import RedisStore
 
 app: Final = typer.Typer(help="Hosts: one Docker Engine and the worker beside it, each.")

@@ -5,11 +5,11 @@ from typing import Annotated, Any, Final
 import typer
 
 from worker.cli import tables, watching
-from worker.cli.calling import Call, call
 from worker.cli.confirm import confirm
 from worker.cli.exits import EndingError, Exit
 from worker.cli.options import AsJson, TaskId, Timeout, Yes
 from worker.cli.screen import say, show
+from worker.cli.sending import Call, call
 from worker.cli.specs import SpecOptions, spec_of
 from worker.pods.model import Phase
 

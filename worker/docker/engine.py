@@ -13,16 +13,16 @@ from worker.docker.directories.disk import Disk
 from worker.docker.directories.folders import Folders
 from worker.docker.directories.layers import Layers
 from worker.docker.directories.shapes import Shapes
-from worker.docker.directories.system import SystemDirectories
+from worker.docker.directories.system_volumes import SystemDirectories
 from worker.docker.events import Events
 from worker.docker.images.images import Images
 from worker.docker.network import Network
 from worker.docker.parse import (
+    evidence,
     inspected_container,
     inspected_exit,
     listed_container,
     listed_volume,
-    remains,
 )
 from worker.docker.request import create_body, keeper_body, mark_body, update_body
 from worker.docker.scratch import Scratch, mapped_root
@@ -38,7 +38,7 @@ from worker.errors import (
 )
 from worker.interfaces import EngineInfo
 from worker.planner.container import ContainerRequest, Limits
-from worker.planner.host.survivors import Remains
+from worker.planner.host.survivors import Evidence
 from worker.planner.steps import Prepared
 from worker.planner.volumes.unprotected import Change, ChangeKind
 from worker.pods import naming
@@ -212,13 +212,13 @@ class DockerEngine:
         async with self._folders.source(source) as container_id:
             await self._folders.copy(container_id, path, volume, nested)
 
-    async def inspect_remains(self, container_id: str) -> Remains:
+    async def inspect_evidence(self, container_id: str) -> Evidence:
         entry = await self._calls.json("container_inspect", "GET", f"containers/{container_id}/json")
         try:
             image = await self._calls.json("image_inspect", "GET", f"images/{entry['Image']}/json")
         except ImageGoneError:
             image = None
-        return remains(entry, image)
+        return evidence(entry, image)
 
     async def create_volume(
         self, name: str, labels: Mapping[str, str], options: Mapping[str, str] = MappingProxyType({})

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from worker.docker.request import CPU_PERIOD_US
 from worker.planner.container import Limits
-from worker.planner.host.survivors import Remains
+from worker.planner.host.survivors import Evidence
 from worker.planner.volumes.unprotected import MADE_BY_THE_ENGINE
 from worker.pods.model import PinnedImage, PublishedPort
 from worker.pods.observation import ContainerState, Exit, ObservedContainer, ObservedVolume
@@ -79,11 +79,11 @@ def inspected_image(reference: str, entry: Mapping[str, Any]) -> PinnedImage:
     )
 
 
-def remains(entry: Mapping[str, Any], image: Mapping[str, Any] | None) -> Remains:
+def evidence(entry: Mapping[str, Any], image: Mapping[str, Any] | None) -> Evidence:
     """Parse an inspect of a container and one of its image, None where that is gone."""
     host = entry["HostConfig"]
     mounts = [mount for mount in host.get("Mounts") or () if mount["Type"] == "volume"]
-    return Remains(
+    return Evidence(
         env=tuple(entry["Config"].get("Env") or ()),
         image_env=None if image is None else tuple((image.get("Config") or {}).get("Env") or ()),
         ports=tuple(_published(host.get("PortBindings") or {})),

@@ -8,7 +8,7 @@ import structlog
 
 from worker.errors import PodError
 from worker.interfaces import Engine
-from worker.planner.host.bases import unused_bases
+from worker.planner.host.unused_bases import unused_bases
 from worker.planner.steps import RemoveContainer, RemoveVolume
 from worker.pods.model import Installation, Record
 from worker.pods.observation import Snapshot

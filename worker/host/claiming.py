@@ -160,7 +160,7 @@ class Claiming:
             await self.take(seen)
             return
         left = asked.until - now
-        self.problem = claim.asking(self._name, self._host, _holder(seen, self._name), left)
+        self.problem = claim.confirming(self._name, self._host, _holder(seen, self._name), left)
         raise InstallationAskedError(self.problem, delay_s=min(left, self._interval_s))
 
     async def _stand(self, seen: Snapshot, now: float) -> _Asked:

@@ -17,7 +17,7 @@ from worker.reconcile.leasing import leased
 _log: Final = structlog.get_logger(__name__)
 
 
-class Burial:
+class Leftovers:
     """Looks for tombstones of other hosts' pods whose objects are on this host.
 
     The store is asked only when the Engine shows a pod that is not this host's. Records of other hosts are

@@ -12,7 +12,7 @@ import structlog
 
 from worker.errors import RetryableError
 from worker.host.base_cleanup import BaseCleanup
-from worker.host.leftovers import Burial
+from worker.host.leftovers import Leftovers
 from worker.host.rebuild import Rebuild
 from worker.host.storage_guard import StorageGuard
 from worker.interfaces import Engine, Store
@@ -71,7 +71,7 @@ class Passes:
         dispatcher: Dispatcher,
         guard: StorageGuard,
         rebuild: Rebuild,
-        burial: Burial,
+        leftovers: Leftovers,
         base_cleanup: BaseCleanup,
         installation: Installation,
         clock: Callable[[], float],
@@ -84,7 +84,7 @@ class Passes:
         self._dispatcher = dispatcher
         self._guard = guard
         self._rebuild = rebuild
-        self._burial = burial
+        self._leftovers = leftovers
         self._base_cleanup = base_cleanup
         self._installation = installation
         self._clock = clock
@@ -163,7 +163,7 @@ class Passes:
         snapshot = await self._engine.observe_all()
         snapshot = await self._guard.check(records.values(), snapshot)
         if self._guard.is_accepted:
-            await self._burial.run(records, snapshot)
+            await self._leftovers.run(records, snapshot)
             await self._base_cleanup.run(records.values(), snapshot)
         if self._guard.is_taken:
             return list(records.values()), []

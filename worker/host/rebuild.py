@@ -79,8 +79,8 @@ class Rebuild:
     async def _report(self, container: ObservedContainer, seen: Snapshot) -> RetryableError | None:
         """Tell of one pod; returns why it has to be tried again. Raises StoreUnavailableError."""
         try:
-            remains = await self._engine.inspect_remains(container.id)
-            record = rebuilt_record(self._host, container, remains, seen.volumes)
+            evidence = await self._engine.inspect_evidence(container.id)
+            record = rebuilt_record(self._host, container, evidence, seen.volumes)
             await self._accept(record, container)
         except (GenerationConflictError, LeaseHeldError) as error:
             _log.info("pod_known_already", pod_id=container.pod_id, reason=str(error))

@@ -12,9 +12,9 @@ from typing import Any, Final
 from rich.console import Console
 
 from worker.local.client import Client
-from worker.local.engine import EngineFailedError, PrivateEngine
 from worker.local.images import import_busybox
 from worker.local.packages import ENGINE, MissingProgramsError, require
+from worker.local.private_engine import EngineFailedError, PrivateEngine
 from worker.local.processes import inherited
 from worker.local.redis import RedisServer
 from worker.local.waiting import wait_until

@@ -14,8 +14,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import IO, Final, Protocol
 
-from worker.local.engine import PrivateEngine
 from worker.local.packages import find, require
+from worker.local.private_engine import PrivateEngine
 from worker.local.processes import inherited
 
 ROOT: Final = Path(__file__).parents[2]

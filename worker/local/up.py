@@ -14,9 +14,9 @@ from rich.console import Console
 from rich.table import Table
 
 from config.settings import Settings, SettingsError, settings, stack_settings
-from worker.local.engine import PrivateEngine, answers
 from worker.local.engine_choice import WrongEngineError, choose_engine, note_engine
 from worker.local.packages import ENGINE, MissingProgramsError, require
+from worker.local.private_engine import PrivateEngine, answers
 from worker.local.processes import inherited
 from worker.local.redis import is_listening, server_command
 

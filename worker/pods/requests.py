@@ -49,7 +49,7 @@ Request = Create | Start | Stop | Restart | Update | Delete
 
 
 @dataclass(frozen=True, kw_only=True)
-class Means:
+class Resolved:
     """What was found out for a new spec before it is accepted."""
 
     image: PinnedImage | None = None
@@ -112,14 +112,14 @@ def replaces(record: Record | None, request: Request) -> bool:
 
 
 def intent_for(  # noqa: PLR0911 - a table, one case for each request
-    record: Record | None, request: Request, means: Means
+    record: Record | None, request: Request, resolved: Resolved
 ) -> Intent:
     """Return the intent that follows from an allowed request."""
     before = record.intent if record is not None else Intent(kind=IntentKind.DELETED, generation=0, spec=None)
     after = before.evolve(generation=before.generation + 1, force=False, unknown=False)
     match request:
         case Create(spec=spec, adopt=adopt) if not _same(before, spec):
-            return _with_spec(after, spec, means).evolve(kind=IntentKind.RUNNING, adopt=adopt)
+            return _with_spec(after, spec, resolved).evolve(kind=IntentKind.RUNNING, adopt=adopt)
         case Create(adopt=adopt):
             return after.evolve(kind=IntentKind.RUNNING, adopt=adopt, unsure=())
         case Start():
@@ -131,9 +131,9 @@ def intent_for(  # noqa: PLR0911 - a table, one case for each request
             return after.evolve(kind=IntentKind.RUNNING, force=force, recreate_generation=asked)
         case Update(spec=spec, discard=discard):
             if _same(before, spec):
-                wanted = _pinned_again(after.evolve(unsure=()), means)
+                wanted = _pinned_again(after.evolve(unsure=()), resolved)
             else:
-                wanted = _with_spec(after, spec, means)
+                wanted = _with_spec(after, spec, resolved)
             return wanted.evolve(discard=discard, discard_generation=after.generation if discard else 0)
         case Delete():
             return after.evolve(
@@ -161,13 +161,13 @@ def _same(before: Intent, spec: PodSpec) -> bool:
     return before.kind is not IntentKind.DELETED and before.spec == spec
 
 
-def _with_spec(after: Intent, spec: PodSpec, means: Means) -> Intent:
-    pinned = after.evolve(image=means.image, replaced_image=means.replaced_image)
-    return pinned.evolve(spec=spec, ports=means.ports, unsure=())
+def _with_spec(after: Intent, spec: PodSpec, resolved: Resolved) -> Intent:
+    pinned = after.evolve(image=resolved.image, replaced_image=resolved.replaced_image)
+    return pinned.evolve(spec=spec, ports=resolved.ports, unsure=())
 
 
-def _pinned_again(after: Intent, means: Means) -> Intent:
+def _pinned_again(after: Intent, resolved: Resolved) -> Intent:
     """Return the intent with the image that takes the place of one that is gone, if there is one."""
-    if means.replaced_image is None:
+    if resolved.replaced_image is None:
         return after
-    return after.evolve(image=means.image, replaced_image=means.replaced_image)
+    return after.evolve(image=resolved.image, replaced_image=resolved.replaced_image)

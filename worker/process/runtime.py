@@ -20,7 +20,7 @@ from worker.errors import InstallationTakenError, PodError, RetryableError
 from worker.health import Heart, UnsafeFolderError
 from worker.host.base_cleanup import BaseCleanup
 from worker.host.claiming import Claiming
-from worker.host.leftovers import Burial
+from worker.host.leftovers import Leftovers
 from worker.host.passes import Passes
 from worker.host.rebuild import Rebuild
 from worker.host.storage_guard import StorageGuard
@@ -205,7 +205,7 @@ def make_parts(
         dispatcher=dispatcher,
         guard=guard,
         rebuild=rebuild,
-        burial=Burial(host=host, engine=engine, store=store, installation=installation),
+        leftovers=Leftovers(host=host, engine=engine, store=store, installation=installation),
         base_cleanup=BaseCleanup(engine=engine, installation=installation, grace_s=settings.base_grace_s),
         installation=installation,
         clock=time,

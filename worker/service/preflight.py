@@ -27,7 +27,7 @@ from worker.pods.layout import full_names, looked_paths
 from worker.pods.model import Installation, Intent, IntentKind, Phase, PinnedImage, Record
 from worker.pods.observation import Observation
 from worker.pods.policy import Policy, check_registry, check_runtime
-from worker.pods.requests import Means
+from worker.pods.requests import Resolved
 from worker.pods.spec import PodSpec
 from worker.reconcile.apply import apply
 from worker.reconcile.host_ports import chosen_ports
@@ -53,7 +53,7 @@ class Preflight:
     policy: Policy = field(default_factory=Policy)
     threads: HangingThreads = field(default_factory=HangingThreads)
 
-    async def means(self, pod_id: str, record: Record | None, spec: PodSpec) -> Means:
+    async def resolved(self, pod_id: str, record: Record | None, spec: PodSpec) -> Resolved:
         """Return image and host ports for a spec.
 
         Raises InvalidInputError, ImageNotFoundError, PortTakenError, HostFullError where there is no room for
@@ -72,7 +72,7 @@ class Preflight:
         ports = await chosen_ports(self.store, self.host, pod_id, spec, before=before, free=self.free_ports)
         return replace(pinned, ports=ports)
 
-    async def pinned(self, record: Record | None, spec: PodSpec) -> Means:
+    async def pinned(self, record: Record | None, spec: PodSpec) -> Resolved:
         """Return the image to pin for a spec; of an existing pod it is the one that was pinned.
 
         Whatever its reference has come to mean since: another one takes its place only where it is gone from
@@ -84,13 +84,13 @@ class Preflight:
             before = record.intent.spec if record is not None else None
             accepted = before is not None and before.image == spec.image
             can_wait = record is None or accepted
-            return Means(image=await self._image(spec, accepted=accepted, can_wait=can_wait))
+            return Resolved(image=await self._image(spec, accepted=accepted, can_wait=can_wait))
         if await self.engine.find_image(pinned.id) is not None:
-            return Means(image=pinned, replaced_image=record.intent.replaced_image)
+            return Resolved(image=pinned, replaced_image=record.intent.replaced_image)
         if pinned.repo_digest is not None:
             await self.engine.check_registry(pinned.repo_digest, pinned=True)
-            return Means(image=pinned, replaced_image=record.intent.replaced_image)
-        return Means(image=await self._image(spec), replaced_image=pinned.id)
+            return Resolved(image=pinned, replaced_image=record.intent.replaced_image)
+        return Resolved(image=await self._image(spec), replaced_image=pinned.id)
 
     async def first_look(self, candidate: Record) -> Observation:
         """Observe the place where a new pod would go.
@@ -182,7 +182,7 @@ class Preflight:
                 _log.info("registry_asked_later", image=spec.image, reason=str(error))
         return found
 
-    async def _check_shape(self, pod_id: str, record: Record | None, spec: PodSpec, found: Means) -> None:
+    async def _check_shape(self, pod_id: str, record: Record | None, spec: PodSpec, found: Resolved) -> None:
         """Raise InvalidInputError where a pod does not fit its new image; it is None for a new one."""
         intent = Intent(
             kind=IntentKind.RUNNING,

@@ -32,8 +32,8 @@ from worker.pods.policy import check_policy, check_runtime
 from worker.pods.requests import (
     Create,
     Delete,
-    Means,
     Request,
+    Resolved,
     Stop,
     Update,
     brings_spec,
@@ -206,19 +206,19 @@ class PodService:
             if looks and record.host in await self.store.live_hosts():
                 return Forward(host=record.host, accepted=False)
             self._judge(record, request, alone=True)
-            generation, _ = await self._propose(record, pod_id, request, task_id, Means())
+            generation, _ = await self._propose(record, pod_id, request, task_id, Resolved())
             return generation, None
         if record is not None and record.purging and record.host != self.host and isinstance(request, Create):
             return Forward(host=await self._remover(record), accepted=False)
         self._judge(record, request)
         looked = await self._first_look(pod_id, record, request)
-        means = await self._means(pod_id, record, request)
+        resolved = await self._resolved(pod_id, record, request)
         if record is not None and replaces(record, request):
-            looked = await self._rehearsed(record, request, means)
+            looked = await self._rehearsed(record, request, resolved)
         elif looked is not None and isinstance(request, Create) and request.adopt:
-            candidate = looked.record.evolve(intent=intent_for(record, request, means))
+            candidate = looked.record.evolve(intent=intent_for(record, request, resolved))
             looked = Seen(record=candidate, observation=await self.preflight.rehearse(candidate))
-        generation, intent = await self._propose(record, pod_id, request, task_id, means)
+        generation, intent = await self._propose(record, pod_id, request, task_id, resolved)
         if looked is None:
             return generation, None
         return generation, Seen(record=looked.record.evolve(intent=intent), observation=looked.observation)
@@ -269,14 +269,14 @@ class PodService:
             )
         return await self.store.load(pod_id)
 
-    async def _means(self, pod_id: str, record: Record | None, request: Request) -> Means:
+    async def _resolved(self, pod_id: str, record: Record | None, request: Request) -> Resolved:
         spec = brings_spec(record, request)
         if spec is not None:
-            return await self.preflight.means(pod_id, record, spec)
+            return await self.preflight.resolved(pod_id, record, spec)
         if isinstance(request, Update) and record is not None and record.state.phase is Phase.FAILED:
             # Its image may be gone, and another one under the same reference: this is how that is taken.
             return await self.preflight.pinned(record, request.spec)
-        return Means()
+        return Resolved()
 
     async def _first_look(self, pod_id: str, record: Record | None, request: Request) -> Seen | None:
         """Look where a new pod would go, so that what stands in its way is refused before it is accepted."""
@@ -284,22 +284,22 @@ class PodService:
             return None
         self.guard.refuse_renamed()
         host = self._place(record, request)
-        candidate = Record(pod_id=pod_id, host=host, intent=intent_for(record, request, Means()))
+        candidate = Record(pod_id=pod_id, host=host, intent=intent_for(record, request, Resolved()))
         if record is not None:
             candidate = candidate.evolve(state=record.state)
         candidate = candidate.evolve(storage=await self.store.storage(host))
         seen = await self.preflight.first_look(candidate)
         return Seen(record=candidate, observation=seen)
 
-    async def _rehearsed(self, record: Record, request: Request, means: Means) -> Seen:
+    async def _rehearsed(self, record: Record, request: Request, resolved: Resolved) -> Seen:
         """Look into the container that another one is to replace, so that a loss is refused beforehand."""
-        candidate = record.evolve(intent=intent_for(record, request, means))
+        candidate = record.evolve(intent=intent_for(record, request, resolved))
         return Seen(record=candidate, observation=await self.preflight.rehearse(candidate))
 
     async def _propose(
-        self, record: Record | None, pod_id: str, request: Request, task_id: str, means: Means
+        self, record: Record | None, pod_id: str, request: Request, task_id: str, resolved: Resolved
     ) -> tuple[int, Intent]:
-        intent = intent_for(record, request, means).evolve(accepted_at=self.clock())
+        intent = intent_for(record, request, resolved).evolve(accepted_at=self.clock())
         accepted = await self.store.accept(
             Proposal(
                 pod_id=pod_id,

@@ -19,11 +19,11 @@ from worker.errors import (
 from worker.interfaces import Accepted, Lease, Noted, Proposal
 from worker.pods.model import INTENT, STATE, IntentKind, PodState, PublishedPort, Record
 from worker.store import keys, scripts
+from worker.store.announcements import Announcements
 from worker.store.leases import Leases, RedisLease
 from worker.store.overview import Overview
 from worker.store.reading import FIELDS, no_record, read_record
 from worker.store.translate import translated
-from worker.store.watch import Watch
 
 _TASK_MEMORY_S: Final = 7 * 24 * 3600
 _TOMBSTONE_MEMORY_S: Final = 6 * 24 * 3600
@@ -64,7 +64,7 @@ class RedisStore:
         self._task_memory_s = round(task_memory_s)
         self._tombstone_memory_s = round(tombstone_memory_s)
         self._leases = Leases(self._redis, ttl_s=lease_ttl_s, takeover_delay_s=takeover_delay_s)
-        self._watch = Watch(self._redis)
+        self._watch = Announcements(self._redis)
         self.overview = Overview(self._redis, longest_wait_s=socket_timeout_s / 2)
         self._accept = self._redis.register_script(scripts.ACCEPT)
         self._move_ports = self._redis.register_script(scripts.MOVE_PORTS)

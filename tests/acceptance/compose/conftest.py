@@ -12,7 +12,7 @@ import pytest
 
 from tests.acceptance.conftest import CACHE, ROOT, run_inside
 from worker.local.compose import compose_program
-from worker.local.engine import PrivateEngine
+from worker.local.private_engine import PrivateEngine
 
 PROJECT: Final = "pinacle-test"
 AUTH: Final = "operator:a-password-for-the-test"

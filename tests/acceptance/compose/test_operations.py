@@ -14,8 +14,8 @@ from tests.acceptance.conftest import CACHE, ROOT
 from tests.support.pods import Pod
 from worker.local.client import Client
 from worker.local.compose import compose_program
-from worker.local.engine import PrivateEngine
 from worker.local.packages import find
+from worker.local.private_engine import PrivateEngine
 from worker.local.waiting import wait_until
 
 FILE = "/home/letters"

@@ -18,8 +18,8 @@ from tests.acceptance.compose.conftest import AUTH, REQUEST, Ask, call
 from tests.acceptance.conftest import ROOT, run_inside
 from tests.support.pods import Pod
 from worker.local.client import Client
-from worker.local.engine import PrivateEngine
 from worker.local.packages import require
+from worker.local.private_engine import PrivateEngine
 from worker.local.waiting import wait_until
 
 SERVICES: Final = ("redis", "worker", "beat", "flower")

@@ -11,7 +11,7 @@ import pytest
 from tests.acceptance.compose.conftest import PROJECT, Ask, call
 from tests.acceptance.conftest import CACHE, ROOT
 from worker.local.compose import compose_program
-from worker.local.engine import PrivateEngine
+from worker.local.private_engine import PrivateEngine
 
 COLLECT: Final = """
 import sys

@@ -6,7 +6,7 @@ from typing import Final
 
 from tests.support.fake_engine import FakeEngine, FakeVolume
 from tests.support.fake_store import FakeStore
-from worker.host.leftovers import Burial
+from worker.host.leftovers import Leftovers
 from worker.pods import naming
 from worker.pods.model import Installation, Intent, IntentKind, Record
 
@@ -27,11 +27,11 @@ def _pod(pod_id: str, kind: IntentKind, host: str = "there") -> Record:
 
 
 def _run(engine: FakeEngine, store: FakeStore) -> None:
-    burial = Burial(host="here", engine=engine, store=store, installation=OWN)
+    leftovers = Leftovers(host="here", engine=engine, store=store, installation=OWN)
 
     async def go() -> None:
         own = await store.load_host("here")
-        await burial.run(own, await engine.observe_all())
+        await leftovers.run(own, await engine.observe_all())
 
     asyncio.run(go())
 

@@ -50,7 +50,7 @@ def passes(engine: Slow) -> Passes:
         dispatcher=nothing,
         guard=nothing,
         rebuild=nothing,
-        burial=nothing,
+        leftovers=nothing,
         base_cleanup=nothing,
         installation=nothing,
         clock=lambda: 0.0,

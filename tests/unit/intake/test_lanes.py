@@ -60,13 +60,13 @@ def test_a_worker_takes_a_thousand_messages_whatever_its_threads() -> None:
 def test_of_many_questions_to_registries_few_are_asked() -> None:
     """The others do not wait for their answers."""
     registries = Registries()
-    under_way = [registries.asking(OTHER) for _ in range(ASKED_AT_ONCE)]
+    under_way = [registries.turn(OTHER) for _ in range(ASKED_AT_ONCE)]
     for each in under_way:
         each.__enter__()
-    with pytest.raises(RegistryBusyError), registries.asking(DEAD):
+    with pytest.raises(RegistryBusyError), registries.turn(DEAD):
         pass
     under_way[0].__exit__(None, None, None)
-    with registries.asking(DEAD):
+    with registries.turn(DEAD):
         pass
 
 
@@ -74,14 +74,14 @@ def test_a_registry_that_did_not_answer_is_left_alone_for_a_while() -> None:
     """Another one is asked meanwhile."""
     now = 100.0
     registries = Registries(clock=lambda: now)
-    with pytest.raises(RegistryBusyError), registries.asking(DEAD):
+    with pytest.raises(RegistryBusyError), registries.turn(DEAD):
         raise OutcomeUnknownError("no answer")
-    with pytest.raises(RegistryBusyError), registries.asking(DEAD):
+    with pytest.raises(RegistryBusyError), registries.turn(DEAD):
         pass
-    with registries.asking(OTHER):
+    with registries.turn(OTHER):
         pass
     now += 31
-    with registries.asking(DEAD):
+    with registries.turn(DEAD):
         pass
 
 

@@ -7,7 +7,7 @@ from worker.errors import PermanentError
 from worker.interfaces import Proposal
 from worker.pods import naming
 from worker.pods.model import Phase, PinnedImage, Record
-from worker.pods.requests import Create, Means, Request, Update, intent_for
+from worker.pods.requests import Create, Request, Resolved, Update, intent_for
 from worker.pods.spec import PodSpec
 
 
@@ -22,7 +22,7 @@ class Pod:
         store = self.world.store
         record = await store.load("a")
         generation = record.intent.generation if record is not None else 0
-        intent = intent_for(record, request, Means(image=image))
+        intent = intent_for(record, request, Resolved(image=image))
         await store.accept(
             Proposal(
                 pod_id="a",

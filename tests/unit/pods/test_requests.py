@@ -10,8 +10,8 @@ from worker.pods.model import IntentKind, PublishedPort, Record
 from worker.pods.requests import (
     Create,
     Delete,
-    Means,
     Request,
+    Resolved,
     Restart,
     Start,
     Stop,
@@ -27,7 +27,7 @@ from worker.pods.spec import PodSpec
 SAME: Final = PodSpec(image="image")
 OTHER: Final = PodSpec(image="image-2")
 PORT: Final = PublishedPort(container=80, host=8080, protocol="tcp", address="127.0.0.1")
-MEANS: Final = Means(image=OTHER_IMAGE, ports=(PORT,))
+MEANS: Final = Resolved(image=OTHER_IMAGE, ports=(PORT,))
 RUNNING, STOPPED, DELETED = IntentKind.RUNNING, IntentKind.STOPPED, IntentKind.DELETED
 FORCED: Final = asked_again(intent={"force": True, "ports": (PORT,), "image": IMAGE})
 

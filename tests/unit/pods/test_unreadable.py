@@ -10,7 +10,7 @@ from tests.support.fake_engine import FakeEngine
 from tests.support.fake_store import FakeStore
 from tests.support.situations import OWN, pod
 from worker.errors import RecordUnreadableError
-from worker.planner.host.bases import unused_bases
+from worker.planner.host.unused_bases import unused_bases
 from worker.pods.model import Phase, Unreadable
 from worker.pods.naming import base_labels
 from worker.pods.observation import ObservedVolume, Snapshot

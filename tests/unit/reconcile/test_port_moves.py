@@ -5,7 +5,7 @@ from collections import Counter
 from tests.properties.test_convergence import IMAGE, OWN, World
 from worker.interfaces import Proposal
 from worker.pods.model import Phase, PublishedPort
-from worker.pods.requests import Create, Means, Restart, Stop, intent_for
+from worker.pods.requests import Create, Resolved, Restart, Stop, intent_for
 from worker.pods.spec import PodSpec, PortSpec
 from worker.reconcile.reconciler import Reconciler
 
@@ -30,7 +30,7 @@ class Bench:
 
     async def create(self, host: int) -> None:
         port = PublishedPort(container=80, host=host, protocol="tcp", address="127.0.0.1")
-        intent = intent_for(None, Create(spec=self.spec), Means(image=IMAGE, ports=(port,)))
+        intent = intent_for(None, Create(spec=self.spec), Resolved(image=IMAGE, ports=(port,)))
         await self.world.store.accept(
             Proposal(pod_id="a", task_id="create", expected_generation=0, host="here", intent=intent)
         )

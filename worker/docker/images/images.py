@@ -79,7 +79,7 @@ class Images:
         headers = await self._credentials(reference, pinned=pinned)
         path = f"distribution/{_quoted(reference)}/json"
         try:
-            with self._registries.asking(reference):
+            with self._registries.turn(reference):
                 await self._calls.json(
                     "distribution_inspect", "GET", path, headers=headers, deadline_s=_ANSWER_S
                 )

@@ -33,7 +33,7 @@ class Registries:
         self._pulling = Counter[str]()
 
     @contextmanager
-    def asking(self, reference: str) -> Iterator[None]:
+    def turn(self, reference: str) -> Iterator[None]:
         """Ask the registry of an image within this. An OutcomeUnknownError in it means: no answer.
 
         Raises RegistryBusyError at once where there is no place, and in place of that error.

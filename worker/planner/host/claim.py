@@ -110,7 +110,7 @@ def contended(installation: str, host: str, contender: str) -> str:
     )
 
 
-def asking(installation: str, host: str, holder: str | None, left_s: float) -> str:
+def confirming(installation: str, host: str, holder: str | None, left_s: float) -> str:
     """Return what a store waits for that asks."""
     other = "another Redis" if holder is None else f"another Redis (store {holder})"
     return (

@@ -36,7 +36,7 @@ ALWAYS_UNSURE = ("restart", "stop_timeout_s")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Remains:
+class Evidence:
     """What only an inspect of the container and of its image tells."""
 
     env: tuple[str, ...]
@@ -52,7 +52,7 @@ class Remains:
 
 
 def rebuilt_record(
-    host: str, container: ObservedContainer, remains: Remains, volumes: Mapping[str, ObservedVolume]
+    host: str, container: ObservedContainer, evidence: Evidence, volumes: Mapping[str, ObservedVolume]
 ) -> Record:
     """Return the record of a pod whose container bears our labels.
 
@@ -62,8 +62,8 @@ def rebuilt_record(
     """
     label = _labelled_spec(container)
     records = (
-        _record(host, container, remains, volumes, read_spec({**label, "env": env}))
-        for env in _possible_envs(container, remains)
+        _record(host, container, evidence, volumes, read_spec({**label, "env": env}))
+        for env in _possible_envs(container, evidence)
     )
     record = first = next(records)
     while spec_hash(record) != container.spec_hash:
@@ -95,21 +95,21 @@ def _labelled_spec(container: ObservedContainer) -> dict[str, Any]:
     return label
 
 
-def _possible_envs(container: ObservedContainer, remains: Remains) -> Iterator[dict[str, str]]:
+def _possible_envs(container: ObservedContainer, evidence: Evidence) -> Iterator[dict[str, str]]:
     """Yield what the container may have been given, the likeliest first.
 
     The Engine puts what was given before the rest of the image's own. So it is a beginning of the whole, and
     ends at or after the last entry that is not the image's.
     """
-    entries = [(name, value) for name, _, value in (entry.partition("=") for entry in remains.env)]
+    entries = [(name, value) for name, _, value in (entry.partition("=") for entry in evidence.env)]
     names = container.labels.get(naming.LABEL_ENV)
     if names is not None:
         given = frozenset(json.loads(names))
         yield {name: value for name, value in entries if name in given}
         return
-    own = frozenset(remains.image_env or ())
-    foreign = [number for number, entry in enumerate(remains.env) if entry not in own]
-    least = foreign[-1] + 1 if foreign and remains.image_env is not None else 0
+    own = frozenset(evidence.image_env or ())
+    foreign = [number for number, entry in enumerate(evidence.env) if entry not in own]
+    least = foreign[-1] + 1 if foreign and evidence.image_env is not None else 0
     for length in range(least, len(entries) + 1):
         yield dict(entries[:length])
 
@@ -117,15 +117,15 @@ def _possible_envs(container: ObservedContainer, remains: Remains) -> Iterator[d
 def _record(
     host: str,
     container: ObservedContainer,
-    remains: Remains,
+    evidence: Evidence,
     volumes: Mapping[str, ObservedVolume],
     labelled: PodSpec,
 ) -> Record:
     runs = container.state in ALIVE
-    tier = _tier(labelled.tier, remains.limits)
+    tier = _tier(labelled.tier, evidence.limits)
     spec = labelled if tier is None else replace(labelled, tier=tier)
     system = _system(container)
-    image = remains.image or PinnedImage(reference=spec.image, id=container.image_id)
+    image = evidence.image or PinnedImage(reference=spec.image, id=container.image_id)
     image = image.evolve(reference=spec.image)
     return Record(
         pod_id=container.pod_id or "",
@@ -135,14 +135,14 @@ def _record(
             generation=1,
             spec=spec,
             image=image,
-            ports=_ports(spec, remains),
+            ports=_ports(spec, evidence),
             unsure=ALWAYS_UNSURE if tier is not None else (*ALWAYS_UNSURE, "tier"),
         ),
         state=PodState(
             phase=Phase.RUNNING if runs else Phase.STOPPED,
             container_id=container.id,
             image=image,
-            layout=_layout(container, remains, volumes, system),
+            layout=_layout(container, evidence, volumes, system),
             system=system,
             settled_generation=1,
             tier=spec.tier,
@@ -158,7 +158,7 @@ def _tier(labelled: str, given: Limits) -> str | None:
     return next((name for name in names if limits(name) == given), None)
 
 
-def _ports(spec: PodSpec, remains: Remains) -> tuple[PublishedPort, ...]:
+def _ports(spec: PodSpec, evidence: Evidence) -> tuple[PublishedPort, ...]:
     """Return what is published, in the order of the spec."""
     asked = [(port.container, port.protocol, port.address) for port in spec.ports]
 
@@ -166,7 +166,7 @@ def _ports(spec: PodSpec, remains: Remains) -> tuple[PublishedPort, ...]:
         key = (port.container, port.protocol, port.address)
         return asked.index(key) if key in asked else len(asked)
 
-    return tuple(sorted(remains.ports, key=place))
+    return tuple(sorted(evidence.ports, key=place))
 
 
 def _system(container: ObservedContainer) -> System | None:
@@ -180,7 +180,7 @@ def _system(container: ObservedContainer) -> System | None:
 
 def _layout(
     container: ObservedContainer,
-    remains: Remains,
+    evidence: Evidence,
     volumes: Mapping[str, ObservedVolume],
     system: System | None,
 ) -> tuple[Volume, ...]:
@@ -194,7 +194,7 @@ def _layout(
     wanted = wanted_layout(sorted(paths.values()), system)
     classes = dict(wanted.values())
     order: dict[str, int] = {}
-    for name in [name for _, name in remains.mounts] or [f"{prefix}{short}" for short in classes]:
+    for name in [name for _, name in evidence.mounts] or [f"{prefix}{short}" for short in classes]:
         order.setdefault(name.removeprefix(prefix), len(order))
     found = []
     for short, path in sorted(paths.items(), key=lambda item: order.get(item[0], len(order))):

@@ -18,7 +18,7 @@ _log: Final = structlog.get_logger(__name__)
 _RECONNECT_S: Final = 0.5
 
 
-class Watch:
+class Announcements:
     """Follows the announcements of all pods for as long as anybody waits for one."""
 
     def __init__(self, redis: Redis) -> None:
