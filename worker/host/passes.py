@@ -169,6 +169,8 @@ class Passes:
             return list(records.values()), []
         now = self._clock()
         due = []
+        # What follows costs no Engine call: a pass that finds nothing to do makes two, however many pods
+        # (protocol 11).
         for number, record in enumerate(records.values()):
             if number % _PLANS_AT_ONCE == 0:
                 await asyncio.sleep(0)  # Others have a turn.

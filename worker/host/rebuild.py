@@ -63,6 +63,8 @@ class Rebuild:
             due = await self._report(container, seen) or due
         if due is not None:
             raise due
+        # Last: until this is noted, no unknown pod is created here, as it may be one that was not told of yet
+        # (protocol 8).
         await self._store.report_host(self._host)
         self._failures.clear()
 

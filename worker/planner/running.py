@@ -122,6 +122,8 @@ def _storage_first(
     record: Record, seen: Observation, image: PinnedImage, now: float, own: Installation
 ) -> Plan | None:
     """Return what has to happen to the volumes before the container is looked at, None if they are fine."""
+    # Between create and start as well: creating a container makes a missing volume silently, empty, and a
+    # pod that starts on it has lost its data (protocol 4).
     problem = storage_problem(record, seen, _due_volumes(record, seen))
     if problem is not None:
         return _storage_missing(seen, problem)
@@ -130,6 +132,8 @@ def _storage_first(
         for volume in record.state.layout
         if not volume.filled
     }
+    # The note `initialised` is written before the first start (protocol 2), so a container that ran proves
+    # that the volumes were filled, whatever the record says.
     if unfilled and _ran_on(seen, unfilled):
         return go(_commit_all(record))
     held = seen.container if seen.container is not None and seen.container.has_run else None
@@ -223,6 +227,8 @@ def _unfinished(seen: Observation, unfilled: Mapping[str, Volume], *, again: boo
     steps: list[Step] = []
     if container is not None and not unfilled.keys().isdisjoint(_mounted(container)):
         steps.append(RemoveContainer(container.id))
+    # The one case in which volumes go without a deletion: those that this very incarnation made, before any
+    # start was sent (promise 1).
     begun = [(volume, seen.volumes[name]) for name, volume in unfilled.items() if name in seen.volumes]
     steps += removals(
         found for volume, found in begun if volume.incarnation in (found.incarnation, found.unasked)

@@ -124,6 +124,7 @@ class Reconciler:
             return await self._reconcile(pod_id, lease, seen)
 
     async def _reconcile(self, pod_id: str, lease: Lease, seen: Seen | None) -> Outcome:
+        # Read after the lease was taken: what was read before it may have been changed by its last holder.
         record = await self.store.load(pod_id)
         if record is None:
             raise PodNotFoundError(f"pod {pod_id}: there is no such pod")
@@ -170,6 +171,8 @@ class Attempt:
             decided = self._plan(seen)
             if decided.steps:
                 seen = await self._apply_all(decided.steps, seen)
+            # Looked at before the lease is given back: whoever accepted an intent meanwhile found the lease
+            # held, and would otherwise wait for the next pass.
             if not await self._take_up_new_intent() and not decided.steps:
                 return decided
         raise RetryableError(
@@ -181,6 +184,7 @@ class Attempt:
 
     async def _apply_all(self, batch: tuple[Step, ...], seen: Observation) -> Observation:
         for steps in together(batch):
+            # Before each batch, not once: the steps before may have taken most of the lease (protocol 5).
             self._check_right_to_act()
             try:
                 seen = await self._apply(steps, seen)
@@ -197,6 +201,8 @@ class Attempt:
 
     async def _apply(self, steps: tuple[Step, ...], seen: Observation) -> Observation:
         """Send steps at the same time, and note those that were done also when one of them fails."""
+        # All are awaited even when one fails: a step that nobody waits for would change the Engine without a
+        # lease.
         results = await asyncio.gather(*(self._send(step, seen) for step in steps), return_exceptions=True)
         for step, result in zip(steps, results, strict=True):
             if not isinstance(result, BaseException):
@@ -272,6 +278,8 @@ class Attempt:
             raise RetryableError(reason, delay_s=LONGEST_ERROR_DELAY_S)
         if self._own.draining:
             raise LeaseLostError("the worker is stopping: whoever comes next takes over from here")
+        # A lease fences the record, not the Engine. Whoever takes it over next waits one step's deadline
+        # longer than it lasts, so no step of ours may still be under way by then (protocol 5).
         if self._lease.remaining() <= self._own.step_deadline_s:
             raise LeaseLostError(
                 f"pod {self.record.pod_id}: the lease ends in {self._lease.remaining():.1f} s, "

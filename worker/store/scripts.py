@@ -64,6 +64,7 @@ ACCEPT: Final = (
     + """
 -- KEYS: pod, task, all pods, host's pods, host's ports, task's attempts
 -- ARGV: pod id, expected generation, host, intent, generation, task memory (s), then the wanted ports
+-- A message that is delivered again, late or not, finds its own mark and changes nothing (protocol 1).
 local seen = redis.call('GET', KEYS[2])
 if seen then return {'seen', seen} end
 local generation = redis.call('HGET', KEYS[1], 'generation') or '0'
@@ -80,6 +81,7 @@ if former and former ~= ARGV[3] then
   reserve(string.sub(KEYS[5], 1, -1 - #ARGV[3]) .. former, ARGV[1], {}, before)
 end
 redis.call('HSET', KEYS[1], 'host', ARGV[3], 'intent', ARGV[4], 'generation', ARGV[5])
+-- The record of a deleted pod expires; one that is asked for again must not.
 redis.call('PERSIST', KEYS[1])
 redis.call('SADD', KEYS[3], ARGV[1])
 redis.call('SADD', KEYS[4], ARGV[1])
