@@ -89,6 +89,15 @@ class Settings(BaseSettings):
         "credentials in Docker's config.json serve those alone that a pattern names by more than "
         "a wildcard at its beginning.",
     )
+    egress: Literal["closed", "open"] | None = Field(
+        default=None,
+        description="Whether pods are kept from private networks, link-local addresses and the host itself; "
+        "`closed` for installations that begin now, `open` where pods existed before there were such rules.",
+    )
+    egress_allow: str = Field(
+        default="",
+        description="Networks that pods may reach all the same, with commas, as `10.1.0.0/16,fd00:1::/64`.",
+    )
     network: str = Field(default="pinacle", description="Name of the bridge network of all pods.")
     pids_limit: int = Field(default=4096, ge=16, description="Processes and threads a pod may have.")
     log_max_size: str = Field(default="10m", description="Size at which a container's log is rotated.")
@@ -184,7 +193,7 @@ class Settings(BaseSettings):
         redis_address(value.get_secret_value())
         return value
 
-    @field_validator("publish_addresses")
+    @field_validator("publish_addresses", "egress_allow")
     @classmethod
     def _addresses(cls, value: str) -> str:
         for one in listed(value):

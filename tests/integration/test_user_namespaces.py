@@ -47,9 +47,10 @@ def remapping(scratch: Path) -> Iterator[PrivateEngine]:
 def client(
     remapping: PrivateEngine, tmp_path: Path, settings: dict[str, str], own_redis: RedisServer
 ) -> Iterator[Client]:
-    mine = {**settings, "DOCKER_HOST": remapping.url, "PINACLE_REDIS_URL": own_redis.url}
-    worker, client = WorkerProcess(tmp_path, mine), Client(own_redis.url)
+    own = {"DOCKER_HOST": remapping.url, "PINACLE_REDIS_URL": own_redis.url, "PINACLE_EGRESS": "closed"}
+    worker, client = WorkerProcess(tmp_path, {**settings, **own}), Client(own_redis.url)
     worker.start()
+    assert "egress_not_closed" not in worker.text()
     yield client
     client.close()
     worker.stop()

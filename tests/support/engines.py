@@ -10,7 +10,7 @@ from worker.local.packages import find, require
 from worker.local.private_engine import PrivateEngine
 
 GVISOR: Final = "runsc"
-_PACKAGES: Final = ("docker.io", "iptables", "ca-certificates")
+_PACKAGES: Final = ("docker.io", "iptables", "nftables", "ca-certificates")
 _PROGRAMS: Final = "PINACLE_TEST_ENGINE_PROGRAMS"
 
 

@@ -15,8 +15,9 @@ from worker.docker.directories.layers import Layers
 from worker.docker.directories.shapes import Shapes
 from worker.docker.directories.system_volumes import SystemDirectories
 from worker.docker.events import Events
+from worker.docker.host_rules import HostRules
 from worker.docker.images.images import Images
-from worker.docker.network import Network
+from worker.docker.network import Bridge, Network
 from worker.docker.parse import (
     evidence,
     inspected_container,
@@ -38,6 +39,7 @@ from worker.errors import (
 )
 from worker.interfaces import EngineInfo
 from worker.planner.container import ContainerRequest, Limits
+from worker.planner.host import egress
 from worker.planner.host.survivors import Evidence
 from worker.planner.steps import Prepared
 from worker.planner.volumes.unprotected import Change, ChangeKind
@@ -96,7 +98,10 @@ class DockerEngine:
         # All volumes of the host, however many pods are looked at.
         self._volumes = Volumes(self._calls, installation=installation, deadline_s=list_deadline_s)
         self._installation = installation
-        self._network = Network(self._calls, name=network, installation=installation)
+        self._network_name = network
+        self._network = Network(
+            self._calls, name=network, installation=installation, close=self._close_egress
+        )
         self.events = Events(self._calls, installation=installation)
         self._images = Images(
             self._calls,
@@ -105,6 +110,10 @@ class DockerEngine:
             pull_silence_s=pull_silence_s,
         )
         self._scratch = Scratch(self._calls, self._images, fill_deadline_s=fill_deadline_s)
+        self._host_rules = HostRules(
+            self._calls, self._scratch, installation=installation, deadline_s=step_deadline_s
+        )
+        self._allowed: Sequence[str] = ()
         self._shapes = Shapes(self._scratch, installation=installation)
         self._layers = Layers(
             self._scratch,
@@ -329,12 +338,59 @@ class DockerEngine:
         """Make the network of all pods unless it is there."""
         await self._network.ensure()
 
+    async def began_closed(self) -> bool:
+        """Whether the installation began with pods kept from the host's own networks, or begins now.
+
+        One that has pods and no label of that kind was there before. 1 to 4 calls.
+        """
+        bridge = await self._network.bridge()
+        if bridge is not None and bridge.egress is not None:
+            return bridge.egress == egress.CLOSED
+        try:
+            name = naming.storage_name(self._installation)
+            sentinel = await self._calls.json("volume_inspect", "GET", f"volumes/{name}")
+        except ObjectMissingError:
+            seen = await self.observe_all()
+            return not seen.pod_ids(self._installation)
+        return listed_volume(sentinel).labels.get(naming.LABEL_EGRESS) == egress.CLOSED
+
+    def set_egress(self, *, is_closed: bool, allowed: Sequence[str]) -> None:
+        """Say what pods may reach: `ensure_network` sees to it from then on, before a pod starts."""
+        self._network.egress = egress.CLOSED if is_closed else egress.OPEN
+        self._allowed = allowed
+
+    async def close_egress_again(self) -> None:
+        """Have the rules anew, where pods are to have any. Raises what keeps the host from it."""
+        await self._network.close_again()
+
+    async def egress_rules(self, allowed: Sequence[str]) -> str | None:
+        """Return the words for the host's `nft`, None where there is no network yet. 1 call."""
+        bridge = await self._network.bridge()
+        return None if bridge is None else egress.ruleset(self._installation, bridge.interface, allowed)
+
+    async def reaches(self) -> Collection[str]:
+        """Return what a pod on the network reaches of the host and of a cloud's metadata, as seen from there.
+
+        Raises PermanentError where it cannot be tried, and what the Engine raises.
+        """
+        bridge = await self._network.bridge()
+        if bridge is None:
+            return ()
+        gateway = () if bridge.gateway is None else (f"{bridge.gateway}/{egress.UNUSED_PORT}",)
+        found = await self._host_rules.dial(self._network_name, (*gateway, f"{egress.METADATA}/80"))
+        return [target for target, is_reached in found.items() if is_reached]
+
+    async def _close_egress(self, bridge: Bridge) -> None:
+        await self._host_rules.apply(egress.ruleset(self._installation, bridge.interface, self._allowed))
+
     async def create_mark(self, name: str, labels: Mapping[str, str]) -> str:
         return await self._scratch.create(name, mark_body(labels))
 
     async def keep_storage(self, installation: str, identity: str, labels: Mapping[str, str]) -> str:
         name = naming.storage_name(installation)
         named = {naming.LABEL_INSTALLATION: installation, naming.LABEL_STORAGE: identity}
+        if self._network.egress is not None:
+            named[naming.LABEL_EGRESS] = self._network.egress
         made = await self.create_volume(name, named)
         kept = made.labels.get(naming.LABEL_STORAGE)
         if kept is None:

@@ -3,18 +3,31 @@
 import asyncio
 import json
 import re
-from typing import Any, Final
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
 import structlog
 
 from worker.docker.calls import EngineCalls
 from worker.errors import ConflictError, ObjectMissingError, PodError
+from worker.planner.host.egress import CLOSED
 from worker.pods import naming
 
 _log: Final = structlog.get_logger(__name__)
 _MISSING: Final = re.compile(r"network ([0-9a-f]{64}) not found")
 _NO_COMMUNICATION: Final = "com.docker.network.bridge.enable_icc"
+_BRIDGE_NAME: Final = "com.docker.network.bridge.name"
+
+
+class Bridge(NamedTuple):
+    """What a network is on its host."""
+
+    id: str
+    interface: str
+    gateway: str | None
+    egress: str | None
+    """What its label says of how the installation began."""
 
 
 class Network:
@@ -25,12 +38,24 @@ class Network:
     is removed again.
     """
 
-    def __init__(self, calls: EngineCalls, *, name: str, installation: str) -> None:
+    def __init__(
+        self,
+        calls: EngineCalls,
+        *,
+        name: str,
+        installation: str,
+        close: Callable[[Bridge], Awaitable[None]],
+    ) -> None:
+        """`close` keeps pods on a bridge from the host's own networks, where `egress` says that they are."""
         self._calls = calls
         self._name = name
         self._installation = installation
         self._one_at_a_time = asyncio.Lock()
         self._told: str | None = None
+        self._close_bridge = close
+        self._closed: str | None = None
+        self.egress: str | None = None
+        """`closed` or `open`, which a network that is made gets as its label; None where nobody has said."""
 
     def is_cause_of(self, error: PodError) -> bool:
         """Whether an operation failed because the network is missing, or is there twice."""
@@ -50,6 +75,31 @@ class Network:
         if problem is not None and problem != self._told:
             _log.warning("pods_reach_each_other", network=self._name, reason=problem)
         self._told = problem
+        if found and found[0]["Id"] != self._closed:
+            await self._close(_bridge(found[0]))
+
+    async def _close(self, bridge: Bridge) -> None:
+        """Close it, or say that it is open: a host without the means has its pods all the same."""
+        if self.egress != CLOSED:
+            return
+        try:
+            await self._close_bridge(bridge)
+        except PodError as error:
+            _log.error("egress_not_closed", network=self._name, reason=str(error))
+        else:
+            self._closed = bridge.id
+
+    async def close_again(self) -> None:
+        """Close it anew, whatever became of the rules meanwhile. Raises what that raises."""
+        found = None if self.egress != CLOSED else await self.bridge()
+        if found is not None:
+            await self._close_bridge(found)
+            self._closed = found.id
+
+    async def bridge(self) -> Bridge | None:
+        """Return what the network is on the host, None where there is none. 1 call."""
+        found = await self._list()
+        return _bridge(found[0]) if found else None
 
     async def problem(self) -> str | None:
         """Return why pods on the network could reach each other, None where they cannot. 1 call."""
@@ -106,13 +156,16 @@ class Network:
             "Driver": "bridge",
             "CheckDuplicate": True,
             "Options": {_NO_COMMUNICATION: "false"},
-            "Labels": {naming.LABEL_INSTALLATION: self._installation},
+            "Labels": {naming.LABEL_INSTALLATION: self._installation, **self._egress_label()},
         }
         try:
             await self._calls.json("network_create", "POST", "networks/create", body=body)
         except ConflictError as error:
             if "already exists" not in str(error):
                 raise
+
+    def _egress_label(self) -> dict[str, str]:
+        return {} if self.egress is None else {naming.LABEL_EGRESS: self.egress}
 
     async def _remove(self, entry: dict[str, Any]) -> None:
         """Remove a second network of ours; containers that run on it keep it until they end."""
@@ -122,6 +175,16 @@ class Network:
             await self._calls.json("network_remove", "DELETE", f"networks/{entry['Id']}")
         except ObjectMissingError:
             return
+
+
+def _bridge(entry: dict[str, Any]) -> Bridge:
+    addresses = (entry.get("IPAM") or {}).get("Config") or []
+    return Bridge(
+        id=entry["Id"],
+        interface=(entry.get("Options") or {}).get(_BRIDGE_NAME) or f"br-{entry['Id'][:12]}",
+        gateway=next((each["Gateway"] for each in addresses if each.get("Gateway")), None),
+        egress=(entry.get("Labels") or {}).get(naming.LABEL_EGRESS),
+    )
 
 
 def _problem(entry: dict[str, Any]) -> str | None:

@@ -13,6 +13,7 @@ _PACKAGES: Final = {
     "containerd": "containerd",
     "runc": "runc",
     "iptables": "iptables",
+    "nft": "nftables",
     "ip": "iproute2",
     "nsenter": "util-linux",
     "busybox": "busybox-static",
@@ -34,7 +35,7 @@ _PACKAGES: Final = {
     "mkfs.ext4": "e2fsprogs",
 }
 """Program to the Debian and Ubuntu package that has it."""
-ENGINE: Final = ("dockerd", "containerd", "runc", "iptables", "ip", "nsenter", "busybox")
+ENGINE: Final = ("dockerd", "containerd", "runc", "iptables", "nft", "ip", "nsenter", "busybox")
 MACHINE: Final = ("qemu-system-x86_64", "qemu-img", "mkfs.ext4")
 """What `make test-vm` needs, and nothing else does."""
 _ON_DEMAND: Final = (*MACHINE, "runsc")

@@ -26,6 +26,7 @@ from worker.host.rebuild import Rebuild
 from worker.host.storage_guard import StorageGuard
 from worker.host.watcher import Watcher
 from worker.intake.lanes import Lane, waiting
+from worker.planner.host.egress import CLOSED
 from worker.pods.model import Installation, SystemMode
 from worker.pods.policy import Policy
 from worker.process.clock import ClockWatch
@@ -126,6 +127,11 @@ def make_engine(
         on_call=on_call,
         on_answer=None if metrics is None else metrics.engine_called,
     )
+
+
+async def closes_egress(settings: Settings, engine: DockerEngine) -> bool:
+    """Whether pods are to be kept from the host's own networks: as set, or as the installation began."""
+    return await engine.began_closed() if settings.egress is None else settings.egress == CLOSED
 
 
 async def find_host(settings: Settings, engine: DockerEngine) -> str:
@@ -259,6 +265,7 @@ class Runtime:
         self._clock = ClockWatch()
         self._watchdog = Watchdog(self.loop.loop, settings.loop_stall_s)
         self._beaten_at = -inf
+        self._closed_at = monotonic()
         self.heart: Heart | None = None
         self._background: list[asyncio.Task[None]] = []
         self.metrics = Metrics()
@@ -274,6 +281,10 @@ class Runtime:
         engine, store = make_engine(self.settings, metrics=self.metrics), make_store(self.settings)
         host = await find_host(self.settings, engine)
         parts = make_parts(self.settings, host=host, engine=engine, store=store, metrics=self.metrics)
+        is_closed = await _patiently(lambda: closes_egress(self.settings, engine))
+        engine.set_egress(is_closed=is_closed, allowed=listed(self.settings.egress_allow))
+        if not is_closed:
+            _log.warning("egress_open", reason="pods reach private networks and the host: PINACLE_EGRESS")
         await _patiently(engine.ensure_network)
         try:
             await _patiently(parts.rebuild.run)
@@ -322,6 +333,7 @@ class Runtime:
         work = (
             self._beat(),
             self._pass_where_none_came(),
+            self._close_egress_again(),
             kept_going("watcher", self.parts.watcher.run),
             kept_going("durability_check", self._check_durability),
         )
@@ -356,6 +368,16 @@ class Runtime:
         self._clock.look()
         await self.parts.store.beat_heart(self.parts.host)
 
+    async def _close_egress_again(self) -> None:
+        def due() -> float:
+            return self._closed_at + _RULES_EVERY_S
+
+        await repeatedly("egress", self._close_egress_once, due)
+
+    async def _close_egress_once(self) -> None:
+        self._closed_at = monotonic()
+        await self.parts.engine.close_egress_again()
+
     async def _pass_where_none_came(self) -> None:
         """Do without beat, as long as it takes: a pass is due when none has begun for a little too long."""
 
@@ -389,6 +411,10 @@ def _make_server(settings: Settings, metrics: Metrics) -> MetricsServer | None:
 
 _SCRAPE_WAIT_S: Final = 2.0
 """What a scrape waits for Redis; Prometheus itself gives up after ten seconds."""
+
+
+_RULES_EVERY_S: Final = 300.0
+"""Somebody may have loaded the host's whole filter anew, without what others had put into it."""
 
 
 _PATIENCE: Final = 1.1

@@ -6,6 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
+from worker.errors import PodError
 from worker.interfaces import EngineInfo
 from worker.pods.policy import Policy
 
@@ -80,6 +81,32 @@ def network(name: str, problem: str | None) -> Check:
         f"stop all pods, docker network rm {name}, and restart the worker: it makes one on which they "
         "cannot, and pods are attached to that as they start",
     )
+
+
+def egress(*, is_closed: bool, reached: Collection[str] | PodError, rules: str | None) -> Check:
+    """Whether pods are kept from the host and private networks, by what one of them reaches.
+
+    `reached` may be why that could not be tried; `rules` are the words for `nft`, None without a network.
+    """
+    name = "egress"
+    if not is_closed:
+        return warn(
+            name,
+            "open: pods reach private networks, a cloud's metadata and whatever the host listens with",
+            "set PINACLE_EGRESS=closed, with what they need in PINACLE_EGRESS_ALLOW, and restart the worker",
+        )
+    if rules is None:
+        return ok(name, "closed as soon as the network is there")
+    by_hand = f"as root on the Engine's host, after each of its starts: nft '{rules}'"
+    if isinstance(reached, PodError):
+        return warn(name, f"it could not be tried from a pod: {reached}", f"look for yourself; {by_hand}")
+    if reached:
+        return fail(
+            name,
+            f"PINACLE_EGRESS is closed, and a pod reaches {', '.join(reached)}",
+            f"install nftables on the Engine's host and restart the worker, or {by_hand}",
+        )
+    return ok(name, "a pod reaches neither the host nor a cloud's metadata")
 
 
 def private_file(path: Path, mode: int) -> Check:

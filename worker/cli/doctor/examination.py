@@ -1,12 +1,13 @@
-"""`pinacle doctor`: looks at Engine, Redis and workers, and changes nothing."""
+"""`pinacle doctor`: looks at Engine, Redis and workers, and leaves nothing changed."""
 
 import asyncio
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 from time import time
 from typing import Any, Final
 
-from config.settings import Settings, settings
+from config.settings import Settings, listed, settings
 from worker.cli import tables
 from worker.cli.doctor import checks, kernel_checks, storage_checks
 from worker.cli.doctor.checks import Check, Status, fail, ok, warn
@@ -16,7 +17,7 @@ from worker.docker.engine import DockerEngine
 from worker.errors import EngineTooOldError, PodError
 from worker.interfaces import EngineInfo
 from worker.pods.observation import Snapshot
-from worker.process.runtime import make_engine, policy_of
+from worker.process.runtime import closes_egress, make_engine, policy_of
 from worker.store.factory import make_store
 from worker.store.overview import Overview
 
@@ -71,6 +72,7 @@ async def _engine(
     ]
     try:
         found.append(checks.network(given.network, await engine.network_problem()))
+        found.append(await _egress(given, engine))
         seen = await engine.observe_all()
     except PodError as error:
         return [*found, fail("volumes", str(error), "look into the Engine's own log")], info, None
@@ -80,6 +82,21 @@ async def _engine(
         storage_checks.confined(seen, given.installation),
     ]
     return found, info, seen
+
+
+async def _egress(given: Settings, engine: DockerEngine) -> Check:
+    """Try it from a container on the pods' network, which goes again at once."""
+    is_closed = await closes_egress(given, engine)
+    rules = await engine.egress_rules(listed(given.egress_allow))
+    reached = await _reached(engine) if is_closed else ()
+    return checks.egress(is_closed=is_closed, reached=reached, rules=rules)
+
+
+async def _reached(engine: DockerEngine) -> Collection[str] | PodError:
+    try:
+        return await engine.reaches()
+    except PodError as error:
+        return error
 
 
 def _overlay(given: Settings, seen: Snapshot, info: EngineInfo) -> Check:

@@ -1,0 +1,146 @@
+"""The host's packet filter, and what pods reach: by containers that run the host's own programs."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import aiodocker
+import aiohttp
+
+from worker.docker.calls import EngineCalls
+from worker.docker.failures import explain
+from worker.docker.scratch import Scratch
+from worker.errors import OutcomeUnknownError, PermanentError, PodError
+
+_PROGRAMS: Final = ("/usr", "/lib", "/lib64", "/bin", "/sbin")
+"""Where a host has them, with their libraries; of these the image has nothing, and not every host has all."""
+_NO_SOURCE: Final = re.compile(r"bind source path does not exist: (/\S+)")
+_NFT: Final = "nft"
+_SHELL: Final = "bash"
+_DIAL: Final = (
+    'for each in "$@"; do '
+    'said=$(timeout 2 bash -c "exec 3<>/dev/tcp/$each" 2>&1); code=$?; '
+    'case "$code $said" in 0*) word=reached ;; *refused*) word=reached ;; *) word=not ;; esac; '
+    'echo "$each $word"; done'
+)
+"""A refusal is an answer as well: it came from there. Anything else is silence, or a filter's word."""
+_LONGEST_TEXT: Final = 2000
+
+
+class HostRules:
+    """Runs a program of the Engine's host for a moment; nothing stays of it.
+
+    A container of no image's: the host's programs are mounted, read-only, as what the Engine itself needs to
+    filter packets is there. So it works wherever the worker itself runs.
+    """
+
+    def __init__(self, calls: EngineCalls, scratch: Scratch, *, installation: str, deadline_s: float) -> None:
+        self._calls = calls
+        self._scratch = scratch
+        self._name = f"pinacle-host-{installation}"
+        self._deadline_s = deadline_s
+        self._one_at_a_time = asyncio.Lock()
+        self._missing: set[str] = set()
+
+    async def apply(self, rules: str) -> None:
+        """Have the host's `nft` do what `rules` say. 6 calls, more where the host lacks a directory.
+
+        Raises PermanentError where it cannot, or the host has no such program, and what the Engine raises.
+        """
+        rights = {
+            "CapDrop": ["ALL"],
+            "CapAdd": ["NET_ADMIN"],
+            "NetworkMode": "host",
+            # Another user's root has no say over the host's network.
+            "UsernsMode": "host",
+        }
+        code, said = await self._run("rules", [_NFT, rules], rights)
+        if code != 0:
+            raise PermanentError(f"nft on the Engine's host ended with {code}: {said}")
+
+    async def dial(self, network: str, targets: Sequence[str]) -> Mapping[str, bool]:
+        """Tell which of `targets`, each an address and a port as `10.0.0.1/80`, answer a pod on `network`.
+
+        Within 2 s each. Raises PermanentError where the host has no bash, and what the Engine raises.
+        """
+        command = [_SHELL, "-c", _DIAL, _SHELL, *targets]
+        code, said = await self._run("dial", command, {"CapDrop": ["ALL"], "NetworkMode": network})
+        words = dict(line.split() for line in said.splitlines() if len(line.split()) == 2)  # noqa: PLR2004
+        if code != 0 or words.keys() != set(targets):
+            raise PermanentError(f"bash of the Engine's host ended with {code}: {said}")
+        return {target: word == "reached" for target, word in words.items()}
+
+    async def _run(self, what: str, command: Sequence[str], rights: Mapping[str, Any]) -> tuple[int, str]:
+        """Return exit code and output of a program of the host."""
+        async with self._one_at_a_time, self._created(f"{self._name}-{what}", command, rights) as container:
+            await self._start(container, command[0])
+            ended = await self._calls.json(
+                "container_wait", "POST", f"containers/{container}/wait", deadline_s=self._deadline_s
+            )
+            return int(ended["StatusCode"]), await self._output(container)
+
+    async def _start(self, container: str, program: str) -> None:
+        try:
+            await self._scratch.start(container)
+        except PodError as error:
+            if "executable file not found" not in str(error):
+                raise
+            raise PermanentError(f"the Engine's host has no program {program}") from error
+
+    @asynccontextmanager
+    async def _created(
+        self, name: str, command: Sequence[str], rights: Mapping[str, Any]
+    ) -> AsyncIterator[str]:
+        while True:
+            places = [place for place in _PROGRAMS if place not in self._missing]
+            try:
+                async with self._scratch.created(name, _body(command, places, rights)) as container:
+                    yield container
+            except PermanentError as error:
+                lacking = _NO_SOURCE.search(str(error))
+                if lacking is None or lacking[1] not in places:
+                    raise
+                self._missing.add(lacking[1])
+            else:
+                return
+
+    async def _output(self, container: str) -> str:
+        docker = await self._calls.client()
+        self._calls.count("container_logs")
+        try:
+            async with docker._query(  # noqa: SLF001 - the library's own method takes pieces for lines
+                f"containers/{container}/logs",
+                "GET",
+                params={"stdout": "1", "stderr": "1"},
+                timeout=aiohttp.ClientTimeout(total=self._deadline_s),
+            ) as response:
+                text = (await response.read())[:_LONGEST_TEXT].decode(errors="replace")
+        except aiodocker.DockerError as error:
+            raise explain("container_logs", "the Engine", error) from error
+        except (aiohttp.ClientError, ConnectionError, TimeoutError) as error:
+            raise OutcomeUnknownError(f"container_logs: broke off: {error}") from error
+        return text.replace("\r", "").strip()
+
+
+def _body(command: Sequence[str], places: Sequence[str], rights: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "Cmd": list(command),
+        # One stream as it is printed, rather than pieces with headers.
+        "Tty": True,
+        "Env": ["LC_ALL=C", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],
+        "HostConfig": {
+            "Mounts": [
+                {"Type": "bind", "Source": place, "Target": place, "ReadOnly": True} for place in places
+            ],
+            "SecurityOpt": ["no-new-privileges"],
+            "PidsLimit": 64,
+            "Memory": 128 * 2**20,
+            "LogConfig": {"Type": "json-file", "Config": {"max-size": "1m"}},
+            "RestartPolicy": {"Name": "no"},
+            # Whatever the Engine's own is: a sandbox of its own has no part in the host's network.
+            "Runtime": "runc",
+            **rights,
+        },
+    }
