@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Protocol
 
 from worker.planner.container import ContainerRequest, Limits
+from worker.planner.fold.results import SystemPrepared
 from worker.planner.host.survivors import Evidence
-from worker.planner.steps import Prepared
 from worker.planner.volumes.unprotected import Change
 from worker.pods.model import Intent, PinnedImage, PodState, PublishedPort, Record, System
 from worker.pods.observation import Exit, Observation, ObservedContainer, ObservedVolume, Snapshot
@@ -130,7 +130,7 @@ class Engine(Protocol):
 
     async def prepare_system(
         self, wanted: System, present: Mapping[str, ObservedVolume], *, attempt: str
-    ) -> Prepared:
+    ) -> SystemPrepared:
         """Return how a pod's system directories are kept: as `wanted`, as far as image and host allow.
 
         For `overlay` the base of `wanted.image` is found among the volumes `present`, or made under a name

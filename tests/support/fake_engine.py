@@ -11,8 +11,8 @@ from tests.support.shapes import seen_shape
 from worker.errors import ConflictError, ImageGoneError, ObjectMissingError, PortTakenError
 from worker.interfaces import EngineInfo
 from worker.planner.container import ContainerRequest, Limits
+from worker.planner.fold.results import SystemPrepared
 from worker.planner.host.survivors import Evidence
-from worker.planner.steps import Prepared
 from worker.planner.volumes.touched import Touch, touched
 from worker.planner.volumes.unprotected import Change, ChangeKind, parents
 from worker.pods import naming
@@ -233,13 +233,13 @@ class FakeEngine:
 
     async def prepare_system(
         self, wanted: System, present: Mapping[str, ObservedVolume], *, attempt: str
-    ) -> Prepared:
+    ) -> SystemPrepared:
         self._begin("system_prepare")
         system = wanted.evolve(directories=self.directories)
         if not self.directories:
-            return Prepared(system=wanted.evolve(mode=SystemMode.OFF), bases={})
+            return SystemPrepared(system=wanted.evolve(mode=SystemMode.OFF), bases={})
         if wanted.mode is not SystemMode.OVERLAY:
-            return Prepared(system=system, bases={})
+            return SystemPrepared(system=system, bases={})
         final = naming.base_name("test", wanted.image.id)
         keeper = self.containers.get(final)
         if keeper is None or any(name not in self.volumes for name in keeper.mounts):
@@ -247,7 +247,7 @@ class FakeEngine:
         base = self.containers[final].observed.labels[naming.LABEL_INCARNATION]
         self.after("system_prepare")
         bases = {name: _observed(name, self.volumes[name]) for name in self.containers[final].mounts}
-        return Prepared(system=system.evolve(base=base), bases=bases)
+        return SystemPrepared(system=system.evolve(base=base), bases=bases)
 
     def _make_base(self, final: str, base: str, image: PinnedImage) -> None:
         labels = naming.base_labels("test", image.id, base)

@@ -39,9 +39,9 @@ from worker.errors import (
 )
 from worker.interfaces import EngineInfo
 from worker.planner.container import ContainerRequest, Limits
+from worker.planner.fold.results import SystemPrepared
 from worker.planner.host import egress
 from worker.planner.host.survivors import Evidence
-from worker.planner.steps import Prepared
 from worker.planner.volumes.unprotected import Change, ChangeKind
 from worker.pods import naming
 from worker.pods.model import PinnedImage, System
@@ -258,7 +258,7 @@ class DockerEngine:
 
     async def prepare_system(
         self, wanted: System, present: Mapping[str, ObservedVolume], *, attempt: str
-    ) -> Prepared:
+    ) -> SystemPrepared:
         return await self._system.prepare(wanted, present, attempt=attempt)
 
     async def fill_layers(self, name: str) -> None:

@@ -11,7 +11,7 @@ from worker.planner.decision import Plan
 from worker.planner.plan import plan_elsewhere
 from worker.pods.model import Installation, Record
 from worker.pods.observation import Snapshot
-from worker.reconcile.apply import apply, step_name
+from worker.reconcile.apply import Surroundings, apply, step_name
 from worker.reconcile.leasing import leased
 
 _log: Final = structlog.get_logger(__name__)
@@ -59,12 +59,12 @@ class Leftovers:
         if record is None:
             return
         for step in self._plan(record, seen).steps:
-            await apply(
-                self._engine,
-                step,
+            surroundings = Surroundings(
+                engine=self._engine,
                 record=record,
                 seen=seen.pod(pod_id, frozenset()),
                 installation=self._installation,
                 incarnation="",
             )
+            await apply(step, surroundings)
             _log.info("remains_removed", pod_id=pod_id, pods_host=record.host, step=step_name(step))

@@ -1,40 +1,16 @@
-"""The steps of a plan, and what each does to what we know.
+"""The steps of a plan: each is one idempotent Engine operation, or a note in the record.
 
-A step is one idempotent Engine operation, or a note in the record that must be durable before the next
-operation. `fold` tells, without looking again, what is true once a step has succeeded.
+A note must be durable before the next operation. What a step finds out is in `worker.planner.fold.results`,
+and what is true once it has succeeded in `worker.planner.fold`.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
 
-from worker.planner.backoff import lost_crash, next_crash
-from worker.planner.exit_reason import ending
-from worker.planner.volumes.strays import with_strays
-from worker.pods.layout import begun_layout, kept_layout, missing_volumes, restored_layout
-from worker.pods.model import (
-    IntentKind,
-    Phase,
-    PinnedImage,
-    PodState,
-    PublishedPort,
-    Record,
-    SentStop,
-    System,
-    Volume,
-)
-from worker.pods.naming import volume_name
-from worker.pods.observation import (
-    ALIVE,
-    ContainerState,
-    Exit,
-    Observation,
-    ObservedContainer,
-    ObservedVolume,
-)
-from worker.pods.own_root import Look, Measured
-from worker.pods.shape import ImageShape
+from worker.pods.model import PinnedImage, PublishedPort, System, Volume
+from worker.pods.observation import ObservedVolume
 
 
 @dataclass(frozen=True)
@@ -244,63 +220,16 @@ class FinishPurge:
     """Note that nothing is left of what was deleted, and release its host ports."""
 
 
-Step = (
-    PinImage
-    | PullDigest
-    | LookAtImage
-    | PrepareSystem
-    | BeginFill
-    | CreateVolume
-    | FillLayers
-    | CreateContainer
-    | ReadVolumes
-    | FindFolders
-    | MeasureFolders
-    | BeginKeep
-    | CopyFolder
-    | DistrustCopies
-    | GiveUpCopies
-    | CommitFill
-    | NoteRestored
-    | StartContainer
-    | ChooseOtherPorts
-    | UnpauseContainer
-    | BeginStop
-    | StopContainer
-    | UpdateContainer
-    | RenameContainer
-    | ConnectNetwork
-    | RecordExit
-    | NoteLost
-    | RemoveContainer
-    | RemoveVolume
-    | FinishPurge
+ImageStep = PinImage | PullDigest | LookAtImage | PrepareSystem
+VolumeStep = BeginFill | CreateVolume | FillLayers | ReadVolumes | CommitFill | NoteRestored | RemoveVolume
+KeepStep = FindFolders | MeasureFolders | BeginKeep | CopyFolder | DistrustCopies | GiveUpCopies
+StartStep = (
+    CreateContainer | StartContainer | UnpauseContainer | UpdateContainer | RenameContainer | ConnectNetwork
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Prepared:
-    """How a pod's system directories are kept, and the volumes of their base by name."""
-
-    system: System
-    bases: Mapping[str, ObservedVolume]
-
-
-StepResult = (
-    Prepared
-    | ImageShape
-    | PinnedImage
-    | ObservedContainer
-    | ObservedVolume
-    | Observation
-    | Exit
-    | tuple[PublishedPort, ...]
-    | Look
-    | Measured
-    | str
-    | None
-)
-"""What applying a step found out: see `fold` for which step gives which."""
+EndStep = BeginStop | StopContainer | RecordExit | NoteLost | RemoveContainer
+PodStep = ChooseOtherPorts | FinishPurge
+Step = ImageStep | VolumeStep | KeepStep | StartStep | EndStep | PodStep
+"""Tables go group by group and end in `assert_never`: the type check names each that misses a new step."""
 
 READ_ONLY: Final = (LookAtImage, FindFolders, MeasureFolders)
 """Steps that change nothing, neither at the Engine nor in the record."""
@@ -335,174 +264,3 @@ def _independent(step: Step) -> tuple[type[Step], bool] | None:
             return RemoveVolume, on_others
         case _:
             return None
-
-
-def fold(
-    record: Record, seen: Observation, step: Step, result: StepResult, now: float
-) -> tuple[Record, Observation]:
-    """Return record and observation as they are once `step` has succeeded with `result`."""
-    return _fold_record(record, seen, step, result, now), _fold_observation(seen, step, result)
-
-
-def _fold_record(  # noqa: C901, PLR0912, PLR0915 - a table, one case for each step
-    record: Record, seen: Observation, step: Step, result: StepResult, now: float
-) -> Record:
-    state = record.state
-    if isinstance(step, ChooseOtherPorts):
-        ports = result if isinstance(result, tuple) else ()
-        return record.evolve(intent=record.intent.evolve(ports=ports))
-    match step, result:
-        case ((PinImage() | PullDigest()), PinnedImage()):
-            state = state.evolve(image=result)
-        case PrepareSystem(), Prepared():
-            state = state.evolve(system=result.system)
-        case LookAtImage(image=image), ImageShape():
-            if not missing_volumes(record, state.layout, result):
-                state = state.evolve(whole_for=image.id)
-        case BeginFill(), str(incarnation):
-            shape = seen.shapes.get(record.image.id) if record.image is not None else None
-            layout = begun_layout(record, seen.volumes, incarnation=incarnation, shape=shape)
-            layout = with_strays(record, layout, seen.volumes)
-            state = state.evolve(
-                layout=layout, image=record.image, whole_for=record.image and record.image.id
-            )
-        case CreateContainer(), ObservedContainer():
-            tier = record.intent.spec.tier if record.intent.spec else None
-            state = state.evolve(container_id=result.id, image=record.image, tier=tier)
-            state = state.evolve(
-                discarded_generation=record.intent.discard_generation,
-                recreated_generation=record.intent.recreate_generation,
-            )
-            if record.intent.kind is IntentKind.RUNNING:
-                # Also one in place of a lost one: whoever follows the pod learns that it was away.
-                state = state.evolve(phase=Phase.PENDING, reason=None)
-        case BeginKeep(paths=paths, container_id=container_id), str(incarnation):
-            shape = seen.shapes.get(record.image.id) if record.image is not None else None
-            layout = kept_layout(
-                record, paths, container_id=container_id, incarnation=incarnation, shape=shape
-            )
-            state = state.evolve(layout=layout, kept=paths, kept_generation=record.intent.generation)
-        case DistrustCopies(container_id=container_id), _:
-            trusted = (v.evolve(filled=v.filled and v.copied_from != container_id) for v in state.layout)
-            state = state.evolve(layout=tuple(trusted))
-        case GiveUpCopies(container_id=container_id), _:
-            state = _without_copies(state, container_id)
-        case CommitFill(paths=paths), _:
-            filled = (v.evolve(filled=v.filled or v.path in paths) for v in state.layout)
-            state = state.evolve(layout=tuple(filled))
-        case NoteRestored(marks=marks), _:
-            state = state.evolve(layout=restored_layout(state.layout, dict(marks)))
-        case StartContainer(unasked=unasked), _:
-            state = state.evolve(
-                starts=state.starts + 1,
-                restarts=state.restarts + unasked,
-                settled_generation=record.intent.generation,
-                crash=state.crash if unasked else None,
-            )
-        case BeginStop(container_id=container_id, timeout_s=timeout_s), _:
-            stop = SentStop(container_id=container_id, run=state.starts, sent_at=now, timeout_s=timeout_s)
-            state = state.evolve(stop=stop)
-        case UpdateContainer(tier=tier), _:
-            state = state.evolve(tier=tier)
-        case RecordExit(), Exit():
-            crash = next_crash(state.crash, result, run=state.starts, pod_id=record.pod_id, now=now)
-            state = state.evolve(crash=crash, phase=Phase.PENDING, reason=ending(crash, record.intent.spec))
-        case NoteLost(), _:
-            state = state.evolve(crash=lost_crash(run=state.starts, now=now))
-        case RemoveContainer(container_id=gone), _:
-            state = state.evolve(
-                container_id=state.container_id if _is_second(seen, gone) else None,
-                remains=state.remains or record.intent.unknown,
-            )
-        case RemoveVolume(name=name), _:
-            left = tuple(v for v in state.layout if v.filled or volume_name(record.pod_id, v.name) != name)
-            state = state.evolve(layout=left, remains=state.remains or record.intent.unknown)
-        case FinishPurge(), _:
-            state = type(state)(
-                purged_generation=record.intent.purge_generation, phase=Phase.DELETED, remains=state.remains
-            )
-        case _:
-            pass
-    return record.evolve(state=state)
-
-
-def _without_copies(state: PodState, container_id: str) -> PodState:
-    copies = {v.path for v in state.layout if container_id and v.copied_from == container_id}
-    left = tuple(v for v in state.layout if v.filled and v.path not in copies)
-    return state.evolve(layout=left, kept=(), kept_generation=0)
-
-
-def _fold_observation(  # noqa: C901, PLR0911, PLR0912 - a table, one case for each step
-    seen: Observation, step: Step, result: StepResult
-) -> Observation:
-    container = seen.container
-    of = getattr(step, "container_id", None)
-    if _is_second(seen, of):
-        return seen.evolve(others=tuple(_fold_others(seen.others, step, of)))
-    match step, result:
-        case ((PinImage() | PullDigest()), _):
-            return seen.evolve(image_gone=False)
-        case LookAtImage(image=image), ImageShape():
-            return seen.evolve(shapes={**seen.shapes, image.id: result})
-        case PrepareSystem(), Prepared():
-            return seen.evolve(bases={**seen.bases, **result.bases})
-        case FindFolders(), Look():
-            ended = container is None or container.state not in ALIVE
-            return seen.evolve(look=replace(result, ended=ended))
-        case MeasureFolders(), Measured():
-            return seen.evolve(measured=result)
-        case GiveUpCopies(), _:
-            return seen.evolve(fresh=None)
-        case ((BeginFill() | BeginKeep()), str(incarnation)):
-            return seen.evolve(fresh=incarnation)
-        case CreateVolume(), ObservedVolume():
-            return seen.evolve(volumes={**seen.volumes, result.name: result})
-        case CreateContainer(), ObservedContainer():
-            return seen.evolve(container=result, volumes_current=False)
-        case ReadVolumes(), Observation():
-            return seen.evolve(volumes=result.volumes, bases=result.bases, volumes_current=True)
-        case RemoveContainer(), _:
-            # What the container had begun to fill is a leftover from here on.
-            # What was to be kept of it has been; nothing else was at the places where it was looked.
-            look = None if seen.look is None else replace(seen.look, container_id="", found={})
-            return seen.evolve(container=None, fresh=None, look=look, measured=None)
-        case RemoveVolume(name=name), _:
-            return seen.evolve(volumes={key: value for key, value in seen.volumes.items() if key != name})
-        case ((StartContainer() | UnpauseContainer()), _) if container is not None:
-            return seen.evolve(container=replace(container, state=ContainerState.RUNNING, exit=None))
-        case StopContainer(), _ if container is not None:
-            return seen.evolve(container=replace(container, state=ContainerState.EXITED))
-        case RecordExit(), Exit() if container is not None:
-            return seen.evolve(container=replace(container, exit=result))
-        case RenameContainer(name=name), _ if container is not None:
-            return seen.evolve(container=replace(container, name=name))
-        case ConnectNetwork(network=network), _ if container is not None:
-            networks = (*(container.networks or ()), network)
-            return seen.evolve(container=replace(container, networks=networks))
-        case _:
-            return seen
-
-
-def _is_second(seen: Observation, container_id: str | None) -> bool:
-    """Whether a step is about a further container of the pod, not its own."""
-    return any(each.id == container_id for each in seen.others)
-
-
-def _fold_others(
-    others: Iterable[ObservedContainer], step: Step, container_id: str | None
-) -> Iterator[ObservedContainer]:
-    """Yield a pod's further containers as they are once `step` has been done to one of them."""
-    for each in others:
-        match step:
-            case _ if each.id != container_id:
-                yield each
-            case RemoveContainer():
-                pass
-            case StopContainer():
-                yield replace(each, state=ContainerState.EXITED)
-            case UnpauseContainer():
-                yield replace(each, state=ContainerState.RUNNING)
-            case RenameContainer(name=name):
-                yield replace(each, name=name)
-            case _:
-                yield each

@@ -236,3 +236,8 @@ def _storage(volume: ObservedVolume) -> tuple[str, str] | None:
     if owner is None or identity is None or volume.name != naming.storage_name(owner):
         return None
     return owner, identity
+
+
+def is_second(seen: Observation, container_id: str | None) -> bool:
+    """Whether a container is a further one of the pod, not its own."""
+    return any(each.id == container_id for each in seen.others)

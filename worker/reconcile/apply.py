@@ -1,106 +1,185 @@
 """From a step to the one Engine call it stands for."""
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from typing import assert_never
 
 from worker.errors import ObjectMissingError
 from worker.interfaces import Engine
 from worker.planner import steps
 from worker.planner.container import container_request, limits, volume_labels
-from worker.planner.steps import Step, StepResult
+from worker.planner.fold.results import (
+    DONE,
+    ContainerCreated,
+    ExitFound,
+    FillBegun,
+    FoldersFound,
+    FoldersMeasured,
+    ImagePinned,
+    ImageSeen,
+    StepResult,
+    VolumeCreated,
+    VolumesRead,
+)
+from worker.planner.steps import EndStep, ImageStep, KeepStep, StartStep, Step, VolumeStep
 from worker.planner.volumes.kept import pod_mounts
 from worker.planner.volumes.system import is_overlay, overlay_options
 from worker.planner.volumes.unprotected import parents
 from worker.pods.layout import full_names, looked_paths
-from worker.pods.model import Installation, Record
+from worker.pods.model import Installation, Record, Volume
 from worker.pods.naming import volume_name
 from worker.pods.observation import Observation
 from worker.pods.shape import ImageShape
 
 
-async def apply(  # noqa: C901, PLR0911, PLR0912, PLR0915 - a table, one case for each step
-    engine: Engine,
-    step: Step,
-    *,
-    record: Record,
-    seen: Observation,
-    installation: Installation,
-    incarnation: str,
-) -> StepResult:
-    """Do one step and return what it found out, as `worker.planner.steps.fold` wants it.
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """What a step is done with: one Engine, one pod, and what is known of it."""
 
-    `incarnation` is a name never used before, for the step that needs one. Raises what the Engine raises.
+    engine: Engine
+    record: Record
+    seen: Observation
+    installation: Installation
+    incarnation: str
+    """A name never used before, for the step that needs one."""
+
+    def full_name(self, volume: Volume) -> str:
+        return volume_name(self.record.pod_id, volume.name)
+
+
+async def apply(step: Step, at: Surroundings) -> StepResult:
+    """Do one step and return what it found out, as `worker.planner.fold` wants it.
+
+    Raises what the Engine raises, and ValueError for a step that is not the Engine's.
     """
+    if isinstance(step, ImageStep):
+        return await _apply_image(step, at)
+    if isinstance(step, VolumeStep):
+        return await _apply_volume(step, at)
+    if isinstance(step, KeepStep):
+        return await _apply_keep(step, at)
+    if isinstance(step, StartStep):
+        return await _apply_start(step, at)
+    if isinstance(step, EndStep):
+        return await _apply_end(step, at)
+    match step:
+        case steps.ChooseOtherPorts():
+            raise ValueError("ports are chosen in the store, not on the Engine")
+        case steps.FinishPurge():
+            return DONE
+        case _:
+            assert_never(step)
+
+
+async def _apply_image(step: ImageStep, at: Surroundings) -> StepResult:
+    engine = at.engine
     match step:
         case steps.PinImage(reference=reference):
-            return await engine.find_image(reference) or await engine.pull_image(reference)
+            return ImagePinned(await engine.find_image(reference) or await engine.pull_image(reference))
         case steps.PullDigest(image=image):
             digest = image.repo_digest
             pulled = await engine.pull_image(digest or image.reference, pinned=digest is not None)
-            return pulled.evolve(reference=image.reference)
-        case steps.BeginFill() | steps.BeginKeep():
-            return incarnation
+            return ImagePinned(pulled.evolve(reference=image.reference))
+        case steps.LookAtImage(image=image, places=places):
+            return ImageSeen(await engine.look_at_image(image, places))
+        case steps.PrepareSystem(wanted=wanted):
+            return await engine.prepare_system(wanted, at.seen.bases, attempt=at.incarnation)
+        case _:
+            assert_never(step)
+
+
+async def _apply_volume(step: VolumeStep, at: Surroundings) -> StepResult:
+    engine, record = at.engine, at.record
+    match step:
+        case steps.BeginFill():
+            return FillBegun(at.incarnation)
+        case steps.CreateVolume(volume=volume):
+            overlaid = is_overlay(record.state.system, volume)
+            options = overlay_options(record, at.seen, volume) if overlaid else {}
+            labels = volume_labels(record, volume, at.installation)
+            return VolumeCreated(await engine.create_volume(at.full_name(volume), labels, options))
+        case steps.FillLayers(volume=volume):
+            await engine.fill_layers(at.full_name(volume))
+        case steps.ReadVolumes():
+            names = full_names(record.pod_id, record.state)
+            return VolumesRead(await engine.read_volumes(record.pod_id, names))
+        case steps.CommitFill():
+            # What the Engine copied is in the page cache yet: noted as filled, a power cut would empty it.
+            await engine.sync_volumes()
+        case steps.NoteRestored():
+            pass
+        case steps.RemoveVolume(name=name):
+            await engine.remove_volume(name)
+        case _:
+            assert_never(step)
+    return DONE
+
+
+async def _apply_keep(step: KeepStep, at: Surroundings) -> StepResult:
+    engine, record, seen = at.engine, at.record, at.seen
+    match step:
         case steps.FindFolders(container_id=container_id, at=places):
             if not container_id:
-                return await engine.look_at_volumes(_holders(record, seen, places), places)
-            if seen.container is None or seen.container.id != container_id:
+                look = await engine.look_at_volumes(_holders(record, seen, places), places)
+            elif seen.container is None or seen.container.id != container_id:
                 raise ObjectMissingError(f"container {container_id} is not there any more")
-            return await engine.look(seen.container, places)
+            else:
+                look = await engine.look(seen.container, places)
+            return FoldersFound(look)
         case steps.MeasureFolders(container_id=container_id, paths=paths):
-            floor = installation.min_free_mb * 10**6
+            floor = at.installation.min_free_mb * 10**6
             source = container_id or _holders(record, seen, paths)
-            return await engine.measure_folders(source, paths, floor_bytes=floor)
+            return FoldersMeasured(await engine.measure_folders(source, paths, floor_bytes=floor))
+        case steps.BeginKeep():
+            return FillBegun(at.incarnation)
         case steps.CopyFolder(container_id=container_id, path=path, volume=volume):
-            name = volume_name(record.pod_id, volume.name)
             nested = [each.path for each in record.state.layout]
-            await engine.copy_folder(container_id or _holders(record, seen, [path]), path, name, nested)
-        case steps.CreateVolume(volume=volume):
-            name = volume_name(record.pod_id, volume.name)
-            overlaid = is_overlay(record.state.system, volume)
-            options = overlay_options(record, seen, volume) if overlaid else {}
-            return await engine.create_volume(name, volume_labels(record, volume, installation), options)
-        case steps.FillLayers(volume=volume):
-            await engine.fill_layers(volume_name(record.pod_id, volume.name))
-        case steps.PrepareSystem(wanted=wanted):
-            return await engine.prepare_system(wanted, seen.bases, attempt=incarnation)
-        case steps.LookAtImage(image=image, places=places):
-            return await engine.look_at_image(image, places)
+            source = container_id or _holders(record, seen, [path])
+            await engine.copy_folder(source, path, at.full_name(volume), nested)
+        case steps.DistrustCopies() | steps.GiveUpCopies():
+            pass
+        case _:
+            assert_never(step)
+    return DONE
+
+
+async def _apply_start(step: StartStep, at: Surroundings) -> StepResult:
+    engine = at.engine
+    match step:
         case steps.CreateContainer():
-            shape = await _shape(engine, record, seen)
-            return await engine.create_container(container_request(record, installation, shape))
-        case steps.ReadVolumes():
-            return await engine.read_volumes(record.pod_id, full_names(record.pod_id, record.state))
+            shape = await _shape(engine, at.record, at.seen)
+            request = container_request(at.record, at.installation, shape)
+            return ContainerCreated(await engine.create_container(request))
         case steps.StartContainer(container_id=container_id):
             await engine.start_container(container_id)
         case steps.UnpauseContainer(container_id=container_id):
             await engine.unpause_container(container_id)
-        case steps.StopContainer(container_id=container_id, timeout_s=timeout_s):
-            await engine.stop_container(container_id, timeout_s)
         case steps.UpdateContainer(container_id=container_id, tier=tier):
             await engine.update_container(container_id, limits(tier))
         case steps.RenameContainer(container_id=container_id, name=name):
             await engine.rename_container(container_id, name)
         case steps.ConnectNetwork(container_id=container_id, network=network):
             await engine.connect_network(container_id, network)
-        case steps.RecordExit(container_id=container_id):
-            known = seen.container.exit if seen.container is not None else None
-            return known or await engine.inspect_exit(container_id)
-        case steps.RemoveContainer(container_id=container_id, force=force):
-            await engine.remove_container(container_id, force=force)
-        case steps.RemoveVolume(name=name):
-            await engine.remove_volume(name)
-        case steps.CommitFill():
-            # What the Engine copied is in the page cache yet: noted as filled, a power cut would empty it.
-            await engine.sync_volumes()
-        case steps.ChooseOtherPorts():
-            raise ValueError("ports are chosen in the store, not on the Engine")
-        case steps.BeginStop() | steps.FinishPurge() | steps.NoteLost() | steps.NoteRestored():
-            pass
-        case steps.DistrustCopies() | steps.GiveUpCopies():
-            pass
         case _:
             assert_never(step)
-    return None
+    return DONE
+
+
+async def _apply_end(step: EndStep, at: Surroundings) -> StepResult:
+    engine, container = at.engine, at.seen.container
+    match step:
+        case steps.BeginStop() | steps.NoteLost():
+            pass
+        case steps.StopContainer(container_id=container_id, timeout_s=timeout_s):
+            await engine.stop_container(container_id, timeout_s)
+        case steps.RecordExit(container_id=container_id):
+            known = container.exit if container is not None else None
+            return ExitFound(known or await engine.inspect_exit(container_id))
+        case steps.RemoveContainer(container_id=container_id, force=force):
+            await engine.remove_container(container_id, force=force)
+        case _:
+            assert_never(step)
+    return DONE
 
 
 async def _shape(engine: Engine, record: Record, seen: Observation) -> ImageShape:

@@ -24,6 +24,8 @@ from worker.errors import (
 from worker.interfaces import Engine, Lease, Store
 from worker.planner.backoff import FAILED_DELAY_S, LONGEST_ERROR_DELAY_S, error_delay
 from worker.planner.decision import GivenUp, Plan
+from worker.planner.fold.fold import fold
+from worker.planner.fold.results import PortsChosen, StepResult
 from worker.planner.identity import noted, own_view
 from worker.planner.plan import plan
 from worker.planner.sameness import OFTEN, next_failure
@@ -35,16 +37,14 @@ from worker.planner.steps import (
     RemoveContainer,
     StartContainer,
     Step,
-    StepResult,
     StopContainer,
-    fold,
     together,
 )
 from worker.planner.volumes.keeping import rests_without
 from worker.pods.layout import full_names
 from worker.pods.model import Installation, IntentKind, Phase, PodState, Record
 from worker.pods.observation import Observation
-from worker.reconcile.apply import apply, step_name
+from worker.reconcile.apply import Surroundings, apply, step_name
 from worker.reconcile.leasing import leased
 from worker.reconcile.peers import Peers
 from worker.reconcile.port_moves import PortMoves
@@ -231,15 +231,16 @@ class Attempt:
     async def _do(self, step: Step, seen: Observation) -> StepResult:
         own = self._own
         if isinstance(step, ChooseOtherPorts):
-            return await own.port_moves.move(self.record, step.taken, self._lease, avoid=seen.ports_taken)
-        return await apply(
-            own.engine,
-            step,
+            moved = await own.port_moves.move(self.record, step.taken, self._lease, avoid=seen.ports_taken)
+            return PortsChosen(moved)
+        surroundings = Surroundings(
+            engine=own.engine,
             record=self.record,
             seen=seen,
             installation=own.installation,
             incarnation=own.new_incarnation(),
         )
+        return await apply(step, surroundings)
 
     async def _note(self, step: Step, result: StepResult, seen: Observation) -> Observation:
         self._tell_of_own_root(step, seen)

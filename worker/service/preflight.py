@@ -19,9 +19,10 @@ from worker.errors import (
 )
 from worker.hanging import HangingThreads
 from worker.interfaces import Engine, Store
+from worker.planner.fold.fold import fold
 from worker.planner.identity import own_view
 from worker.planner.plan import plan
-from worker.planner.steps import READ_ONLY, fold
+from worker.planner.steps import READ_ONLY
 from worker.planner.volumes.fit import shape_problem
 from worker.pods.layout import full_names, looked_paths
 from worker.pods.model import Installation, Intent, IntentKind, Phase, PinnedImage, Record
@@ -29,7 +30,7 @@ from worker.pods.observation import Observation
 from worker.pods.policy import Policy, check_registry, check_runtime
 from worker.pods.requests import Resolved
 from worker.pods.spec import PodSpec
-from worker.reconcile.apply import apply
+from worker.reconcile.apply import Surroundings, apply
 from worker.reconcile.host_ports import chosen_ports
 
 _log: Final = structlog.get_logger(__name__)
@@ -129,10 +130,10 @@ class Preflight:
             step = decided.steps[0] if decided.steps else None
             if not isinstance(step, READ_ONLY):
                 break
-            found = await apply(
-                self.engine, step, record=record, seen=seen, installation=self.installation, incarnation=""
+            surroundings = Surroundings(
+                engine=self.engine, record=record, seen=seen, installation=self.installation, incarnation=""
             )
-            record, seen = fold(record, seen, step, found, self.clock())
+            record, seen = fold(record, seen, step, await apply(step, surroundings), self.clock())
         return seen
 
     async def _check_number(self) -> None:

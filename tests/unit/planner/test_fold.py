@@ -16,6 +16,16 @@ from tests.support.situations import (
     running,
     sees,
 )
+from worker.planner.fold.fold import fold
+from worker.planner.fold.results import (
+    DONE,
+    ContainerCreated,
+    ExitFound,
+    FillBegun,
+    StepResult,
+    VolumeCreated,
+    VolumesRead,
+)
 from worker.planner.steps import (
     BeginFill,
     BeginKeep,
@@ -29,11 +39,9 @@ from worker.planner.steps import (
     RemoveVolume,
     StartContainer,
     Step,
-    StepResult,
     StopContainer,
     UnpauseContainer,
     UpdateContainer,
-    fold,
 )
 from worker.pods.model import Phase, Record
 from worker.pods.observation import ContainerState, Exit, Observation
@@ -42,14 +50,14 @@ ID = "c" * 64
 
 
 def after(
-    record: Record, seen: Observation, step: Step, result: StepResult = None
+    record: Record, seen: Observation, step: Step, result: StepResult = DONE
 ) -> tuple[Record, Observation]:
     return fold(record, seen, step, result, NOW)
 
 
 def test_a_begun_fill_notes_volumes_image_and_what_is_fresh() -> None:
     record = new_pod(image=None, intent={"image": IMAGE})
-    noted, seen = after(record, sees()(record), BeginFill(), "first")
+    noted, seen = after(record, sees()(record), BeginFill(), FillBegun("first"))
     assert {volume.incarnation for volume in noted.state.layout} == {"first"}
     assert not any(volume.filled for volume in noted.state.layout)
     assert noted.state.image == IMAGE
@@ -59,7 +67,7 @@ def test_a_begun_fill_notes_volumes_image_and_what_is_fresh() -> None:
 def test_a_begun_fill_takes_what_is_there_as_it_is() -> None:
     """It may hold the owner's data."""
     record = new_pod()
-    noted, _ = after(record, sees(more={"home": {}})(record), BeginFill(), "first")
+    noted, _ = after(record, sees(more={"home": {}})(record), BeginFill(), FillBegun("first"))
     home = next(volume for volume in noted.state.layout if volume.name == "home")
     assert (home.filled, home.incarnation) == (True, None)
 
@@ -74,7 +82,7 @@ def test_a_committed_fill_notes_the_named_volumes_only() -> None:
 
 def test_a_kept_folder_is_a_volume_to_be_filled() -> None:
     record = pod()
-    noted, seen = after(record, sees()(record), BeginKeep(("/data",), "c" * 64), "second")
+    noted, seen = after(record, sees()(record), BeginKeep(("/data",), "c" * 64), FillBegun("second"))
     assert noted.state.layout[:-1] == record.state.layout
     data = noted.state.layout[-1]
     assert (data.path, data.incarnation, data.filled) == ("/data", "second", False)
@@ -86,7 +94,7 @@ def test_a_created_container_is_noted_with_what_it_was_given() -> None:
     """It is pending again: whoever follows the pod learns that its container was away."""
     record = asked_again(spec={"tier": "dev.large"}, image=OTHER_IMAGE, reason="x")
     container = replace(created()(record), id="d" * 64)
-    noted, seen = after(record, sees()(record), CreateContainer(), container)
+    noted, seen = after(record, sees()(record), CreateContainer(), ContainerCreated(container))
     state = noted.state
     assert (state.container_id, state.tier, state.image) == ("d" * 64, "dev.large", OTHER_IMAGE)
     assert (state.phase, state.reason) == (Phase.PENDING, None)
@@ -97,7 +105,7 @@ def test_a_created_container_is_noted_with_what_it_was_given() -> None:
 def test_volumes_that_were_read_again_are_current() -> None:
     record = begun_pod()
     seen = sees(created(), volumes_current=False)(record)
-    _, current = after(record, seen, ReadVolumes(), sees(without="home")(record))
+    _, current = after(record, seen, ReadVolumes(), VolumesRead(sees(without="home")(record)))
     assert current.volumes_current
     assert "pinacle-vol-a-home" not in current.volumes
     assert current.container == seen.container
@@ -123,7 +131,7 @@ def test_a_start_that_nobody_asked_for_is_one() -> None:
 def test_an_end_is_noted_with_its_run() -> None:
     record = pod(starts=3)
     result = Exit(code=7, oom_killed=True, started_at=NOW - 5, finished_at=NOW)
-    noted, seen = after(record, sees(exited())(record), RecordExit(ID), result)
+    noted, seen = after(record, sees(exited())(record), RecordExit(ID), ExitFound(result))
     assert noted.state.crash is not None
     assert (noted.state.crash.run, noted.state.crash.exit_code, noted.state.crash.oom_killed) == (3, 7, True)
     assert noted.state.phase is Phase.PENDING
@@ -155,7 +163,9 @@ def test_a_made_volume_is_seen() -> None:
     record = begun_pod()
     whole = sees()(record)
     made = whole.volumes["pinacle-vol-a-home"]
-    _, seen = after(record, sees(without="home")(record), CreateVolume(record.state.layout[1]), made)
+    _, seen = after(
+        record, sees(without="home")(record), CreateVolume(record.state.layout[1]), VolumeCreated(made)
+    )
     assert seen.volumes == whole.volumes
 
 

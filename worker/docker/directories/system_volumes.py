@@ -11,7 +11,7 @@ from worker.docker.directories.bases import Bases
 from worker.docker.directories.layers import Layers
 from worker.docker.images.images import Images
 from worker.errors import ImageGoneError, OutcomeUnknownError, PermanentError
-from worker.planner.steps import Prepared
+from worker.planner.fold.results import SystemPrepared
 from worker.pods import naming
 from worker.pods.model import System, SystemMode
 from worker.pods.observation import ObservedVolume
@@ -40,14 +40,14 @@ class SystemDirectories:
 
     async def prepare(
         self, wanted: System, present: Mapping[str, ObservedVolume], *, attempt: str
-    ) -> Prepared:
+    ) -> SystemPrepared:
         found = await self._find_base(wanted, present) if wanted.mode is SystemMode.OVERLAY else None
         if found is not None:
             return found
         async with self._at_work[wanted.image.id]:
             return await self._prepare(wanted, attempt=attempt)
 
-    async def _prepare(self, wanted: System, *, attempt: str) -> Prepared:
+    async def _prepare(self, wanted: System, *, attempt: str) -> SystemPrepared:
         if wanted.mode is SystemMode.OVERLAY:
             # Another pod may have made it while this one waited.
             found = await self._find_base(wanted, await self._read_bases(), forget=True)
@@ -55,7 +55,7 @@ class SystemDirectories:
                 return found
         system = wanted if wanted.directories else await self._decide(wanted)
         if system.mode is not SystemMode.OVERLAY:
-            return Prepared(system=system, bases={})
+            return SystemPrepared(system=system, bases={})
         await self._with_image(
             system, lambda: self._bases.make(system.image, system.directories, attempt=attempt)
         )
@@ -66,7 +66,7 @@ class SystemDirectories:
 
     async def _find_base(
         self, wanted: System, present: Mapping[str, ObservedVolume], *, forget: bool = False
-    ) -> Prepared | None:
+    ) -> SystemPrepared | None:
         """Return the base if it is whole; `forget` takes its name from one that is not any more."""
         found = await self._bases.find(wanted.image.id)
         if found is None:
@@ -79,7 +79,7 @@ class SystemDirectories:
                 await self._bases.forget(wanted.image.id)
             return None
         system = wanted.evolve(directories=directories, base=name)
-        return Prepared(system=system, bases={volume: present[volume] for volume in wanted_volumes})
+        return SystemPrepared(system=system, bases={volume: present[volume] for volume in wanted_volumes})
 
     async def _decide(self, wanted: System) -> System:
         """Return how a new pod is kept: a link has no volume, and some hosts have no overlay."""

@@ -25,8 +25,10 @@ from tests.support.situations import (
     sees,
 )
 from worker.planner.container import spec_hash
+from worker.planner.fold.fold import fold
+from worker.planner.fold.results import ImageSeen
 from worker.planner.plan import plan
-from worker.planner.steps import LookAtImage, fold
+from worker.planner.steps import LookAtImage
 from worker.planner.volumes.fit import shape_problem
 from worker.planner.volumes.mounts import Temporary, mount_points, recorded_paths
 from worker.pods.layout import begun_layout, image_paths, looked_paths, missing_volumes, wanted_layout
@@ -366,7 +368,7 @@ def test_a_pod_with_a_path_left_to_another_is_whole() -> None:
     seen = sees(running(), shapes={})(record)
     (look,) = plan(record, seen, 0.0, OWN).steps
     assert isinstance(look, LookAtImage)
-    record, seen = fold(record, seen, look, shape, 0.0)
+    record, seen = fold(record, seen, look, ImageSeen(shape), 0.0)
     assert record.state.whole_for == IMAGE.id
     assert plan(record, seen.evolve(shapes={}), 0.0, OWN).phase is Phase.RUNNING
 

@@ -7,7 +7,9 @@ from hypothesis import given
 
 from tests.support.situations import LABELS, made_by, new_pod, sees
 from tests.unit.pods.test_layout import PATHS
-from worker.planner.steps import BeginFill, fold
+from worker.planner.fold.fold import fold
+from worker.planner.fold.results import FillBegun
+from worker.planner.steps import BeginFill
 from worker.planner.volumes.strays import declared_path, volume_path
 from worker.pods import naming
 from worker.pods.layout import declared_name
@@ -48,7 +50,7 @@ def test_what_is_there_of_a_pod_is_in_the_layout_once_it_is_begun() -> None:
     kept = made_by("old", **{naming.LABEL_VOLUME: "declared.data"})
     record = new_pod()
     seen = sees(more={"declared.data": kept, "declared.srv.x": others})(record)
-    begun, _ = fold(record, seen, BeginFill(), "new", 0.0)
+    begun, _ = fold(record, seen, BeginFill(), FillBegun("new"), 0.0)
     last = begun.state.layout[-1]
     assert (last.name, last.path, last.volume_class) == ("declared.data", "/data", VolumeClass.DECLARED)
     assert (last.incarnation, last.filled) == ("old", True)

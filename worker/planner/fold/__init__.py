@@ -1,0 +1,1 @@
+"""What is true once a step has succeeded, told without looking again."""

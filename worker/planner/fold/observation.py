@@ -1,0 +1,149 @@
+"""How the world looks once a step has succeeded, without looking again."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import assert_never
+
+from worker.planner import steps
+from worker.planner.fold.results import (
+    ContainerCreated,
+    ExitFound,
+    FillBegun,
+    FoldersFound,
+    FoldersMeasured,
+    ImageSeen,
+    StepResult,
+    SystemPrepared,
+    VolumeCreated,
+    VolumesRead,
+    found,
+)
+from worker.planner.steps import EndStep, ImageStep, KeepStep, PodStep, StartStep, Step, VolumeStep
+from worker.pods.observation import ALIVE, ContainerState, Observation, ObservedContainer, is_second
+
+
+def fold_observation(  # noqa: PLR0911 - one for each group of steps
+    seen: Observation, step: Step, result: StepResult
+) -> Observation:
+    """Return the observation once `step` has succeeded. Raises TypeError where `result` is another step's."""
+    of = getattr(step, "container_id", None)
+    if is_second(seen, of):
+        return seen.evolve(others=tuple(_fold_others(seen.others, step, of)))
+    if isinstance(step, PodStep):
+        return seen
+    if isinstance(step, ImageStep):
+        return _fold_image(seen, step, result)
+    if isinstance(step, VolumeStep):
+        return _fold_volume(seen, step, result)
+    if isinstance(step, KeepStep):
+        return _fold_keep(seen, step, result)
+    if isinstance(step, StartStep):
+        return _fold_start(seen, step, result)
+    if isinstance(step, EndStep):
+        return _fold_end(seen, step, result)
+    assert_never(step)
+
+
+def _fold_image(seen: Observation, step: ImageStep, result: StepResult) -> Observation:
+    match step:
+        case steps.PinImage() | steps.PullDigest():
+            return seen.evolve(image_gone=False)
+        case steps.LookAtImage(image=image):
+            return seen.evolve(shapes={**seen.shapes, image.id: found(result, ImageSeen).shape})
+        case steps.PrepareSystem():
+            return seen.evolve(bases={**seen.bases, **found(result, SystemPrepared).bases})
+        case _:
+            assert_never(step)
+
+
+def _fold_volume(seen: Observation, step: VolumeStep, result: StepResult) -> Observation:
+    match step:
+        case steps.BeginFill():
+            return seen.evolve(fresh=found(result, FillBegun).incarnation)
+        case steps.CreateVolume():
+            made = found(result, VolumeCreated).volume
+            return seen.evolve(volumes={**seen.volumes, made.name: made})
+        case steps.ReadVolumes():
+            read = found(result, VolumesRead).seen
+            return seen.evolve(volumes=read.volumes, bases=read.bases, volumes_current=True)
+        case steps.RemoveVolume(name=name):
+            return seen.evolve(volumes={key: value for key, value in seen.volumes.items() if key != name})
+        case steps.FillLayers() | steps.CommitFill() | steps.NoteRestored():
+            return seen
+        case _:
+            assert_never(step)
+
+
+def _fold_keep(seen: Observation, step: KeepStep, result: StepResult) -> Observation:
+    match step:
+        case steps.FindFolders():
+            ended = seen.container is None or seen.container.state not in ALIVE
+            return seen.evolve(look=replace(found(result, FoldersFound).look, ended=ended))
+        case steps.MeasureFolders():
+            return seen.evolve(measured=found(result, FoldersMeasured).measured)
+        case steps.BeginKeep():
+            return seen.evolve(fresh=found(result, FillBegun).incarnation)
+        case steps.GiveUpCopies():
+            return seen.evolve(fresh=None)
+        case steps.CopyFolder() | steps.DistrustCopies():
+            return seen
+        case _:
+            assert_never(step)
+
+
+def _fold_start(seen: Observation, step: StartStep, result: StepResult) -> Observation:
+    if isinstance(step, steps.CreateContainer):
+        return seen.evolve(container=found(result, ContainerCreated).container, volumes_current=False)
+    container = seen.container
+    if container is None:
+        return seen
+    match step:
+        case steps.StartContainer() | steps.UnpauseContainer():
+            return seen.evolve(container=replace(container, state=ContainerState.RUNNING, exit=None))
+        case steps.RenameContainer(name=name):
+            return seen.evolve(container=replace(container, name=name))
+        case steps.ConnectNetwork(network=network):
+            networks = (*(container.networks or ()), network)
+            return seen.evolve(container=replace(container, networks=networks))
+        case steps.UpdateContainer():
+            return seen
+        case _:
+            assert_never(step)
+
+
+def _fold_end(seen: Observation, step: EndStep, result: StepResult) -> Observation:
+    container = seen.container
+    match step:
+        case steps.RemoveContainer():
+            # What the container had begun to fill is a leftover from here on.
+            # What was to be kept of it has been; nothing else was at the places where it was looked.
+            look = None if seen.look is None else replace(seen.look, container_id="", found={})
+            return seen.evolve(container=None, fresh=None, look=look, measured=None)
+        case steps.StopContainer() if container is not None:
+            return seen.evolve(container=replace(container, state=ContainerState.EXITED))
+        case steps.RecordExit() if container is not None:
+            return seen.evolve(container=replace(container, exit=found(result, ExitFound).exit))
+        case steps.BeginStop() | steps.StopContainer() | steps.RecordExit() | steps.NoteLost():
+            return seen
+        case _:
+            assert_never(step)
+
+
+def _fold_others(
+    others: Iterable[ObservedContainer], step: Step, container_id: str | None
+) -> Iterator[ObservedContainer]:
+    """Yield a pod's further containers as they are once `step` has been done to one of them."""
+    for each in others:
+        match step:
+            case _ if each.id != container_id:
+                yield each
+            case steps.RemoveContainer():
+                pass
+            case steps.StopContainer():
+                yield replace(each, state=ContainerState.EXITED)
+            case steps.UnpauseContainer():
+                yield replace(each, state=ContainerState.RUNNING)
+            case steps.RenameContainer(name=name):
+                yield replace(each, name=name)
+            case _:
+                yield each
