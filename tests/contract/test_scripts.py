@@ -47,6 +47,20 @@ async def test_who_has_an_older_token_than_the_record_writes_nothing(store: Redi
     await store.release("a", lease)
 
 
+async def test_who_has_an_older_token_than_the_record_moves_no_port(store: RedisStore, redis: Any) -> None:
+    """As it saves nothing."""
+    await store.accept(proposal("a", 1, "t1", ports=(port(8080),)))
+    lease, record = await store.lease("a"), await recorded(store)
+    await redis.hset("pinacle:pod:a", "fence", lease.token + 1)
+    with pytest.raises(LeaseLostError):
+        await store.move_ports(record, (port(9000),), lease)
+    assert [taken.host for taken, _ in await store.reserved_ports("here")] == [8080]
+    await redis.hset("pinacle:pod:a", "fence", lease.token)
+    await store.move_ports(record, (port(9000),), lease)
+    assert [taken.host for taken, _ in await store.reserved_ports("here")] == [9000]
+    await store.release("a", lease)
+
+
 async def test_a_save_leaves_its_token_as_the_fence(store: RedisStore, redis: Any) -> None:
     await store.accept(proposal("a", 1, "t1"))
     lease = await store.lease("a")

@@ -330,7 +330,9 @@ async def test_who_follows_too_slowly_can_see_it(redis_url: str) -> None:
 async def test_a_new_pod_may_live_on_another_host_than_the_deleted_one_of_its_name(store: Store) -> None:
     """The former host knows nothing of it any more, and has its ports back."""
     await store.accept(proposal("a", 1, "t1", ports=(port(8080),)))
-    await store.accept(proposal("a", 2, "t2", kind=IntentKind.DELETED, purge_generation=2))
+    deleted = {"kind": IntentKind.DELETED, "purge_generation": 2, "ports": (port(8080),)}
+    await store.accept(proposal("a", 2, "t2", **deleted))
+    assert len(await store.reserved_ports("here")) == 1
     await store.accept(replace(proposal("a", 3, "t3", ports=(port(8081),)), host="there"))
     assert (await recorded(store)).host == "there"
     assert await store.load_host("here") == {}

@@ -8,6 +8,7 @@ from typing import Final
 from worker.store import scripts
 
 NAMES: Final = tuple(name for name in vars(scripts) if name.isupper())
+_PARTS: Final = tuple(name for name in NAMES if name.startswith("_"))
 _COMMENT: Final = re.compile(r"^\s*--.*\n", re.MULTILINE)
 _CONDITION: Final = re.compile(r"\b(?:else)?if (?P<condition>.+?) then\b", re.DOTALL)
 _STRUCTURE: Final = re.compile(r"^(?:if\b.*\bthen|for\b.*\bdo|else|end|.*\band|.*\bor)$|^--|^$", re.DOTALL)
@@ -15,11 +16,13 @@ _STRUCTURE: Final = re.compile(r"^(?:if\b.*\bthen|for\b.*\bdo|else|end|.*\band|.
 
 @dataclass(frozen=True)
 class LuaMutant:
-    """One script with one fault."""
+    """One script, or one part that several scripts have in common, with one fault."""
 
     script: str
     what: str
     text: str
+    source: str
+    """The text without the fault, as it stands in the scripts."""
 
     @property
     def name(self) -> str:
@@ -34,23 +37,42 @@ def mutants(script: str, source: str) -> Iterator[LuaMutant]:
     for statement in _statements(text):
         if not _STRUCTURE.match(statement.strip()):
             rest = text[place + len(statement) :]
-            yield LuaMutant(script, f"without `{_short(statement)}`", text[:place] + rest)
+            yield LuaMutant(script, f"without `{_short(statement)}`", text[:place] + rest, source)
         place += len(statement)
     for found in _CONDITION.finditer(text):
         start, end = found.span("condition")
         for what, other in _weaker(found["condition"]):
             name = f"`if {_short(found['condition'])}`: {what}"
-            yield LuaMutant(script, name, text[:start] + other + text[end:])
+            yield LuaMutant(script, name, text[:start] + other + text[end:], source)
 
 
 def all_mutants() -> dict[str, LuaMutant]:
     """Return the mutants of all scripts, by name."""
     found: dict[str, LuaMutant] = {}
     for name in NAMES:
-        for mutant in mutants(name, getattr(scripts, name)):
+        for mutant in mutants(name, _own_text(name)):
             again = f" (again, {len(found)})" if mutant.name in found else ""
             found[f"{mutant.name}{again}"] = mutant
     return found
+
+
+def broken_scripts(mutant: LuaMutant) -> dict[str, str]:
+    """Return the scripts that have the fault, by name."""
+    whole = {name: getattr(scripts, name) for name in NAMES}
+    return {
+        name: text.replace(mutant.source, mutant.text)
+        for name, text in whole.items()
+        if mutant.source in text
+    }
+
+
+def _own_text(name: str) -> str:
+    """Return a script's text without the parts that it has in common with others."""
+    text: str = getattr(scripts, name)
+    # One part may contain another: the longest first.
+    for part in sorted((getattr(scripts, part) for part in _PARTS if part != name), key=len, reverse=True):
+        text = text.replace(part, "")
+    return text
 
 
 def _weaker(condition: str) -> Iterator[tuple[str, str]]:

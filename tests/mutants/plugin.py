@@ -1,16 +1,16 @@
-"""A plugin for pytest that puts one Lua mutant in the place of its script, before any store is made."""
+"""A plugin for pytest that puts one Lua mutant in its place in the scripts, before any store is made."""
 
 import os
 
-from tests.mutants.lua import all_mutants
+from tests.mutants.lua import all_mutants, broken_scripts
 from worker.store import scripts
 
 CHOICE = "PINACLE_LUA_MUTANT"
 
 
 def pytest_configure() -> None:
-    """Break the script that the environment names, if it names one."""
+    """Break what the environment names, if it names anything."""
     name = os.environ[CHOICE]
     if name:
-        mutant = all_mutants()[name]
-        setattr(scripts, mutant.script, mutant.text)
+        for script, text in broken_scripts(all_mutants()[name]).items():
+            setattr(scripts, script, text)

@@ -185,7 +185,6 @@ return count
 BEAT: Final = """
 -- KEYS: heartbeats   ARGV: host
 redis.call('ZADD', KEYS[1], redis.call('TIME')[1], ARGV[1])
-return 1
 """
 
 NOTED: Final = """
