@@ -6,20 +6,28 @@ that have changed are done anew; `again` tries those that survived, as there may
 only counts.
 """
 
+import multiprocessing
 import os
 import re
+import shutil
 import subprocess
 import sys
-from collections import Counter
+import tempfile
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+import psutil
+import pytest
+from mutmut.__main__ import create_mutants
 from mutmut.mutation.diff_apply import get_diff_for_mutant
+from mutmut.mutation.trampoline import set_mutant_under_test
+from mutmut.utils.file_utils import copy_also_copy_files, copy_src_dir
 
+from tests.mutants import plugin
 from tests.mutants.accepted import Survivor, is_about_words, reasons
 from tests.mutants.lua import all_mutants
-from tests.mutants.plugin import CHOICE
 
 _BIN: Final = Path(sys.executable).parent
 _LUA_TESTS: Final = (
@@ -28,14 +36,13 @@ _LUA_TESTS: Final = (
     # A mutant may make somebody wait for ever.
     "--timeout",
     "20",
-    "-p",
-    "tests.mutants.plugin",
     "-k",
     "not fake",
-    "tests/contract/test_store_contract.py",
     "tests/contract/test_scripts.py",
+    "tests/contract/test_store_contract.py",
 )
-_TESTS_FAILED: Final = 1
+_LUA_TESTS_S: Final = 120
+"""Where a test waits for ever, so may what cleans up after it."""
 SURVIVED: Final = ("survived", "no tests")
 
 
@@ -43,17 +50,30 @@ def main(arguments: list[str]) -> int:
     """Run what is asked for; returns 1 where a survivor is not allowed."""
     what, patterns = (arguments[0], arguments[1:]) if arguments else ("all", [])
     survivors: list[Survivor] = []
-    if what in ("all", "python"):
-        command = [str(_BIN / "mutmut"), "run", "--max-children", "1", *patterns]
-        subprocess.run(command, check=False)
-    if what == "again":
-        names = [name for name, end in python_ends().items() if end in SURVIVED]
-        subprocess.run([str(_BIN / "mutmut"), "run", "--max-children", "1", *names], check=False)
+    if what in ("all", "python", "again"):
+        run_python(patterns, again=what == "again")
     if what in ("all", "python", "again", "report"):
         survivors += python_survivors()
     if what in ("all", "lua"):
         survivors += lua_survivors(patterns)
     return judge(survivors)
+
+
+def run_python(patterns: list[str], *, again: bool) -> None:
+    """Make the mutants that there are not yet, and run their tests."""
+    make_mutants()
+    command = [sys.executable, "-m", "tests.mutants.forks", *(["again"] if again else []), *patterns]
+    subprocess.run(command, check=True, cwd="mutants")
+
+
+def make_mutants() -> None:
+    """Write `mutants/`: the project with all mutants in it, and what became of those that are unchanged."""
+    set_mutant_under_test("mutant_generation")
+    shutil.rmtree("mutants/tests", ignore_errors=True)
+    Path("mutants").mkdir(exist_ok=True)
+    copy_src_dir()
+    copy_also_copy_files()
+    create_mutants(max_children=1)
 
 
 def python_ends() -> dict[str, str]:
@@ -66,6 +86,11 @@ def python_ends() -> dict[str, str]:
 def python_survivors() -> list[Survivor]:
     """Count the mutants of Python code by what became of them, and return those that no test noticed."""
     ends = python_ends()
+    by_module = defaultdict[str, list[str]](list)
+    for name, end in ends.items():
+        by_module[name.rpartition(".")[0]].append(end)
+    for module, its_ends in sorted(by_module.items()):
+        print(f"{module}: {_counted(its_ends)}")
     print("Python:", _counted(ends.values()))
     return [_survivor(name) for name, end in ends.items() if end in SURVIVED]
 
@@ -81,6 +106,9 @@ def _survivor(name: str) -> Survivor:
 def lua_survivors(patterns: list[str]) -> list[Survivor]:
     """Run the store's contract tests against each mutant of a script; return those that no test noticed."""
     ends, survivors = Counter[str](), []
+    # What pytest imports takes longer than most of the tests: the forks that run them begin with it.
+    os.environ[plugin.CHOICE] = ""
+    pytest.main(["--collect-only", "-qq", *_LUA_TESTS], plugins=[plugin])
     if _contract_tests("") != "survived":
         raise RuntimeError("the store's contract tests fail without any mutant: see to them first")
     for name, mutant in all_mutants().items():
@@ -97,14 +125,29 @@ def lua_survivors(patterns: list[str]) -> list[Survivor]:
 
 def _contract_tests(mutant: str) -> str:
     """Run them with one mutant, or with none; returns what became of it."""
-    command = [sys.executable, "-m", "pytest", *_LUA_TESTS]
-    environment = {**os.environ, CHOICE: mutant}
-    ran = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
-    if ran.returncode == _TESTS_FAILED and " failed" in ran.stdout:
+    with tempfile.TemporaryFile("w+") as said:
+        child = multiprocessing.get_context("fork").Process(target=_run_tests, args=(mutant, said.fileno()))
+        child.start()
+        child.join(_LUA_TESTS_S)
+        if child.is_alive():
+            for each in (*psutil.Process(child.pid).children(recursive=True), psutil.Process(child.pid)):
+                each.kill()
+            child.join()
+            return "killed"
+        said.seek(0)
+        text = said.read()
+    if child.exitcode == pytest.ExitCode.TESTS_FAILED and " failed" in text:
         return "killed"
-    if ran.returncode == 0:
+    if child.exitcode == pytest.ExitCode.OK:
         return "survived"
-    raise RuntimeError(f"{mutant}: the tests did not run: {ran.stdout[-2000:]} {ran.stderr[-2000:]}")
+    raise RuntimeError(f"{mutant}: the tests did not run: {text[-4000:]}")
+
+
+def _run_tests(mutant: str, said: int) -> None:
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(said, stream.fileno())
+    os.environ[plugin.CHOICE] = mutant
+    sys.exit(pytest.main([*_LUA_TESTS], plugins=[plugin]))
 
 
 def judge(survivors: list[Survivor]) -> int:

@@ -1,0 +1,61 @@
+"""What `make mutants` breaks, and which survivors it allows: both by names, which move."""
+
+import tomllib
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.mutants.accepted import Survivor, reasons
+from tests.mutants.lua import NAMES, all_mutants, broken_scripts
+from worker.store import scripts
+
+ROOT: Final = Path(__file__).parents[2]
+PATTERNS: Final[list[str]] = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["mutmut"][
+    "only_mutate"
+]
+SOURCES: Final = [str(path.relative_to(ROOT)) for path in (ROOT / "worker").rglob("*.py")]
+
+
+def test_all_of_the_planner_is_broken() -> None:
+    """Its modules, and those in its folders."""
+    planner = [path for path in SOURCES if path.startswith(("worker/planner/", "worker/pods/"))]
+    assert planner
+    assert [path for path in planner if not any(fnmatch(path, pattern) for pattern in PATTERNS)] == []
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_each_pattern_finds_something(pattern: str) -> None:
+    """A module that moved would be broken no more, and nobody would see it."""
+    assert any(fnmatch(path, pattern) for path in SOURCES)
+
+
+@pytest.mark.parametrize("survivor", reasons(), ids=lambda each: each.where)
+def test_an_allowed_survivor_is_of_code_that_exists(survivor: Survivor) -> None:
+    """Otherwise it could one day allow what nobody looked at."""
+    if survivor.where in NAMES:
+        assert any(
+            (each.script, each.what) == (survivor.where, survivor.after) for each in all_mutants().values()
+        )
+        return
+    parts = survivor.where.split(".")
+    module = max(
+        (
+            path
+            for path in SOURCES
+            if survivor.where.startswith(path.removesuffix(".py").replace("/", ".") + ".")
+        ),
+        key=len,
+    )
+    text = (ROOT / module).read_text()
+    assert f"def {parts[-1]}(" in text
+    assert survivor.before in " ".join(text.split())
+
+
+def test_a_part_of_scripts_is_broken_in_each_that_has_it() -> None:
+    """The text of a part alone is run by nobody."""
+    for mutant in all_mutants().values():
+        broken = broken_scripts(mutant)
+        assert any(not name.startswith("_") for name in broken)
+        assert all(text != getattr(scripts, name) for name, text in broken.items())
