@@ -233,6 +233,19 @@ async def test_a_heartbeat_counts_while_it_is_fresh(
     assert (await store.live_hosts() == {"here"}) is is_live
 
 
+@pytest.mark.parametrize("age_s", [60, -60])
+async def test_a_host_that_died_without_a_word_can_be_renamed(
+    store: RedisStore, redis: Any, age_s: int
+) -> None:
+    """Its last heartbeat is old, or from before the clock was set back; it goes with the name."""
+    await store.accept(proposal("a", 1, "t1"))
+    await store.set_storage("here", "one")
+    seconds, _ = await redis.time()
+    await redis.zadd("pinacle:heartbeats", {"here": seconds - age_s})
+    assert await store.rename_host("here", "new", "one") == 1
+    assert await redis.zscore("pinacle:heartbeats", "here") is None
+
+
 async def work(redis: Any) -> dict[str, int]:
     """Return how often Redis did what since it was asked the last time."""
     found = await redis.info("commandstats")

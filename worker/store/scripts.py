@@ -14,7 +14,6 @@ local function owned(ports, pod, intent)
     end
   end)
   if readable then return found end
-  found = {}
   local taken = redis.call('HGETALL', ports)
   for i = 1, #taken, 2 do
     if taken[i + 1] == pod then table.insert(found, taken[i]) end
