@@ -107,6 +107,21 @@ def test_a_killed_engine_leaves_the_system_directories_as_they_were(
             pod.sh(f"echo {number} > /bin/mine; sync")
 
 
+def test_a_volume_that_a_killed_engine_removed_by_half(client: Client, engine: PrivateEngine) -> None:
+    """Its directory is gone and its options are not: by itself the Engine fails for ever."""
+    with Pod.running(client, engine, "half", BUSYBOX) as pod:
+        pod.call("stop")
+        engine.docker("rm", pod.container)
+        half = engine.data_root / "volumes" / "pinacle-vol-half-bin"
+        (half / "_data").rmdir()
+        with pytest.raises(EngineFailedError, match="no such file or directory"):
+            engine.docker("volume", "rm", half.name)
+        answer = pod.call("delete")
+        assert (answer["phase"], answer["last_error"]) == ("deleted", None)
+        assert not half.exists()
+        assert not engine.docker("ps", "-aq", "--filter", "name=pinacle-host-").split()
+
+
 def test_a_data_root_that_was_moved(scratch: Path, settings: dict[str, str]) -> None:
     """Overlays name the places of layer and base: they are made anew, and nothing is lost."""
     with (

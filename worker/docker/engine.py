@@ -15,6 +15,7 @@ from worker.docker.directories.layers import Layers
 from worker.docker.directories.shapes import Shapes
 from worker.docker.directories.system_volumes import SystemDirectories
 from worker.docker.events import Events
+from worker.docker.failures import half_removed
 from worker.docker.host_rules import HostRules
 from worker.docker.images.images import Images
 from worker.docker.network import Bridge, Network
@@ -30,6 +31,7 @@ from worker.docker.scratch import Scratch, mapped_root
 from worker.docker.volumes import Volumes
 from worker.errors import (
     ConflictError,
+    EngineFailedError,
     EngineUnavailableError,
     ForeignObjectError,
     ImageGoneError,
@@ -246,6 +248,22 @@ class DockerEngine:
             # Whoever was killed while filling it left the container behind by which it did so.
             await self._scratch.remove(naming.filler_name(name))
             await self._remove_volume(name)
+        except EngineFailedError as error:
+            folder = half_removed(name, error)
+            if folder is None:
+                raise
+            await self._complete(folder, error)
+            await self._remove_volume(name)
+
+    async def _complete(self, folder: str, error: EngineFailedError) -> None:
+        """Give a half-removed volume its directory again, empty: then the Engine removes it all."""
+        try:
+            await self._host_rules.make_directory(folder, "_data")
+        except PodError as problem:
+            raise EngineFailedError(
+                f"{error}. The Engine was killed while it removed this volume and needs its directory for "
+                f"the rest: mkdir {folder}/_data on its host, then this goes on by itself ({problem})"
+            ) from error
 
     async def _remove_volume(self, name: str) -> None:
         try:

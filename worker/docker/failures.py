@@ -39,6 +39,11 @@ _ORPHANED_FOLDER: Final = re.compile(r"failed to start shim: mkdir \S+/[0-9a-f]{
 
 Seen once, with 20.10. A process that it forgot may be running, which nobody can ask the Engine.
 """
+_HALF_REMOVED: Final = re.compile(r"remove (\S+): umount (/\S+)/_data, flags: \w+: no such file or directory")
+"""The Engine was killed while it removed a volume with options, such as an overlay, after its directory.
+
+It wants to unmount that before it removes the rest, and so fails for ever. Seen with 20.10.
+"""
 _FOLDER_REMEDY: Final = (
     ". The Engine was killed while it started this container, and its containerd kept the folder of a task: "
     "end the containerd-shim with the container's id if one runs (pgrep -f ID), remove that folder "
@@ -112,6 +117,15 @@ def explain(operation: str, url: str, error: aiodocker.DockerError) -> PodError:
     of_the_host = bool(remedy) or any(part in lowered for part in _OF_THE_HOST)
     kind = EngineUnavailableError if of_the_host else EngineFailedError
     return kind(f"{operation}: the Engine failed with {error.status}: {error.message}{remedy}")
+
+
+def half_removed(volume: str, error: PodError) -> str | None:
+    """Return the host's folder of a volume that the Engine cannot remove without its directory in it.
+
+    None where an error says anything else, or is about another volume.
+    """
+    found = _HALF_REMOVED.search(str(error))
+    return found[2] if found and found[1] == volume and found[2].endswith(f"/{volume}") else None
 
 
 def _is_for_good(text: str) -> bool:

@@ -1,4 +1,4 @@
-"""The host's packet filter, and what pods reach: by containers that run the host's own programs."""
+"""What only the Engine's host can do: by containers that run the host's own programs."""
 
 import asyncio
 import re
@@ -27,6 +27,7 @@ _DIAL: Final = (
 )
 """A refusal is an answer as well: it came from there. Anything else is silence, or a filter's word."""
 _LONGEST_TEXT: Final = 2000
+_PLACE: Final = "/place"
 
 
 class HostRules:
@@ -72,9 +73,23 @@ class HostRules:
             raise PermanentError(f"bash of the Engine's host ended with {code}: {said}")
         return {target: word == "reached" for target, word in words.items()}
 
-    async def _run(self, what: str, command: Sequence[str], rights: Mapping[str, Any]) -> tuple[int, str]:
-        """Return exit code and output of a program of the host."""
-        async with self._one_at_a_time, self._created(f"{self._name}-{what}", command, rights) as container:
+    async def make_directory(self, parent: str, name: str) -> None:
+        """Make a directory of root's in one of the host's, which must be there. 6 calls.
+
+        Raises PermanentError where it cannot be made, and what the Engine raises.
+        """
+        rights = {"CapDrop": ["ALL"], "NetworkMode": "none", "UsernsMode": "host"}
+        command = ["mkdir", "-p", f"{_PLACE}/{name}"]
+        code, said = await self._run("mkdir", command, rights, at=parent)
+        if code != 0:
+            raise PermanentError(f"mkdir on the Engine's host ended with {code}: {said}")
+
+    async def _run(
+        self, what: str, command: Sequence[str], rights: Mapping[str, Any], *, at: str | None = None
+    ) -> tuple[int, str]:
+        """Return exit code and output of a program of the host, which sees the host's directory `at`."""
+        name = f"{self._name}-{what}"
+        async with self._one_at_a_time, self._created(name, command, rights, at) as container:
             await self._start(container, command[0])
             ended = await self._calls.json(
                 "container_wait", "POST", f"containers/{container}/wait", deadline_s=self._deadline_s
@@ -91,12 +106,12 @@ class HostRules:
 
     @asynccontextmanager
     async def _created(
-        self, name: str, command: Sequence[str], rights: Mapping[str, Any]
+        self, name: str, command: Sequence[str], rights: Mapping[str, Any], at: str | None
     ) -> AsyncIterator[str]:
         while True:
             places = [place for place in _PROGRAMS if place not in self._missing]
             try:
-                async with self._scratch.created(name, _body(command, places, rights)) as container:
+                async with self._scratch.created(name, _body(command, places, rights, at)) as container:
                     yield container
             except PermanentError as error:
                 lacking = _NO_SOURCE.search(str(error))
@@ -124,16 +139,19 @@ class HostRules:
         return text.replace("\r", "").strip()
 
 
-def _body(command: Sequence[str], places: Sequence[str], rights: Mapping[str, Any]) -> dict[str, Any]:
+def _body(
+    command: Sequence[str], places: Sequence[str], rights: Mapping[str, Any], at: str | None
+) -> dict[str, Any]:
+    mounts = [{"Type": "bind", "Source": place, "Target": place, "ReadOnly": True} for place in places]
+    if at is not None:
+        mounts.append({"Type": "bind", "Source": at, "Target": _PLACE, "ReadOnly": False})
     return {
         "Cmd": list(command),
         # One stream as it is printed, rather than pieces with headers.
         "Tty": True,
         "Env": ["LC_ALL=C", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],
         "HostConfig": {
-            "Mounts": [
-                {"Type": "bind", "Source": place, "Target": place, "ReadOnly": True} for place in places
-            ],
+            "Mounts": mounts,
             "SecurityOpt": ["no-new-privileges"],
             "PidsLimit": 64,
             "Memory": 128 * 2**20,

@@ -1,9 +1,11 @@
 """What is said about an Engine that was killed while it started a container, in containerd's words."""
 
+from typing import Final
+
 import aiodocker
 import pytest
 
-from worker.docker.failures import explain
+from worker.docker.failures import explain, half_removed
 from worker.errors import EngineFailedError, EngineUnavailableError, PermanentError
 
 ID = "29f962f21298d53f5a648f59903519e64915c13dbab63405f53e8fb439d162c0"
@@ -59,3 +61,22 @@ def test_what_a_runtime_misses_of_its_own_may_pass(text: str) -> None:
     """On an overloaded host, say; if it never does, it is told as the pod's own."""
     error = explain("container_start", "the Engine", aiodocker.DockerError(500, _CREATE + text))
     assert type(error) is EngineFailedError
+
+
+HALF: Final = "remove v: umount /d/volumes/v/_data, flags: 0x2: no such file or directory"
+
+
+@pytest.mark.parametrize(
+    ("text", "folder"),
+    [
+        (HALF, "/d/volumes/v"),
+        (HALF.replace("/volumes/v/", "/volumes/w/"), None),
+        (HALF.replace("remove v", "remove w"), None),
+        (HALF.replace("no such file or directory", "device or resource busy"), None),
+        (HALF.replace("umount", "unlinkat"), None),
+    ],
+)
+def test_only_a_volume_that_was_removed_by_half_is_completed(text: str, folder: str | None) -> None:
+    """Nothing is made on the host for any other failure, nor at the place of another volume."""
+    error = explain("volume_remove", "the Engine", aiodocker.DockerError(500, text))
+    assert half_removed("v", error) == folder
