@@ -14,6 +14,11 @@ QUESTIONS_QUEUE: Final = "questions"
 """Takes what only reads: no question waits behind changes there."""
 QUESTIONS: Final = frozenset({"pods.get", "pods.list"})
 """The tasks that only read."""
+ENDINGS: Final = frozenset({"pods.stop", "pods.delete"})
+"""The tasks that end something: these are sent when there is too much of everything else."""
+HELD_QUESTIONS: Final = 100
+"""Messages by the queue for questions that a worker holds at most: more than it answers at a time, and each
+that it takes costs others."""
 _HELD_MESSAGES: Final = 1000
 """Messages that a worker has taken and not answered yet. Each waits for a thread of its own kind of work, so
 that a stop passes hundreds of creations that were sent before it."""
@@ -77,6 +82,8 @@ def celery_config(settings: Settings) -> dict[str, Any]:
         "redis_retry_on_timeout": True,
         "redis_socket_keepalive": True,
         "result_backend_always_retry": True,
+        # One for all threads: each of its own would have its own connections, and take long to be made.
+        "result_backend_thread_safe": True,
         "result_expires": settings.result_keep_s,
         "result_extended": False,
         "accept_content": ["json"],

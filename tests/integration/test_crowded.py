@@ -23,12 +23,9 @@ PORT: Final = 5999
 DEAD: Final = f"127.0.0.1:{PORT}"
 CREATES: Final = 200
 GETS: Final = 10_000
-LONGEST_S: Final = 15.0
-"""Of a question, or of a stop that passes questions: behind them it took two minutes. It is a fraction of a
-second on a machine that is not busy; how fast it is, a benchmark tells."""
-PASSED_S: Final = 40.0
-"""Of a stop that passes such creates, behind which it took two minutes. A worker takes each of their messages
-with two writes, for which it waits for Redis' disk: seconds where others write too."""
+LONGEST_S: Final = 4.0
+"""Of a call that passes hundreds of others. It is below one second on a machine that has two cores for this
+alone; behind them it took minutes."""
 LISTEN: Final = f"""
 import signal, socket
 server = socket.create_server(("127.0.0.1", {PORT}), backlog=1000)
@@ -75,9 +72,7 @@ def test_creates_from_a_dead_registry_delay_nobody(client: Client, engine: Priva
             "get, later": timed(client, "get", pod.id, queue="questions"),
             "delete": timed(client, "delete", pod.id),
         }
-        passed = {"stop", "delete"}
-        assert all(took[each] < PASSED_S for each in passed), str(took)
-        assert all(took[each] < LONGEST_S for each in took.keys() - passed), str(took)
+        assert max(took.values()) < LONGEST_S, str(took)
         phases = {client.receive(each)["phase"] for each in sent}
         assert phases == {"pending"}
         stopped = [client.send("stop", name) for name in ids[:3]]

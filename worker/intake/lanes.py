@@ -3,7 +3,7 @@
 from enum import Enum
 from typing import Final
 
-from config.celery import QUESTIONS
+from config.celery import ENDINGS, QUESTIONS
 
 
 class Lane(Enum):
@@ -17,7 +17,6 @@ class Lane(Enum):
     CHANGES = "changes"
 
 
-_ENDINGS: Final = frozenset({"pods.stop", "pods.delete"})
 _PASSES: Final = frozenset({"pods.reconcile"})
 _THREADS: Final = {Lane.QUESTIONS: 8, Lane.PASSES: 4}
 RESERVED: Final = {Lane.ENDINGS: 8, Lane.CHANGES: 8}
@@ -28,7 +27,7 @@ def lane_of(task: str) -> Lane:
     """Return the kind of work that a task is, by its name."""
     if task in QUESTIONS:
         return Lane.QUESTIONS
-    if task in _ENDINGS:
+    if task in ENDINGS:
         return Lane.ENDINGS
     return Lane.PASSES if task in _PASSES else Lane.CHANGES
 

@@ -6,7 +6,11 @@ lost connection: wait with back-off, connect again, go on.
 
 from base64 import b64decode
 from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cached_property
+from time import time
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, cast
 from uuid import uuid4
 
@@ -15,12 +19,14 @@ import structlog
 from celery.backends.redis import RedisBackend
 from kombu.transport import redis as kombu_redis
 from kombu.transport import virtual
+from kombu.utils.encoding import bytes_to_str
+from kombu.utils.json import loads
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
-from config.celery import QUESTIONS
+from config.celery import ENDINGS, HELD_QUESTIONS, QUESTIONS, QUESTIONS_QUEUE
 from worker.errors import InvalidInputError
-from worker.store import keys
+from worker.store import keys, scripts
 from worker.store.refusals import refusal
 
 if TYPE_CHECKING:
@@ -37,6 +43,11 @@ _ANSWER_S: Final = 300
 
 _HELD_BYTES: Final = 16 * 10**6
 """Bodies of the messages that were taken and not answered yet; in memory each is there several times."""
+_AT_ONCE: Final = 100
+"""Messages that are taken in one piece."""
+_AT_ONCE_BYTES: Final = 10**6
+_FULL_WAIT_S: Final = 0.1
+"""How long to wait for other messages while a queue is left out: its places may be free again."""
 
 
 class RefusedError(RedisConnectionError):
@@ -155,9 +166,23 @@ def _empty(payload: Any) -> dict[str, Any]:
     """Return a message that can be noted as taken and rejected, under its id if it has one."""
     headers = payload.get("headers") if isinstance(payload, dict) else None
     known = {"id": headers.get("id")} if isinstance(headers, dict) else {}
-    where = {"exchange": "", "routing_key": ""}
-    properties = {"delivery_tag": str(uuid4()), "delivery_info": where}
+    given = payload.get("properties") if isinstance(payload, dict) else None
+    tag = given.get("delivery_tag") if isinstance(given, dict) else None
+    properties = {
+        # Under its own it may be noted as taken already.
+        "delivery_tag": tag if isinstance(tag, str) else str(uuid4()),
+        "delivery_info": {"exchange": "", "routing_key": ""},
+    }
     return {"body": "", "headers": known, "properties": properties}
+
+
+class _Held(NamedTuple):
+    """What is known of a message that is held."""
+
+    size: int
+    """Of its body."""
+    queue: str
+    """It came by this one."""
 
 
 class _QoS(kombu_redis.QoS):
@@ -165,28 +190,53 @@ class _QoS(kombu_redis.QoS):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._sizes: dict[str, int] = {}
-        """Length of the body of each message that is held."""
+        self._held: dict[str, _Held] = {}
+        self.noted: set[str] = set()
+        """Tags of messages that were noted as taken where they were taken."""
 
     def can_consume(self) -> bool:
         """Whether there is room for one more, by number and by size."""
-        return sum(list(self._sizes.values())) < _HELD_BYTES and bool(super().can_consume())
+        return self.room_bytes() > 0 and bool(super().can_consume())
+
+    def room(self) -> int:
+        """Return how many more messages may be held."""
+        # None where there is no limit.
+        estimate = cast("int | None", super().can_consume_max_estimate())
+        return _AT_ONCE if estimate is None else estimate
+
+    def room_bytes(self) -> int:
+        return _HELD_BYTES - sum(held.size for held in list(self._held.values()))
+
+    def room_in(self, queue: str) -> int:
+        """Return how many more messages of one queue may be held, of those that there is room for."""
+        if queue != QUESTIONS_QUEUE:
+            return self.room()
+        held = sum(held.queue == queue for held in list(self._held.values()))
+        return max(0, min(self.room(), HELD_QUESTIONS - held))
 
     def ack(self, delivery_tag: str) -> None:
-        self._sizes.pop(delivery_tag, None)
+        self._held.pop(delivery_tag, None)
         super().ack(delivery_tag)
 
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:  # noqa: FBT001, FBT002 - kombu's
-        self._sizes.pop(delivery_tag, None)
+        self._held.pop(delivery_tag, None)
         super().reject(delivery_tag, requeue=requeue)
 
+    def forget(self, delivery_tag: str) -> None:
+        """Drop a message that was noted as taken and can never be given to anybody."""
+        cast("Any", self)._remove_from_indices(delivery_tag).execute()  # noqa: SLF001
+
     def append(self, message: Any, delivery_tag: str) -> None:
-        self._sizes[delivery_tag] = len(message.body or "")
+        where, channel = message.delivery_info, cast("Any", self.channel)
+        self._held[delivery_tag] = _Held(len(message.body or ""), channel.turn.last)
+        if delivery_tag in self.noted:
+            self.noted.discard(delivery_tag)
+            virtual.QoS.append(self, message, delivery_tag)
+            return
         try:
             super().append(message, delivery_tag)
-        except cast("Any", self.channel).connection_errors:
+        except channel.connection_errors:
             # It is in no queue any more. If it was noted after all it comes twice, which is harmless.
-            where = message.delivery_info
             Channel.taken.append(
                 Taken(message._raw, where["exchange"], where["routing_key"])  # noqa: SLF001
             )
@@ -194,8 +244,35 @@ class _QoS(kombu_redis.QoS):
             raise
 
 
+class _Turn:
+    """The queues in turns, less those of which enough is held: what kombu calls a cycle."""
+
+    def __init__(self, has_room: Callable[[str], bool]) -> None:
+        self._has_room = has_room
+        self._queues: list[str] = []
+        self.last = ""
+        """The one that a message was taken from last."""
+
+    def update(self, queues: Iterable[str]) -> None:
+        """Have these from now on."""
+        self._queues = list(queues)
+
+    def consume(self, _most: int) -> list[str]:
+        """Return the queues to take from, the one that had its turn last at the end."""
+        return [queue for queue in self._queues if self._has_room(queue)]
+
+    def rotate(self, last_used: str) -> None:
+        """Note that a message was taken from this one."""
+        self.last = last_used
+        self._queues.sort(key=lambda queue: queue == last_used)
+
+
 class Channel(kombu_redis.Channel):
-    """A channel that opens only where Redis can be written to."""
+    """A channel that opens only where Redis can be written to, and that takes many messages in one piece.
+
+    Taken one by one, each of hundreds takes three turns of the loop between kombu and Redis' disk; those
+    of other callers wait behind them.
+    """
 
     QoS = _QoS
     Message = Message
@@ -206,6 +283,7 @@ class Channel(kombu_redis.Channel):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.turn = self._queue_cycle = _Turn(lambda queue: cast("Any", self).qos.room_in(queue) > 0)
         try:
             # Changes nothing, and is refused whenever a write would be.
             self.client.lpushx(keys.PROBE, "")
@@ -214,14 +292,73 @@ class Channel(kombu_redis.Channel):
             self.close()
             raise
 
+    @contextmanager
+    def conn_or_acquire(self, client: Any = None) -> Iterator[Any]:
+        """Have one client for all threads: kombu makes one for each acknowledgement."""
+        yield client or self._shared
+
+    @cached_property
+    def _shared(self) -> Any:
+        return cast("Any", self)._create_client()  # noqa: SLF001
+
+    @cached_property
+    def _take(self) -> Any:
+        return self._shared.register_script(scripts.TAKE)
+
+    def _brpop_start(self, timeout: float | None = None) -> None:
+        inner = cast("Any", self)
+        queues: Sequence[str] = inner.active_queues
+        if timeout is None and len(self.turn.consume(len(queues))) < len(queues):
+            timeout = _FULL_WAIT_S
+        cast("Any", super())._brpop_start(timeout)  # noqa: SLF001
+
     def _brpop_read(self, **options: Any) -> Any:
         try:
-            return cast("Any", super())._brpop_read(**options)  # noqa: SLF001
+            found = cast("Any", super())._brpop_read(**options)  # noqa: SLF001
         except (ValueError, RecursionError) as error:
             # It has left its queue already, and nobody can be told under which id. A trace would quote it.
-            reason = f"message: {type(error).__name__}: is not JSON"
-            _log.error("message_refused", task_id=None, reason=reason)
+            _log_unreadable(error)
             return True
+        if found:
+            self._take_more()
+        return found
+
+    def _take_more(self) -> None:
+        """Take what else waits, from all queues in turns; what ends something is begun with first."""
+        inner = cast("Any", self)
+        qos: _QoS = inner.qos
+        queues = self.turn.consume(len(inner.active_queues))
+        most = min(_AT_ONCE, qos.room())
+        if most < 1 or not queues or inner._closing:  # noqa: SLF001
+            return
+        most_bytes = min(_AT_ONCE_BYTES, qos.room_bytes())
+        taken = self._take(
+            keys=[inner.unacked_index_key, inner.unacked_key, *queues],
+            args=[time(), most, most_bytes, *(qos.room_in(queue) for queue in queues)],
+        )
+        read = ((queue.decode(), self._read(tag, raw)) for queue, tag, raw in taken)
+        known = [(queue, one) for queue, one in read if one is not None]
+        messages = deque(sorted(known, key=lambda each: not _ends(each[1])))
+        qos.noted.update(one["properties"]["delivery_tag"] for _, one in messages)
+        try:
+            while messages:
+                queue, one = messages.popleft()
+                self.turn.rotate(queue)
+                inner.connection._deliver(one, queue)  # noqa: SLF001
+        finally:
+            # Where that was ended: they go back into their queues when the channel is closed.
+            for _, one in messages:
+                qos.append(Message(one, channel=self), one["properties"]["delivery_tag"])
+
+    def _read(self, tag: bytes, raw: bytes) -> dict[str, Any] | None:
+        """Return a message that was taken; one that is none for Python after all is refused."""
+        try:
+            message: dict[str, Any] = loads(bytes_to_str(raw))
+        except Exception as error:  # noqa: BLE001 - whatever kombu makes of it, the others are to be taken
+            _log_unreadable(error)
+            cast("Any", self).qos.forget(tag.decode())
+            return None
+        return message
 
     def _put_back(self) -> None:
         inner = cast("Any", self)
@@ -233,6 +370,17 @@ class Channel(kombu_redis.Channel):
             except inner.connection_errors:
                 self.taken.appendleft(one)
                 raise
+
+
+def _ends(message: dict[str, Any]) -> bool:
+    headers = message.get("headers")
+    task = headers.get("task") if isinstance(headers, dict) else None
+    return isinstance(task, str) and task in ENDINGS
+
+
+def _log_unreadable(error: Exception) -> None:
+    reason = f"message: {type(error).__name__}: is not JSON"
+    _log.error("message_refused", task_id=None, reason=reason)
 
 
 class Transport(kombu_redis.Transport):

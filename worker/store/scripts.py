@@ -230,3 +230,39 @@ redis.call('SREM', KEYS[3], ARGV[1])
 redis.call('SADD', KEYS[3], ARGV[2])
 return moved
 """
+
+TAKE: Final = """
+-- Takes messages from queues in turns and notes them as taken, in one piece.
+-- Returns queue, tag and text of each. What cannot be read stays where it is, to be taken alone and refused.
+-- KEYS: times of the taken, the taken, then queues, the first one first
+-- ARGV: now, most messages, most bytes, then for each queue the most of it
+local most, room, taken = tonumber(ARGV[2]), tonumber(ARGV[3]), {}
+local left = {}
+for i = 3, #KEYS do left[i] = tonumber(ARGV[i + 1]) end
+local function take(i)
+  if left[i] < 1 or #taken >= most then return false end
+  local raw = redis.call('LINDEX', KEYS[i], -1)
+  if not raw or #raw > room then return false end
+  local readable, tag, exchange, key = pcall(function()
+    local properties = cjson.decode(raw).properties
+    return properties.delivery_tag, properties.delivery_info.exchange, properties.delivery_info.routing_key
+  end)
+  if not readable or type(exchange) ~= 'string' or type(key) ~= 'string' then return false end
+  if type(tag) ~= 'string' or not string.match(tag, '^[%w_-]+$') then return false end
+  redis.call('RPOP', KEYS[i])
+  redis.call('ZADD', KEYS[1], ARGV[1], tag)
+  local where = cjson.encode(exchange) .. ',' .. cjson.encode(key)
+  redis.call('HSET', KEYS[2], tag, '[' .. raw .. ',' .. where .. ']')
+  left[i], room = left[i] - 1, room - #raw
+  table.insert(taken, {KEYS[i], tag, raw})
+  return true
+end
+local again = true
+while again do
+  again = false
+  for i = 3, #KEYS do
+    if take(i) then again = true end
+  end
+end
+return taken
+"""

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from config.celery import QUESTIONS, celery_config, queue_of
+from config.celery import HELD_QUESTIONS, QUESTIONS, celery_config, queue_of
 from config.settings import Settings
 from worker.docker.images.registries import ASKED_AT_ONCE, PULLS_AT_ONCE, Registries
 from worker.errors import OutcomeUnknownError, RegistryBusyError
 from worker.intake.lanes import Lane, lane_of, threads, waiting
 from worker.intake.pool import LanePool
-from worker.store.broker import Channel
+from worker.store.broker import Channel, _Held
 
 DEAD, OTHER = "registry.invalid/a:1", "other.invalid/a:1"
 
@@ -138,7 +138,20 @@ def test_a_worker_takes_few_large_messages_at_a_time() -> None:
     """A thousand specs of the largest size would not fit into its memory."""
     qos: Any = Channel.QoS(SimpleNamespace(do_restore=False))
     assert qos.can_consume()
-    qos._sizes = {str(number): 1_000_000 for number in range(16)}
+    qos._held = {str(number): _Held(1_000_000, "pods") for number in range(16)}
     assert not qos.can_consume()
-    qos._sizes.popitem()
+    qos._held.popitem()
     assert qos.can_consume()
+
+
+def test_held_questions_leave_room_for_everything_else() -> None:
+    """By the queue that they came by, whatever their senders say in them."""
+    qos: Any = Channel.QoS(SimpleNamespace(do_restore=False), 1000)
+    for number in range(HELD_QUESTIONS):
+        assert qos.room_in("questions") == HELD_QUESTIONS - number
+        qos._held[str(number)] = _Held(100, "questions")
+        qos._delivered[str(number)] = None
+    assert qos.room_in("questions") == 0
+    assert qos.room_in("pods") == 1000 - HELD_QUESTIONS
+    qos._held.popitem()
+    assert qos.room_in("questions") == 1
