@@ -51,7 +51,10 @@ class Loop:
                 ids = sorted(tests[name.partition("__mutmut_")[0]], key=lambda each: seconds[each])
                 limit = _CPU_S + 10 * sum(seconds[each] for each in ids)
                 meta["exit_code_by_key"][name] = self._end(name, [by_id[each] for each in ids], round(limit))
-                path.write_text(json.dumps(meta, indent=4))
+                # Whole at any time: somebody may look at it meanwhile.
+                whole = path.with_suffix(".new")
+                whole.write_text(json.dumps(meta, indent=4))
+                whole.replace(path)
         return True
 
     def _wanted(self, ends: dict[str, int | None]) -> Iterator[str]:

@@ -460,7 +460,7 @@ def _details(record: Record, step: Step) -> str:
 def _said(record: Record, name: str, value: Any) -> str:
     """Say the value of one field of a step, and nothing where it is the usual one."""
     if name == "container_id":
-        return "of the second" if value == SECOND else ""
+        return {"": "", CONTAINER_ID: "", SECOND: "of the second"}.get(value, f"of {value!r}")
     if name == "places" or value is None or value is False:
         return ""
     match value:

@@ -1574,7 +1574,7 @@ CONTAINERS: Final = [
         "another spec, and a pod that has more volumes than are allowed by now: it is no hindrance",
         asked_again(declared=FOLDERS, copied=" ".join(FOLDERS), container_id=LATER),
         sees(exited(other_spec=True, id=LATER), look=looked(container_id=LATER)),
-        "remove_container",
+        f"remove_container of {LATER!r}",
         phase=PENDING,
     ),
     case(
@@ -1812,6 +1812,7 @@ SHAPES: Final = [
         sees(running(), links={"/bin": "/usr/bin"}),
         phase=FAILED,
         because="/bin: directories in the pod's system volumes, and links in the image",
+        retry_at=NOW + FAILED_DELAY_S,
         own=OVERLAYS,
     ),
     case(
@@ -2103,6 +2104,20 @@ IDENTITY: Final = [
         pod(),
         sees(STRANGER, others=[renamed(running())]),
         phase=RUNNING,
+        because="container pinacle-pod-a (dddddddddddd) exists and has no label dev.pinacle.pod=a: it is not",
+    ),
+    case(
+        "the same, and the one with its name is another installation's",
+        pod(),
+        sees(running(labels=FOREIGN, mounts=(), id=SECOND), others=[renamed(running())]),
+        phase=RUNNING,
+        because="exists and belongs to installation 'other'",
+    ),
+    case(
+        "the same, and the Engine has removed the half of the pod's own: it could not be made again",
+        pod(),
+        sees(STRANGER, others=[renamed(in_state(DEAD))]),
+        phase=FAILED,
         because="container pinacle-pod-a (dddddddddddd) exists and has no label",
     ),
     case(
