@@ -403,14 +403,20 @@ class Situation:
     phase: Phase
     because: str
     retry_at: float | None
+    until: float | None
     own: Installation
 
     def check(self, decided: Plan) -> None:
         """Compare with what follows."""
         found = described(self.record, decided.steps)
         assert (found, decided.phase) == (self.steps, self.phase), decided.reason
-        assert self.because in (decided.reason or "")
+        given_up = decided.given_up.reason if decided.given_up is not None else ""
+        assert self.because in (decided.reason or given_up)
         assert self.retry_at is None or decided.retry_at == self.retry_at
+        if self.until is not None:
+            assert decided.given_up is not None
+            assert decided.given_up.until == self.until
+            assert self.because in given_up
 
 
 def case(
@@ -421,11 +427,13 @@ def case(
     phase: Phase,
     because: str = "",
     retry_at: float | None = None,
+    until: float | None = None,
     own: Installation = OWN,
 ) -> Any:
     """Return one row: the situation in words, what is recorded, what is seen, and what follows.
 
-    `because` is a part of the reason that is given; `retry_at` is checked where it is given.
+    `because` is a part of the reason that is given; `retry_at` is checked where it is given;
+    `until` is set where the intent is given up, for that time, and the pod goes on as it was.
     """
     situation = Situation(
         record=record,
@@ -434,6 +442,7 @@ def case(
         phase=phase,
         because=because,
         retry_at=retry_at,
+        until=until,
         own=own,
     )
     return pytest.param(situation, id=words)

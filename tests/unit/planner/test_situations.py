@@ -55,7 +55,7 @@ from tests.support.situations import (
     stopping_pod,
     tombstone,
 )
-from worker.planner.backoff import FAILED_DELAY_S
+from worker.planner.backoff import FAILED_DELAY_S, LONGEST_ERROR_DELAY_S
 from worker.planner.container import spec_hash
 from worker.planner.plan import plan, plan_elsewhere
 from worker.pods import naming
@@ -1167,6 +1167,27 @@ CONTAINERS: Final = [
         )
         for policy in ("never", "on-failure")
     ),
+    case(
+        "restart never: it ended well, and none could be made to hold its volumes: that is tried later",
+        pod(
+            spec={"restart": "never"},
+            crash=crash(code=0),
+            retry_at=NOW + 9,
+            reason="the Engine said no",
+            phase=STOPPED,
+        ),
+        sees(),
+        phase=STOPPED,
+        because="the Engine said no",
+        retry_at=NOW + 9,
+    ),
+    case(
+        "it is to run, and its container is gone: whatever was to wait, another is made",
+        pod(retry_at=NOW + 9),
+        sees(),
+        "create_container",
+        phase=PENDING,
+    ),
     *(
         case(
             f"restart {policy}: it ended well, and its container was made anew: that one is not started",
@@ -2133,6 +2154,15 @@ IDENTITY: Final = [
         sees(STRANGER, others=[renamed(running(other_spec=True))]),
         phase=FAILED,
         because="Rename or remove it",
+    ),
+    case(
+        "the same, and it was stopped for that: it goes on until the name is free",
+        asked_again(stop=sent_stop(at=NOW)),
+        sees(STRANGER, others=[renamed(exited(other_spec=True))]),
+        "start_container",
+        phase=PENDING,
+        because="Rename or remove it",
+        until=NOW + LONGEST_ERROR_DELAY_S,
     ),
     case(
         "the same, and the pod is to be stopped",
