@@ -36,7 +36,6 @@ local function clash(ports, pod, port)
         return taken[i + 1]
       end
     end
-    return nil
   end
   for _, other in ipairs({address, '0.0.0.0', '::'}) do
     local owner = redis.call('HGET', ports, place .. '/' .. other)

@@ -150,6 +150,14 @@ CREATION: Final = [
         phase=PENDING,
     ),
     case(
+        "noted, and some are made already: the others are made",
+        begun_pod(),
+        sees(fresh="one", without="home srv"),
+        "create_volume home srv",
+        "create_container",
+        phase=PENDING,
+    ),
+    case(
         "noted, with a base: the layers are made and prepared before what mounts them",
         begun_pod(system=SYSTEM),
         sees(fresh="one", without=f"system usr {UNIVERSAL}"),
