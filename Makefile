@@ -71,6 +71,7 @@ format: $(STAMP) ## Format the code and mend what can be mended
 lock: $(STAMP) ## Pin all dependencies anew, by hash and without any address
 	$(BIN)/uv pip compile -q --generate-hashes --python-version 3.11 --no-header pyproject.toml -o requirements.lock
 	$(BIN)/uv pip compile -q --generate-hashes --python-version 3.11 --no-header --extra traces pyproject.toml -o requirements-traces.lock
+	sed -n 's/^requires = \["\(.*\)"\]$$/\1/p' pyproject.toml | $(BIN)/uv pip compile -q --generate-hashes --python-version 3.11 --no-header --no-annotate - -o requirements-build.lock
 	$(BIN)/uv pip compile -q --generate-hashes --python-version 3.11 --no-header --extra dev pyproject.toml -o requirements-dev.lock
 
 clean: ## Remove what was made here, except .pinacle, which holds data

@@ -101,15 +101,15 @@ def import_debian(
 def import_python(engine: CommandLine, cache: Path, name: str = "pinacle-python") -> str:
     """Make a base image with Python and a Redis server from the distribution's packages; return its name.
 
-    It also holds what requirements-traces.lock names, and so all of requirements.lock: the worker's image can
-    be built on it from either without any network. Made once (about 2 minutes) and kept in `cache`, for as
-    long as the lock stays the same.
+    It also holds what requirements-traces.lock names, and so all of requirements.lock, and what builds the
+    package: the worker's image can be built on it from either without any network. Made once (about
+    2 minutes) and kept in `cache`, for as long as the locks stay the same.
     """
-    lock = ROOT / "requirements-traces.lock"
-    root = cache / f"python-{sha256(lock.read_bytes()).hexdigest()[:12]}.tar"
+    locks = (ROOT / "requirements-traces.lock", ROOT / "requirements-build.lock")
+    root = cache / f"python-{sha256(b''.join(lock.read_bytes() for lock in locks)).hexdigest()[:12]}.tar"
     with _made_once(root) as missing:
         if missing:
-            _bootstrap(root, ("python3", "python3-venv", "redis-server"), wheels_of=lock)
+            _bootstrap(root, ("python3", "python3-venv", "redis-server"), wheels_of=locks)
     settings = ("ENV PIP_NO_INDEX=1", "ENV PIP_FIND_LINKS=/wheels")
     flags = [flag for setting in settings for flag in ("--change", setting)]
     with root.open("rb") as tar:
@@ -126,12 +126,12 @@ def _made_once(root: Path) -> Iterator[bool]:
         yield not root.exists()
 
 
-def _bootstrap(tar: Path, packages: tuple[str, ...] = (), *, wheels_of: Path | None = None) -> None:
+def _bootstrap(tar: Path, packages: tuple[str, ...] = (), *, wheels_of: Sequence[Path] = ()) -> None:
     require("debootstrap")
     with tempfile.TemporaryDirectory(prefix="pinacle-root-") as folder:
         bootstrap(Path(folder), packages)
-        if wheels_of is not None:
-            download_wheels(wheels_of, Path(folder, "wheels"))
+        for lock in wheels_of:
+            download_wheels(lock, Path(folder, "wheels"))
         partial = tar.with_suffix(".partial")
         packed = ["tar", "-C", folder, "--numeric-owner", "--one-file-system", "-cf", str(partial), "."]
         subprocess.run(packed, check=True)
