@@ -13,7 +13,7 @@ from rich.console import Console
 
 from worker.local.client import Client
 from worker.local.images import import_busybox
-from worker.local.packages import ENGINE, MissingProgramsError, require
+from worker.local.packages import ENGINE, FILTER, MissingProgramsError, require
 from worker.local.private_engine import EngineFailedError, PrivateEngine
 from worker.local.processes import inherited
 from worker.local.redis import RedisServer
@@ -62,7 +62,7 @@ def main() -> None:
     """Set the stage in a scratch folder, tell the story, clear everything away."""
     began = monotonic()
     try:
-        require(*ENGINE)
+        require(*ENGINE, wanted=FILTER)
         with _stage() as stage:
             tell(stage)
     except MissingProgramsError as error:

@@ -3,6 +3,8 @@
 import os
 import shutil
 import subprocess
+import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
@@ -35,7 +37,9 @@ _PACKAGES: Final = {
     "mkfs.ext4": "e2fsprogs",
 }
 """Program to the Debian and Ubuntu package that has it."""
-ENGINE: Final = ("dockerd", "containerd", "runc", "iptables", "nft", "ip", "nsenter", "busybox")
+ENGINE: Final = ("dockerd", "containerd", "runc", "iptables", "ip", "nsenter", "busybox")
+FILTER: Final = ("nft",)
+"""What keeps pods from private networks. An Engine runs without, and `doctor` says then what that means."""
 MACHINE: Final = ("qemu-system-x86_64", "qemu-img", "mkfs.ext4")
 """What `make test-vm` needs, and nothing else does."""
 _ON_DEMAND: Final = (*MACHINE, "runsc")
@@ -51,21 +55,44 @@ def find(program: str) -> str | None:
     return shutil.which(program, path=f"{os.defpath}:{_SEARCH_PATH}")
 
 
-def require(*programs: str) -> None:
+def require(*programs: str, wanted: Collection[str] = ()) -> None:
     """Install what is missing when that can be done: as root on Debian or Ubuntu.
 
-    Raises MissingProgramsError, which says what to install, otherwise.
+    Raises MissingProgramsError, which says what to install, otherwise. What is only `wanted` is told of.
     """
     missing = [program for program in programs if find(program) is None]
-    if not missing:
-        return
-    packages = sorted({_PACKAGES[program] for program in missing})
-    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+    lacking = [program for program in wanted if find(program) is None]
+    if os.geteuid() == 0 and shutil.which("apt-get") is not None:
+        _install_some(missing, lacking)
+    elif missing:
+        packages = _packages(missing + lacking)
         raise MissingProgramsError(
             f"missing: {', '.join(missing)}. Install them (on Debian or Ubuntu: apt-get install "
-            f"{' '.join(packages)}), or run this as root on Debian or Ubuntu, where it does that itself"
+            f"{packages}), or run this as root on Debian or Ubuntu, where it does that itself"
         )
-    _install(packages)
+    left = [program for program in lacking if find(program) is None]
+    if left:
+        print(
+            f"warning: goes on without {', '.join(left)} (on Debian or Ubuntu: apt-get install "
+            f"{_packages(left)}): `pinacle doctor` says what that means",
+            file=sys.stderr,
+            flush=True,
+        )
+
+
+def _packages(programs: Collection[str]) -> str:
+    return " ".join(sorted({_PACKAGES[program] for program in programs}))
+
+
+def _install_some(missing: list[str], lacking: list[str]) -> None:
+    """Raise CalledProcessError only where something is missing that must not be."""
+    if not missing and not lacking:
+        return
+    try:
+        _install(_packages(missing + lacking).split())
+    except subprocess.CalledProcessError:
+        if any(find(program) is None for program in missing):
+            raise
 
 
 def _install(packages: list[str]) -> None:

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from config.settings import Settings, SettingsError, settings, stack_settings
 from worker.local.engine_choice import WrongEngineError, choose_engine, note_engine
-from worker.local.packages import ENGINE, MissingProgramsError, require
+from worker.local.packages import ENGINE, FILTER, MissingProgramsError, require
 from worker.local.private_engine import PrivateEngine, answers
 from worker.local.processes import inherited
 from worker.local.redis import is_listening, server_command
@@ -86,7 +86,7 @@ def plan_stack(folder: Path) -> tuple[list[Program], dict[str, str]]:
     if address != given.docker_host:
         environment["DOCKER_HOST"] = address
     if address == engine.url:
-        require(*ENGINE)
+        require(*ENGINE, wanted=FILTER)
         engine.prepare()
         command = engine.command()
         programs.append(

@@ -104,7 +104,8 @@ def egress(*, is_closed: bool, reached: Collection[str] | PodError, rules: str |
         return fail(
             name,
             f"PINACLE_EGRESS is closed, and a pod reaches {', '.join(reached)}",
-            f"install nftables on the Engine's host and restart the worker, or {by_hand}",
+            "install nftables on the Engine's host (apt-get install nftables, or dnf), and the worker makes "
+            f"the rules within 5 minutes; or {by_hand}",
         )
     return ok(name, "a pod reaches neither the host nor a cloud's metadata")
 
