@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings as settings_of_hypothesis
 
-from tests.support.engines import private_engine, use_suite
+from tests.support.engines import private_engine, tables, use_suite
 from tests.support.worker import WorkerProcess
 from worker.local.client import Client
 from worker.local.images import import_busybox, import_debian
@@ -74,6 +74,7 @@ def engine(scratch: Path, runtime: str | None) -> Iterator[PrivateEngine]:
         yield engine
         assert not _others(engine.docker("ps", "-a", "--format", "{{.Names}}")), "containers were left"
         assert not _others(engine.docker("volume", "ls", "-q")), "volumes were left"
+        assert not tables(engine), "rules of the packet filter were left"
     finally:
         engine.destroy()
 

@@ -8,6 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from config.settings import Settings
+from tests.support.engines import remove_tables, tables
 from worker.docker.engine import DockerEngine
 from worker.errors import PermanentError
 from worker.local.private_engine import PrivateEngine
@@ -43,6 +44,7 @@ async def docker(engine: PrivateEngine, settings_here: Settings) -> AsyncIterato
         found = engine.docker(kind, "ls", "-q", "--filter", f"label={OWN}").split()
         if found:
             engine.docker(kind, "rm", *found)
+    remove_tables(engine)
 
 
 async def test_what_begins_now_is_closed_and_what_is_set_counts(
@@ -98,3 +100,20 @@ async def test_a_host_that_cannot_have_rules_says_why_and_keeps_its_pods(
     assert not engine.docker("ps", "-aq", "--filter", f"name=pinacle-host-{NAME}").split()
     with pytest.raises(PermanentError):
         await docker.close_egress_again()
+
+
+async def test_what_somebody_else_removed_is_made_again(docker: DockerEngine, engine: PrivateEngine) -> None:
+    """As by a reload of the host's whole filter. Where pods are to be open, nothing is made."""
+    docker.set_egress(is_closed=False, allowed=())
+    await docker.ensure_network()
+    await docker.close_egress_again()
+    assert tables(engine) == []
+    docker.set_egress(is_closed=True, allowed=())
+    await docker.ensure_network()
+    assert tables(engine) == [f"pinacle-{NAME}"]
+    remove_tables(engine)
+    # Whoever only sees to the network, as each pod that misses it does, need not ask for the rules.
+    await docker.ensure_network()
+    assert tables(engine) == []
+    await docker.close_egress_again()
+    assert tables(engine) == [f"pinacle-{NAME}"]

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any, Final
 
@@ -43,3 +44,21 @@ def _config(runtime: str | None) -> dict[str, Any]:
     # Within a network namespace of its own, as our private Engines have, gVisor's network stack refuses.
     arguments = ["--network=host"] if runtime == GVISOR else []
     return {"runtimes": {runtime: {"path": find(runtime), "runtimeArgs": arguments}}}
+
+
+def tables(engine: PrivateEngine) -> list[str]:
+    """Return the names of our tables in the packet filter of an Engine's host."""
+    listed = subprocess.run(
+        [*engine.inside(), find("nft") or "nft", "list", "tables", "inet"],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    return [name for name in listed.split() if name.startswith("pinacle-")]
+
+
+def remove_tables(engine: PrivateEngine) -> None:
+    """Have pods of the tests that follow reach what they reached before."""
+    for name in tables(engine):
+        words = [*engine.inside(), find("nft") or "nft", "delete", "table", "inet", name]
+        subprocess.run(words, check=True)

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import pytest
 
+from tests.support.engines import tables
 from tests.support.pods import Pod
 from tests.support.stack import Stack, own_stack
 from tests.support.worker import WorkerProcess
@@ -46,6 +47,8 @@ def test_today_s_worker_takes_over_and_the_older_one_once_more(
     today = WorkerProcess(tmp_path, stack.worker.settings, "today")
     today.start()
     try:
+        assert "egress_open" in today.text(), "these pods may need what they reached until now"
+        assert tables(stack.engine) == []
         assert _listed(stack) == listed
         _create_again(stack, UP)
         stack.client.call("reconcile")

@@ -11,6 +11,7 @@ from typing import Any, Final
 import pytest
 
 from tests.acceptance.conftest import CACHE, ROOT, run_inside
+from tests.support.engines import remove_tables
 from worker.local.compose import compose_program
 from worker.local.private_engine import PrivateEngine
 
@@ -56,7 +57,9 @@ def environment(engine: PrivateEngine, python_base: str, prometheus_image: str) 
 
 
 @pytest.fixture(scope="package")
-def compose(environment: dict[str, str], worker_image: str, busybox: str) -> Iterator[Callable[..., str]]:
+def compose(
+    engine: PrivateEngine, environment: dict[str, str], worker_image: str, busybox: str
+) -> Iterator[Callable[..., str]]:
     """Bring the stack up, and take it down with its volume."""
     command = [str(compose_program(CACHE)), "-p", PROJECT]
 
@@ -75,6 +78,7 @@ def compose(environment: dict[str, str], worker_image: str, busybox: str) -> Ite
         raise
     finally:
         run("--profile", "metrics", "down", "--volumes", "--timeout", "60")
+        remove_tables(engine)
 
 
 @pytest.fixture

@@ -74,6 +74,7 @@ def test_what_was_backed_up_comes_back(
     pod.sh(f"echo mine > {FILE}; chown 1000:1000 {FILE}; chmod 600 {FILE}; ln {FILE} /home/link")
     kept = pod.sh(f"cat {FILE}; stat -c '%u %g %a %h' {FILE}")
     lines("redis, backed up")
+    wait_until(lambda: _is_known(ask, "abc"), 90, what="the stack's answer after its start")
     lines("a volume, backed up")
     assert call(ask, "create", "later", {"image": "pinacle-busybox"})["phase"] == "running"
     assert call(ask, "stop", "abc")["phase"] == "stopped"
