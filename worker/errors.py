@@ -82,6 +82,10 @@ class RemovalUnfinishedError(PermanentError):
     """What was deleted is still on a host whose worker is away: nothing new takes its name meanwhile."""
 
 
+class NetworkOpenError(PermanentError):
+    """On the network of all pods they reach each other: no new one is put there."""
+
+
 class HostsSilentError(PermanentError):
     """Redis was emptied, and not all hosts have told it of their pods yet."""
 

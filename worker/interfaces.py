@@ -216,6 +216,12 @@ class Engine(Protocol):
         Has no deadline for the whole, only one for silence: progress goes to the log.
         """
 
+    async def network_refusal(self) -> str | None:
+        """Return why no new pod may be on the network, such as that pods reach each other there, else None.
+
+        As last seen: no call where nothing was wrong, 1 otherwise.
+        """
+
     async def keep_storage(self, installation: str, identity: str, labels: Mapping[str, str]) -> str:
         """Make the sentinel volume with this identity and the container that keeps it; 2 calls, 4 at most.
 

@@ -19,20 +19,30 @@ CLOSED = "com.docker.network.bridge.enable_icc=false"
 async def test_a_network_on_which_pods_reach_each_other_is_told(
     engine: PrivateEngine, tmp_path: Path, options: tuple[str, ...] | None, closed: bool
 ) -> None:
-    """One that is made by us is closed; one that somebody made is only looked at, and stays as it is."""
+    """One that is made by us is closed; one that somebody made is only looked at, and stays as it is.
+
+    New pods are refused on it until it is gone; where nothing is wrong, that is known without a call.
+    """
     name = "looked-at"
     settings = Settings(
         DOCKER_HOST=engine.url, network=name, docker_config=tmp_path, redis_url=SecretStr("redis://h")
     )
     if options is not None:
         engine.docker("network", "create", *options, name)
-    docker = make_engine(settings)
+    calls: list[str] = []
+    docker = make_engine(settings, calls.append)
     try:
         await docker.ensure_network()
         problem = await docker.network_problem()
         check = checks.network(name, problem)
         assert (problem is None, check.status.value) == ((True, "ok") if closed else (False, "fail"))
         assert engine.docker("network", "ls", "-q", "--filter", f"name={name}").split()
+        calls.clear()
+        assert await docker.network_refusal() == problem
+        assert len(calls) == (0 if closed else 1)
+        engine.docker("network", "rm", name)
+        engine.docker("network", "create", "-o", CLOSED, name)
+        assert await docker.network_refusal() is None
     finally:
         await docker.close()
         engine.docker("network", "rm", name)

@@ -84,6 +84,8 @@ class FakeEngine:
         self.links: dict[str, dict[str, str]] = {}
         """Image id to path and target of the links that the image has."""
         self.looked_at: dict[str, ImageShape] = {}
+        self.refusal: str | None = None
+        """Why no new pod may be on the network."""
         self.busy_ports: set[int] = set()
         """Host ports that programs of the host have."""
         self.now = 0.0
@@ -380,6 +382,11 @@ class FakeEngine:
         self._begin("image_inspect")
         by_id = (image for image in self.images.values() if image.id == reference)
         return self.images.get(reference) or next(by_id, None)
+
+    async def network_refusal(self) -> str | None:
+        if self.refusal is not None:
+            self._begin("network_list")
+        return self.refusal
 
     async def check_registry(self, reference: str, *, pinned: bool = False) -> None:
         self._begin("distribution_inspect")

@@ -352,6 +352,9 @@ class DockerEngine:
         """Return why pods could reach each other on their network, None where they cannot. 1 call."""
         return await self._network.problem()
 
+    async def network_refusal(self) -> str | None:
+        return await self._network.known_problem()
+
     async def ensure_network(self) -> None:
         """Make the network of all pods unless it is there."""
         await self._network.ensure()

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
@@ -71,12 +71,15 @@ class Network:
                 found = await self._list()
             for extra in found[1:]:
                 await self._remove(extra)
+        self._judge(found)
+        if found and found[0]["Id"] != self._closed:
+            await self._close(_bridge(found[0]))
+
+    def _judge(self, found: Sequence[dict[str, Any]]) -> None:
         problem = _problem(found[0]) if found else None
         if problem is not None and problem != self._told:
             _log.warning("pods_reach_each_other", network=self._name, reason=problem)
         self._told = problem
-        if found and found[0]["Id"] != self._closed:
-            await self._close(_bridge(found[0]))
 
     async def _close(self, bridge: Bridge) -> None:
         """Close it, or say that it is open: a host without the means has its pods all the same."""
@@ -90,11 +93,13 @@ class Network:
             self._closed = bridge.id
 
     async def close_again(self) -> None:
-        """Close it anew, whatever became of the rules meanwhile. Raises what that raises."""
-        found = None if self.egress != CLOSED else await self.bridge()
-        if found is not None:
-            await self._close_bridge(found)
-            self._closed = found.id
+        """Look at it and close it anew, whatever became of both meanwhile. Raises what that raises."""
+        found = await self._list()
+        self._judge(found)
+        if found and self.egress == CLOSED:
+            bridge = _bridge(found[0])
+            await self._close_bridge(bridge)
+            self._closed = bridge.id
 
     async def bridge(self) -> Bridge | None:
         """Return what the network is on the host, None where there is none. 1 call."""
@@ -105,6 +110,12 @@ class Network:
         """Return why pods on the network could reach each other, None where they cannot. 1 call."""
         found = await self._list()
         return _problem(found[0]) if found else None
+
+    async def known_problem(self) -> str | None:
+        """Return the same as last seen; only one that is known is looked at again, by 1 call."""
+        if self._told is not None:
+            self._judge(await self._list())
+        return self._told
 
     def missing_id(self, error: PodError) -> str | None:
         """Return the id of a network that a container is still bound to and that is gone, else None."""

@@ -12,6 +12,7 @@ from worker.errors import (
     ForeignObjectError,
     HostFullError,
     InvalidInputError,
+    NetworkOpenError,
     OutcomeUnknownError,
     RegistryBusyError,
     StorageMissingError,
@@ -58,11 +59,12 @@ class Preflight:
         """Return image and host ports for a spec.
 
         Raises InvalidInputError, ImageNotFoundError, PortTakenError, HostFullError where there is no room for
-        a new pod, or what keeps the Engine from answering.
+        a new pod, NetworkOpenError where others would reach it, or what keeps the Engine from answering.
         """
         is_new = record is None or not record.exists
         if is_new:
             await self._check_number()
+            await self._check_network()
         before_spec = None if record is None or is_new else record.intent.spec
         await self._check_host(spec, before_spec, is_new=is_new)
         old = None if record is None or is_new else record
@@ -146,6 +148,14 @@ class Preflight:
                 f"host {self.host} has {there} pods, stopped ones included; allowed: {self.max_pods} "
                 "(PINACLE_MAX_PODS; a Linux bridge takes no more than 1023 that run). Delete one that is not "
                 "needed, or create it on another host"
+            )
+
+    async def _check_network(self) -> None:
+        problem = await self.engine.network_refusal()
+        if problem is not None:
+            raise NetworkOpenError(
+                f"host {self.host} takes no new pods: {problem}. Remove that network, and the worker makes "
+                "one on which they do not; or set PINACLE_NETWORK to another name"
             )
 
     async def _check_host(self, spec: PodSpec, before: PodSpec | None, *, is_new: bool) -> None:

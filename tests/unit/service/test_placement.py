@@ -8,14 +8,14 @@ import pytest
 from tests.support.fake_engine import FakeEngine
 from tests.support.fake_store import FakeStore
 from tests.support.situations import IMAGE, OWN, deleting_pod, pod, tombstone
-from worker.errors import HostFullError, InstallationTakenError, RemovalUnfinishedError
+from worker.errors import HostFullError, InstallationTakenError, NetworkOpenError, RemovalUnfinishedError
 from worker.host.claiming import Claiming
 from worker.host.rebuild import Rebuild
 from worker.host.storage_guard import StorageGuard
 from worker.planner.container import VolumeMount, container_request
 from worker.planner.volumes.unprotected import ENGINES_OWN, Change, ChangeKind
 from worker.pods.model import Record
-from worker.pods.requests import Create, Delete
+from worker.pods.requests import Create, Delete, Restart
 from worker.pods.shape import ImageShape
 from worker.pods.spec import PodSpec
 from worker.service.preflight import Preflight
@@ -72,6 +72,21 @@ async def test_a_host_that_has_as_many_pods_as_it_may_takes_no_further_one() -> 
     await service._accept("p1", Create(spec=store.records["p1"].intent.spec or SPEC), "again")
     store.records["p0"] = replace(tombstone(host="here"), pod_id="p0")
     await service._accept("a", Create(spec=SPEC), "task")
+
+
+async def test_on_a_network_that_lets_pods_reach_each_other_no_new_pod_is_put() -> None:
+    """What exists is changed and made again as ever."""
+    service, store, engine = _service(tombstone(host="here"))
+    engine.refusal = "network n lets pods reach each other"
+    with pytest.raises(NetworkOpenError, match=r"takes no new pods: network n lets .*PINACLE_NETWORK"):
+        await service._accept("a", Create(spec=SPEC), "task")
+    assert store.records["a"] == tombstone(host="here")
+    store.records["b"] = replace(pod(), pod_id="b")
+    await service._accept("b", Create(spec=store.records["b"].intent.spec or SPEC), "again")
+    await service._accept("b", Restart(), "once more")
+    assert store.records["b"].intent.generation > pod().intent.generation
+    engine.refusal = None
+    await service._accept("a", Create(spec=SPEC), "mended")
 
 
 async def test_only_what_the_container_mounts_is_said_to_be_safe() -> None:
