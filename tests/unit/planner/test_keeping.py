@@ -122,6 +122,25 @@ def test_what_no_volume_can_hold_refuses_it(look: Look, why: str) -> None:
     assert kept(discarding(path), sees(exited(other_spec=True)), look) == ((), "")
 
 
+def test_who_would_lose_something_is_told_how_to_keep_it_or_to_give_it_up() -> None:
+    """Whoever adopts a container cannot give anything up; of many things the first twenty are named."""
+    view = sees(exited(other_spec=True))
+    said = kept(asked_again(), view, looked(other="/link"))[1]
+    assert said.endswith(
+        "(a file or link in /): move them into a directory, such as /root, or give up what is there with "
+        "pods.update(…, discard=['/link'])"
+    )
+    adopted = kept(asked_again(intent={"adopt": True}), view, looked(other="/link"))[1]
+    assert adopted.endswith("in /): move them into a directory or remove them, then ask again")
+    names = [f"/link-{number:02}" for number in range(21)]
+    for number, more in ((20, "in /): move"), (21, "in /) and 1 more: move")):
+        found = dict.fromkeys(names[:number], Standing.OTHER)
+        said = kept(asked_again(), view, Look(container_id="c" * 64, found=found, ended=True))[1]
+        assert more in said
+        assert "/link-19" in said
+        assert "/link-20" not in said
+
+
 def test_a_foreign_container_s_volumes_are_kept_but_for_those_that_never_persist_and_its_own() -> None:
     mounts = {"/data": "theirs", "/tmp": "theirs-too", "/home": "pinacle-vol-a-home", "/srv": "other"}
     record, seen, container = scene(
@@ -190,6 +209,19 @@ def test_there_is_room_for_it_or_it_is_said_what_is_missing(measured: Measured, 
     """A hidden init is told even where there is room: nothing would start then."""
     found = space_problem(asked_again(), measured, 1_000_000)
     assert (found is None) if why is None else (why in str(found))
+
+
+def test_what_needs_most_room_is_named_first_and_holes_where_they_count() -> None:
+    measured = room("/a").evolve(
+        paths=("/a", "/b"), sizes={"/a": 500_000, "/b": 1_500_000}, most_bytes=2_000_000, free_bytes=0
+    )
+    holes = " (holes of sparse files cannot be kept here, so they count)"
+    for keeps_holes, words in ((True, ""), (False, holes)):
+        found = str(space_problem(asked_again(), measured.evolve(keeps_holes=keeps_holes), 0))
+        assert f"needs 2 MB{words}: /b 2 MB, /a 1 MB; /v has 0 MB free" in found
+        assert found.endswith("or give up what is there with pods.update(…, discard=['/a', '/b'])")
+    adopting = str(space_problem(asked_again(intent={"adopt": True}), measured, 0))
+    assert adopting.endswith("Make it smaller, or make room")
 
 
 def test_a_look_counts_only_for_the_container_and_the_places_that_are_asked_for() -> None:
