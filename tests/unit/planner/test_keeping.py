@@ -254,6 +254,54 @@ def test_another_directory_since_the_copies_were_named_has_them_named_anew() -> 
     assert replacing(record, view) == ("distrust_copies", "remove_volume declared.data", "give_up_copies")
 
 
+def test_all_directories_that_are_kept_are_copied_before_any_counts_as_filled() -> None:
+    record = asked_again(
+        declared=["/data", "/later"], unfilled="declared.data declared.later", copied="/data /later"
+    )
+    view = sees(
+        exited(other_spec=True, mounts=["x"]),
+        look=looked("/data", "/later", places=True),
+        measured=room("/data", "/later"),
+        fresh="one",
+        without="declared.data declared.later",
+    )
+    assert replacing(record, view) == (
+        "create_volume declared.data",
+        "copy_folder /data declared.data",
+        "create_volume declared.later",
+        "copy_folder /later declared.later",
+        "commit_fill /data /later",
+    )
+
+
+def test_what_stays_free_on_the_disk_is_not_used_for_what_is_kept() -> None:
+    record, seen, container = scene(
+        asked_again(),
+        sees(running(other_spec=True), look=looked("/data"), measured=room("/data", free=100)),
+    )
+    for min_free_mb, words in ((98, ""), (99, "99 MB stay (PINACLE_MIN_FREE_MB)")):
+        decided = plan_replacing(record, seen, container, NOW, replace(OWN, min_free_mb=min_free_mb))
+        assert words in str(decided.reason)
+        assert (decided.given_up is not None) == bool(words)
+
+
+def test_what_is_on_a_volume_below_which_another_begins_is_copied_into_that() -> None:
+    record = asked_again(image=BELOW, declared=["/srv/db"], unfilled="declared.srv.db", copied="/srv/db")
+    view = sees(
+        look=looked("/srv/db", container_id="", places=True),
+        measured=room("/srv/db"),
+        without="declared.srv.db",
+    )
+    seen = view(record).evolve(shapes={BELOW.id: seen_shape(looked_paths(record, BELOW), {})})
+    decided = plan_nested(record, seen, NOW, OWN)
+    assert decided is not None
+    assert described(record, decided.steps) == (
+        "create_volume declared.srv.db",
+        "copy_folder /srv/db declared.srv.db",
+        "commit_fill /srv/db",
+    )
+
+
 def test_a_directory_that_was_not_measured_is() -> None:
     view = sees(running(other_spec=True), look=looked("/data", "/later"), measured=room("/data"))
     assert replacing(asked_again(), view) == ("measure_folders /data /later",)
