@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import pytest
 
-from tests.support.engines import private_engine
+from tests.support.engines import private_engine, remove_tables, tables
 from tests.support.pods import Pod
 from tests.support.worker import ROOT, WorkerProcess
 from worker.local.client import Client
@@ -44,6 +44,15 @@ threads = [threading.Thread(target=serve, args=(port,), daemon=True) for port in
 for each in threads: each.start()
 print("serving", flush=True)
 sys.stdin.read()
+"""
+
+EACH_SECOND: Final = f"""#!{sys.executable}
+import runpy, sys
+sys.path.insert(0, "{ROOT}")
+from worker.process import runtime
+runtime._RULES_EVERY_S = 1.0
+sys.argv = ["worker", *sys.argv[3:]]
+runpy.run_module("worker", run_name="__main__", alter_sys=True)
 """
 
 
@@ -222,6 +231,23 @@ def test_the_doctor_tries_it_from_a_pod_and_says_what_to_do(
     rules = found["remedy"].split("nft '")[1].rstrip("'")
     subprocess.run([*lonely.inside(), "nft", rules], check=True)
     assert doctor(closed)["status"] == "ok"
+    assert not reaches(pod, "10.9.9.9")
+
+
+def test_a_worker_makes_the_rules_again_that_somebody_removed(
+    scratch: Path, pod: Pod, lonely: PrivateEngine, closed: dict[str, str]
+) -> None:
+    """As by a reload of the host's whole filter. One that does so each second, beside the other."""
+    python = scratch / "each-second"
+    python.write_text(EACH_SECOND)
+    python.chmod(0o755)
+    worker = WorkerProcess(scratch, closed, "renewing", python=str(python))
+    worker.start()
+    try:
+        remove_tables(lonely)
+        wait_until(lambda: tables(lonely) == ["pinacle-pinacle"], 30, what="the rules, made again")
+    finally:
+        worker.stop()
     assert not reaches(pod, "10.9.9.9")
 
 
