@@ -246,6 +246,15 @@ async def test_a_host_that_died_without_a_word_can_be_renamed(
     assert await redis.zscore("pinacle:heartbeats", "here") is None
 
 
+async def test_a_host_takes_a_name_that_is_noted_for_its_storage_already(store: RedisStore) -> None:
+    """Its worker began under the new name before anybody renamed it."""
+    await store.accept(proposal("a", 1, "t1"))
+    await store.set_storage("here", "one")
+    await store.set_storage("new", "one")
+    assert await store.rename_host("here", "new", "one") == 1
+    assert (await store.load_host("new")).keys() == {"a"}
+
+
 async def work(redis: Any) -> dict[str, int]:
     """Return how often Redis did what since it was asked the last time."""
     found = await redis.info("commandstats")

@@ -676,6 +676,21 @@ RESTORING: Final = [
         because="(/home) is being restored: when its data is in it, send pods.restart('a', force=true)",
     ),
     case(
+        "a volume was made by that line after a restart by force that is over: nobody spoke of that one",
+        pod(intent={"force": True}, missing_generation=0),
+        sees(without="home", more={"home": MARKED}),
+        phase=STORAGE_MISSING,
+        because="is being restored",
+    ),
+    case(
+        "with overlays, and a volume is missing: these hold nothing, and hide nothing of that",
+        pod(system=SYSTEM),
+        sees(running(other_spec=True), without="home"),
+        phase=STORAGE_MISSING,
+        because="volume pinacle-vol-a-home (/home) is missing",
+        own=OVERLAYS,
+    ),
+    case(
         "its owner starts the pod meanwhile: that says nothing about the data",
         asked_again(missing_generation=1),
         sees(without="home", more={"home": MARKED}),

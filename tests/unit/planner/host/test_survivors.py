@@ -1,0 +1,115 @@
+"""What is told of a pod by its container alone: as much as was lost, and no more than can be known."""
+
+import json
+from dataclasses import replace
+from typing import Any, Final
+
+import pytest
+
+from tests.support.situations import IMAGE, LABELS, pod, running
+from worker.errors import InvalidInputError
+from worker.planner.container import limits, spec_hash
+from worker.planner.host.survivors import ALWAYS_UNSURE, Evidence, rebuilt_record
+from worker.pods import naming
+from worker.pods.model import PinnedImage, PublishedPort, Record
+from worker.pods.observation import ObservedContainer, ObservedVolume
+
+PORTS: Final = [{"container": port, "protocol": "tcp", "address": "127.0.0.1"} for port in (8080, 80)]
+
+
+def rebuilt(
+    spec: dict[str, Any] | None = None,
+    *,
+    labels: dict[str, str] | None = None,
+    volumes: dict[str, ObservedVolume] | None = None,
+    image_id: str = IMAGE.id,
+    **evidence: Any,
+) -> Record:
+    labelled = {naming.LABEL_SPEC: json.dumps({"image": "image", **(spec or {})}), naming.LABEL_ENV: "[]"}
+    container: ObservedContainer = running(labels={**LABELS, **labelled, **(labels or {})})(pod())
+    container = replace(container, image_id=image_id)
+    found: dict[str, Any] = {"env": (), "image_env": (), "ports": (), "mounts": (), "image": IMAGE}
+    known = Evidence(**{**found, "limits": limits("dev.small"), **evidence})
+    return rebuilt_record("here", container, known, volumes or {})
+
+
+def published(container: int) -> PublishedPort:
+    return PublishedPort(container=container, host=20000 + container, protocol="tcp", address="127.0.0.1")
+
+
+def test_values_of_env_may_hold_an_equals_sign() -> None:
+    record = rebuilt(env=("A=b=c", "REST=1"), labels={naming.LABEL_ENV: '["A"]'})
+    assert record.intent.spec is not None
+    assert record.intent.spec.env == {"A": "b=c"}
+
+
+def test_a_container_whose_digest_cannot_be_computed_stays_and_says_what_is_unsure() -> None:
+    """It counts as being of the spec that was found, until another one is asked for."""
+    record = rebuilt(labels={"other": "label"}, env=("A=1",))
+    assert record.intent.unsure == ALWAYS_UNSURE
+    rest = rebuilt({"hostname": "other"}, env=("A=1",))
+    assert rest.state.rebuilt is not None
+    assert (rest.state.rebuilt.computed, rest.state.rebuilt.borne) == (spec_hash(rest), spec_hash(pod()))
+    assert rest.intent.unsure == ALWAYS_UNSURE
+
+
+def test_env_is_unsure_where_no_label_names_it_and_no_guess_fits() -> None:
+    container = running(labels={**LABELS, naming.LABEL_SPEC: '{"image": "image", "hostname": "other"}'})(
+        pod()
+    )
+    known = Evidence(
+        env=("A=1", "PATH=/bin"),
+        image_env=("PATH=/bin",),
+        ports=(),
+        mounts=(),
+        limits=limits("dev.small"),
+        image=IMAGE,
+    )
+    record = rebuilt_record("here", container, known, {})
+    assert record.intent.unsure == (*ALWAYS_UNSURE, "env")
+    assert record.intent.spec is not None
+    assert record.intent.spec.env == {"A": "1"}
+    bare = replace(
+        container, labels={k: v for k, v in container.labels.items() if k != naming.LABEL_SPEC_HASH}
+    )
+    left = rebuilt_record("here", bare, known, {}).state.rebuilt
+    assert left is not None
+    assert left.borne == ""
+
+
+def test_ports_are_told_in_the_order_of_the_spec_and_others_after_them() -> None:
+    """The order is a part of the digest."""
+    asked = (published(9), published(80), published(8080))
+    record = rebuilt({"ports": PORTS}, ports=asked)
+    assert [port.container for port in record.intent.ports] == [8080, 80, 9]
+
+
+def test_the_image_is_the_container_s_also_where_it_is_gone() -> None:
+    for image in (IMAGE, None):
+        record = rebuilt(image=image, image_id="sha256:1")
+        assert record.state.image == record.intent.image == PinnedImage(reference="image", id="sha256:1")
+
+
+@pytest.mark.parametrize("tier", ["dev.small", "dev.medium"])
+def test_a_tier_is_told_by_the_limits_as_they_change_without_another_container(tier: str) -> None:
+    record = rebuilt({"tier": "dev.small"}, limits=limits(tier))
+    assert record.intent.spec is not None
+    assert record.intent.spec.tier == record.state.tier == tier
+    assert record.intent.unsure == ALWAYS_UNSURE
+
+
+def test_a_volume_s_label_tells_the_path_that_it_was_made_for() -> None:
+    """Where a link of the image leads elsewhere, the container mounts it there."""
+    name = "pinacle-vol-a-home"
+    volume = ObservedVolume(
+        name=name, labels={**LABELS, naming.LABEL_PATH: "/users", naming.LABEL_IMAGE: "i"}
+    )
+    layout = {each.name: each for each in rebuilt(volumes={name: volume}).state.layout}
+    assert (layout["home"].path, layout["home"].image) == ("/users", "i")
+    assert (layout["opt"].path, layout["opt"].image) == ("/opt", None)
+
+
+@pytest.mark.parametrize(("label", "why"), [("{", "is not JSON"), ("[]", "is no object")])
+def test_a_label_without_a_spec_is_named(label: str, why: str) -> None:
+    with pytest.raises(InvalidInputError, match=rf"label dev\.pinacle\.spec of pinacle-pod-a {why}"):
+        rebuilt(labels={naming.LABEL_SPEC: label})
