@@ -23,6 +23,7 @@ from tests.bench.footprint import Footprint, queue_overhead, watched
 from tests.bench.idle import Pass, growth, idle_pass
 from tests.bench.leftovers import remove_leftovers, scratch_folder
 from tests.bench.machine import Disturbances, described, load
+from tests.bench.neighbours import Beside, tasks_beside
 from tests.bench.operations import Course
 from tests.bench.picture import draw
 from tests.bench.system import system_volumes
@@ -37,6 +38,8 @@ from worker.local.private_engine import EngineFailedError, PrivateEngine
 RESULTS: Final = ROOT / ".pinacle" / "bench"
 AT_ONCE: Final = 20
 LOST: Final = 50
+FEW: Final = 10
+"""Pods beside which one pod's tasks take what they take alone."""
 SIZES: Final = (100, 300, 1000)
 WATCHED: Final = 1000
 """Pods of the host whose idle worker is watched while everything else is measured."""
@@ -130,13 +133,15 @@ class _Run:
 
     def _measure_host(self, many: Crowd) -> None:
         """Measure a host of more and more pods, and all else while the worker of one has nothing to do."""
-        passes, prints = list[Pass](), list[Footprint]()
+        passes, prints, beside = list[Pass](), list[Footprint](), list[Beside]()
         self._tell("worker and beat without any pod")
         with watched(self._folder / "empty", _SETTINGS | many.environment, pods=0) as measure:
             sleep(15)  # an idle system has no event to wait for
             prints.append(measure())
+        beside.append(self._beside(many, FEW))
         for size in SIZES:
             passes.append(self._pass(many, size))
+        beside.append(self._beside(many, SIZES[-1]))
         with watched(self._folder / "watched", _SETTINGS | many.environment, pods=WATCHED) as measure:
             began = monotonic()
             with own_stack(self._folder, _SETTINGS) as stack:
@@ -145,6 +150,8 @@ class _Run:
             sleep(max(0.0, self._idle_s - (monotonic() - began)))
             prints.append(measure())
         passes.append(self._pass(many, LARGEST))
+        beside.append(self._beside(many, LARGEST))
+        self._found["beside others"] = [asdict(each) for each in beside]
         self._found["idle pass"] = [asdict(each) for each in passes]
         self._found["idle pass grows"] = growth(passes)
         self._found["footprint"] = [asdict(each) for each in prints]
@@ -153,6 +160,11 @@ class _Run:
         self._tell(f"an idle pass over {size} pods")
         many.grow(size)
         return idle_pass(many)
+
+    def _beside(self, many: Crowd, size: int) -> Beside:
+        self._tell(f"one pod beside {size} others")
+        many.grow(size)
+        return tasks_beside(many)
 
     def _measure_stack(self, stack: Stack) -> None:
         found, rounds = self._found, self._rounds

@@ -6,6 +6,8 @@ from typing import Any, Final
 
 from rich.table import Table
 
+from tests.bench.neighbours import ratios
+
 Found = Mapping[str, Any]
 """What a run has measured, as its JSON file has it."""
 ONE: Final = "one pod"
@@ -51,6 +53,10 @@ def alone(found: Found) -> Table:
         )
     if "idle pass grows" in found:
         table.add_row("its growth", f"pods to the power of {found['idle pass grows']:.2f}")
+    if beside := found.get("beside others"):
+        for pods, times in ratios(beside)[1:]:
+            shown = ", ".join(f"{name} x {ratio:.2f}" for name, ratio in times.items())
+            table.add_row(f"one pod beside {pods} others, by what it is beside {beside[0]['pods']}", shown)
     for each in found.get("footprint", ()):
         table.add_row(
             f"worker and beat, {each['pods']} pods",

@@ -4,12 +4,17 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Final
+from uuid import uuid4
 
 import pytest
 
 from config.settings import Settings
+from tests.support.answers import counted_bytes
 from tests.support.round_trips import counted_round_trips
+from worker.docker import volumes
+from worker.docker.engine import DockerEngine
 from worker.local.private_engine import PrivateEngine
+from worker.pods.naming import LABEL_INSTALLATION, LABEL_POD, LABEL_VOLUME
 from worker.pods.parsing import parse_spec
 from worker.pods.requests import Create, Delete, Request, Restart, Start, Stop, Update
 from worker.process.runtime import Parts, make_engine, make_parts
@@ -179,3 +184,64 @@ async def test_an_update_that_makes_the_container_anew_is_counted(
     copied = {"volume_create": 1, "container_inspect": 1, "info": 1, "volume_inspect": 1, "folder_copy": 1}
     kept = Counter(plain) + Counter(measured) + Counter(looked_at) + Counter(copied)
     assert await counted.of("calls", Update(spec=spec(hostname="two"))) == kept
+
+
+async def test_beside_very_many_volumes_a_task_asks_for_its_own(
+    counted: Counted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many there are: the same calls, and the same bytes to read."""
+    monkeypatch.setattr(volumes, "_MANY", 20)
+    await counted.of("first", Create(spec=spec()))
+    found, made = [], list[str]()
+    try:
+        for others in (30, 120):
+            made += await make_others(counted.parts.engine, others - len(made))
+            await counted.of_pass()
+            with counted_bytes() as count:
+                calls = [
+                    await counted.of("calls", request)
+                    for request in (Create(spec=spec()), Stop(), Start(), Delete())
+                ]
+            found.append((calls, count["volumes"]))
+    finally:
+        for name in made:
+            await counted.parts.engine.remove_volume(name)
+    assert found[0] == found[1]
+    calls, size = found[0]
+    # One list of its own and one of all bases each time. At first nothing bears its label: eight names, and
+    # the sentinel's.
+    asked = [(each["volume_list"], each["volume_inspect"]) for each in calls]
+    assert asked == [(4, 10), (2, 1), (2, 1), (2, 1)]
+    assert size < 60_000
+
+
+async def test_beside_very_many_volumes_a_pod_is_seen_as_it_is(
+    counted: Counted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by the list of all: what an older system made without labels, and what no layout has."""
+    engine = counted.parts.engine
+    await counted.of("calls", Create(spec=spec()))
+    await counted.of("calls-2", Create(spec=spec()))
+    names = frozenset({"pinacle-vol-calls-older", "pinacle-vol-calls-home", "pinacle-vol-calls-none"})
+    labels = {LABEL_POD: "calls", LABEL_VOLUME: "stray", LABEL_INSTALLATION: "pinacle"}
+    made = {"pinacle-vol-calls-older": {}, "pinacle-vol-calls-stray": labels, "other": labels}
+    for name, given in made.items():
+        await engine.create_volume(name, given)
+    seen = []
+    for many in (1000, 0):
+        monkeypatch.setattr(volumes, "_MANY", many)
+        await engine.observe_all()
+        seen.append((await engine.observe("calls", names), await engine.observe("none", frozenset())))
+    await engine.remove_volume("pinacle-vol-calls-older")
+    await engine.remove_volume("other")
+    assert seen[0] == seen[1]
+    assert {"pinacle-vol-calls-older", "pinacle-vol-calls-stray"} <= seen[0][0].volumes.keys()
+    assert seen[0][0].bases
+    assert seen[0][0].storages
+
+
+async def make_others(engine: DockerEngine, number: int) -> list[str]:
+    names = [f"others-{uuid4().hex}" for _ in range(number)]
+    for name in names:
+        await engine.create_volume(name, {})
+    return names

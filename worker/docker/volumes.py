@@ -1,9 +1,9 @@
-"""The volumes of one Engine: all of them by a list, or single ones by name while that list is slow."""
+"""The volumes of one Engine: all of them by a list, or single ones where that is long or slow."""
 
 import asyncio
 import json
-from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any, Final, TypeVar
 
 import structlog
 
@@ -18,15 +18,19 @@ from worker.sharing import Shared
 _log: Final = structlog.get_logger(__name__)
 _PATIENCE_S: Final = 3.0
 """How long one pod waits for the list of all; thousands of volumes take a tenth of a second."""
+_MANY: Final = 1000
+"""Volumes above which one pod's are asked for instead of all: a dozen short calls cost less then."""
 _AT_ONCE: Final = 8
 _SYSTEM_NAMES: Final = (LAYERS_VOLUME[0], *map(naming.system_volume, SYSTEM_DIRECTORIES))
+_T = TypeVar("_T")
 
 
 class Volumes:
     """Reads volumes.
 
-    One list serves all who ask at the same time. Where a disk or a driver holds it up, single pods do not
-    wait for it: all volumes that a pod can have are asked for by their exact names.
+    One list serves all who ask at the same time. On a host with very many, it is one of what bears the labels
+    of the pod, and what bears none is asked for by its exact name. Where a disk or a driver holds lists up,
+    single pods do not wait: all volumes that a pod can have are asked for by their exact names.
     """
 
     def __init__(
@@ -37,12 +41,22 @@ class Volumes:
         self._installation = installation
         self._deadline_s = deadline_s
         self._patience_s = patience_s
-        self._shared = Shared(self.all)
+        self._all = Shared(self.all)
+        self._all_bases = Shared(lambda: self._labelled(naming.LABEL_BASE))
+        self._are_many = False
         self._is_slow = False
 
     async def all(self) -> list[dict[str, Any]]:
         """Return the entries of the list. 1 call."""
         answer = await self.listed("volumes", "volume_list", "volumes")
+        entries: list[dict[str, Any]] = answer.get("Volumes") or []
+        self._are_many = len(entries) > _MANY
+        return entries
+
+    async def _labelled(self, label: str) -> list[dict[str, Any]]:
+        """Return the entries of the volumes with a label, whoever made them. 1 call."""
+        params = {"filters": json.dumps({"label": [label]})}
+        answer = await self.listed("volumes with a label", "volume_list", "volumes", params)
         return answer.get("Volumes") or []
 
     async def listed(self, what: str, operation: str, path: str, params: dict[str, str] | None = None) -> Any:
@@ -62,45 +76,66 @@ class Volumes:
     ) -> list[ObservedVolume]:
         """Return the volumes that can be a pod's, all bases, and the sentinel.
 
-        `names` are full names that it has or would have, `mounted` those that its container mounts. 1 call,
-        or one for each name while the list is slow.
+        `names` are full names that it has or would have, `mounted` those that its container mounts. 1 call;
+        on a host with very many volumes 2, and one for each name that bears none of the pod's labels; while
+        lists are slow one for each name.
         """
-        entries = await self._soon()
-        if entries is None:
+        storage = naming.storage_name(self._installation)
+        if self._are_many:
+            found = await self._soon(self._all_bases, lambda: self._single(pod_id, {*names, storage}))
+        else:
+            found = await self._soon(self._all, lambda: self._picked(pod_id, names))
+        if found is None:
             system = {naming.volume_name(pod_id, name) for name in _SYSTEM_NAMES}
-            storage = naming.storage_name(self._installation)
             return await self._named({*names, *system, *mounted, storage, *await self._kept()})
+        return found
+
+    async def _picked(self, pod_id: str, names: frozenset[str]) -> list[ObservedVolume]:
         # All volumes but those that bear another pod's name: on a full host these are thousands.
         own, any_pods = naming.volume_name(pod_id, ""), naming.VOLUME_PREFIX
         return [
             listed_volume(entry)
-            for entry in entries
+            for entry in await self._all.get()
             if (name := entry["Name"]).startswith(own) or name in names or not name.startswith(any_pods)
         ]
 
+    async def _single(self, pod_id: str, names: set[str]) -> list[ObservedVolume]:
+        """Ask for what bears the pod's label, for all bases, and for the rest of `names` by name.
+
+        Not by a filter of names: the Engine compiles it as a pattern for each volume that it has.
+        """
+        lists = await asyncio.gather(self._labelled(f"{naming.LABEL_POD}={pod_id}"), self._all_bases.get())
+        found = {entry["Name"]: listed_volume(entry) for entries in lists for entry in entries}
+        return [*found.values(), *await self._named(names - found.keys())]
+
     async def bases(self) -> Mapping[str, ObservedVolume]:
-        """Return the volumes of all bases by name. 1 call, or one for each while the list is slow."""
-        entries = await self._soon()
+        """Return the volumes of all bases by name. 1 call, or one for each while lists are slow."""
+        shared = self._all_bases if self._are_many else self._all
+        entries = await self._soon(shared, shared.get)
         found = await self._named(await self._kept()) if entries is None else map(listed_volume, entries)
         return Snapshot.of((), found).bases
 
     async def close(self) -> None:
-        await self._shared.close()
+        await self._all.close()
+        await self._all_bases.close()
 
-    async def _soon(self) -> list[dict[str, Any]] | None:
-        """Return the list, None where it does not come soon or fails: then it is worth asking by name."""
-        reason = f"the list of all volumes is under way for more than {self._patience_s:g} s"
-        if self._shared.busy_s() <= self._patience_s:
+    async def _soon(self, shared: Shared[Any], read: Callable[[], Awaitable[_T]]) -> _T | None:
+        """Return what is read, None where the list `shared` in it does not come soon or fails.
+
+        Then it is worth asking by name.
+        """
+        reason = f"the list of volumes is under way for more than {self._patience_s:g} s"
+        if shared.busy_s() <= self._patience_s:
             try:
                 async with asyncio.timeout(self._patience_s):
-                    entries = await self._shared.get()
+                    found = await read()
             except TimeoutError:
                 pass
             except PodError as error:
                 reason = str(error)
             else:
                 self._tell(None)
-                return entries
+                return found
         self._tell(reason)
         return None
 

@@ -108,6 +108,23 @@ async def test_who_asks_while_a_slow_list_is_under_way_does_not_wait_for_it() ->
     await volumes.close()
 
 
+@pytest.mark.parametrize("listing", [never, refused])
+async def test_beside_very_many_volumes_slow_lists_are_not_waited_for_either(
+    listing: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those with a label go through the same drivers."""
+    monkeypatch.setattr("worker.docker.volumes._MANY", 1)
+    calls = Calls(quick)
+    volumes = made(calls)
+    await volumes.all()
+    calls.listing = listing
+    found = {volume.name for volume in await volumes.of_pod("a", frozenset({HOME}))}
+    assert found == {HOME, BASE, STORAGE}
+    assert "volumes/pinacle-vol-a-usr" in calls.asked
+    assert (await volumes.bases()).keys() == {BASE}
+    await volumes.close()
+
+
 async def test_what_cannot_be_asked_by_name_either_is_an_error() -> None:
     """Unknown is not gone."""
 
