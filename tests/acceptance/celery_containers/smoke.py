@@ -22,6 +22,8 @@ from pytest_celery import (
 )
 from pytest_docker_tools import container, fxtr
 
+from worker.local.waiting import wait_until
+
 SPEC = {"image": "pinacle-busybox"}
 
 
@@ -69,7 +71,7 @@ def worker_environment(default_redis_broker: RedisContainer) -> dict[str, str]:
         "PINACLE_REDIS_URL": default_redis_broker.url,
         "PINACLE_TASK_WAIT_S": "5",
         "PINACLE_STEP_DEADLINE_S": "5",
-        "PINACLE_LEASE_TTL_S": "6",
+        "PINACLE_LEASE_TTL_S": "9",
         "PINACLE_LOG_FORMAT": "json",
     }
 
@@ -126,5 +128,6 @@ def test_a_killed_workers_task_is_taken_up(celery_setup: CeleryTestSetup) -> Non
     celery_setup.worker.kill()
     celery_setup.worker.container._container.start()
     result = sent.get(timeout=150)
-    assert result["phase"] == "running"
+    assert (result["pod_id"], result["intent"]) == ("killed", "running")
+    wait_until(lambda: call(celery_setup, "get", "killed")["phase"] == "running", 60, what="the pod")
     assert call(celery_setup, "delete", "killed")["phase"] == "deleted"
