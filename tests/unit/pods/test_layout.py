@@ -1,13 +1,24 @@
 """The layout's rules: no two pods ever share a volume name, and nothing virtual or temporary persists."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from config.layout import UNIVERSAL_VOLUMES
+from tests.support.shapes import seen_shape
+from tests.support.situations import IMAGE, OTHER_IMAGE, pod
 from worker.errors import InvalidInputError
 from worker.planner.volumes.mounts import mount_points
-from worker.pods.layout import declared_name, normal_path, validate_table, wanted_layout
+from worker.pods.layout import (
+    declared_name,
+    looked_paths,
+    missing_volumes,
+    normal_path,
+    validate_table,
+    wanted_layout,
+)
 from worker.pods.model import PinnedImage, VolumeClass
 from worker.pods.naming import parse_pod_id, volume_name
 from worker.pods.shape import ImageShape
@@ -78,3 +89,33 @@ def test_pod_ids_are_taken_as_they_are(pod_id: str) -> None:
 def test_what_is_no_pod_id_is_refused_with_the_rule(pod_id: object) -> None:
     with pytest.raises(InvalidInputError, match=r"pod_id: .*allowed: 1 to 63 of A-Z a-z 0-9 _ -"):
         parse_pod_id(pod_id)
+
+
+@pytest.mark.parametrize(
+    ("filled_by", "links", "missing"),
+    [
+        pytest.param(OTHER_IMAGE.id, {"/srv/db": "/place"}, [], id="its own image leads there"),
+        pytest.param(IMAGE.id, {"/srv/db": "/place"}, ["/srv/db"], id="another image's files are in /srv"),
+        pytest.param(OTHER_IMAGE.id, {}, ["/srv/db"], id="nothing leads anywhere"),
+        pytest.param(OTHER_IMAGE.id, {"/srv/db": "/run/db"}, [], id="what leads to /run stays temporary"),
+    ],
+)
+def test_links_of_an_image_count_but_below_volumes_of_another(
+    filled_by: str, links: dict[str, str], missing: list[str]
+) -> None:
+    """A volume shows what is in it, and not what the image has there."""
+    image = replace(OTHER_IMAGE, volumes=("/srv/db",))
+    record = pod(image=image, declared=["/place"])
+    having = [volume.evolve(image=filled_by) for volume in record.state.layout]
+    shape = seen_shape(looked_paths(record, image), links)
+    assert sorted(missing_volumes(record, having, shape)) == missing
+
+
+def test_paths_that_lead_to_one_place_have_one_volume() -> None:
+    """The first has it."""
+    links = {"/opt": "/srv", "/one": "/two"}
+    image = replace(IMAGE, volumes=("/one", "/two", "/three"))
+    shape = seen_shape(looked_paths(pod(), image), links)
+    wanted = wanted_layout(image.volumes, None, shape)
+    assert {"/opt", "/one", "/three"} <= wanted.keys()
+    assert wanted.keys().isdisjoint({"/srv", "/two"})
