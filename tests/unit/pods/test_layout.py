@@ -1,14 +1,15 @@
 """The layout's rules: no two pods ever share a volume name, and nothing virtual or temporary persists."""
 
 from dataclasses import replace
+from hashlib import sha256
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config.layout import UNIVERSAL_VOLUMES
+from config.layout import LAYERS_VOLUME, UNIVERSAL_VOLUMES
 from tests.support.shapes import seen_shape
-from tests.support.situations import IMAGE, OTHER_IMAGE, pod
+from tests.support.situations import COPIED, IMAGE, OTHER_IMAGE, SYSTEM, pod
 from worker.errors import InvalidInputError
 from worker.planner.volumes.mounts import mount_points
 from worker.pods.layout import (
@@ -119,3 +120,33 @@ def test_paths_that_lead_to_one_place_have_one_volume() -> None:
     wanted = wanted_layout(image.volumes, None, shape)
     assert {"/opt", "/one", "/three"} <= wanted.keys()
     assert wanted.keys().isdisjoint({"/srv", "/two"})
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/data", "declared.data"),
+        ("/X/dataX", "declared.X.dataX"),
+        ("/data/my-db", "declared.data.my_2ddb"),
+        ("/d\N{LATIN SMALL LETTER E WITH ACUTE}", "declared.d_c3_a9"),
+        ("/" + "a" * 150, "declared." + "a" * 150),
+        ("/" + "a" * 151, f"declared._{sha256(('/' + 'a' * 151).encode()).hexdigest()}"),
+    ],
+)
+def test_the_name_of_a_declared_volume_is_always_the_same(path: str, name: str) -> None:
+    """Volumes that exist bear it: with another name their data would not be found."""
+    assert declared_name(path) == name
+
+
+@pytest.mark.parametrize(
+    ("path", "normal"),
+    [("data", "/data"), ("//data//db/", "/data/db"), ("/a/../b/./c", "/b/c"), ("/../X", "/X"), ("X", "/X")],
+)
+def test_a_path_is_the_one_that_the_engine_mounts(path: str, normal: str) -> None:
+    assert normal_path(path) == normal
+
+
+def test_copied_system_directories_have_no_volume_of_layers() -> None:
+    assert wanted_layout((), COPIED)["/usr"] == ("usr", VolumeClass.SYSTEM)
+    assert LAYERS_VOLUME[1] not in wanted_layout((), COPIED)
+    assert wanted_layout((), SYSTEM)[LAYERS_VOLUME[1]] == (LAYERS_VOLUME[0], VolumeClass.SYSTEM)
