@@ -76,7 +76,8 @@ class Loop:
         set_mutant_under_test("stats")
         for item in items:
             state()._stats.clear()
-            if self._fails([item]):
+            # Once more: one that goes by a clock may fail on a machine that is busy with mutants.
+            if self._fails([item]) and self._fails([item]):
                 raise RuntimeError(f"{item.nodeid} fails without any mutant")
             for function in state()._stats:
                 tests[function].append(item.nodeid)
@@ -99,6 +100,7 @@ class Loop:
         for number, item in enumerate(items):
             # Fixtures of a module go with its last test.
             following = items[number + 1] if number + 1 < len(items) else None
+            self._failed.discard(item.nodeid)
             item.ihook.pytest_runtest_protocol(item=item, nextitem=following)
             if item.nodeid in self._failed:
                 return True
