@@ -4,6 +4,7 @@ import os
 import sys
 
 from tests.acceptance.conftest import ROOT, run_inside
+from tests.support.engines import remove_tables, tables
 from worker.local.private_engine import PrivateEngine
 
 
@@ -23,3 +24,6 @@ def test_worker_and_redis_as_containers_by_pytest_celery(
     print(done.stdout[-3000:])
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
     assert "3 passed" in done.stdout
+    # Of workers as they are by default, on the Engine that all tests share.
+    assert tables(engine) == ["pinacle-pinacle"]
+    remove_tables(engine)
