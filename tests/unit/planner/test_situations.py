@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import pytest
 
+from config.layout import UNIVERSAL_VOLUMES
 from tests.support.shapes import seen_shape
 from tests.support.situations import (
     BELOW,
@@ -745,6 +746,37 @@ RESTORING: Final = [
         sees(without="home", more={"home": {**MARKED, naming.LABEL_INCARNATION: "two"}}),
         phase=STORAGE_MISSING,
         because="was replaced",
+    ),
+]
+
+ALL: Final = {name: made_by("one") for name in UNIVERSAL.split()}
+FIND_ALL: Final = f"find_folders {' '.join(sorted(path for _, path in UNIVERSAL_VOLUMES))}"
+
+TAKEN_UP: Final = [
+    # It runs, and no volume of it is recorded
+    case(
+        "it runs on all of its volumes: they are noted, and the container stays",
+        pod(layout=()),
+        sees(running(mounts=[f"pinacle-vol-a-{name}" for name in ALL]), more=ALL),
+        "begin_fill",
+        phase=PENDING,
+    ),
+    case(
+        "it runs on one of its volumes, and all are there: what it has elsewhere is looked at first",
+        pod(layout=()),
+        sees(running(mounts=(HOME,)), more=ALL),
+        FIND_ALL,
+        phase=PENDING,
+    ),
+    case(
+        "it mounts all of its volumes, of which one is not to be seen: it is looked into first",
+        pod(layout=()),
+        sees(
+            running(mounts=[f"pinacle-vol-a-{name}" for name in ALL]),
+            more={name: labels for name, labels in ALL.items() if name != "home"},
+        ),
+        FIND_ALL,
+        phase=PENDING,
     ),
 ]
 
@@ -2357,7 +2389,19 @@ ELSEWHERE: Final = [
 
 @pytest.mark.parametrize(
     "situation",
-    [*REST, *CREATION, *VOLUMES, *RESTORING, *KEEPING, *CONTAINERS, *SHAPES, *DELETION, *IDENTITY, *NETWORK],
+    [
+        *REST,
+        *CREATION,
+        *VOLUMES,
+        *RESTORING,
+        *TAKEN_UP,
+        *KEEPING,
+        *CONTAINERS,
+        *SHAPES,
+        *DELETION,
+        *IDENTITY,
+        *NETWORK,
+    ],
 )
 def test_what_follows(situation: Situation) -> None:
     situation.check(plan(situation.record, situation.seen, NOW, situation.own))
