@@ -4,7 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.planner.backoff import LONGEST_CRASH_DELAY_S, crash_delay, error_delay, is_due, next_crash
+from worker.planner.backoff import (
+    LONGEST_CRASH_DELAY_S,
+    crash_delay,
+    error_delay,
+    is_due,
+    lost_crash,
+    next_crash,
+)
 from worker.planner.exit_reason import ending
 from worker.pods.model import Crash
 from worker.pods.observation import Exit
@@ -50,10 +57,34 @@ def test_ten_minutes_up_make_the_next_crash_the_first() -> None:
     assert (first.count, first.next_try_at, first.exit_code, first.oom_killed) == (1, 2000, 2, True)
 
 
+@pytest.mark.parametrize(("ran_s", "at_once"), [(0, True), (5, True), (5.1, False)])
+def test_a_crash_notes_whether_it_had_hardly_begun_and_waits_from_now_on(ran_s: float, at_once: bool) -> None:
+    before = Crash(run=4, count=3, exit_code=1, oom_killed=False, next_try_at=0)
+    exited = Exit(code=2, oom_killed=False, started_at=1000, finished_at=1000 + ran_s)
+    noted = next_crash(before, exited, run=5, pod_id="p", now=2000)
+    assert noted == Crash(
+        run=5,
+        count=4,
+        exit_code=2,
+        oom_killed=False,
+        next_try_at=2000 + crash_delay(4, "p"),
+        at_once=at_once,
+    )
+
+
+def test_an_end_that_nobody_saw_is_noted_as_such() -> None:
+    """With the code that Docker gives to one, and tried again at once where it may run again."""
+    assert lost_crash(run=5, now=2000) == Crash(
+        run=5, count=1, exit_code=255, oom_killed=False, next_try_at=2000, known=False
+    )
+
+
 def test_a_time_that_lies_too_far_ahead_is_a_clock_that_jumped_back() -> None:
     assert is_due(100, 100, longest=LONGEST_CRASH_DELAY_S)
     assert not is_due(101, 100, longest=LONGEST_CRASH_DELAY_S)
     assert is_due(10**6, 100, longest=LONGEST_CRASH_DELAY_S)
+    assert not is_due(100 + 2 * LONGEST_CRASH_DELAY_S, 100, longest=LONGEST_CRASH_DELAY_S)
+    assert is_due(101 + 2 * LONGEST_CRASH_DELAY_S, 100, longest=LONGEST_CRASH_DELAY_S)
 
 
 @pytest.mark.parametrize(
