@@ -462,6 +462,13 @@ class DockerEngine:
         entries = await self._calls.json("container_list", "GET", "containers/json", params=params)
         return [listed_container(entry) for entry in entries]
 
+    async def images_of_project(self, project: str) -> Sequence[str]:
+        """Return the images of one Compose project's containers, as its file names them. 1 call."""
+        filters = json.dumps({"label": [f"com.docker.compose.project={project}"]})
+        params = {"all": "1", "filters": filters}
+        entries = await self._calls.json("container_list", "GET", "containers/json", params=params)
+        return sorted({str(entry["Image"]) for entry in entries})
+
     async def _list_containers(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = await self._volumes.listed(
             "containers", "container_list", "containers/json", {"all": "1"}

@@ -121,6 +121,17 @@ def private_file(path: Path, mode: int) -> Check:
     return ok(path.name, f"{path} is its owner's alone")
 
 
+def image_pins(images: Collection[str], built: str) -> Check:
+    """Which images of our own Compose project are tags; `built` is made here and has no digest."""
+    name = "images of compose"
+    tags = [image for image in images if image != built and "sha256:" not in image]
+    if not images:
+        return ok(name, "it does not run on this Engine")
+    if tags:
+        return ok(name, f"by tag alone, which can be moved: {', '.join(tags)}; name:tag@sha256:... pins one")
+    return ok(name, "all by digest")
+
+
 def storage_driver(info: EngineInfo) -> Check:
     """Whether containers are cheap to make."""
     if info.storage_driver in _SLOW_DRIVERS:

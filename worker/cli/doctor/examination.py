@@ -22,6 +22,9 @@ from worker.store.factory import make_store
 from worker.store.overview import Overview
 
 _API: Final = "Engine's API"
+_PROJECT: Final = "pinacle"
+_BUILT: Final = "pinacle-worker"
+"""Compose's project and the image that it builds, as docker-compose.yml names them."""
 _ENV_FILE: Final = Path(__file__).parents[3] / ".env"
 _PROC_FILESYSTEMS: Final = Path("/proc/filesystems")
 
@@ -73,6 +76,7 @@ async def _engine(
     try:
         found.append(checks.network(given.network, await engine.network_problem()))
         found.append(await _egress(given, engine))
+        found.append(checks.image_pins(await engine.images_of_project(_PROJECT), _BUILT))
         seen = await engine.observe_all()
     except PodError as error:
         return [*found, fail("volumes", str(error), "look into the Engine's own log")], info, None

@@ -48,3 +48,17 @@ def test_egress_is_judged_by_what_a_pod_reaches(
     if is_closed and status is not Status.OK:
         assert check.remedy is not None
         assert "nft 'rules'" in check.remedy
+
+
+@pytest.mark.parametrize(
+    ("images", "said"),
+    [
+        ((), "does not run"),
+        (("pinacle-worker", "redis:7-bookworm"), "by tag alone, which can be moved: redis:7-bookworm;"),
+        (("pinacle-worker", f"redis:7@sha256:{'a' * 64}", f"sha256:{'b' * 64}"), "all by digest"),
+    ],
+)
+def test_images_of_compose_that_are_tags_are_named(images: tuple[str, ...], said: str) -> None:
+    """What compose builds itself has no digest; a tag is a choice and no fault."""
+    check = checks.image_pins(images, "pinacle-worker")
+    assert (check.status, said in check.detail) == (Status.OK, True), check
