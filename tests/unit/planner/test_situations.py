@@ -1307,6 +1307,13 @@ CONTAINERS: Final = [
         phase=PENDING,
     ),
     case(
+        "restart never: it failed once, and was started again since: that end is not this one's",
+        pod(spec={"restart": "never"}, crash=crash(run=1), starts=2, container_id=None),
+        sees(created()),
+        "start_container unasked",
+        phase=PENDING,
+    ),
+    case(
         "restart never: it ended by our stop, to be made anew: it goes without a note of its end",
         pod(spec={"restart": "never"}, stop=sent_stop(at=NOW)),
         sees(exited(143, other_spec=True), look=looked()),
