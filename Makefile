@@ -14,7 +14,7 @@ UV := uv==0.13.8
 PROCESSES ?= 2
 PARALLEL := $(if $(filter-out 1,$(PROCESSES)),--numprocesses $(PROCESSES) --dist loadfile)
 
-.PHONY: help demo up test test-fast test-vm chaos zoo mutants bench bases check release-check format lock clean
+.PHONY: help demo up test test-fast test-vm chaos load zoo mutants bench bases check release-check format lock clean
 
 help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,10 @@ test-vm: $(STAMP) ## Cut the power of a virtual machine that runs pods (needs ro
 chaos: $(STAMP) ## Kill everything at random for SECONDS (3600), again with SEED (needs root)
 	$(BIN)/python -m worker.local.packages
 	$(BIN)/pytest -s tests/chaos --chaos-seconds $(or $(SECONDS),3600) $(if $(SEED),--chaos-seed $(SEED))
+
+load: $(STAMP) ## Serve a hundred callers, honest and hostile, for SECONDS (600), again with SEED (needs root)
+	$(BIN)/python -m worker.local.packages
+	$(BIN)/pytest -s tests/load --load-seconds $(or $(SECONDS),600) $(if $(SEED),--load-seed $(SEED))
 
 zoo: $(STAMP) ## Take pods of many odd images through all that can happen; kill a database twenty times (needs root)
 	$(BIN)/python -m worker.local.packages

@@ -32,6 +32,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--chaos-seed", type=int, default=None, help="what a chaos test printed, to have it again"
     )
+    parser.addoption("--load-seconds", type=float, default=30.0, help="how long a hundred callers go on")
+    parser.addoption("--load-seed", type=int, default=None, help="what a load test printed, to have it again")
     parser.addoption("--zoo", action="store_true", help="all images, and all rounds under PostgreSQL")
     parser.addoption("--engine-suite", default=None, help="Debian release of all Engines, such as trixie")
     parser.addoption("--pod-runtime", default=None, help="runtime of all pods, such as runsc")
