@@ -1,7 +1,7 @@
 """A caller who looks after one pod, times each call, and compares each answer with what it knows."""
 
 import threading
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -13,7 +13,7 @@ from worker.local.waiting import wait_until
 
 _SCRIPT: Final = "echo $MARK >> /workspace/marks; trap 'exit 0' TERM; while :; do sleep 3600 & wait; done"
 _WRITTEN_S: Final = 30.0
-_RUNS_S: Final = 120.0
+_COMES_S: Final = 120.0
 _CATCH_UP: Final = 0.3
 """As many of those whom a short run left no time for a change have it at the end."""
 
@@ -24,6 +24,8 @@ class Told:
 
     seconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     """Task to how long each call took."""
+    pending: Counter[str] = field(default_factory=Counter)
+    """Task to how many calls were answered before they were done."""
     wrong: list[str] = field(default_factory=list)
     """Answers, or data, that were not as they had to be, in words."""
 
@@ -72,13 +74,7 @@ class Honest:
     def _create(self) -> None:
         self._versions += 1
         self._marks = [self._mark()]
-        answer = self._call("create", self.pod_id, self._spec())
-        if answer["phase"] == "pending":
-            # It says so after the longest that a task waits; the pod comes all the same.
-            wait_until(self._runs, _RUNS_S, what=f"{self.pod_id} runs")
-        elif answer["phase"] != "running":
-            self._say(f"create: {answer['phase']}, {answer['last_error']}")
-        self._phase = "running"
+        self._expect(self._call("create", self.pod_id, self._spec()), "create", "running")
         self._look()
 
     def _stop(self) -> None:
@@ -125,14 +121,18 @@ class Honest:
         self._expect(self._call("get", self.pod_id, queue="questions"), "get", self._phase)
         self._look()
 
-    def _runs(self) -> bool:
-        answer = self._call("get", self.pod_id, queue="questions")
-        return bool(answer["phase"] == "running")
-
     def _expect(self, answer: dict[str, Any], task: str, phase: str) -> None:
+        """Judge an answer; to a change it may be `pending`, where many wait, and what was asked for comes."""
+        if answer["phase"] == "pending" and task not in ("get", "list"):
+            self._told.pending[task] += 1
+            wait_until(lambda: self._get()["phase"] == phase, _COMES_S, what=f"{self.pod_id} is {phase}")
+            answer = self._get()
         if answer["phase"] != phase or answer["pod_id"] != self.pod_id:
             self._say(f"{task}: {answer['pod_id']} {answer['phase']}, not {phase}; {answer['last_error']}")
         self._phase = phase
+
+    def _get(self) -> dict[str, Any]:
+        return self._call("get", self.pod_id, queue="questions")
 
     def _call(self, task: str, *args: Any, **kwargs: Any) -> dict[str, Any]:
         try:

@@ -163,11 +163,13 @@ def _progress(
 
 
 def _print(console: Console, told: Told, done: Done, memory: Memory) -> None:
-    calls = Table("honest call", "number", "median ms", "95 %", "99 %", "longest", title="load")
+    calls = Table("honest call", "number", "median ms", "95 %", "99 %", "longest", "pending", title="load")
     for task, took in sorted(told.seconds.items()):
         cuts = quantiles(took, n=100, method="inclusive") if len(took) > 1 else [took[0]] * 99
         figures = (cuts[49], cuts[94], cuts[98], max(took))
-        calls.add_row(task, str(len(took)), *(f"{seconds * 1000:.0f}" for seconds in figures))
+        calls.add_row(
+            task, str(len(took)), *(f"{seconds * 1000:.0f}" for seconds in figures), str(told.pending[task])
+        )
     console.print(calls)
     sent = Table("hostile", "sent", "refusals waited for")
     for kind in KINDS:
