@@ -112,8 +112,8 @@ def test_every_line_of_the_readme_does_what_it_says(
     pinacle: Pinacle, client: Client, engine: PrivateEngine, busybox: str
 ) -> None:
     """Pasted one after the other into a shell that has the command; none fails."""
-    block = re.search(r"<!-- cli:.*?```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    assert block is not None, "the README has no lines for the command line"
+    block = re.search(r"<!-- cli:.*?```sh\n(.*?)```", (ROOT / "docs" / "cli.md").read_text(), re.DOTALL)
+    assert block is not None, "docs/cli.md has no lines"
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     engine.docker("tag", busybox, "debian:12-slim")
     try:

@@ -15,7 +15,7 @@ from worker.local.waiting import wait_until
 from worker.pods.model import Phase
 
 STREAM: Final = "pinacle:events"
-README: Final = Path(__file__).parents[2] / "README.md"
+DOCS: Final = Path(__file__).parents[2] / "docs"
 SPEC: Final[dict[str, Any]] = {"image": "pinacle-busybox", "stop_timeout_s": 1}
 ENDED: Final = "it ended by itself with exit code"
 
@@ -39,10 +39,11 @@ def newest(redis: Any) -> str:
     return next((last_id for last_id, _ in redis.xrevrange(STREAM, count=1)), "0-0")
 
 
-def documented(heading: str) -> set[str]:
-    """Return the names in the first column of the README's table with this heading."""
-    table = re.search(rf"^\| {heading} \|.*\n\|---.*\n((?:\|.*\n)+)", README.read_text(), re.MULTILINE)
-    assert table is not None, f"the README has no table of each {heading}"
+def documented(page: str, heading: str) -> set[str]:
+    """Return the names in the first column of a page's table with this heading."""
+    text = (DOCS / page).read_text()
+    table = re.search(rf"^\| {heading} \|.*\n\|---.*\n((?:\|.*\n)+)", text, re.MULTILINE)
+    assert table is not None, f"{page} has no table of each {heading}"
     return {name for row in table[1].splitlines() for name in re.findall(r"`(\w+)`", row.split("|")[1])}
 
 
@@ -92,13 +93,13 @@ def test_every_change_of_phase_is_told_once_in_order_with_the_documented_fields(
         ("running", "deleted", "5", ""),
     ]
     for _, change in changes:
-        assert set(change) == documented("field")
+        assert set(change) == documented("following.md", "field")
         assert (change["pod_id"], change["host"]) == ("told", answer["host"])
     assert one_by_one(redis, before) == changes
 
 
 def test_the_readme_names_every_phase() -> None:
-    assert documented("phase") == set(Phase)
+    assert documented("tasks.md", "phase") == set(Phase)
 
 
 def test_a_pod_that_keeps_ending_is_told_as_that(client: Client, busybox: str, redis: Any) -> None:

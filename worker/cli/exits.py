@@ -1,4 +1,4 @@
-"""How a command ends. Part of what scripts rely on; the README has the table."""
+"""How a command ends. Part of what scripts rely on; docs/cli.md has the list."""
 
 from enum import IntEnum
 

@@ -10,7 +10,11 @@ from config.settings import Settings
 from worker.cli.command import app
 
 ROOT: Final = Path(__file__).parents[3]
-DOCUMENTS: Final = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+README: Final = ROOT / "README.md"
+PAGES: Final = tuple(sorted((ROOT / "docs").glob("*.md")))
+DOCUMENTS: Final = (README, ROOT / "CONTRIBUTING.md", *PAGES)
+LONGEST_README: Final = 8_000
+"""Bytes: what a newcomer reads to the end."""
 by_name = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 
 
@@ -25,7 +29,6 @@ def test_every_target_of_make_is_one(document: Path) -> None:
 def test_every_variable_is_a_setting(document: Path) -> None:
     settings = {f"PINACLE_{name.upper()}" for name in Settings.model_fields}
     named = set(re.findall(r"PINACLE_[A-Z_]+[A-Z]", document.read_text()))
-    assert named
     assert named <= settings
 
 
@@ -55,5 +58,49 @@ def test_every_command_of_pinacle_is_one(document: Path) -> None:
     named = re.findall(
         r"(?:^|worker |`)pinacle ((?:pods |hosts )?[a-z][a-z-]+)", document.read_text(), re.MULTILINE
     )
-    assert named
     assert set(named) <= commands
+
+
+def test_what_is_looked_for_in_documents_is_found() -> None:
+    """The checks above see what they are about."""
+    everything = "".join(document.read_text() for document in DOCUMENTS)
+    for seen in (
+        r"PINACLE_[A-Z_]+[A-Z]",
+        r"^pinacle pods [a-z]+",
+        r"^make [a-z-]+",
+        r"`[a-z/_]+/test_\w+\.py`",
+    ):
+        assert len(re.findall(seen, everything, re.MULTILINE)) > 1, seen
+
+
+def test_the_readme_is_short() -> None:
+    assert len(README.read_bytes()) <= LONGEST_README
+
+
+def test_each_page_is_two_clicks_from_the_readme() -> None:
+    once = _linked(README)
+    assert {page.resolve() for page in PAGES} <= once.union(*map(_linked, once))
+
+
+def _linked(document: Path) -> set[Path]:
+    targets = re.findall(r"\]\(([^)#:]+\.md)(?:#[^)]*)?\)", document.read_text())
+    return {(document.parent / target).resolve() for target in targets}
+
+
+@by_name
+def test_every_heading_that_is_linked_is_one(document: Path) -> None:
+    for target, anchor in re.findall(r"\]\(([^)#:]*)#([^)]+)\)", document.read_text()):
+        page = document.parent / target if target else document
+        headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+        assert anchor in {_anchor(heading) for heading in headings}, f"{target}#{anchor}"
+
+
+def _anchor(heading: str) -> str:
+    """As forges make them."""
+    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+
+
+@by_name
+def test_every_path_of_the_code_that_is_named_is_there(document: Path) -> None:
+    for path in re.findall(r"`((?:worker|tasks|config|tests)/[\w/.-]+)`", document.read_text()):
+        assert (ROOT / path).exists(), path

@@ -1,4 +1,4 @@
-"""The settings: consistent, and told in the README as they are."""
+"""The settings: consistent, and told in docs/settings.md as they are."""
 
 import os
 import re
@@ -12,11 +12,11 @@ from pydantic.fields import FieldInfo
 
 from config.settings import Settings, SettingsError, settings
 
-README = Path(__file__).parents[3] / "README.md"
+PAGE = Path(__file__).parents[3] / "docs" / "settings.md"
 
 
 def documented() -> dict[str, tuple[str, str]]:
-    rows = re.findall(r"^\| `([A-Z_]+)` \| (?:`([^`]*)`)? ?\| (.*) \|$", README.read_text(), re.MULTILINE)
+    rows = re.findall(r"^\| `([A-Z_]+)` \| (?:`([^`]*)`)? ?\| (.*) \|$", PAGE.read_text(), re.MULTILINE)
     return {name: (default, text) for name, default, text in rows}
 
 
