@@ -12,7 +12,7 @@ _T = TypeVar("_T")
 class Shared(Generic[_T]):
     """A call whose answer everybody gets who asked before it was sent.
 
-    Nobody gets an answer that is older than the question: who asks while a call is under way waits for the
+    Nobody gets an answer that is older than the question: a caller that asks during a call waits for the
     next one, together with all who ask meanwhile. So many at once cost two calls at most, one by one each
     has a call of its own.
     """
@@ -34,11 +34,11 @@ class Shared(Generic[_T]):
         if self._next is None:
             self._next = asyncio.create_task(self._send(self._under_way))
             self._next.add_done_callback(_notice)
-        # Who is cancelled gives up for himself, and not for the others.
+        # A cancelled caller gives up alone: the others still wait for this call.
         return await asyncio.shield(self._next)
 
     async def close(self) -> None:
-        """End what is under way; who waits for it is told by a CancelledError."""
+        """End what is under way; its callers are told by a CancelledError."""
         await end(task for task in (self._under_way, self._next) if task is not None)
 
     async def _send(self, before: asyncio.Task[_T] | None) -> _T:

@@ -3,7 +3,7 @@
     pip install celery redis
     python follow.py "$(cat .pinacle/redis-url)" abc debian:12-slim [LAST_ID]
 
-LAST_ID is the last id that was printed before: who was away goes on after it. Ends when the pod is deleted.
+LAST_ID is the last id that was printed before: the changes after it come first. Ends when the pod is deleted.
 """
 
 import sys

@@ -85,7 +85,7 @@ def contender_name(installation: str, store: str) -> str:
 
 
 def base_name(installation: str, image_id: str) -> str:
-    """Return the name of the container that keeps the base of an image: who has it has a whole base."""
+    """Return the name of the container that keeps the base of an image: where it is, the base is whole."""
     return f"{BASE_PREFIX}{sha256(f'{installation} {image_id}'.encode()).hexdigest()[:24]}"
 
 

@@ -197,7 +197,7 @@ return {store, redis.call('HGETALL', KEYS[2])}
 
 LIVE_HOSTS: Final = """
 -- KEYS: heartbeats   ARGV: seconds for which a heartbeat counts
--- One from the future is from before the clock was set back: who lives beats again soon.
+-- One from the future is from before the clock was set back: a live host beats again soon.
 local now = redis.call('TIME')[1]
 return redis.call('ZRANGEBYSCORE', KEYS[1], now - ARGV[1], now + ARGV[1])
 """

@@ -23,8 +23,8 @@ class Bases:
     """Finds and makes bases.
 
     A base is one volume for each system directory. A container that is never started holds on to them, and
-    its name says that they are whole: it is given last, once all is on the disk. Who is killed before that
-    leaves volumes behind that nobody refers to.
+    its name says that they are whole: it is given last, once all is on the disk. A worker killed before
+    that leaves volumes behind to which nothing refers.
     """
 
     def __init__(
