@@ -172,6 +172,7 @@ WORLDS: Final = records().flatmap(lambda record: st.tuples(st.just(record), obse
 THOROUGH: Final = settings()
 """As many examples as the profile says."""
 ENOUGH_FOR_A_START: Final = 500
+_MOST_ROUNDS: Final = 3
 
 
 def test_nothing_starts_unless_every_volume_is_filled_there_and_its_own() -> None:
@@ -184,7 +185,11 @@ def test_nothing_starts_unless_every_volume_is_filled_there_and_its_own() -> Non
         nonlocal starts
         starts += _check_start(*world)
 
-    check()
+    # One world in a hundred has a start, and worlds that are tried one after another are alike.
+    for _ in range(_MOST_ROUNDS):
+        check()
+        if starts:
+            break
     assert starts > 0 or THOROUGH.max_examples < ENOUGH_FOR_A_START
 
 
