@@ -24,6 +24,6 @@ def test_worker_and_redis_as_containers_by_pytest_celery(
     print(done.stdout[-3000:])
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
     assert "3 passed" in done.stdout
-    # Of workers as they are by default, on the Engine that all tests share.
+    # Made by workers in containers, on the Engine that all tests share.
     assert tables(engine) == ["pinacle-pinacle"]
     remove_tables(engine)

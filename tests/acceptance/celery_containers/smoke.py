@@ -73,6 +73,8 @@ def worker_environment(default_redis_broker: RedisContainer) -> dict[str, str]:
         "PINACLE_STEP_DEADLINE_S": "5",
         "PINACLE_LEASE_TTL_S": "9",
         "PINACLE_LOG_FORMAT": "json",
+        # Said here, as other tests may have begun an open installation on this Engine.
+        "PINACLE_EGRESS": "closed",
     }
 
 
