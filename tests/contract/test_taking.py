@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 from uuid import uuid4
 
+import kombu.transport
 import pytest
 from kombu import Connection, Queue
 from redis import Redis
@@ -62,9 +63,11 @@ class Taker:
 
 @contextmanager
 def taker(url: str) -> Iterator[Taker]:
-    make_app()  # Has kombu know our transport.
-    with Connection(url) as connection:
-        yield Taker(connection)
+    make_app()  # Has kombu know our transport, unless it has connected by its own before: it remembers that.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kombu.transport, "_transport_cache", {})
+        with Connection(url) as connection:
+            yield Taker(connection)
 
 
 def text(task: str = "pods.create", queue: str = "pods", **more: Any) -> str:
