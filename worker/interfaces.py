@@ -144,6 +144,12 @@ class Engine(Protocol):
     async def remove_volume(self, name: str) -> None:
         """Remove a volume; one that is not there is fine. Raises ConflictError while it is in use. 1 call."""
 
+    async def remove_empty_volume(self, name: str) -> bool:
+        """Remove a volume if there is nothing in it; whether it is gone. 4 calls.
+
+        Raises ConflictError while it is in use.
+        """
+
     async def sync_volumes(self) -> None:
         """Return once everything written to volumes is on the disk, so that a power cut leaves it there.
 

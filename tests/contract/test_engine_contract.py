@@ -119,6 +119,24 @@ async def test_a_volume_keeps_the_labels_it_was_made_with(rig: Rig) -> None:
     assert again.labels == LABELS
 
 
+async def test_only_an_empty_volume_is_removed_as_such(rig: Rig) -> None:
+    """One that has something in it stays as it is; nothing is left of the look."""
+    await running(rig)
+    await rig.end("a")
+    container = (await rig.engine.observe("a", FULL)).container
+    assert container is not None
+    await rig.engine.remove_container(container.id)
+    await rig.fill("a", "text")
+    assert not await rig.engine.remove_empty_volume("pinacle-vol-a-opt")
+    assert await rig.content("a") == "text"
+    await rig.fill("a", "")
+    assert await rig.engine.remove_empty_volume("pinacle-vol-a-opt")
+    seen = await rig.engine.observe_all()
+    assert not seen.containers
+    assert not seen.pod("a", FULL).volumes
+    assert await rig.engine.remove_empty_volume("pinacle-vol-a-opt")
+
+
 async def test_creating_fills_an_empty_volume_from_the_image(rig: Rig) -> None:
     """The image's /opt is in it before anything is started."""
     await rig.engine.create_volume("pinacle-vol-a-opt", LABELS)
@@ -417,6 +435,13 @@ async def test_the_storage_keeps_its_first_identity(rig: Rig) -> None:
     assert (await rig.engine.observe("a", FULL)).storages["test"] == "one"
     with pytest.raises(ConflictError):
         await rig.engine.remove_volume("pinacle-storage-test")
+
+
+async def test_a_storage_that_the_engine_could_not_label_is_made_again(rig: Rig) -> None:
+    """It was killed between making the volume and noting its labels."""
+    await rig.engine.create_volume("pinacle-storage-test", {})
+    assert await rig.engine.keep_storage("test", "one", {}) == "one"
+    assert (await rig.engine.observe_all()).storages["test"] == "one"
 
 
 async def test_an_image_is_looked_at_once_over_its_links(rig: Rig) -> None:

@@ -75,6 +75,8 @@ class FakeEngine:
         """Called after it was done; when it raises, the answer is lost."""
         self.during_fill: Callable[[], None] = lambda: None
         """Called in the middle of filling volumes; when it raises, they stay half filled."""
+        self.before_labels: Callable[[], None] = lambda: None
+        """Called between making a volume and noting its labels; when it raises, it stays without."""
         self.started: list[tuple[str, dict[str, str]]] = []
         """Every start: the container's name, and what was in its volumes."""
         self.started_beside: list[str] = []
@@ -219,10 +221,18 @@ class FakeEngine:
         self, name: str, labels: Mapping[str, str], options: Mapping[str, str] = MappingProxyType({})
     ) -> ObservedVolume:
         self._begin("volume_create")
-        made = FakeVolume(labels=dict(labels), content=OVERLAY if options else "", options=dict(options))
-        volume = self.volumes.setdefault(name, made)
+        made = FakeVolume(labels={}, content=OVERLAY if options else "", options=dict(options))
+        volume = self._made(name, made, labels)
         self.after("volume_create")
         return _observed(name, volume)
+
+    def _made(self, name: str, volume: FakeVolume, labels: Mapping[str, str]) -> FakeVolume:
+        """Make a volume as the Engine does where there is none: it is there first, and its labels then."""
+        if name not in self.volumes:
+            self.volumes[name] = volume
+            self.before_labels()
+            volume.labels.update(labels)
+        return self.volumes[name]
 
     async def look_at_image(self, image: PinnedImage, paths: Collection[str]) -> ImageShape:
         if image.id not in {each.id for each in self.images.values()}:
@@ -283,6 +293,14 @@ class FakeEngine:
         self.volumes.pop(name, None)
         self.after("volume_remove")
 
+    async def remove_empty_volume(self, name: str) -> bool:
+        self._begin("volume_look")
+        volume = self.volumes.get(name)
+        is_empty = volume is None or not (volume.content or volume.files)
+        if is_empty:
+            await self.remove_volume(name)
+        return is_empty
+
     async def sync_volumes(self) -> None:
         self._begin("sync")
         self.after("sync")
@@ -294,7 +312,7 @@ class FakeEngine:
         if request.image_id not in {image.id for image in self.images.values()}:
             raise ImageGoneError(f"No such image: {request.image_id}")
         for mount in request.mounts:
-            volume = self.volumes.setdefault(mount.source, FakeVolume(labels=dict(request.unasked_labels)))
+            volume = self._made(mount.source, FakeVolume(labels={}), request.unasked_labels)
             if not mount.no_copy and not volume.content:
                 volume.content = HALF
                 self.during_fill()
@@ -422,6 +440,8 @@ class FakeEngine:
         name = naming.storage_name(installation)
         named = {naming.LABEL_INSTALLATION: installation, naming.LABEL_STORAGE: identity}
         volume = self.volumes.setdefault(name, FakeVolume(labels=named))
+        if not volume.labels and not volume.content:
+            volume.labels.update(named)
         if name not in self.containers:
             self._mark(name, labels, {"/storage": name})
         self.after("storage_keep")

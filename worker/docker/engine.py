@@ -26,7 +26,7 @@ from worker.docker.parse import (
     listed_container,
     listed_volume,
 )
-from worker.docker.request import create_body, keeper_body, mark_body, update_body
+from worker.docker.request import create_body, filler_body, keeper_body, mark_body, update_body
 from worker.docker.scratch import Scratch, mapped_root
 from worker.docker.volumes import Volumes
 from worker.errors import (
@@ -255,6 +255,14 @@ class DockerEngine:
             await self._complete(folder, error)
             await self._remove_volume(name)
 
+    async def remove_empty_volume(self, name: str) -> bool:
+        place = "/volume"
+        async with self._scratch.created(naming.filler_name(name), filler_body(name, place)) as container:
+            is_empty = await self._scratch.is_empty(container, place)
+        if is_empty:
+            await self.remove_volume(name)
+        return is_empty
+
     async def _complete(self, folder: str, error: EngineFailedError) -> None:
         """Give a half-removed volume its directory again, empty: then the Engine removes it all."""
         try:
@@ -413,6 +421,9 @@ class DockerEngine:
         if self._network.egress is not None:
             named[naming.LABEL_EGRESS] = self._network.egress
         made = await self.create_volume(name, named)
+        if not made.labels and await self.remove_empty_volume(name):
+            # The Engine was killed before it noted whose it is.
+            made = await self.create_volume(name, named)
         kept = made.labels.get(naming.LABEL_STORAGE)
         if kept is None:
             raise ForeignObjectError(

@@ -29,7 +29,7 @@ from worker.planner.steps import (
     Step,
     UnpauseContainer,
     UpdateContainer,
-    removals,
+    rollback,
 )
 from worker.planner.stopping import stopping_steps
 from worker.planner.volumes.adopting import plan_adoption
@@ -229,10 +229,7 @@ def _unfinished(seen: Observation, unfilled: Mapping[str, Volume], *, again: boo
         steps.append(RemoveContainer(container.id))
     # The one case in which volumes go without a deletion: those that this very incarnation made, before any
     # start was sent (promise 1).
-    begun = [(volume, seen.volumes[name]) for name, volume in unfilled.items() if name in seen.volumes]
-    steps += removals(
-        found for volume, found in begun if volume.incarnation in (found.incarnation, found.unasked)
-    )
+    steps += rollback((volume, seen.volumes.get(name)) for name, volume in unfilled.items())
     return go(*steps, BeginFill() if again else GiveUpCopies(""))
 
 

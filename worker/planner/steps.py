@@ -216,12 +216,32 @@ class RemoveVolume:
 
 
 @dataclass(frozen=True)
+class RemoveEmptyVolume:
+    """Remove a volume of which nothing tells whose it is, if nothing is in it; otherwise it stays.
+
+    The Engine makes a volume first and notes its labels then: one that was killed between leaves this.
+    """
+
+    name: str
+    """The full name."""
+
+
+@dataclass(frozen=True)
 class FinishPurge:
     """Note that nothing is left of what was deleted, and release its host ports."""
 
 
 ImageStep = PinImage | PullDigest | LookAtImage | PrepareSystem
-VolumeStep = BeginFill | CreateVolume | FillLayers | ReadVolumes | CommitFill | NoteRestored | RemoveVolume
+VolumeStep = (
+    BeginFill
+    | CreateVolume
+    | FillLayers
+    | ReadVolumes
+    | CommitFill
+    | NoteRestored
+    | RemoveVolume
+    | RemoveEmptyVolume
+)
 KeepStep = FindFolders | MeasureFolders | BeginKeep | CopyFolder | DistrustCopies | GiveUpCopies
 StartStep = (
     CreateContainer | StartContainer | UnpauseContainer | UpdateContainer | RenameContainer | ConnectNetwork
@@ -245,6 +265,21 @@ def removals(volumes: Iterable[ObservedVolume]) -> list[RemoveVolume]:
     """Return the removal of each; those that mount others go before them."""
     steps = [RemoveVolume(volume.name, on_others=bool(volume.options)) for volume in volumes]
     return sorted(steps, key=lambda step: not step.on_others)
+
+
+def rollback(begun: Iterable[tuple[Volume, ObservedVolume | None]]) -> list[Step]:
+    """Return how what was made for volumes that are noted as begun, and not as filled, goes again.
+
+    What bears another incarnation than the one that was noted is not ours to remove. Before that note there
+    was no such volume: so one without any label is ours as well, or a person made it since.
+    """
+    made = [(volume, found) for volume, found in begun if found is not None]
+    ours = [found for volume, found in made if volume.incarnation in (found.incarnation, found.unasked)]
+    unnamed = [found for _, found in made if not found.labels]
+    # An overlay holds nothing by itself.
+    overlays = [found for found in unnamed if found.options.get("type") == "overlay"]
+    doubtful = [RemoveEmptyVolume(found.name) for found in unnamed if found not in overlays]
+    return [*removals([*ours, *overlays]), *doubtful]
 
 
 def together(batch: Iterable[Step]) -> Iterator[tuple[Step, ...]]:

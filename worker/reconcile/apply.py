@@ -19,6 +19,7 @@ from worker.planner.fold.results import (
     ImageSeen,
     StepResult,
     VolumeCreated,
+    VolumeRemoved,
     VolumesRead,
 )
 from worker.planner.steps import EndStep, ImageStep, KeepStep, StartStep, Step, VolumeStep
@@ -110,6 +111,8 @@ async def _apply_volume(step: VolumeStep, at: Surroundings) -> StepResult:
             pass
         case steps.RemoveVolume(name=name):
             await engine.remove_volume(name)
+        case steps.RemoveEmptyVolume(name=name):
+            return VolumeRemoved(await engine.remove_empty_volume(name))
         case _:
             assert_never(step)
     return DONE

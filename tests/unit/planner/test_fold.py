@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import pytest
+
 from tests.support.situations import (
     IMAGE,
     NOW,
@@ -24,6 +26,7 @@ from worker.planner.fold.results import (
     FillBegun,
     StepResult,
     VolumeCreated,
+    VolumeRemoved,
     VolumesRead,
 )
 from worker.planner.steps import (
@@ -36,6 +39,7 @@ from worker.planner.steps import (
     ReadVolumes,
     RecordExit,
     RemoveContainer,
+    RemoveEmptyVolume,
     RemoveVolume,
     StartContainer,
     Step,
@@ -157,6 +161,16 @@ def test_a_removed_volume_is_forgotten_unless_it_held_data() -> None:
     assert "pinacle-vol-a-home" in seen.volumes
     noted, _ = after(record, sees()(record), RemoveVolume("pinacle-vol-a-home"))
     assert noted.state.layout == record.state.layout
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_a_volume_that_was_not_empty_is_still_there(gone: bool) -> None:
+    """Then it is taken for the owner's when the layout is begun."""
+    record = begun_pod()
+    _, seen = after(record, sees()(record), RemoveEmptyVolume("pinacle-vol-a-var"), VolumeRemoved(gone))
+    assert ("pinacle-vol-a-var" in seen.volumes) != gone
+    noted, _ = after(record, seen, BeginFill(), FillBegun("two"))
+    assert ("var" in {volume.name for volume in noted.state.layout if volume.filled}) != gone
 
 
 def test_a_made_volume_is_seen() -> None:

@@ -245,12 +245,22 @@ CREATION: Final = [
         phase=PENDING,
     ),
     case(
-        "cut off, and a volume has no label: a person or an older system made it, it stays",
+        "cut off, and a volume has no label: the Engine did not come to note it, so an empty one goes",
         begun_pod(),
         sees(unlabelled="home", without="root etc usr-local opt var srv"),
         "remove_volume workspace",
+        "remove_empty_volume home",
         "begin_fill",
         phase=PENDING,
+    ),
+    case(
+        "cut off, and an overlay has no label: it holds nothing by itself",
+        begun_pod(system=SYSTEM),
+        sees(unlabelled="usr", without=UNIVERSAL),
+        "remove_volume usr on_others system",
+        "begin_fill",
+        phase=PENDING,
+        own=OVERLAYS,
     ),
     case(
         "cut off, and the Engine made a volume for this incarnation by itself: it goes too",
@@ -1699,6 +1709,20 @@ CONTAINERS: Final = [
         phase=PENDING,
     ),
     case(
+        "it failed while it was copied, and the Engine did not note whose the volume is: an empty one goes",
+        asked_again(
+            declared=["/data"],
+            unfilled="declared.data",
+            copied="/data",
+            failed_generation=2,
+            retry_at=NOW + 9,
+        ),
+        sees(exited(other_spec=True, mounts=[HOME]), unlabelled="declared.data"),
+        "remove_empty_volume declared.data",
+        "give_up_copies",
+        phase=PENDING,
+    ),
+    case(
         "it failed, its container ended, and a volume is missing: it does not start",
         asked_again(failed_generation=2, retry_at=NOW + 9),
         sees(exited(other_spec=True), without="home"),
@@ -1796,6 +1820,13 @@ CONTAINERS: Final = [
         sees(look=looked("/srv/db", container_id="", places=True), measured=room("/srv/db")),
         "begin_keep /srv/db",
         phase=PENDING,
+    ),
+    case(
+        "a new VOLUME below a volume of the pod, with files there, and a person made that: neither wins",
+        asked_again(image=BELOW),
+        sees(look=looked("/srv/db", container_id="", places=True), more={"declared.srv.db": {}}),
+        phase=FAILED,
+        because="the pod has data at /srv/db of its own, and volume pinacle-vol-a-declared.srv.db exists",
     ),
     case(
         "the same, and a link is there: nothing is made that would hide it",

@@ -15,6 +15,7 @@ from worker.planner.fold.results import (
     StepResult,
     SystemPrepared,
     VolumeCreated,
+    VolumeRemoved,
     VolumesRead,
     found,
 )
@@ -67,11 +68,17 @@ def _fold_volume(seen: Observation, step: VolumeStep, result: StepResult) -> Obs
             read = found(result, VolumesRead).seen
             return seen.evolve(volumes=read.volumes, bases=read.bases, volumes_current=True)
         case steps.RemoveVolume(name=name):
-            return seen.evolve(volumes={key: value for key, value in seen.volumes.items() if key != name})
+            return _without_volume(seen, name)
+        case steps.RemoveEmptyVolume(name=name):
+            return _without_volume(seen, name) if found(result, VolumeRemoved).gone else seen
         case steps.FillLayers() | steps.CommitFill() | steps.NoteRestored():
             return seen
         case _:
             assert_never(step)
+
+
+def _without_volume(seen: Observation, name: str) -> Observation:
+    return seen.evolve(volumes={key: value for key, value in seen.volumes.items() if key != name})
 
 
 def _fold_keep(seen: Observation, step: KeepStep, result: StepResult) -> Observation:

@@ -86,7 +86,7 @@ def _fold_volume(record: Record, seen: Observation, step: VolumeStep, result: St
         case steps.RemoveVolume(name=name):
             left = tuple(v for v in state.layout if v.filled or volume_name(record.pod_id, v.name) != name)
             return state.evolve(layout=left, remains=state.remains or record.intent.unknown)
-        case steps.CreateVolume() | steps.FillLayers() | steps.ReadVolumes():
+        case steps.CreateVolume() | steps.FillLayers() | steps.ReadVolumes() | steps.RemoveEmptyVolume():
             return state
         case _:
             assert_never(step)

@@ -56,6 +56,13 @@ class VolumesRead:
 
 
 @dataclass(frozen=True)
+class VolumeRemoved:
+    """Of RemoveEmptyVolume."""
+
+    gone: bool
+
+
+@dataclass(frozen=True)
 class FoldersFound:
     """Of FindFolders."""
 
@@ -103,6 +110,7 @@ StepResult = (
     | FillBegun
     | VolumeCreated
     | VolumesRead
+    | VolumeRemoved
     | FoldersFound
     | FoldersMeasured
     | ContainerCreated

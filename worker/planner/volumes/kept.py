@@ -14,7 +14,7 @@ A foreign container that is adopted has mounts of its own: what is on a volume t
 that path is kept in the same way, and directories of the host are refused.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from config.layout import SYSTEM_DIRECTORIES
@@ -117,7 +117,9 @@ def keeping_nested(record: Record, seen: Observation, look: Look) -> Keeping:
         if path in new and discard.isdisjoint((path, *parents(path)))
     }
     lost = sorted(path for path, standing in found.items() if standing is not Standing.DIRECTORY)
-    return Keeping(paths=tuple(sorted(found)), problem=_lost(record, found, lost))
+    begun = {volume.name for volume in record.state.layout}
+    problem = _lost(record, found, lost) or _taken(record, seen, found, begun, "the pod")
+    return Keeping(paths=tuple(sorted(found)), problem=problem)
 
 
 def volume_for(record: Record, seen: Observation, place: str) -> Volume:
@@ -225,12 +227,19 @@ def _in_the_way(
 ) -> str | None:
     """Return what stands where a volume would have to be made, None if nothing does."""
     begun = {volume.name for volume in record.state.layout if volume.copied_from == container.id}
+    return _taken(record, seen, kept, begun, f"container {container.name}")
+
+
+def _taken(
+    record: Record, seen: Observation, kept: Iterable[str], begun: Collection[str], holder: str
+) -> str | None:
+    """Return which volume exists that would have to be made for what `holder` has, None if none does."""
     for path in kept:
         short = volume_for(record, seen, path).name
         name = naming.volume_name(record.pod_id, short)
         if short not in begun and name in seen.volumes:
             return (
-                f"container {container.name} has data at {path} of its own, and volume {name} exists for it: "
+                f"{holder} has data at {path} of its own, and volume {name} exists for it: "
                 f"remove or rename the one that is not wanted{_or_discard(record, [path])}"
             )
     return None

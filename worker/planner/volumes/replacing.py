@@ -19,7 +19,7 @@ from worker.planner.steps import (
     MeasureFolders,
     RemoveContainer,
     Step,
-    removals,
+    rollback,
 )
 from worker.planner.stopping import stopping_steps
 from worker.planner.volumes.kept import (
@@ -120,13 +120,7 @@ def give_up_copies(record: Record, seen: Observation, container: ObservedContain
     if not begun:
         return []
     made = [(volume, seen.volumes.get(naming.volume_name(record.pod_id, volume.name))) for volume in begun]
-    steps: list[Step] = [
-        *removals(
-            found
-            for volume, found in made
-            if found is not None and volume.incarnation in (found.incarnation, found.unasked)
-        )
-    ]
+    steps = rollback(made)
     # Were they still noted as filled, they would be missing if the container were lost meanwhile.
     if steps and any(volume.filled for volume in begun):
         steps.insert(0, DistrustCopies(container.id))
