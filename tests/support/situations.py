@@ -92,6 +92,9 @@ def pod(
     `spec`, `intent` and `state` are fields of PodSpec, Intent and PodState; `unfilled` names volumes whose
     first fill is not noted as done; `declared` gives the paths of volumes beyond the universal ones.
     """
+    # A record takes keys that it does not know, as a newer worker may have written them.
+    misspelt = state.keys() - PodState.__dataclass_fields__.keys()
+    assert not misspelt, misspelt
     reference = image.reference if image is not None else "image"
     wanted = PodSpec(**{"image": reference, **(spec or {})})
     return Record(

@@ -4,7 +4,7 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import Any, Final, Self
 
-from pydantic import TypeAdapter
+from pydantic import ConfigDict, SerializerFunctionWrapHandler, TypeAdapter, model_serializer
 from pydantic.dataclasses import dataclass
 
 from worker.pods.spec import PodSpec, Protocol
@@ -47,8 +47,32 @@ class _Evolving:
         return replace(self, **changes)  # type: ignore[type-var]  # every subclass is a dataclass
 
 
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="allow"))
+class _Recorded(_Evolving):
+    """A part of a record. Keys that a newer worker wrote and this one does not know go along with it.
+
+    So a fleet can be updated worker by worker, and back again, without a loss of what the newer ones noted.
+    """
+
+    def evolve(self, **changes: Any) -> Self:
+        evolved = super().evolve(**changes)
+        vars(evolved).update(_unknown(self))
+        return evolved
+
+    @model_serializer(mode="wrap")
+    def _with_unknown(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        plain: dict[str, Any] = dump(self)
+        return plain | _unknown(self)
+
+
+def _unknown(value: _Recorded) -> dict[str, Any]:
+    """Return what was read into it beyond its own fields."""
+    own, known = vars(value), type(value).__dataclass_fields__
+    return {} if len(own) == len(known) else {key: own[key] for key in own.keys() - known.keys()}
+
+
 @dataclass(frozen=True, kw_only=True)
-class PinnedImage(_Evolving):
+class PinnedImage(_Recorded):
     """An image as found on the host once, so that the pod never moves to another by itself."""
 
     reference: str
@@ -71,7 +95,7 @@ class SystemMode(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class System(_Evolving):
+class System(_Recorded):
     """How one pod's system directories are kept. Decided at its creation, and for good."""
 
     mode: SystemMode
@@ -93,7 +117,7 @@ class PublishedPort:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Volume(_Evolving):
+class Volume(_Recorded):
     """One entry of a pod's layout, as recorded."""
 
     name: str
@@ -112,7 +136,7 @@ class Volume(_Evolving):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Intent(_Evolving):
+class Intent(_Recorded):
     """What should be true of a pod. Accepted once, in the order of `generation`."""
 
     kind: IntentKind
@@ -195,7 +219,7 @@ class Rebuilt(_Evolving):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PodState(_Evolving):
+class PodState(_Recorded):
     """What we know and must not forget about a pod besides its intent. Written under the lease only."""
 
     phase: Phase = Phase.PENDING

@@ -11,7 +11,7 @@ from config.tiers import TIERS
 from worker.errors import InvalidInputError
 from worker.pods import references
 from worker.pods.layout import normal_path
-from worker.pods.spec import SPEC, PodSpec, PortSpec, Restart
+from worker.pods.spec import SECRET_FIELDS, SPEC, PodSpec, PortSpec, Restart
 from worker.quoting import json_type, shown
 
 _MOST_PATHS: Final = 100
@@ -60,7 +60,7 @@ def parse_spec(value: object) -> PodSpec:
     """Return the spec that `value`, plain JSON, describes.
 
     Raises InvalidInputError that names each wrong field, what was wrong and what is allowed; never with
-    a value of `env` in it.
+    a secret value in it.
     """
     if value is None:
         raise InvalidInputError("spec: is missing; allowed: an object with at least 'image'")
@@ -78,7 +78,7 @@ def parse_spec(value: object) -> PodSpec:
     if problems:
         # Alone it is judged beside what the pod has, by `check_tier`; all that is wrong is told at once.
         problems += _tier_problems(value.get("tier"))
-        # Without `from`: the library's text quotes the input, which may hold a value of `env`.
+        # Without `from`: the library's text quotes the input, which may be secret.
         raise InvalidInputError("; ".join(problems)) from None
     return spec
 
@@ -86,7 +86,7 @@ def parse_spec(value: object) -> PodSpec:
 def read_spec(value: object) -> PodSpec:
     """Return the spec that a label holds, which was judged when it was asked for.
 
-    Raises InvalidInputError, never with a value of `env`, for what is no spec at all.
+    Raises InvalidInputError, never with a secret value, for what is no spec at all.
     """
     try:
         return SPEC.validate_python(value)
@@ -146,7 +146,7 @@ def _location(loc: tuple[int | str, ...]) -> str:
 
 
 def _is_secret(detail: ErrorDetails) -> bool:
-    return detail["loc"][:1] == ("env",)
+    return bool(detail["loc"]) and detail["loc"][0] in SECRET_FIELDS
 
 
 def _quoted(detail: ErrorDetails) -> str:

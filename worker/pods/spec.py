@@ -4,7 +4,7 @@ import ipaddress
 import json
 import posixpath
 from collections import Counter
-from dataclasses import field
+from dataclasses import field, fields
 from enum import StrEnum
 from hashlib import sha256
 from typing import Annotated, Any, Final, Literal
@@ -15,6 +15,8 @@ from pydantic.dataclasses import dataclass
 from config.tiers import DEFAULT_TIER
 
 _STRICT: Final = ConfigDict(extra="forbid")
+SECRET: Final = {"secret": True}
+"""Declares, with `repr=False`, a field whose values are in no log, label, answer or error."""
 
 
 class Restart(StrEnum):
@@ -86,7 +88,9 @@ class PodSpec:
     image: Annotated[Text, Field(min_length=1)]
     """As recorded, of any form; `worker.pods.parsing` refuses what Docker does not take for a reference."""
     command: tuple[Text, ...] | None = None
-    env: Annotated[dict[Text, Text], AfterValidator(_environment)] = field(default_factory=dict, repr=False)
+    env: Annotated[dict[Text, Text], AfterValidator(_environment)] = field(
+        default_factory=dict, repr=False, metadata=SECRET
+    )
     working_dir: Annotated[Text, AfterValidator(_absolute)] | None = None
     user: Annotated[Text, Field(min_length=1)] | None = None
     hostname: Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,61}[A-Za-z0-9])?$")] | None = None
@@ -99,6 +103,12 @@ class PodSpec:
     stop_timeout_s: Annotated[int, Field(ge=0, le=600, strict=True)] = 10
 
 
+def secret_fields(kind: type) -> frozenset[str]:
+    """Return the names of the fields of a dataclass that are declared as secret."""
+    return frozenset(each.name for each in fields(kind) if each.metadata.get("secret"))
+
+
+SECRET_FIELDS: Final = secret_fields(PodSpec)
 LIVE_FIELDS: Final = frozenset({"tier", "restart", "stop_timeout_s"})
 """Fields whose change leaves the container in place; every other one makes it anew."""
 
@@ -113,8 +123,8 @@ _ADAPTERS: Final[dict[type[PodSpec | PortSpec], TypeAdapter[Any]]] = {PodSpec: S
 
 
 def public_spec(spec: PodSpec) -> dict[str, Any]:
-    """Return the spec as plain JSON without `env`, fit for labels and results."""
-    plain: dict[str, Any] = SPEC.dump_python(spec, mode="json", exclude={"env"})
+    """Return the spec as plain JSON without what is secret, fit for labels and results."""
+    plain: dict[str, Any] = SPEC.dump_python(spec, mode="json", exclude=set(SECRET_FIELDS))
     return plain
 
 

@@ -3,11 +3,11 @@
 from dataclasses import fields
 from typing import Any, Final
 
-from worker.pods.spec import PodSpec, PortSpec
+from worker.pods.spec import SECRET_FIELDS, PodSpec, PortSpec
 from worker.quoting import is_word
 
 _MASK: Final = "***"
-_OPEN_KEYS: Final = frozenset(field.name for field in (*fields(PodSpec), *fields(PortSpec))) - {"env"}
+_OPEN_KEYS: Final = frozenset(each.name for each in (*fields(PodSpec), *fields(PortSpec))) - SECRET_FIELDS
 _WORDS: Final = "command"
 """The one open key whose value is not plain words: a list of strings, as a shell takes them."""
 
@@ -15,8 +15,8 @@ _WORDS: Final = "command"
 def redacted(value: Any) -> Any:
     """Return plain JSON with everything masked that is neither a short word nor an open key of a spec.
 
-    Names of `env` stay; a misspelt key is masked whole, as it may hold what `env` was to hold, and so is a
-    text that is no word, as it may be a whole spec.
+    The names within what is secret stay, such as those of `env`. A misspelt key is masked whole, as it may
+    stand for a secret one, and so is a text that is no word, as it may be a whole spec.
     """
     match value:
         case dict():
@@ -38,7 +38,7 @@ def _redacted_item(key: str, item: Any) -> Any:
         return item
     if key in _OPEN_KEYS:
         return redacted(item)
-    if key == "env" and isinstance(item, dict):
+    if key in SECRET_FIELDS and isinstance(item, dict):
         return dict.fromkeys(map(_key, item), _MASK)
     return _MASK
 

@@ -1,0 +1,70 @@
+"""A spec and a record that grow: later keys go along, and what is secret is so by its declaration."""
+
+import json
+from dataclasses import field, fields
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter
+from pydantic.dataclasses import dataclass
+
+from worker.errors import InvalidInputError
+from worker.pods.model import Intent, PinnedImage, PodState, System, Volume
+from worker.pods.parsing import parse_spec
+from worker.pods.spec import SECRET, SECRET_FIELDS, PodSpec, public_spec, secret_fields
+from worker.telemetry.redaction import redacted
+
+IMAGE = {"reference": "image", "id": "sha256:1"}
+VOLUME = {"name": "home", "path": "/home", "volume_class": "universal", "incarnation": "i", "filled": True}
+LATER: dict[str, Any] = {"later": {"a": [1, None]}, "another": "text"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "plain"),
+    [
+        (PodState, {"phase": "running"}),
+        (Intent, {"kind": "running", "generation": 3, "spec": None}),
+        (Volume, VOLUME),
+        (PinnedImage, IMAGE),
+        (System, {"mode": "copy", "image": IMAGE, "directories": ["/usr"]}),
+    ],
+)
+def test_what_a_newer_worker_noted_is_written_again(kind: type, plain: dict[str, Any]) -> None:
+    """Also where this one has changed what it knows of it."""
+    adapter: TypeAdapter[Any] = TypeAdapter(kind)
+    read = adapter.validate_json(json.dumps({**plain, **LATER}))
+    first = fields(kind)[0].name
+    for written in (read, read.evolve(), read.evolve(**{first: getattr(read, first)}).evolve()):
+        assert json.loads(adapter.dump_json(written)).items() >= LATER.items()
+    assert read == adapter.validate_json(json.dumps(plain))
+
+
+def test_what_is_nested_keeps_its_own() -> None:
+    adapter = TypeAdapter(PodState)
+    text = json.dumps({"layout": [{**VOLUME, "pool": "a"}], "image": {**IMAGE, "signed": True}, "more": 1})
+    written = json.loads(adapter.dump_json(adapter.validate_json(text).evolve(starts=2)))
+    assert (written["layout"][0]["pool"], written["image"]["signed"], written["more"]) == ("a", True, 1)
+    assert written["starts"] == 2
+
+
+def test_what_is_secret_is_nowhere_to_be_read() -> None:
+    """Whichever fields are declared so."""
+    assert "env" in SECRET_FIELDS
+    assert not {each.name for each in fields(PodSpec) if each.repr} & SECRET_FIELDS
+    spec = {"image": "image"} | {name: {"NAME": "canary"} for name in SECRET_FIELDS}
+    assert "canary" not in repr(parse_spec(spec))
+    assert not public_spec(parse_spec(spec)).keys() & SECRET_FIELDS
+    assert "canary" not in repr(redacted(spec))
+    for name in SECRET_FIELDS:
+        with pytest.raises(InvalidInputError) as refused:
+            parse_spec({"image": "image", name: {"NAME": ["canary"]}})
+        assert "canary" not in str(refused.value)
+
+
+def test_a_further_field_is_secret_once_it_is_declared_so() -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class Grown(PodSpec):
+        token: str = field(default="", repr=False, metadata=SECRET)
+        open_one: str = ""
+
+    assert secret_fields(Grown) == {"env", "token"}
