@@ -4,6 +4,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from config.tiers import TIERS
 from worker.cli import tables, watching
 from worker.cli.confirm import confirm
 from worker.cli.exits import EndingError, Exit
@@ -33,7 +34,7 @@ _Ports = Annotated[
     list[str] | None,
     typer.Option("--port", metavar="CONTAINER[:HOST][/udp]", help="Publishes a port; again for each."),
 ]
-_Tier = Annotated[str | None, typer.Option("--tier", help="dev.small, dev.medium, dev.large, dev.xlarge.")]
+_Tier = Annotated[str | None, typer.Option("--tier", help=f"{', '.join(TIERS)}.")]
 _Discard = Annotated[
     list[str] | None,
     typer.Option(

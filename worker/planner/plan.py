@@ -4,7 +4,7 @@
 each into record and observation, and plans again until nothing is left to do.
 """
 
-from typing import Final, assert_never
+from typing import assert_never
 
 from worker.planner.backoff import FAILED_DELAY_S, is_due
 from worker.planner.decision import GivenUp, Plan, go, rest
@@ -19,8 +19,7 @@ from worker.planner.volumes.storage import host_storage_problem, plan_restored, 
 from worker.pods.model import Installation, IntentKind, Phase, Record
 from worker.pods.naming import LABEL_INCARNATION, LABEL_INSTALLATION, LABEL_POD
 from worker.pods.observation import ALIVE, ContainerState, Observation, Unknown
-
-DEFAULT_STOP_TIMEOUT_S: Final = 10
+from worker.pods.spec import DEFAULT_STOP_TIMEOUT_S
 
 
 def plan(record: Record, seen: Observation | Unknown, now: float, installation: Installation) -> Plan:

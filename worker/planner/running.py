@@ -33,7 +33,7 @@ from worker.planner.steps import (
 )
 from worker.planner.stopping import stopping_steps
 from worker.planner.volumes.adopting import plan_adoption
-from worker.planner.volumes.fit import is_made, plan_look
+from worker.planner.volumes.fit import gone_for_good, is_made, plan_look
 from worker.planner.volumes.keeping import plan_keeping
 from worker.planner.volumes.kept import copied_volumes, unfilled_below
 from worker.planner.volumes.replacing import give_up_copies, plan_nested, plan_replacing
@@ -111,10 +111,8 @@ def _image_gone(image: PinnedImage) -> Plan:
         return go(PullDigest(image))
     return rest(
         Phase.FAILED,
-        f"image {image.reference} ({image.id}) is gone from this host and has no repository digest to pull: "
-        "bring the very same one back (docker load of what docker save wrote), and the pod goes on. One that "
-        "was imported or built again is another: pods.update with the pod's spec takes the one that "
-        f"bears the name {image.reference} then",
+        f"{gone_for_good(image)}, and the pod goes on. One that was imported or built again is another: "
+        f"pods.update with the pod's spec takes the one that bears the name {image.reference} then",
     )
 
 

@@ -19,6 +19,10 @@ SECRET: Final = {"secret": True}
 """Declares, with `repr=False`, a field whose values are in no log, label, answer or error."""
 
 
+DEFAULT_STOP_TIMEOUT_S: Final = 10
+"""As Docker's own."""
+
+
 class Restart(StrEnum):
     """What happens when a pod's container ends unasked."""
 
@@ -100,7 +104,7 @@ class PodSpec:
     runtime: Annotated[Text, Field(min_length=1)] | None = None
     restart: Restart = Restart.ALWAYS
     init: Annotated[bool, Field(strict=True)] = True
-    stop_timeout_s: Annotated[int, Field(ge=0, le=600, strict=True)] = 10
+    stop_timeout_s: Annotated[int, Field(ge=0, le=600, strict=True)] = DEFAULT_STOP_TIMEOUT_S
 
 
 def secret_fields(kind: type) -> frozenset[str]:

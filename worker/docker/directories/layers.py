@@ -10,6 +10,7 @@ import structlog
 from worker.docker.request import INIT, LAYERS_IMAGE, LAYERS_INSIDE, filler_body, init_mount, volume_mount
 from worker.docker.scratch import Scratch
 from worker.errors import EngineUnavailableError, PermanentError, PodError
+from worker.planner.volumes.system import overlay_over
 from worker.pods import naming
 from worker.pods.observation import ObservedVolume
 
@@ -91,8 +92,7 @@ class Layers:
         try:
             below, own = await self._volume(lower, name), await self._volume(layers, name)
             await self.fill(layers)
-            words = f"lowerdir={below},upperdir={own}/usr/upper,workdir={own}/usr/work,index=off"
-            await self._volume(merged, name, {"type": "overlay", "device": "overlay", "o": words})
+            await self._volume(merged, name, overlay_over(below, own, "/usr"))
             mounts = [volume_mount(merged, "/usr"), *([] if init is None else [init_mount(init)])]
             async with self._scratch.created(name, self._probe(name, INIT, *mounts)) as container:
                 await self._scratch.start(container)

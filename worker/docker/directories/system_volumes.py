@@ -12,11 +12,13 @@ from worker.docker.directories.layers import Layers
 from worker.docker.images.images import Images
 from worker.errors import ImageGoneError, OutcomeUnknownError, PermanentError
 from worker.planner.fold.results import SystemPrepared
+from worker.planner.volumes.fit import gone_for_good
 from worker.pods import naming
 from worker.pods.model import System, SystemMode
 from worker.pods.observation import ObservedVolume
 
 _log: Final = structlog.get_logger(__name__)
+_ROLE: Final = ", with which the pod's system directories began,"
 _T = TypeVar("_T")
 
 
@@ -104,10 +106,8 @@ class SystemDirectories:
             image = system.image
             if image.repo_digest is None:
                 raise PermanentError(
-                    f"image {image.reference} ({image.id}), with which the pod's system directories began, "
-                    "is gone from this host and has no repository digest to pull: bring the very same one "
-                    "back (docker load of what docker save wrote). What the pod changed lies as a layer over "
-                    "its files, so that no other image can take its place"
+                    f"{gone_for_good(image, _ROLE)}. What the pod "
+                    "changed lies as a layer over its files, so that no other image can take its place"
                 ) from error
             await self._images.pull(image.repo_digest, pinned=True)
         return await do()

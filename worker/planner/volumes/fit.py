@@ -25,6 +25,14 @@ _ALWAYS_THERE: Final = ("/bin", "/sbin", "/lib")
 """System directories that every distribution has, as directories or as links into `/usr`."""
 
 
+def gone_for_good(image: PinnedImage, role: str = "") -> str:
+    """Say that nothing can bring a pinned image back by itself; what it was to the pod may follow it."""
+    return (
+        f"image {image.reference} ({image.id}){role} is gone from this host and has no repository digest to "
+        "pull: bring the very same one back (docker load of what docker save wrote)"
+    )
+
+
 def plan_look(record: Record, seen: Observation, image: PinnedImage) -> Plan | None:
     """Return that the image has to be looked at, or why it does not fit; None where a container may be made.
 

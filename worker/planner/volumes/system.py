@@ -76,9 +76,14 @@ def overlay_options(record: Record, seen: Observation, volume: Volume) -> dict[s
     layers = seen.volumes.get(naming.volume_name(record.pod_id, LAYERS))
     if base is None or layers is None:
         raise ValueError(f"pod {record.pod_id}: no overlay for {volume.path} without its base and layer")
-    layer = f"{layers.mountpoint}/{naming.system_volume(volume.path)}"
+    return overlay_over(base.mountpoint, layers.mountpoint, volume.path)
+
+
+def overlay_over(lower: str, layers: str, directory: str) -> dict[str, str]:
+    """Return such options; `layers` holds the folders that `worker.docker.request.LAYERS_IMAGE` has."""
+    layer = f"{layers}/{naming.system_volume(directory)}"
     # Without an index the kernel does not mind that a base was filled anew from the same image.
-    words = f"lowerdir={base.mountpoint},upperdir={layer}/upper,workdir={layer}/work,index=off"
+    words = f"lowerdir={lower},upperdir={layer}/upper,workdir={layer}/work,index=off"
     return {"type": "overlay", "device": "overlay", "o": words}
 
 
