@@ -3,14 +3,16 @@
 from enum import Enum
 from typing import Final
 
-from config.celery import ENDINGS, QUESTIONS
+from config.celery import ENDINGS, QUESTIONS, QUESTIONS_QUEUE
 
 
 class Lane(Enum):
     """A kind of work with threads of its own."""
 
     QUESTIONS = "questions"
-    """What only reads. Few threads: they share one interpreter, and more would only slow others down."""
+    """What only reads, and came by their own queue."""
+    MISPLACED = "misplaced"
+    """Questions that came by another queue: those that came by their own do not wait for them."""
     ENDINGS = "endings"
     """What ends something: these are sent when there is too much of everything else."""
     PASSES = "passes"
@@ -18,15 +20,16 @@ class Lane(Enum):
 
 
 _PASSES: Final = frozenset({"pods.reconcile"})
-_THREADS: Final = {Lane.QUESTIONS: 8, Lane.PASSES: 4}
+_THREADS: Final = {Lane.QUESTIONS: 8, Lane.MISPLACED: 2, Lane.PASSES: 4}
+"""Few for what only reads: all threads share one interpreter, and more would only slow others down."""
 RESERVED: Final = {Lane.ENDINGS: 8, Lane.CHANGES: 8}
 """Threads that no waiting task takes: the next one is accepted at once, and answers without waiting."""
 
 
-def lane_of(task: str) -> Lane:
-    """Return the kind of work that a task is, by its name."""
+def lane_of(task: str, queue: str | None = None) -> Lane:
+    """Return the kind of work that a task is, by its name and the queue that its message came by."""
     if task in QUESTIONS:
-        return Lane.QUESTIONS
+        return Lane.QUESTIONS if queue == QUESTIONS_QUEUE else Lane.MISPLACED
     if task in ENDINGS:
         return Lane.ENDINGS
     return Lane.PASSES if task in _PASSES else Lane.CHANGES

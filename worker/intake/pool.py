@@ -45,7 +45,7 @@ class LanePool(_Base):
         if self._is_closed:
             # Its message goes back into its queue when the connection is closed.
             return _Result(Future())
-        lane = self._lanes[lane_of(str(args[0]) if args else "")]
+        lane = self._lanes[lane_of(*_origin(args))]
         return _Result(
             lane.submit(self._run, apply_target, target, args, kwargs or {}, callback, accept_callback)
         )
@@ -66,3 +66,11 @@ class LanePool(_Base):
         for lane in self._lanes.values():
             lane.shutdown()
         cast("Any", super()).on_stop()
+
+
+def _origin(args: tuple[Any, ...]) -> tuple[str, str | None]:
+    """Return a task's name and the queue that it was taken from, which its message may not be right about."""
+    # Celery has a task's name, its id and its request here, and more behind them.
+    name = str(args[0]) if args else ""
+    request = args[2] if len(args) > 2 and isinstance(args[2], dict) else {}  # noqa: PLR2004
+    return name, getattr(request.get("pinacle_message"), "queue", None)

@@ -228,7 +228,8 @@ class _QoS(kombu_redis.QoS):
 
     def append(self, message: Any, delivery_tag: str) -> None:
         where, channel = message.delivery_info, cast("Any", self.channel)
-        self._held[delivery_tag] = _Held(len(message.body or ""), channel.turn.last)
+        message.queue = channel.turn.last
+        self._held[delivery_tag] = _Held(len(message.body or ""), message.queue)
         if delivery_tag in self.noted:
             self.noted.discard(delivery_tag)
             virtual.QoS.append(self, message, delivery_tag)

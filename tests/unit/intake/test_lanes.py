@@ -21,8 +21,8 @@ DEAD, OTHER = "registry.invalid/a:1", "other.invalid/a:1"
 @pytest.mark.parametrize(
     ("task", "lane"),
     [
-        ("pods.get", Lane.QUESTIONS),
-        ("pods.list", Lane.QUESTIONS),
+        ("pods.get", Lane.MISPLACED),
+        ("pods.list", Lane.MISPLACED),
         ("pods.stop", Lane.ENDINGS),
         ("pods.delete", Lane.ENDINGS),
         ("pods.reconcile", Lane.PASSES),
@@ -33,6 +33,31 @@ DEAD, OTHER = "registry.invalid/a:1", "other.invalid/a:1"
 )
 def test_a_stop_and_a_question_share_no_thread_with_a_creation(task: str, lane: Lane) -> None:
     assert lane_of(task) is lane
+
+
+def test_a_question_that_came_by_its_own_queue_waits_for_no_other() -> None:
+    """By `pods` come questions of those who know of no other queue, and floods."""
+    assert lane_of("pods.get", "questions") is lane_of("pods.list", "questions") is Lane.QUESTIONS
+    assert lane_of("pods.get", "pods") is lane_of("pods.list", "pods.host.a") is Lane.MISPLACED
+    assert lane_of("pods.stop", "questions") is Lane.ENDINGS
+
+
+def test_the_queue_is_the_one_that_it_was_taken_from() -> None:
+    """Whatever its message says of where it was sent to."""
+    pool: Any = LanePool(4)
+    release, asked = Event(), Event()
+    lying = {"delivery_info": {"routing_key": "questions"}, "pinacle_message": SimpleNamespace(queue="pods")}
+    for _ in range(20):
+        pool.on_apply(_target(lambda *_: release.wait(10)), ("pods.get", "id", lying))
+    pool.on_apply(
+        _target(lambda *_: asked.set()),
+        ("pods.get", "id", {"pinacle_message": SimpleNamespace(queue="questions")}),
+    )
+    try:
+        assert asked.wait(10)
+    finally:
+        release.set()
+        pool.on_stop()
 
 
 @pytest.mark.parametrize("lane", Lane)
@@ -128,7 +153,7 @@ def test_what_waits_for_a_thread_is_let_go_when_the_worker_ends() -> None:
 
 
 def _target(work: Callable[[str], object]) -> Callable[..., object]:
-    def run(task: str, **_: Any) -> object:
+    def run(task: str, *_: Any, **__: Any) -> object:
         return work(task)
 
     return run
