@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from config.layout import BASES_PATH
+from config.layout import BASES_PATH, SYSTEM_DIRECTORIES
 from config.tiers import TIERS
 from worker.errors import InvalidInputError
 from worker.planner.container import Limits, limits, spec_hash
@@ -170,7 +170,21 @@ def _ports(spec: PodSpec, evidence: Evidence) -> tuple[PublishedPort, ...]:
 
 
 def _system(container: ObservedContainer) -> System | None:
-    system = labelled_system(container.labels)
+    """Return how the pod's system directories are kept, None for one that is older than that.
+
+    It mounts no volume of its own there, and whatever its label says it has from its image.
+    """
+    prefix = naming.volume_name(container.pod_id or "", "")
+    own = {f"{prefix}{naming.system_volume(path)}" for path in SYSTEM_DIRECTORIES}
+    is_kept = not own.isdisjoint(container.volumes.values())
+    try:
+        system = labelled_system(container.labels)
+    except InvalidInputError:
+        if is_kept:
+            raise
+        return None
+    if system is not None and system.directories and not is_kept:
+        return None
     if system is None or system.mode is not SystemMode.OVERLAY or not system.directories:
         return system
     directory = system.directories[0]

@@ -6,10 +6,11 @@ from typing import Any, Final
 
 import pytest
 
-from tests.support.situations import IMAGE, LABELS, pod, running
+from tests.support.situations import COPIED, IMAGE, LABELS, SYSTEM, UNIVERSAL, pod, running
 from worker.errors import InvalidInputError
 from worker.planner.container import limits, spec_hash
 from worker.planner.host.survivors import ALWAYS_UNSURE, Evidence, rebuilt_record
+from worker.planner.volumes.system import system_label
 from worker.pods import naming
 from worker.pods.model import PinnedImage, PublishedPort, Record
 from worker.pods.observation import ObservedContainer, ObservedVolume
@@ -113,3 +114,21 @@ def test_a_volume_s_label_tells_the_path_that_it_was_made_for() -> None:
 def test_a_label_without_a_spec_is_named(label: str, why: str) -> None:
     with pytest.raises(InvalidInputError, match=rf"label dev\.pinacle\.spec of pinacle-pod-a {why}"):
         rebuilt(labels={naming.LABEL_SPEC: label})
+
+
+@pytest.mark.parametrize("label", [system_label(SYSTEM), system_label(COPIED), "not of ours", "{}"])
+def test_a_pod_older_than_system_volumes_believes_no_label_of_its_image(label: str) -> None:
+    """Its container has what labels its image has, unless we set them."""
+    record = rebuilt(labels={naming.LABEL_SYSTEM: label})
+    assert record.state.system is None
+    assert {volume.name for volume in record.state.layout} == set(UNIVERSAL.split())
+
+
+def test_a_label_that_we_set_says_how_system_directories_are_kept() -> None:
+    container = running(labels={**LABELS, naming.LABEL_SPEC: '{"image": "image"}'})(pod(system=COPIED))
+    known = Evidence(env=(), image_env=(), ports=(), mounts=(), limits=limits("dev.small"), image=IMAGE)
+    labels = {**container.labels, naming.LABEL_SYSTEM: system_label(COPIED)}
+    assert rebuilt_record("here", replace(container, labels=labels), known, {}).state.system == COPIED
+    spoiled = {**labels, naming.LABEL_SYSTEM: "not of ours"}
+    with pytest.raises(InvalidInputError, match="does not say how"):
+        rebuilt_record("here", replace(container, labels=spoiled), known, {})
