@@ -138,6 +138,9 @@ class Engine(Protocol):
         where it has to be made and its image cannot be had any more.
         """
 
+    def bases_under_way(self) -> frozenset[str]:
+        """Return the names of bases, and of looks at images, that this process makes just now. No call."""
+
     async def fill_layers(self, name: str) -> None:
         """Make the folders in an empty volume that overlays need. 2 calls."""
 

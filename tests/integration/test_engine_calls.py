@@ -1,5 +1,6 @@
 """How many Engine calls an operation takes: exact, so that it cannot grow unseen."""
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -14,6 +15,8 @@ from tests.support.round_trips import counted_round_trips
 from worker.docker import volumes
 from worker.docker.engine import DockerEngine
 from worker.local.private_engine import PrivateEngine
+from worker.pods import naming
+from worker.pods.model import System, SystemMode
 from worker.pods.naming import LABEL_INSTALLATION, LABEL_POD, LABEL_VOLUME
 from worker.pods.parsing import parse_spec
 from worker.pods.requests import Create, Delete, Request, Restart, Start, Stop, Update
@@ -113,6 +116,26 @@ async def test_an_image_is_looked_at_once(counted: Counted) -> None:
     assert calls.total() == 8 + 7 + sum(looks.values())
     assert calls["archive_read"] == looks["archive_read"]
     assert (await counted.of("second", Create(spec=spec())))["archive_read"] == 0
+
+
+async def test_what_is_made_for_an_image_is_known_meanwhile(counted: Counted) -> None:
+    """No record names it yet: whoever removes what is unused has to leave it alone."""
+    engine = counted.parts.engine
+    image = await engine.find_image("pinacle-busybox")
+    assert image is not None
+    keeper = (await engine.observe_all()).containers.get(naming.base_name("pinacle", image.id))
+    if keeper is not None:
+        await engine.remove_container(keeper.id)
+    wanted = System(mode=SystemMode.OVERLAY, image=image)
+    making = asyncio.create_task(engine.prepare_system(wanted, {}, attempt="a1"))
+    known: set[str] = set()
+    while not making.done():
+        known |= engine.bases_under_way()
+        await asyncio.sleep(0)
+    prepared = await making
+    assert any(name.startswith(f"{naming.BASE_PREFIX}look-") for name in known)
+    assert prepared.system.base in known
+    assert not engine.bases_under_way()
 
 
 async def test_what_is_as_it_should_be_takes_two_calls(counted: Counted) -> None:

@@ -85,6 +85,8 @@ class FakeEngine:
         """The system directories that images have."""
         self.links: dict[str, dict[str, str]] = {}
         """Image id to path and target of the links that the image has."""
+        self.making: set[str] = set()
+        """Names of bases that are being made."""
         self.looked_at: dict[str, ImageShape] = {}
         self.refusal: str | None = None
         """Why no new pod may be on the network."""
@@ -277,6 +279,9 @@ class FakeEngine:
         self.containers[final] = FakeContainer(
             observed=keeper, mounts=names, limits=Limits(cpus=1, memory_bytes=0)
         )
+
+    def bases_under_way(self) -> frozenset[str]:
+        return frozenset(self.making)
 
     async def fill_layers(self, name: str) -> None:
         self._begin("layers_fill")

@@ -14,6 +14,7 @@ from worker.docker.directories.folders import Folders
 from worker.docker.directories.layers import Layers
 from worker.docker.directories.shapes import Shapes
 from worker.docker.directories.system_volumes import SystemDirectories
+from worker.docker.directories.under_way import UnderWay
 from worker.docker.events import Events
 from worker.docker.failures import half_removed
 from worker.docker.host_rules import HostRules
@@ -116,9 +117,11 @@ class DockerEngine:
             self._calls, self._scratch, installation=installation, deadline_s=step_deadline_s
         )
         self._allowed: Sequence[str] = ()
-        self._shapes = Shapes(self._scratch, installation=installation)
+        self._under_way = UnderWay()
+        self._shapes = Shapes(self._scratch, self._under_way, installation=installation)
         self._layers = Layers(
             self._scratch,
+            self._under_way,
             installation=installation,
             init_path=init_path,
             make=self.create_volume,
@@ -136,6 +139,7 @@ class DockerEngine:
                 self._calls,
                 self._scratch,
                 self._shapes,
+                self._under_way,
                 installation=installation,
                 make=self.create_volume,
                 drop=self.remove_volume,
@@ -286,6 +290,9 @@ class DockerEngine:
         self, wanted: System, present: Mapping[str, ObservedVolume], *, attempt: str
     ) -> SystemPrepared:
         return await self._system.prepare(wanted, present, attempt=attempt)
+
+    def bases_under_way(self) -> frozenset[str]:
+        return self._under_way.names()
 
     async def fill_layers(self, name: str) -> None:
         await self._layers.fill(name)

@@ -41,10 +41,12 @@ class BaseCleanup:
     async def run(self, records: Iterable[Record], seen: Snapshot) -> None:
         """Remove what was unused at every look since the grace time began."""
         now, unused = self._clock(), unused_bases(records, seen, self._installation.name)
-        self._unused_since = {base: self._unused_since.get(base, now) for base in unused}
-        for base, steps in unused.items():
-            if now - self._unused_since[base] >= self._grace_s:
-                await self._remove(base, steps)
+        before, making = self._unused_since, self._engine.bases_under_way()
+        self._unused_since = {base: before.get(base, now) for base in unused if base not in making}
+        for base, since in self._unused_since.items():
+            # One that was made since the records were read is in none of them: so two looks at least.
+            if base in before and now - since >= self._grace_s:
+                await self._remove(base, unused[base])
 
     async def _remove(self, base: str, steps: Collection[RemoveContainer | RemoveVolume]) -> None:
         try:

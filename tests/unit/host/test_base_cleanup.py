@@ -24,10 +24,10 @@ GRACE_S = 100.0
 class Host:
     """One Engine with one base."""
 
-    def __init__(self) -> None:
+    def __init__(self, grace_s: float = GRACE_S) -> None:
         self.engine, self.now = FakeEngine(), 0.0
         self.cleanup = BaseCleanup(
-            engine=self.engine, installation=OWN, grace_s=GRACE_S, clock=lambda: self.now
+            engine=self.engine, installation=OWN, grace_s=grace_s, clock=lambda: self.now
         )
 
     async def base(self) -> System:
@@ -110,3 +110,24 @@ async def test_an_empty_volume_in_the_place_of_a_lost_base_goes() -> None:
     await host.look()
     host.now = GRACE_S
     assert await host.look() == 0
+
+
+async def test_what_is_being_made_or_looked_at_stays_however_short_the_grace_time_is() -> None:
+    """No record names it yet."""
+    host = Host(grace_s=0)
+    await host.base()
+    name = next(iter(host.engine.containers.values())).observed.labels[naming.LABEL_INCARNATION]
+    host.engine.making.add(name)
+    for _ in range(3):
+        assert await host.look() == 2
+    host.engine.making.clear()
+    assert await host.look() == 2
+    assert await host.look() == 0
+
+
+async def test_a_base_that_was_made_after_the_records_were_read_stays() -> None:
+    host = Host(grace_s=0)
+    await host.look()
+    record = pod(await host.base())
+    assert await host.look() == 2
+    assert await host.look(record) == 2

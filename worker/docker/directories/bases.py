@@ -8,6 +8,7 @@ import structlog
 from config.layout import SYSTEM_DIRECTORIES
 from worker.docker.calls import EngineCalls
 from worker.docker.directories.shapes import Shapes, never_started_body
+from worker.docker.directories.under_way import UnderWay
 from worker.docker.request import volume_mount
 from worker.docker.scratch import Scratch
 from worker.errors import ConflictError, ObjectMissingError, PodError
@@ -32,6 +33,7 @@ class Bases:
         calls: EngineCalls,
         scratch: Scratch,
         shapes: Shapes,
+        under_way: UnderWay,
         *,
         installation: str,
         make: "MakeLabelled",
@@ -41,6 +43,7 @@ class Bases:
         self._calls = calls
         self._scratch = scratch
         self._shapes = shapes
+        self._under_way = under_way
         self._installation = installation
         self._make = make
         self._drop = drop
@@ -70,6 +73,12 @@ class Bases:
         """Fill a base from an image; nothing is done where another attempt has come first."""
         final = naming.base_name(self._installation, image.id)
         base = f"{final}-{attempt}"
+        with self._under_way.of(base):
+            await self._make_attempt(image, directories, final=final, base=base)
+
+    async def _make_attempt(
+        self, image: PinnedImage, directories: tuple[str, ...], *, final: str, base: str
+    ) -> None:
         labels = naming.base_labels(self._installation, image.id, base)
         volumes = {path: naming.base_volume(base, path) for path in directories}
         try:

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import structlog
 
+from worker.docker.directories.under_way import UnderWay
 from worker.docker.request import INIT, LAYERS_IMAGE, LAYERS_INSIDE, filler_body, init_mount, volume_mount
 from worker.docker.scratch import Scratch
 from worker.errors import EngineUnavailableError, PermanentError, PodError
@@ -40,6 +41,7 @@ class Layers:
     def __init__(
         self,
         scratch: Scratch,
+        under_way: UnderWay,
         *,
         installation: str,
         init_path: str | None,
@@ -48,6 +50,7 @@ class Layers:
     ) -> None:
         """`init_path` is where the Engine's host has its init, None to look for it."""
         self._scratch = scratch
+        self._under_way = under_way
         self._installation = installation
         self._make = make
         self._drop = drop
@@ -79,8 +82,9 @@ class Layers:
         for path in self._init_paths:
             name = f"{_PROBE}{uuid4().hex}"
             try:
-                async with self._scratch.created(name, self._probe(name, "/init", init_mount(path))):
-                    return path
+                with self._under_way.of(name):
+                    async with self._scratch.created(name, self._probe(name, "/init", init_mount(path))):
+                        return path
             except PermanentError as error:
                 _log.debug("init_not_there", path=path, reason=str(error))
         return None
@@ -88,6 +92,10 @@ class Layers:
     async def _try_overlay(self) -> bool:
         """Mount an overlay and run the init beside it, as every pod does."""
         init, name = await self.init(), f"{_PROBE}{uuid4().hex}"
+        with self._under_way.of(name):
+            return await self._mount_overlay(name, init)
+
+    async def _mount_overlay(self, name: str, init: str | None) -> bool:
         lower, layers, merged = f"{name}-lower", f"{name}-layers", f"{name}-merged"
         try:
             below, own = await self._volume(lower, name), await self._volume(layers, name)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, Final
 from uuid import uuid4
 
+from worker.docker.directories.under_way import UnderWay
 from worker.docker.scratch import Scratch
 from worker.pods import naming
 from worker.pods.layout import normal_path
@@ -19,8 +20,9 @@ _LOOK: Final = f"{naming.BASE_PREFIX}look-"
 class Shapes:
     """Looks into containers that are never started, and keeps what was seen by image id."""
 
-    def __init__(self, scratch: Scratch, *, installation: str) -> None:
+    def __init__(self, scratch: Scratch, under_way: UnderWay, *, installation: str) -> None:
         self._scratch = scratch
+        self._under_way = under_way
         self._installation = installation
         self._known: dict[str, ImageShape] = {}
         self._at_work: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -41,11 +43,15 @@ class Shapes:
         name = f"{_LOOK}{uuid4().hex}"
         labels = naming.base_labels(self._installation, image.id, name)
         body = {**never_started_body(image), "Labels": labels}
-        async with self._scratch.created(name, body) as container:
-            while (path := next_look(shape, (RUN, *paths))) is not None:
-                shape = shape.seen(path, await self._scratch.look(container, path))
-            if shape.run is None:
-                shape = replace(shape, run=await self._folders(container, shape))
+        with self._under_way.of(name):
+            async with self._scratch.created(name, body) as container:
+                return await self._seen(container, shape, paths)
+
+    async def _seen(self, container: str, shape: ImageShape, paths: Collection[str]) -> ImageShape:
+        while (path := next_look(shape, (RUN, *paths))) is not None:
+            shape = shape.seen(path, await self._scratch.look(container, path))
+        if shape.run is None:
+            shape = replace(shape, run=await self._folders(container, shape))
         return shape
 
     async def _folders(self, container: str, shape: ImageShape) -> tuple[Folder, ...]:
