@@ -145,11 +145,13 @@ def closed(
 @pytest.fixture(scope="module")
 def caller(scratch: Path, closed: dict[str, str]) -> Iterator[Client]:
     worker, client = WorkerProcess(scratch, closed, "closing"), Client(closed["PINACLE_REDIS_URL"])
-    worker.start()
-    assert "egress_" not in worker.text()
-    yield client
-    client.close()
-    worker.stop()
+    try:
+        worker.start()
+        assert "egress_" not in worker.text()
+        yield client
+    finally:
+        client.close()
+        worker.stop()
 
 
 @pytest.fixture(scope="module")
