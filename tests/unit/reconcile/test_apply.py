@@ -1,0 +1,237 @@
+"""Each step is exactly these calls of the Engine, and its result is what they answered."""
+
+from dataclasses import replace
+from typing import Any, Final
+
+import pytest
+
+from tests.support.situations import (
+    BELOW,
+    DATABASE,
+    IMAGE,
+    PULLED,
+    SYSTEM,
+    begun_pod,
+    exited,
+    pod,
+    running,
+    sees,
+)
+from worker.errors import ObjectMissingError
+from worker.planner import steps
+from worker.planner.container import container_request, limits, volume_labels
+from worker.planner.fold.results import (
+    DONE,
+    ContainerCreated,
+    ExitFound,
+    FillBegun,
+    FoldersFound,
+    FoldersMeasured,
+    ImagePinned,
+    ImageSeen,
+    StepResult,
+    VolumeCreated,
+    VolumeRemoved,
+    VolumesRead,
+)
+from worker.planner.steps import Step
+from worker.planner.volumes.system import overlay_options
+from worker.pods.layout import full_names, looked_paths
+from worker.pods.model import Installation, PinnedImage, Record
+from worker.pods.observation import Exit, Observation
+from worker.reconcile.apply import Surroundings, apply, step_name
+
+ID: Final = "c" * 64
+OWN: Final = Installation(name="test", network="net", min_free_mb=7)
+ANSWER: Final[Any] = object()
+"""What the Engine answers to each call: it is handed on as it is."""
+
+
+class _Calls:
+    """An Engine that writes down how it is called."""
+
+    def __init__(self, answers: dict[str, Any]) -> None:
+        self.made: list[tuple[Any, ...]] = []
+        self._answers = answers
+
+    def __getattr__(self, name: str) -> Any:
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            self.made.append((name, *args, *([kwargs] if kwargs else [])))
+            return self._answers.get(name, ANSWER)
+
+        return call
+
+
+async def done(
+    step: Step, record: Record, seen: Observation | None = None, **answers: Any
+) -> tuple[list[tuple[Any, ...]], StepResult]:
+    """Apply a step; return the calls and the result."""
+    calls = _Calls(answers)
+    shown: Any = seen or sees(exited())(record)
+    at = Surroundings(engine=calls, record=record, seen=shown, installation=OWN, incarnation="new")
+    return calls.made, await apply(step, at)
+
+
+NO_CALL: Final[list[tuple[Step, StepResult]]] = [
+    (steps.BeginFill(), FillBegun("new")),
+    (steps.BeginKeep(("/data",), ID), FillBegun("new")),
+    (steps.NoteRestored((("/home", "1"),)), DONE),
+    (steps.DistrustCopies(ID), DONE),
+    (steps.GiveUpCopies(ID), DONE),
+    (steps.BeginStop(ID, 3), DONE),
+    (steps.NoteLost(), DONE),
+    (steps.FinishPurge(), DONE),
+]
+ONE_CALL: Final[list[tuple[Step, tuple[Any, ...], StepResult]]] = [
+    (steps.FillLayers(pod().state.layout[0]), ("fill_layers", "pinacle-vol-a-workspace"), DONE),
+    (steps.CommitFill(("/home",)), ("sync_volumes",), DONE),
+    (steps.RemoveVolume("a-volume"), ("remove_volume", "a-volume"), DONE),
+    (steps.RemoveEmptyVolume("a-volume"), ("remove_empty_volume", "a-volume"), VolumeRemoved(ANSWER)),
+    (steps.StartContainer(ID, unasked=True), ("start_container", ID), DONE),
+    (steps.UnpauseContainer(ID), ("unpause_container", ID), DONE),
+    (
+        steps.UpdateContainer(ID, "dev.large"),
+        ("update_container", ID, limits("dev.large")),
+        DONE,
+    ),
+    (steps.RenameContainer(ID, "name"), ("rename_container", ID, "name"), DONE),
+    (steps.ConnectNetwork(ID, "net"), ("connect_network", ID, "net"), DONE),
+    (steps.StopContainer(ID, 3), ("stop_container", ID, 3), DONE),
+    (steps.RemoveContainer(ID, force=True), ("remove_container", ID, {"force": True}), DONE),
+    (steps.RemoveContainer(ID), ("remove_container", ID, {"force": False}), DONE),
+    (steps.LookAtImage(IMAGE, ("/home",)), ("look_at_image", IMAGE, ("/home",)), ImageSeen(ANSWER)),
+    (
+        steps.MeasureFolders(ID, ("/data",)),
+        ("measure_folders", ID, ("/data",), {"floor_bytes": 7_000_000}),
+        FoldersMeasured(ANSWER),
+    ),
+]
+
+
+@pytest.mark.parametrize(("step", "result"), NO_CALL, ids=[step_name(step) for step, _ in NO_CALL])
+async def test_a_note_is_no_call(step: Step, result: StepResult) -> None:
+    assert await done(step, pod()) == ([], result)
+
+
+@pytest.mark.parametrize(
+    ("step", "call", "result"), ONE_CALL, ids=[step_name(step) for step, _, _ in ONE_CALL]
+)
+async def test_a_step_is_one_call(step: Step, call: tuple[Any, ...], result: StepResult) -> None:
+    assert await done(step, pod()) == ([call], result)
+
+
+async def test_ports_are_not_chosen_on_the_engine() -> None:
+    with pytest.raises(ValueError, match="in the store"):
+        await done(steps.ChooseOtherPorts(()), pod())
+
+
+async def test_an_image_is_pulled_where_the_host_has_none() -> None:
+    find = steps.PinImage("image")
+    assert await done(find, pod(), find_image=IMAGE) == ([("find_image", "image")], ImagePinned(IMAGE))
+    pulled = await done(find, pod(), find_image=None, pull_image=PULLED)
+    assert pulled == ([("find_image", "image"), ("pull_image", "image")], ImagePinned(PULLED))
+
+
+@pytest.mark.parametrize(
+    ("image", "asked"),
+    [
+        (PULLED, ("pull_image", "image@sha256:d", {"pinned": True})),
+        (IMAGE, ("pull_image", "image", {"pinned": False})),
+    ],
+)
+async def test_what_was_pinned_is_pulled_by_its_digest_and_keeps_its_reference(
+    image: PinnedImage, asked: tuple[Any, ...]
+) -> None:
+    other = PinnedImage(reference="image@sha256:d", id="sha256:1", repo_digest="image@sha256:d")
+    expected = ([asked], ImagePinned(other.evolve(reference="image")))
+    assert await done(steps.PullDigest(image), pod(), pull_image=other) == expected
+
+
+async def test_a_base_is_made_under_the_new_incarnation() -> None:
+    record = pod(system=SYSTEM)
+    calls, result = await done(steps.PrepareSystem(SYSTEM), record)
+    assert calls == [("prepare_system", SYSTEM, sees()(record).bases, {"attempt": "new"})]
+    assert result is ANSWER
+
+
+async def test_a_volume_is_made_with_its_labels_and_an_overlay_with_its_options() -> None:
+    record = begun_pod(system=SYSTEM)
+    seen = sees()(record)
+    assert isinstance(seen, Observation)
+    for volume in record.state.layout:
+        name = f"pinacle-vol-a-{volume.name}"
+        options = overlay_options(record, seen, volume) if volume.name == "usr" else {}
+        call = ("create_volume", name, volume_labels(record, volume, OWN), options)
+        assert await done(steps.CreateVolume(volume), record) == ([call], VolumeCreated(ANSWER))
+
+
+async def test_all_volumes_that_the_pod_has_or_would_have_are_read() -> None:
+    record = pod(declared=["/data"])
+    call = ("read_volumes", "a", full_names("a", record.state))
+    assert await done(steps.ReadVolumes(), record) == ([call], VolumesRead(ANSWER))
+
+
+async def test_only_the_container_that_was_seen_is_looked_into() -> None:
+    record = pod()
+    seen = sees(running())(record)
+    assert isinstance(seen, Observation)
+    find = steps.FindFolders(ID, ("/data",))
+    assert await done(find, record, seen) == ([("look", seen.container, ("/data",))], FoldersFound(ANSWER))
+    for gone in (seen.evolve(container=None), sees(running(id="d" * 64))(record)):
+        with pytest.raises(ObjectMissingError, match=ID):
+            await done(find, record, gone)
+
+
+async def test_without_a_container_the_volumes_above_are_looked_into_measured_and_copied() -> None:
+    """Those that are filled and hold the places that are asked for, and no others."""
+    record = pod(image=BELOW)
+    holders = {"/srv": "pinacle-vol-a-srv"}
+    find = steps.FindFolders("", ("/srv/db",))
+    assert await done(find, record) == (
+        [("look_at_volumes", holders, ("/srv/db",))],
+        FoldersFound(ANSWER),
+    )
+    measure = steps.MeasureFolders("", ("/srv/db",))
+    assert (await done(measure, record))[0] == [
+        ("measure_folders", holders, ("/srv/db",), {"floor_bytes": 7_000_000})
+    ]
+    copy = steps.CopyFolder("", "/srv/db", record.state.layout[-1])
+    paths = [volume.path for volume in record.state.layout]
+    assert await done(copy, record) == (
+        [("copy_folder", holders, "/srv/db", "pinacle-vol-a-srv", paths)],
+        DONE,
+    )
+    of_container = steps.CopyFolder(ID, "/srv/db", record.state.layout[-1])
+    assert (await done(of_container, record))[0] == [
+        ("copy_folder", ID, "/srv/db", "pinacle-vol-a-srv", paths)
+    ]
+
+
+async def test_a_container_is_made_of_the_image_as_it_was_seen() -> None:
+    """It is looked at once more only where nothing is known of it."""
+    record = pod(image=DATABASE, declared=["/data"])
+    seen = sees()(record)
+    assert isinstance(seen, Observation)
+    made = container_request(record, OWN, seen.shapes[DATABASE.id])
+    create = ("create_container", made)
+    assert await done(steps.CreateContainer(), record, seen) == ([create], ContainerCreated(ANSWER))
+    calls, _ = await done(
+        steps.CreateContainer(), record, seen.evolve(shapes={}), look_at_image=seen.shapes[DATABASE.id]
+    )
+    assert calls == [("look_at_image", DATABASE, looked_paths(record, DATABASE)), create]
+    with pytest.raises(ValueError, match="pod a: a container needs a pinned image"):
+        await done(steps.CreateContainer(), pod(image=None))
+
+
+async def test_an_end_that_was_seen_is_not_asked_for() -> None:
+    record = pod()
+    seen = sees(exited())(record)
+    assert isinstance(seen, Observation)
+    container = seen.container
+    assert container is not None
+    exit_ = Exit(code=1, oom_killed=False, started_at=1.0, finished_at=2.0)
+    known = seen.evolve(container=replace(container, exit=exit_))
+    assert await done(steps.RecordExit(ID), record, known) == ([], ExitFound(exit_))
+    asked = [("inspect_exit", ID)]
+    for unknown in (seen.evolve(container=None), seen.evolve(container=replace(container, exit=None))):
+        assert await done(steps.RecordExit(ID), record, unknown) == (asked, ExitFound(ANSWER))
