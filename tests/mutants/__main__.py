@@ -26,7 +26,7 @@ from mutmut.mutation.trampoline import set_mutant_under_test
 from mutmut.utils.file_utils import copy_also_copy_files, copy_src_dir
 
 from tests.mutants import plugin
-from tests.mutants.accepted import Survivor, is_about_words, reasons
+from tests.mutants.accepted import Survivor, is_about_words, is_held_by_types, reasons
 from tests.mutants.lua import all_mutants
 
 _BIN: Final = Path(sys.executable).parent
@@ -154,13 +154,15 @@ def judge(survivors: list[Survivor]) -> int:
     """Print the survivors that are not allowed; returns 1 if there are any."""
     known = reasons()
     words = [each for each in survivors if is_about_words(each)]
+    typed = [each for each in survivors if is_held_by_types(each)]
     allowed = [each for each in survivors if each in known]
-    left = [each for each in survivors if each not in known and not is_about_words(each)]
+    left = [each for each in survivors if each not in {*known, *words, *typed}]
     for survivor in left:
         print(f"survived: {survivor}")
     print(
         f"{len(survivors)} survivors: {len(words)} of them only words of messages, "
-        f"{len(allowed)} allowed in tests/mutants/accepted.toml, {len(left)} new"
+        f"{len(typed)} held by the type checker, {len(allowed)} allowed in tests/mutants/accepted.toml, "
+        f"{len(left)} new"
     )
     return 1 if left else 0
 

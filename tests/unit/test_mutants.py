@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 
-from tests.mutants.accepted import Survivor, reasons
+from tests.mutants.accepted import Survivor, is_held_by_types, reasons
 from tests.mutants.lua import NAMES, all_mutants, broken_scripts
 from worker.store import scripts
 
@@ -59,3 +59,14 @@ def test_a_part_of_scripts_is_broken_in_each_that_has_it() -> None:
         broken = broken_scripts(mutant)
         assert any(not name.startswith("_") for name in broken)
         assert all(text != getattr(scripts, name) for name, text in broken.items())
+
+
+def test_only_the_end_of_a_table_is_held_by_types() -> None:
+    for before in ("assert_never(step)", "case _: assert_never(intent.kind)"):
+        assert is_held_by_types(Survivor("worker.a", before, ""))
+    for before in (
+        "case _: return None",
+        "case steps.NoteLost(): assert_never(step)",
+        "do(assert_never(step))",
+    ):
+        assert not is_held_by_types(Survivor("worker.a", before, ""))

@@ -1,29 +1,42 @@
 """What is noted once a step has succeeded, and how the world looks then without looking again."""
 
 from dataclasses import replace
+from typing import Any, Final
 
 import pytest
 
 from tests.support.situations import (
+    DATABASE,
     IMAGE,
     NOW,
     OTHER_IMAGE,
+    PULLED,
+    SECOND,
+    UNIVERSAL,
     asked_again,
     begun_pod,
     crash,
     created,
+    deleting_pod,
     exited,
+    looked,
     new_pod,
     pod,
+    room,
     running,
     sees,
 )
+from worker.planner.backoff import lost_crash, next_crash
+from worker.planner.exit_reason import ending
 from worker.planner.fold.fold import fold
 from worker.planner.fold.results import (
     DONE,
     ContainerCreated,
     ExitFound,
     FillBegun,
+    FoldersFound,
+    FoldersMeasured,
+    ImagePinned,
     StepResult,
     VolumeCreated,
     VolumeRemoved,
@@ -32,15 +45,25 @@ from worker.planner.fold.results import (
 from worker.planner.steps import (
     BeginFill,
     BeginKeep,
+    BeginStop,
     CommitFill,
+    ConnectNetwork,
+    CopyFolder,
     CreateContainer,
     CreateVolume,
+    DistrustCopies,
+    FindFolders,
     FinishPurge,
+    GiveUpCopies,
+    MeasureFolders,
+    NoteLost,
+    PinImage,
     ReadVolumes,
     RecordExit,
     RemoveContainer,
     RemoveEmptyVolume,
     RemoveVolume,
+    RenameContainer,
     StartContainer,
     Step,
     StopContainer,
@@ -48,9 +71,11 @@ from worker.planner.steps import (
     UpdateContainer,
 )
 from worker.pods.model import Phase, Record
-from worker.pods.observation import ContainerState, Exit, Observation
+from worker.pods.observation import ContainerState, Exit, Observation, ObservedContainer
+from worker.pods.own_root import Look, Standing
 
 ID = "c" * 64
+MEASURED: Final = room("/data")
 
 
 def after(
@@ -205,3 +230,162 @@ def test_a_finished_purge_forgets_the_pod() -> None:
     noted, _ = after(record, sees()(record), FinishPurge())
     assert (noted.state.purged_generation, noted.state.phase) == (4, Phase.DELETED)
     assert (noted.state.layout, noted.state.crash, noted.state.restarts) == ((), None, 0)
+
+
+def test_what_is_done_to_a_second_container_is_seen_on_it_alone() -> None:
+    """The pod's own is as it was, in record and observation."""
+    record = pod()
+    own, second = running()(record), replace(running()(record), id=SECOND, name="second")
+    third = replace(second, id="e" * 64, name="third")
+    paused = replace(second, state=ContainerState.PAUSED)
+    table: list[tuple[Step, ObservedContainer, list[ObservedContainer]]] = [
+        (StopContainer(SECOND, 3), second, [replace(second, state=ContainerState.EXITED)]),
+        (UnpauseContainer(SECOND), paused, [second]),
+        (RenameContainer(SECOND, "aside"), second, [replace(second, name="aside")]),
+        (RemoveContainer(SECOND), second, []),
+        (BeginStop(SECOND, 3), second, [second]),
+    ]
+    for step, before, left in table:
+        seen = sees(lambda _: own)(record).evolve(others=(before, third))
+        noted, then = after(record, seen, step)
+        assert then == seen.evolve(others=(*left, third)), step
+        assert noted.state.container_id == ID
+
+
+def test_what_a_container_was_found_to_hold_is_known_after_it_has_gone() -> None:
+    """It was kept; so nothing else was at the places where it was looked, and nothing was measured."""
+    record = pod()
+    look = replace(looked("/data"), places=("/data",))
+    seen = sees(exited())(record).evolve(look=look, measured=MEASURED, fresh="one")
+    _, then = after(record, seen, RemoveContainer(ID))
+    assert then.look == replace(look, container_id="", found={})
+    assert (then.container, then.fresh, then.measured) == (None, None, None)
+    _, never = after(record, seen.evolve(look=None), RemoveContainer(ID))
+    assert never.look is None
+
+
+@pytest.mark.parametrize(
+    ("container", "ended"), [(None, True), (exited(), True), (created(), True), (running(), False)]
+)
+def test_a_look_is_whole_once_the_container_has_ended(container: Any, ended: bool) -> None:
+    """While it runs, it goes on writing."""
+    record = pod()
+    look = Look(container_id=ID, places=("/data",), found={"/data": Standing.DIRECTORY}, ended=not ended)
+    _, seen = after(record, sees(container)(record), FindFolders(ID, ("/data",)), FoldersFound(look))
+    assert seen.look == replace(look, ended=ended)
+
+
+def test_what_was_measured_is_known() -> None:
+    record = pod()
+    step = MeasureFolders(ID, ("/data",))
+    assert after(record, sees()(record), step, FoldersMeasured(MEASURED))[1].measured == MEASURED
+
+
+def test_copies_that_are_not_trusted_are_not_filled_any_more() -> None:
+    """Those of another container are the pod's; what is given up leaves the layout and is not fresh."""
+    record = pod(declared=["/data", "/more"], copied="/data", kept=("/data",), kept_generation=1)
+    noted, seen = after(record, sees(fresh="one")(record), DistrustCopies(ID))
+    assert [volume.path for volume in noted.state.layout if not volume.filled] == ["/data"]
+    assert len(noted.state.layout) == len(record.state.layout)
+    assert seen.fresh == "one"
+    left, then = after(noted, seen, GiveUpCopies(ID))
+    assert [volume.path for volume in left.state.layout if volume not in record.state.layout] == []
+    assert {volume.path for volume in record.state.layout} - {v.path for v in left.state.layout} == {"/data"}
+    assert (left.state.kept, left.state.kept_generation, then.fresh) == ((), 0, None)
+    other, _ = after(record, sees()(record), GiveUpCopies("e" * 64))
+    assert other.state.layout == record.state.layout
+    copying, same = after(record, sees(fresh="one")(record), CopyFolder(ID, "/data", record.state.layout[-1]))
+    assert (copying, same) == (record, sees(fresh="one")(record))
+
+
+def test_what_is_kept_is_noted_with_its_intent() -> None:
+    record = asked_again()
+    noted, _ = after(record, sees()(record), BeginKeep(("/data",), ID), FillBegun("second"))
+    assert (noted.state.kept, noted.state.kept_generation) == (("/data",), 2)
+
+
+def test_a_volume_goes_where_the_image_leads_its_path() -> None:
+    """Both a first layout and what is kept go by what was seen of the image."""
+    record = new_pod()
+    linked = sees(links={"/opt": "/var"})(record)
+    noted, _ = after(record, linked, BeginFill(), FillBegun("first"))
+    assert {volume.name for volume in noted.state.layout} == set(UNIVERSAL.split()) - {"var"}
+    kept = pod(image=DATABASE)
+    begun, _ = after(
+        kept, sees(links={"/data": "/mnt2"})(kept), BeginKeep(("/mnt2",), ID), FillBegun("second")
+    )
+    assert begun.state.layout[-1].path == "/data"
+    bare = new_pod(image=None)
+    without, _ = after(bare, sees()(bare), BeginFill(), FillBegun("first"))
+    assert {volume.name for volume in without.state.layout} == set(UNIVERSAL.split())
+
+
+def test_a_container_that_is_renamed_or_attached_is_seen_so() -> None:
+    record = pod()
+    container = running()(record)
+    step = ConnectNetwork(ID, "net")
+    for networks, then in ((("other",), ("other", "net")), ((), ("net",)), (None, ("net",))):
+        seen = sees()(record).evolve(container=replace(container, networks=networks))
+        assert after(record, seen, step)[1].container == replace(container, networks=then)
+    renamed = after(record, sees(running())(record), RenameContainer(ID, "aside"))[1].container
+    assert renamed == replace(container, name="aside")
+
+
+def test_an_image_that_was_found_again_is_not_gone() -> None:
+    record = pod()
+    _, seen = after(record, sees(image_gone=True)(record), PinImage("image"), ImagePinned(OTHER_IMAGE))
+    assert seen.image_gone is False
+
+
+def test_bases_that_were_read_again_are_the_present_ones() -> None:
+    record = pod()
+    seen = sees()(record).evolve(bases={})
+    fresh = sees()(record)
+    assert after(record, seen, ReadVolumes(), VolumesRead(fresh))[1].bases == fresh.bases
+
+
+def test_a_container_that_nobody_saw_end_is_noted_as_lost() -> None:
+    record = pod(starts=3)
+    noted, seen = after(record, sees()(record), NoteLost())
+    assert noted.state.crash == lost_crash(run=3, now=NOW)
+    assert seen == sees()(record)
+
+
+def test_ends_in_a_row_are_counted_and_told_by_the_spec() -> None:
+    record = pod(
+        starts=2,
+        crash=crash(run=1, count=4, next_try_at=NOW),
+        spec={"command": ("nosuchprogram",)},
+    )
+    ended = Exit(code=127, oom_killed=False, started_at=NOW - 1, finished_at=NOW)
+    noted, _ = after(record, sees(exited())(record), RecordExit(ID), ExitFound(ended))
+    expected = next_crash(record.state.crash, ended, run=2, pod_id="a", now=NOW)
+    assert noted.state.crash == expected
+    assert expected.count == 5
+    assert expected != next_crash(record.state.crash, ended, run=2, pod_id="b", now=NOW)
+    assert noted.state.reason == ending(expected, record.intent.spec)
+    assert noted.state.reason != ending(expected, None)
+
+
+def test_a_created_container_uses_up_what_was_given_up_and_asked_for() -> None:
+    record = asked_again(
+        intent={"discard": ("/data",), "discard_generation": 2, "recreate_generation": 1}, image=OTHER_IMAGE
+    )
+    older = record.evolve(intent=record.intent.evolve(image=PULLED), state=record.state.evolve(image=None))
+    noted, _ = after(older, sees()(older), CreateContainer(), ContainerCreated(created()(record)))
+    assert (noted.state.discarded_generation, noted.state.recreated_generation) == (2, 1)
+    assert noted.state.image == older.image == PULLED
+    bare = record.evolve(intent=record.intent.evolve(spec=None))
+    told, _ = after(bare, sees()(record), CreateContainer(), ContainerCreated(created()(record)))
+    assert told.state.tier is None
+
+
+def test_what_was_found_of_an_unknown_pod_is_remembered() -> None:
+    """Its deletion says whether there was anything."""
+    record = deleting_pod(intent={"unknown": True})
+    for step in (RemoveVolume("pinacle-vol-a-home"), RemoveContainer(ID)):
+        noted, _ = after(record, sees(running())(record), step)
+        assert noted.state.remains
+        assert after(noted, sees()(record), FinishPurge())[0].state.remains
+    known = deleting_pod()
+    assert not after(known, sees(running())(known), RemoveVolume("pinacle-vol-a-home"))[0].state.remains
