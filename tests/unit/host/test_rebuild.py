@@ -1,9 +1,11 @@
 """A host is told of container by container: whatever is wrong with one, the others are known."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final
 
 import pytest
+import structlog
 
 from tests.support.fake_engine import FakeEngine
 from tests.support.fake_store import FakeStore
@@ -14,6 +16,7 @@ from worker.host.rebuild import Rebuild
 from worker.planner.container import container_request, volume_labels
 from worker.pods import naming
 from worker.pods.model import Phase
+from worker.pods.observation import ContainerState
 from worker.pods.shape import ImageShape
 
 ALL: Final = {"a", "b", "c"}
@@ -151,3 +154,45 @@ async def test_nobody_acts_on_a_record_before_it_is_whole(engine: FakeEngine) ->
     }
     await rebuild(engine, store).run()
     assert held == [True]
+
+
+async def test_of_two_of_one_pod_the_one_that_runs_is_told_of_and_then_the_one_with_its_name(
+    engine: FakeEngine,
+) -> None:
+    """Somebody renamed one, and an older worker made another; a container of others is none of the two."""
+    own = engine.containers["pinacle-pod-a"]
+    table = [
+        ({"second": ContainerState.EXITED}, ContainerState.RUNNING, own.observed.id),
+        ({"second": ContainerState.RUNNING}, ContainerState.EXITED, "second"),
+        (
+            {"another": ContainerState.EXITED, "second": ContainerState.EXITED},
+            ContainerState.EXITED,
+            own.observed.id,
+        ),
+    ]
+    for others, state, told in table:
+        engine.containers["pinacle-pod-a"] = replace(own, observed=replace(own.observed, state=state))
+        # Those that were made later come first in the Engine's list.
+        shown = {
+            name: replace(own, observed=replace(own.observed, id=name, name=name, state=of))
+            for name, of in others.items()
+        }
+        foreign = {naming.LABEL_POD: "a", naming.LABEL_INSTALLATION: "another"}
+        shown["foreign"] = replace(
+            own, observed=replace(own.observed, id="foreign", name="foreign", labels=foreign)
+        )
+        present = engine.containers
+        engine.containers = {**shown, **present}
+        store = FakeStore()
+        await rebuild(engine, store).run()
+        engine.containers = present
+        assert store.records["a"].state.container_id == told, others
+
+
+async def test_the_log_names_volumes_that_the_container_does_not_mount(engine: FakeEngine) -> None:
+    labels = {naming.LABEL_POD: "a", naming.LABEL_VOLUME: "declared.data"}
+    await engine.create_volume("pinacle-vol-a-declared.data", labels)
+    with structlog.testing.capture_logs() as logs:
+        await rebuild(engine, FakeStore()).run()
+    told = {each["pod_id"]: each["not_mounted"] for each in logs if each["event"] == "pod_rebuilt"}
+    assert told == {"a": ["pinacle-vol-a-declared.data"], "b": [], "c": []}

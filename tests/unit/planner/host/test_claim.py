@@ -10,9 +10,11 @@ from worker.planner.host.claim import (
     Claim,
     Claimant,
     answers_within_s,
+    confirming,
     contenders,
     judge,
     keeper_labels,
+    refusal,
 )
 from worker.pods import naming
 from worker.pods.observation import ContainerState, ObservedContainer, ObservedVolume, Snapshot
@@ -106,3 +108,10 @@ def test_only_what_bears_labels_and_exact_name_of_a_contender_asks() -> None:
     assert stores([made(f"{name}x", asks)]) == []
     assert stores([made(name, MARK)]) == []
     assert stores([made(name, {**asks, naming.LABEL_INSTALLATION: "else"})]) == []
+
+
+def test_the_words_name_the_other_store_where_it_is_known() -> None:
+    assert "a worker of another Redis (store s-2)." in refusal(NAME, "here", "s-2")
+    assert "a worker of another Redis. " in refusal(NAME, "here", None)
+    assert "those of another Redis (store s-2): for 3 s more" in confirming(NAME, "here", "s-2", 2.6)
+    assert "those of another Redis: for 0 s more" in confirming(NAME, "here", None, -1.0)

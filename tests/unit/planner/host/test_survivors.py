@@ -6,14 +6,16 @@ from typing import Any, Final
 
 import pytest
 
+from config.layout import BASES_PATH
+from config.tiers import TIERS
 from tests.support.situations import COPIED, IMAGE, LABELS, SYSTEM, UNIVERSAL, pod, running
 from worker.errors import InvalidInputError
 from worker.planner.container import limits, spec_hash
 from worker.planner.host.survivors import ALWAYS_UNSURE, Evidence, rebuilt_record
 from worker.planner.volumes.system import system_label
 from worker.pods import naming
-from worker.pods.model import PinnedImage, PublishedPort, Record
-from worker.pods.observation import ObservedContainer, ObservedVolume
+from worker.pods.model import PinnedImage, PublishedPort, Record, VolumeClass
+from worker.pods.observation import ContainerState, ObservedContainer, ObservedVolume
 
 PORTS: Final = [{"container": port, "protocol": "tcp", "address": "127.0.0.1"} for port in (8080, 80)]
 
@@ -132,3 +134,66 @@ def test_a_label_that_we_set_says_how_system_directories_are_kept() -> None:
     spoiled = {**labels, naming.LABEL_SYSTEM: "not of ours"}
     with pytest.raises(InvalidInputError, match="does not say how"):
         rebuilt_record("here", replace(container, labels=spoiled), known, {})
+
+
+def test_what_was_told_is_settled_and_is_that_container_s() -> None:
+    """Nothing follows from a record that was just rebuilt."""
+    record = rebuilt()
+    assert (record.intent.generation, record.state.settled_generation) == (1, 1)
+    assert record.state.container_id == "c" * 64
+    assert record.state.whole_for == IMAGE.id
+
+
+def test_of_two_tiers_with_the_same_limits_it_is_the_labelled_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(TIERS, "dev.alike", TIERS["dev.small"])
+    record = rebuilt({"tier": "dev.alike"})
+    assert record.state.tier == "dev.alike"
+
+
+def test_the_base_is_told_by_what_the_container_mounts() -> None:
+    two = SYSTEM.evolve(directories=("/usr", "/lib"))
+    container = running(labels={**LABELS, naming.LABEL_SPEC: '{"image": "image"}'})(pod(system=SYSTEM))
+    labels = {**container.labels, naming.LABEL_SYSTEM: system_label(two)}
+    mounts = {**container.volumes, "/usr": "pinacle-vol-a-usr", "/run/pinacle/base/usr": "base-usr"}
+    known = Evidence(env=(), image_env=(), ports=(), mounts=(), limits=limits("dev.small"), image=IMAGE)
+    shown = replace(container, labels=labels, volumes=mounts)
+    assert f"{BASES_PATH}/usr" in mounts
+    assert rebuilt_record("here", shown, known, {}).state.system == two.evolve(base="base")
+    lost = {path: name for path, name in mounts.items() if not path.startswith(BASES_PATH)}
+    told = rebuilt_record("here", replace(shown, volumes=lost), known, {}).state.system
+    assert told == two.evolve(base=None)
+
+
+def test_what_no_layout_has_is_a_declared_volume_behind_those_that_are_known() -> None:
+    container = running(labels={**LABELS, naming.LABEL_SPEC: '{"image": "image"}'})(pod())
+    mounts = {"/more": "pinacle-vol-a-declared.more", "/home": "pinacle-vol-a-home"}
+    known = Evidence(
+        env=(),
+        image_env=(),
+        ports=(),
+        mounts=(("/home", "pinacle-vol-a-home"),),
+        limits=limits("dev.small"),
+        image=IMAGE,
+    )
+    layout = rebuilt_record("here", replace(container, volumes=mounts), known, {}).state.layout
+    assert [(each.name, each.volume_class) for each in layout] == [
+        ("home", VolumeClass.UNIVERSAL),
+        ("declared.more", VolumeClass.DECLARED),
+    ]
+
+
+def test_a_volume_that_is_gone_is_missed_under_its_container_s_incarnation() -> None:
+    record = rebuilt(labels={naming.LABEL_INCARNATION: "one"})
+    assert {volume.incarnation for volume in record.state.layout} == {"one"}
+
+
+@pytest.mark.parametrize(("state", "mark"), [("running", "7"), ("created", None)])
+def test_a_restored_volume_on_which_it_ran_holds_its_data(state: str, mark: str | None) -> None:
+    """Somebody had said so before it was started."""
+    labels = {naming.LABEL_INCARNATION: "one", naming.LABEL_RESTORED: "7"}
+    home = ObservedVolume(name="pinacle-vol-a-home", labels=labels)
+    container = running(labels={**LABELS, naming.LABEL_SPEC: '{"image": "image"}'})(pod())
+    container = replace(container, state=ContainerState(state))
+    known = Evidence(env=(), image_env=(), ports=(), mounts=(), limits=limits("dev.small"), image=IMAGE)
+    record = rebuilt_record("here", container, known, {home.name: home})
+    assert {v.name: v.restored for v in record.state.layout}["home"] == mark
