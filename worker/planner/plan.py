@@ -80,7 +80,7 @@ def plan_elsewhere(record: Record, seen: Observation, installation: Installation
     )
     left = seen.evolve(volumes=older, container=next(iter(container), None), others=others)
     decided = _plan_leftovers(record, left, installation)
-    return go(*decided.steps, phase=record.state.phase) if decided.steps else rest(record.state.phase)
+    return go(*decided.steps, phase=record.state.phase)
 
 
 def _failed_before(record: Record, seen: Observation, now: float, installation: Installation) -> Plan | None:

@@ -80,6 +80,12 @@ def test_its_labels_say_everything_but_the_values_of_the_environment() -> None:
     assert "SECRET" not in spec
 
 
+@pytest.mark.parametrize(("path", "hides"), [("/sbin", True), ("/data", False)])
+def test_a_volume_where_the_engine_puts_its_init_hides_it(path: str, hides: bool) -> None:
+    """Also one that the image declares."""
+    assert asked(pod(declared=[path])).hides_init is hides
+
+
 def test_the_image_fills_a_volume_once() -> None:
     """A volume that is filled is mounted as it is; otherwise what its owner emptied would be refilled."""
     assert asked(begun_pod()).mounts == universal(no_copy=False)

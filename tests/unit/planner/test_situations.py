@@ -650,6 +650,27 @@ VOLUMES: Final = [
         phase=DELETED,
     ),
     case(
+        "the host's storage is another one: what is found there of a deleted pod is left alone",
+        tombstone(storage="s-1"),
+        sees(more={"home": made_by("one")}, storages={"test": "s-2"}),
+        phase=STORAGE_MISSING,
+        because="volume pinacle-storage-test is that of storage s-2",
+    ),
+    case(
+        "the host's storage is another one, and a deleted pod's container runs there",
+        tombstone(storage="s-1"),
+        sees(running(), storages={"test": "s-2"}),
+        phase=STORAGE_MISSING,
+        because="host here does not have its storage (s-1)",
+    ),
+    case(
+        "the host's storage is another one: nothing is made there, also where the pod has nothing yet",
+        new_pod(storage="s-1"),
+        sees(storages={"test": "s-2"}),
+        phase=STORAGE_MISSING,
+        because="Nothing is made or removed there",
+    ),
+    case(
         "another installation's storage is there: that is not ours",
         pod(storage="s-1"),
         sees(exited(), storages={"other": "s-1"}),
@@ -1723,6 +1744,13 @@ CONTAINERS: Final = [
         phase=PENDING,
     ),
     case(
+        "it failed, and its container crashed a moment ago: that waits its time",
+        pod(crash=crash(next_try_at=NOW + 5), failed_generation=1, failed_reason="no", retry_at=NOW + 9),
+        sees(exited(other_spec=True)),
+        phase=BACKOFF,
+        retry_at=NOW + 5,
+    ),
+    case(
         "it failed, its container ended, and a volume is missing: it does not start",
         asked_again(failed_generation=2, retry_at=NOW + 9),
         sees(exited(other_spec=True), without="home"),
@@ -2082,6 +2110,13 @@ DELETION: Final = [
         phase=DELETING,
     ),
     case(
+        "two containers of a deleted pod show up late, and one of them runs",
+        tombstone(),
+        sees(created(mounts=(HOME,)), others=[renamed(running(mounts=(HOME,)), second=True)]),
+        "remove_container force of the second force",
+        phase=DELETING,
+    ),
+    case(
         "a volume that we made of a deleted pod shows up late",
         tombstone(),
         sees(more={"home": made_by("one")}),
@@ -2151,6 +2186,14 @@ IDENTITY: Final = [
         phase=PENDING,
     ),
     case(
+        "a stopped pod's container is being removed: that is waited for",
+        stopping_pod(),
+        sees(in_state(REMOVING)),
+        phase=PENDING,
+        because="the container is removing",
+        retry_at=NOW + 1,
+    ),
+    case(
         "a stopped pod's container was given another name, and was started",
         stopping_pod(),
         sees(others=[renamed(running())]),
@@ -2209,6 +2252,26 @@ IDENTITY: Final = [
         pod(),
         sees(running(), others=[renamed(created(), second=True)]),
         "remove_container of the second",
+        phase=PENDING,
+    ),
+    case(
+        "a second one was removed by half: the Engine removes the rest by force only",
+        pod(),
+        sees(running(), others=[renamed(in_state(DEAD), second=True)]),
+        "remove_container of the second force",
+        phase=PENDING,
+    ),
+    case(
+        "two others run beside the recorded one: both are stopped",
+        pod(),
+        sees(
+            running(),
+            others=[renamed(running(), second=True), renamed(running(id="e" * 64), "another")],
+        ),
+        "begin_stop of the second 10",
+        "stop_container of the second 10",
+        f"begin_stop of {'e' * 64!r} 10",
+        f"stop_container of {'e' * 64!r} 10",
         phase=PENDING,
     ),
     case(
@@ -2370,6 +2433,13 @@ NETWORK: Final = [
         "stop_container 10",
         phase=PENDING,
     ),
+    case(
+        "it crashed a moment ago, without its network: it gets that back when it is started",
+        pod(crash=crash(next_try_at=NOW + 5)),
+        sees(exited(**OFF)),
+        phase=BACKOFF,
+        retry_at=NOW + 5,
+    ),
     case("a stopped pod needs none", stopping_pod(), sees(exited(**OFF)), phase=STOPPED),
 ]
 
@@ -2396,6 +2466,24 @@ ELSEWHERE: Final = [
         ),
         "remove_container force",
         "remove_volume home",
+        phase=RUNNING,
+    ),
+    case(
+        "the same, and all that is left here is a volume, and a container under another name",
+        pod(host="there", intent={"generation": 3, "purge_generation": 2}, purged_generation=2),
+        sees(
+            without=UNIVERSAL,
+            more={"home": made_by("older")},
+            others=[renamed(running(labels={**LABELS, naming.LABEL_INCARNATION: "older"}), second=True)],
+        ),
+        "remove_container of the second force",
+        "remove_volume home",
+        phase=RUNNING,
+    ),
+    case(
+        "a pod that was made again elsewhere, and a container here that names no incarnation: it stays",
+        pod(host="there", intent={"generation": 3, "purge_generation": 2}, purged_generation=2),
+        sees(running(labels={**LABELS, naming.LABEL_INCARNATION: ""}), without=UNIVERSAL),
         phase=RUNNING,
     ),
     case(

@@ -197,3 +197,18 @@ def test_a_restored_volume_on_which_it_ran_holds_its_data(state: str, mark: str 
     known = Evidence(env=(), image_env=(), ports=(), mounts=(), limits=limits("dev.small"), image=IMAGE)
     record = rebuilt_record("here", container, known, {home.name: home})
     assert {v.name: v.restored for v in record.state.layout}["home"] == mark
+
+
+def test_where_no_guess_of_env_fits_it_is_all_that_is_not_the_image_s() -> None:
+    labels = {**LABELS, naming.LABEL_SPEC: '{"image": "image", "hostname": "other"}'}
+    known = Evidence(
+        env=("A=1", "B=2", "PATH=/bin"),
+        image_env=("PATH=/bin",),
+        ports=(),
+        mounts=(),
+        limits=limits("dev.small"),
+        image=IMAGE,
+    )
+    spec = rebuilt_record("here", running(labels=labels)(pod()), known, {}).intent.spec
+    assert spec is not None
+    assert spec.env == {"A": "1", "B": "2"}

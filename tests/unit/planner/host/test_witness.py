@@ -8,6 +8,7 @@ from tests.support.situations import (
     SYSTEM,
     UNIVERSAL,
     View,
+    begun_pod,
     created,
     deleting_pod,
     exited,
@@ -19,7 +20,7 @@ from tests.support.situations import (
     stopped_pod,
     tombstone,
 )
-from worker.planner.host.witness import is_same_storage
+from worker.planner.host.witness import has_its_volumes, is_same_storage, is_witness
 from worker.pods.model import Record
 
 NOTHING: Final = sees(without=f"system usr {UNIVERSAL}", bases={})
@@ -71,3 +72,12 @@ def test_it_is_the_same(name: str) -> None:
 @pytest.mark.parametrize("name", OPEN)
 def test_it_is_not_proven(name: str) -> None:
     assert not is_same_storage([(record, view(record)) for record, view in OPEN[name]])
+
+
+def test_volumes_that_are_noted_as_begun_prove_nothing() -> None:
+    """They may have been made a moment ago."""
+    record = begun_pod()
+    seen = sees(running())(record)
+    assert not has_its_volumes(record, seen)
+    assert not is_witness(record, seen)
+    assert is_witness(pod(), sees(running())(pod()))
