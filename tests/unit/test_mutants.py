@@ -7,8 +7,9 @@ from typing import Final
 
 import pytest
 
-from tests.mutants.accepted import Survivor, is_held_by_types, reasons
+from tests.mutants.accepted import Survivor, reasons
 from tests.mutants.lua import NAMES, all_mutants, broken_scripts
+from tests.mutants.typed import refused
 from worker.store import scripts
 
 ROOT: Final = Path(__file__).parents[2]
@@ -61,12 +62,18 @@ def test_a_part_of_scripts_is_broken_in_each_that_has_it() -> None:
         assert all(text != getattr(scripts, name) for name, text in broken.items())
 
 
-def test_only_the_end_of_a_table_is_held_by_types() -> None:
-    for before in ("assert_never(step)", "case _: assert_never(intent.kind)"):
-        assert is_held_by_types(Survivor("worker.a", before, ""))
-    for before in (
-        "case _: return None",
-        "case steps.NoteLost(): assert_never(step)",
-        "do(assert_never(step))",
-    ):
-        assert not is_held_by_types(Survivor("worker.a", before, ""))
+def test_what_the_type_checker_refuses_is_told_from_what_it_has_against_the_original(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = tmp_path / "mutants" / "worker" / "some.py"
+    module.parent.mkdir(parents=True)
+    module.write_text(
+        "def x_f__mutmut_orig(a):\n    return a\n"
+        "def x_f__mutmut_1(a):\n    return a\n"
+        "def x_f__mutmut_2(a):\n    return None\n"
+        "class C:\n    def x\u01c1C\u01c1g__mutmut_3(self):\n        pass\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    errors = [(2, "no annotation"), (4, "no annotation"), (6, "no annotation"), (6, "got None"), (9, "more")]
+    found = set(refused(Path("worker/some.py"), errors))
+    assert found == {"worker.some.x_f__mutmut_2", "worker.some.x\u01c1C\u01c1g__mutmut_3"}
