@@ -159,6 +159,8 @@ async def test_a_stop_that_fails_does_not_fail_the_pod() -> None:
 
 
 def test_texts_are_compared_without_what_is_another_each_time() -> None:
+    # It is recorded, and compared with what a later version makes of the next failure.
+    assert plain("Start 12 of pinacle-pod-a: pinacle-vol-a-home", "a") == "start N of pod: volume-home"
     one = plain(f"start {1:064x} of pinacle-pod-a failed at 12:01: pinacle-vol-a-home", "a")
     assert one == plain(f"start {2:064x} of pinacle-pod-b failed at 13:45: pinacle-vol-b-home", "b")
     assert one != plain(f"start {2:064x} of pinacle-pod-b failed at 13:45: pinacle-vol-b-root", "b")

@@ -295,6 +295,14 @@ CREATION: Final = [
         phase=PENDING,
     ),
     case(
+        "cut off while a new volume below another was to begin with what is there: it is given up first",
+        asked_again(image=BELOW, declared=["/srv/db"], unfilled="declared.srv.db"),
+        sees(),
+        "remove_volume declared.srv.db",
+        "give_up_copies",
+        phase=PENDING,
+    ),
+    case(
         "cut off, while a container runs that mounts none of the new volumes: what it has comes first",
         committed_pod(declared=["/data"], unfilled="declared.data", starts=1),
         sees(running(mounts=[HOME])),
@@ -316,6 +324,24 @@ CREATION: Final = [
         sees(
             running(mounts=[naming.volume_name("a", name) for name in UNIVERSAL.split()]),
             more={name: made_by("one", **{naming.LABEL_VOLUME: name}) for name in UNIVERSAL.split()},
+        ),
+        "begin_fill",
+        phase=PENDING,
+    ),
+    case(
+        "new, and a link of its image leads a VOLUME to a place where nothing is kept: there it stays so",
+        new_pod(image=DATABASE),
+        sees(links={"/data": "/run/data"}),
+        "begin_fill",
+        phase=PENDING,
+    ),
+    case(
+        "without a record, and its image leads a VOLUME to one of its volumes: it runs on all that it needs",
+        new_pod(image=DATABASE),
+        sees(
+            running(mounts=[naming.volume_name("a", name) for name in UNIVERSAL.split()]),
+            more={name: made_by("one", **{naming.LABEL_VOLUME: name}) for name in UNIVERSAL.split()},
+            links={"/data": "/srv"},
         ),
         "begin_fill",
         phase=PENDING,
@@ -1064,6 +1090,14 @@ CONTAINERS: Final = [
         phase=PENDING,
     ),
     case(
+        "adopt: it had ended before, and cannot be adopted: it is left as it is",
+        new_pod(intent={"adopt": True}),
+        sees(exited(143, labels={}, volumes={"/home": HOME}), look=looked(other="/link", places=True)),
+        phase=FAILED,
+        because="/link",
+        until=NOW + FAILED_DELAY_S,
+    ),
+    case(
         "adopt: a foreign container that mounts no volume of ours",
         pod(intent={"adopt": True}),
         sees(running(labels={}, mounts=["data"])),
@@ -1751,6 +1785,21 @@ CONTAINERS: Final = [
         retry_at=NOW + 5,
     ),
     case(
+        "it failed a moment ago, and its container was never started: that stays so",
+        asked_again(failed_generation=2, failed_reason="no room", retry_at=NOW + 9),
+        sees(created(other_spec=True)),
+        phase=FAILED,
+        because="no room",
+    ),
+    case(
+        "it failed a moment ago, its container ended, and an overlay is gone: that is made anew first",
+        asked_again(system=SYSTEM, failed_generation=2, failed_reason="no", retry_at=NOW + 9),
+        sees(exited(other_spec=True), without="usr"),
+        "create_volume usr",
+        phase=PENDING,
+        own=OVERLAYS,
+    ),
+    case(
         "it failed, its container ended, and a volume is missing: it does not start",
         asked_again(failed_generation=2, retry_at=NOW + 9),
         sees(exited(other_spec=True), without="home"),
@@ -1907,7 +1956,7 @@ CONTAINERS: Final = [
         pod(),
         sees(image_gone=True),
         phase=FAILED,
-        because="is gone from this host",
+        because="image image (sha256:1) is gone from this host and has",
     ),
     case(
         "the spec is not known, as after a loss of store and container",
@@ -1967,6 +2016,19 @@ SHAPES: Final = [
         phase=FAILED,
         because="/opt leads to /run/opt, where nothing is kept",
         own=OVERLAYS,
+    ),
+    case(
+        "its image leads a VOLUME to one of its volumes: it needs no further one",
+        pod(image=DATABASE),
+        sees(running(), links={"/data": "/srv"}),
+        phase=RUNNING,
+    ),
+    case(
+        "a link in what its image put into a volume leads a further VOLUME to /",
+        asked_again(image=BELOW, layout=tuple(volume.evolve(image=BELOW.id) for volume in layout())),
+        sees(links={"/srv/db": "/"}),
+        phase=FAILED,
+        because="/srv/db leads to /",
     ),
     case(
         "another image whose /bin is a link: the container stays as it is",
