@@ -11,7 +11,7 @@ from worker.cli.command import app
 
 ROOT: Final = Path(__file__).parents[3]
 README: Final = ROOT / "README.md"
-PAGES: Final = tuple(sorted((ROOT / "docs").glob("*.md")))
+PAGES: Final = tuple(sorted((ROOT / "docs").rglob("*.md")))
 DOCUMENTS: Final = (README, ROOT / "CONTRIBUTING.md", *PAGES)
 LONGEST_README: Final = 8_000
 """Bytes: what a newcomer reads to the end."""
