@@ -58,12 +58,17 @@ bench: $(STAMP) ## Measure against the Engine's floor on this machine (needs roo
 bases: $(STAMP) ## Build base images for docker compose from Debian's packages, where no registry is (needs root)
 	@$(BIN)/python -m worker.local.base_images
 
-check: $(STAMP) ## Lint, check types, check the architecture
+check: $(STAMP) ## Lint, check types, the architecture and the links of the docs
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/mypy docs/examples/follow.py
 	$(BIN)/lint-imports --no-logo
+	rm -rf .site
+	mkdir -p .site/pages/config
+	cp -R README.md CONTRIBUTING.md CHANGELOG.md LICENSE .env.example docs .site/pages
+	cp -R config/prometheus .site/pages/config
+	$(BIN)/mkdocs build --strict --config-file docs/mkdocs.yml
 
 release-check: $(STAMP) ## Say what stands in the way of a release of this checkout
 	$(BIN)/python -m tests.release
@@ -79,7 +84,7 @@ lock: $(STAMP) ## Pin all dependencies anew, by hash and without any address
 	$(BIN)/uv pip compile -q --generate-hashes --python-version 3.11 --no-header --extra dev pyproject.toml -o requirements-dev.lock
 
 clean: ## Remove what was made here, except .pinacle, which holds data
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .site
 
 $(STAMP): requirements-dev.lock pyproject.toml
 	@worker/local/make-venv $(PYTHON) $(VENV)
