@@ -30,6 +30,7 @@ _PACKAGES: Final = {
     "node": "nodejs",
     "npm": "npm",
     "runsc": "runsc",
+    "haproxy": "haproxy",
     "prometheus": "prometheus",
     "promtool": "prometheus",
     "qemu-system-x86_64": "qemu-system-x86",
