@@ -28,10 +28,13 @@ from tests.support.situations import (
     room,
     running,
     sees,
+    stopped_pod,
+    stopping_pod,
 )
 from worker.planner.decision import Plan
 from worker.planner.steps import FindFolders
 from worker.planner.volumes.adopting import plan_adoption
+from worker.planner.volumes.keeping import rests_without
 from worker.planner.volumes.kept import (
     foreign_mounts,
     keeping,
@@ -39,6 +42,7 @@ from worker.planner.volumes.kept import (
     nested_places,
     places,
     space_problem,
+    volume_for,
 )
 from worker.planner.volumes.replacing import give_up_copies, look_of, plan_nested, plan_replacing
 from worker.pods.layout import looked_paths
@@ -377,3 +381,16 @@ def adoption(record: Record, view: View, own: Installation = OWN) -> Plan | None
     assert seen.look is not None
     look = replace(seen.look, places=places(record, seen, container))
     return plan_adoption(record, seen.evolve(look=look), own, NOW)
+
+
+def test_only_what_rests_stopped_may_be_without_a_container() -> None:
+    assert rests_without(stopped_pod())
+    for record in (pod(), stopping_pod(), asked_again()):
+        assert not rests_without(record)
+
+
+def test_what_is_kept_is_named_as_the_image_s_links_have_it() -> None:
+    record = pod(image=DATABASE)
+    seen = sees(links={"/data": "/mnt2"})(record)
+    assert volume_for(record, seen, "/mnt2").path == "/data"
+    assert volume_for(record, sees()(record), "/mnt2").path == "/mnt2"

@@ -842,6 +842,14 @@ LATER: Final = "e" * 64
 FOLDERS: Final = tuple(f"/own-{number:02}" for number in range(33))
 
 KEEPING: Final = [
+    case(
+        "stopped, without a container, and its image leads a volume to /: it says why none is made",
+        stopped_pod(),
+        sees(links={"/opt": "/"}),
+        phase=STOPPED,
+        because="/opt leads to /",
+        retry_at=NOW + FAILED_DELAY_S,
+    ),
     # A stopped pod without a container: what no container holds on to, a prune removes
     case(
         "stopped, and its container was pruned: one is made, which keeps its volumes",
@@ -2041,6 +2049,19 @@ SHAPES: Final = [
         phase=FAILED,
         because="/bin: directories in the pod's system volumes, and links in the image",
         retry_at=NOW + FAILED_DELAY_S,
+        own=OVERLAYS,
+    ),
+    case(
+        "the same, where the other volumes were there already: only the system's own tell whose it is",
+        committed_pod(
+            system=SYSTEM,
+            unfilled="system usr",
+            spec={"image": "image-2"},
+            intent={"generation": 2, "image": OTHER_IMAGE},
+        ),
+        sees(),
+        "prepare_system overlay",
+        phase=PENDING,
         own=OVERLAYS,
     ),
     case(

@@ -9,18 +9,35 @@ from hypothesis import strategies as st
 
 from config.layout import LAYERS_VOLUME, UNIVERSAL_VOLUMES
 from tests.support.shapes import seen_shape
-from tests.support.situations import COPIED, IMAGE, OTHER_IMAGE, SYSTEM, pod
+from tests.support.situations import (
+    BELOW,
+    COPIED,
+    DATABASE,
+    IMAGE,
+    OTHER_IMAGE,
+    SYSTEM,
+    layout,
+    new_pod,
+    pod,
+)
 from worker.errors import InvalidInputError
 from worker.planner.volumes.mounts import mount_points
+from worker.planner.volumes.unprotected import parents
+from worker.pods import naming
 from worker.pods.layout import (
     declared_name,
+    kept_layout,
+    kept_volume,
     looked_paths,
     missing_volumes,
+    new_places,
     normal_path,
+    restored_layout,
+    system_layout,
     validate_table,
     wanted_layout,
 )
-from worker.pods.model import PinnedImage, VolumeClass
+from worker.pods.model import PinnedImage, System, SystemMode, VolumeClass
 from worker.pods.naming import parse_pod_id, volume_name
 from worker.pods.shape import ImageShape
 
@@ -150,3 +167,42 @@ def test_copied_system_directories_have_no_volume_of_layers() -> None:
     assert wanted_layout((), COPIED)["/usr"] == ("usr", VolumeClass.SYSTEM)
     assert LAYERS_VOLUME[1] not in wanted_layout((), COPIED)
     assert wanted_layout((), SYSTEM)[LAYERS_VOLUME[1]] == (LAYERS_VOLUME[0], VolumeClass.SYSTEM)
+
+
+def test_a_pod_without_a_letter_in_its_name_has_a_host_name_all_the_same() -> None:
+    assert naming.default_hostname("---") == "pod"
+    assert naming.default_hostname("a_b-") == "a-b"
+
+
+def test_only_slashes_are_taken_from_a_path() -> None:
+    assert naming.system_volume("/X11X/") == "X11X"
+    assert list(parents("/X/aX/b")) == ["/X", "/X/aX"]
+    shape = seen_shape(["/X/a"], {"/X": "/Y"})
+    assert shape.place("/X/a") == "/Y/a"
+    assert shape.place("/X/aX") == "/Y/aX"
+
+
+def test_a_system_without_directories_has_no_volumes() -> None:
+    for mode in SystemMode:
+        assert system_layout(System(mode=mode, image=IMAGE)) == {}
+    off = System(mode=SystemMode.OFF, image=IMAGE, directories=("/usr",))
+    assert system_layout(off) == {}
+
+
+def test_what_is_restored_is_noted_on_that_volume_alone() -> None:
+    first, second, *rest = layout()
+    marked = restored_layout((first.evolve(restored="1"), second, *rest), {second.path: "2"})
+    assert [volume.restored for volume in marked] == ["1", "2", *(None for _ in rest)]
+
+
+def test_a_volume_that_is_kept_has_the_name_that_the_image_s_path_gives_it() -> None:
+    """Where a link leads that path to what is kept; in what another image filled, links do not count."""
+    linked = seen_shape(["/data"], {"/data": "/mnt2"})
+    volume = kept_volume(pod(image=DATABASE), "/mnt2", linked)
+    assert (volume.path, volume.name) == ("/data", "declared.data")
+    (kept,) = kept_layout(new_pod(image=DATABASE), ["/mnt2"], container_id="c", incarnation="i", shape=linked)
+    assert kept.path == "/data"
+    into = seen_shape(["/srv/db"], {"/srv/db": "/mnt2"})
+    own = pod(image=BELOW, layout=tuple(v.evolve(image=BELOW.id) for v in layout()))
+    assert "/mnt2" in new_places(own, into)
+    assert "/srv/db" in new_places(pod(image=BELOW), into)

@@ -6,7 +6,8 @@ import pytest
 
 from tests.support.situations import pod
 from worker.errors import InvalidInputError
-from worker.pods.parsing import parse_flag, parse_spec
+from worker.pods.own_root import Measured
+from worker.pods.parsing import parse_flag, parse_spec, read_spec
 from worker.pods.requests import Create, Update, check
 from worker.pods.spec import PodSpec, PortSpec, Restart, public_spec
 
@@ -179,3 +180,33 @@ def test_a_tier_that_is_not_in_the_table_is_refused_unless_the_pod_has_it() -> N
     check("a", pod(spec={"image": "i", "tier": "dev.gone"}), Update(spec=small))
     with pytest.raises(InvalidInputError, match=r"spec.tier"):
         check("new", None, Create(spec=gone))
+
+
+@pytest.mark.parametrize(
+    ("key", "near"), [("comand", "command"), ("port", "ports"), ("hostnam", "hostname"), ("zzzzzz", None)]
+)
+def test_a_misspelt_key_is_told_the_one_nearest(key: str, near: str | None) -> None:
+    with pytest.raises(InvalidInputError) as refused:
+        parse_spec({"image": "a", key: "x"})
+    hint = f"; did you mean '{near}'?; allowed: " if near else "is not a key of the spec; allowed: "
+    assert hint in str(refused.value)
+    assert "or" not in str(refused.value).partition("allowed")[0].split()
+
+
+def test_a_label_that_holds_no_spec_says_what_is_wrong() -> None:
+    with pytest.raises(InvalidInputError, match=r"^spec\.image: is missing; allowed: an image reference"):
+        read_spec({})
+    with pytest.raises(InvalidInputError, match="is not an absolute path"):
+        read_spec({"image": "a", "working_dir": "x"})
+
+
+def test_a_wrong_name_in_env_is_told_without_its_place() -> None:
+    with pytest.raises(InvalidInputError, match=r"^spec\.env\.a string of 2 characters: holds a NUL"):
+        parse_spec({"image": "a", "env": {"A\0": "b"}})
+
+
+def test_what_fits_exactly_fits() -> None:
+    room = Measured(paths=("/a",), needed_bytes=10, free_bytes=15, most_bytes=10, where="/v")
+    assert room.fits(5)
+    assert not room.fits(6)
+    assert not room.evolve(most_bytes=9).fits(0)

@@ -176,3 +176,12 @@ def test_credentials_serve_what_a_narrow_pattern_names(
     patterns: tuple[str, ...], reference: str, lent: bool
 ) -> None:
     assert Policy(images=patterns).lends_credentials(reference) is lent
+
+
+def test_a_host_in_upper_case_has_a_hint_of_its_own() -> None:
+    with pytest.raises(InvalidInputError, match=r"\(PINACLE_REGISTRIES\); hosts are written in lower case$"):
+        check_registry(DEFAULT, "Registry.example/x:1")
+    with pytest.raises(InvalidInputError, match=r"\(PINACLE_REGISTRIES\)$"):
+        check_registry(DEFAULT, "registry.example/x:1")
+    with pytest.raises(InvalidInputError, match=r"or one of none \(PINACLE_REGISTRIES\)"):
+        check_registry(Policy(registries=frozenset()), "x:1")

@@ -9,7 +9,13 @@ from worker.docker.parse import inspected_image
 from worker.errors import InvalidInputError
 from worker.pods.model import INTENT, Intent, IntentKind
 from worker.pods.parsing import parse_spec
-from worker.pods.references import names_one, repository_of
+from worker.pods.references import (
+    has_upper_case_host,
+    names_of,
+    names_one,
+    registry_host,
+    repository_of,
+)
 from worker.pods.spec import SPEC
 
 HEX: Final = "0123456789abcdef" * 4
@@ -142,3 +148,51 @@ def test_the_parts_of_a_reference(reference: str, repository: str, registry: str
     digests = [f"other@sha256:{HEX}", f"{repository}@sha256:{HEX[::-1]}"]
     pinned = inspected_image(reference, {"Id": "sha256:1", "RepoDigests": digests})
     assert pinned.repo_digest == digests[1]
+
+
+@pytest.mark.parametrize(
+    ("reference", "names"),
+    [
+        ("debian", ("debian", "debian:latest")),
+        ("docker.io/library/debian:12", ("debian", "debian:12")),
+        ("team/app:1.2", ("team/app", "team/app:1.2")),
+        ("registry.example:5000/a/b", ("registry.example:5000/a/b", "registry.example:5000/a/b:latest")),
+        ("registry.example:5000/a/b:1", ("registry.example:5000/a/b", "registry.example:5000/a/b:1")),
+        (f"app:1@sha256:{'0' * 64}", ("app", f"app@sha256:{'0' * 64}")),
+        (f"sha256:{'0' * 64}", (f"sha256:{'0' * 64}",)),
+    ],
+)
+def test_what_a_pattern_may_name_an_image_by(reference: str, names: tuple[str, ...]) -> None:
+    assert names_of(reference) == names
+
+
+@pytest.mark.parametrize(
+    ("reference", "is_upper"),
+    [("LOCALHOST/x", True), ("Registry.example/x", True), ("registry.example/x", False), ("debian", False)],
+)
+def test_a_host_in_upper_case_is_told(reference: str, is_upper: bool) -> None:
+    assert has_upper_case_host(reference) is is_upper
+
+
+@pytest.mark.parametrize(
+    ("reference", "host"),
+    [
+        ("localhost/x", "localhost"),
+        ("a.b/x", "a.b"),
+        ("a:5000/x", "a:5000"),
+        ("[::1]/x", "[::1]"),
+        ("A/x", "A"),
+        ("a/x", None),
+        ("a.b", None),
+    ],
+)
+def test_a_first_part_is_a_host_by_the_engine_s_rule(reference: str, host: str | None) -> None:
+    assert registry_host(reference) == host
+
+
+@pytest.mark.parametrize(
+    ("reference", "is_one"),
+    [("a", False), ("a:1", True), ("a@sha256:0", True), ("r:5000/a", False), ("r:5000/a:1", True)],
+)
+def test_a_reference_with_tag_or_digest_means_one_image(reference: str, is_one: bool) -> None:
+    assert names_one(reference) is is_one

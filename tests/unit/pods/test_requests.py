@@ -127,3 +127,43 @@ def test_a_container_is_looked_into_where_it_may_be_replaced(request_: Request, 
 def test_the_intent_that_follows(record: Record | None, request_: Request, expected: dict[str, Any]) -> None:
     intent = intent_for(record, request_, MEANS)
     assert {name: getattr(intent, name) for name in expected} == expected
+
+
+UNKNOWN: Final = tombstone(intent={"unknown": True})
+
+
+@pytest.mark.parametrize(
+    ("record", "unknown"),
+    [(None, True), (UNKNOWN, True), (tombstone(), False), (pod(), False)],
+    ids=["no record", "only asked to go before", "deleted", "there"],
+)
+def test_a_deletion_says_whether_there_ever_was_such_a_pod(record: Record | None, unknown: bool) -> None:
+    assert intent_for(record, Delete(), MEANS).unknown is unknown
+
+
+def test_a_pod_that_is_made_after_all_is_known() -> None:
+    for request in (Create(spec=SAME), Start()):
+        assert not intent_for(UNKNOWN, request, MEANS).unknown
+
+
+def test_what_is_given_up_is_given_up_by_this_update() -> None:
+    given_up = intent_for(pod(), Update(spec=OTHER, discard=("/data",)), MEANS)
+    assert (given_up.discard, given_up.discard_generation) == (("/data",), 2)
+    before = pod(intent={"discard": ("/data",), "discard_generation": 1})
+    kept = intent_for(before, Update(spec=OTHER), MEANS)
+    assert (kept.discard, kept.discard_generation) == ((), 0)
+
+
+def test_an_image_that_is_gone_is_replaced_by_the_one_that_was_found() -> None:
+    """With the same spec only where there is one to stand in for it."""
+    found = Resolved(image=OTHER_IMAGE, replaced_image=IMAGE.id, ports=(PORT,))
+    for spec in (SAME, OTHER):
+        intent = intent_for(pod(), Update(spec=spec), found)
+        assert (intent.image, intent.replaced_image) == (OTHER_IMAGE, IMAGE.id)
+    same = intent_for(pod(intent={"image": IMAGE}), Update(spec=SAME), MEANS)
+    assert (same.image, same.replaced_image) == (IMAGE, None)
+
+
+def test_a_pod_whose_spec_was_lost_is_not_created_with_any() -> None:
+    with pytest.raises(PodExistsError):
+        check("a", pod(intent={"spec": None}), Create(spec=SAME))

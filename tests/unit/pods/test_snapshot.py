@@ -7,7 +7,8 @@ import pytest
 
 from tests.support.situations import LABELS, pod, running
 from worker.pods import naming
-from worker.pods.observation import ObservedVolume, Snapshot
+from worker.pods.observation import ObservedVolume, Snapshot, is_second
+from worker.pods.shape import ImageShape
 
 OTHERS: Final = {naming.LABEL_POD: "b", naming.LABEL_INSTALLATION: "other"}
 
@@ -74,3 +75,16 @@ def test_a_pod_sees_the_whole_hosts_storage_and_bases() -> None:
     seen = Snapshot.of([], [base, sentinel]).pod("a", frozenset())
     assert seen.storages == {"test": "s1"}
     assert set(seen.bases) == {base.name}
+
+
+def test_a_pod_sees_its_second_containers_and_what_is_known_of_images() -> None:
+    own = running()(pod())
+    second = replace(own, id="second", name="second")
+    shapes = {"sha256:1": ImageShape()}
+    seen = Snapshot.of([own, second], [], shapes).pod("a", frozenset())
+    assert (seen.container, seen.others, seen.shapes) == (own, (second,), shapes)
+    assert Snapshot.of([second], [], shapes).pod("a", frozenset()).others == (second,)
+    assert Snapshot.of([second], []).pod("b", frozenset()).others == ()
+    assert is_second(seen, "second")
+    assert not is_second(seen, own.id)
+    assert not is_second(seen, None)

@@ -389,3 +389,17 @@ def test_the_shape_is_no_part_of_a_containers_digest() -> None:
     )
     assert spec_hash(record) == spec_hash(later)
     assert wanted_layout((), None, seen_shape(image_paths(IMAGE))) == wanted_layout(())
+
+
+def test_of_very_many_directories_in_run_those_that_hold_others_come_first() -> None:
+    """And the layers' own place is no volume that something of the image could be in."""
+    deep = tuple(Folder(path=f"/run/a/{n:03}", mode=0o755, uid=0, gid=0) for n in range(80))
+    flat = tuple(Folder(path=f"/run/z{n:03}", mode=0o755, uid=0, gid=0) for n in range(80))
+    inside = Folder(path="/run/pinacle/system/x", mode=0o755, uid=0, gid=0)
+    shape = seen_shape(looked_paths(pod(), IMAGE), run=(inside, *deep, *flat))
+    found = {each.path for each in mount_points(pod(system=SYSTEM).state.layout, IMAGE, shape).temporary}
+    assert {each.path for each in flat} <= found
+    few = seen_shape(looked_paths(pod(), IMAGE), run=(inside,))
+    assert inside.path in {
+        each.path for each in mount_points(pod(system=SYSTEM).state.layout, IMAGE, few).temporary
+    }
