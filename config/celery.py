@@ -42,7 +42,7 @@ def queue_of(task: str) -> str:
 def make_app(**more: Any) -> Celery:
     """Return an app with this configuration, and with `more` of it.
 
-    Ends the process with one line where the environment says something that cannot be.
+    Ends the process with one line if the environment has an invalid value.
     """
     app = Celery("pinacle", control="worker.intake.control:PodControl")
     # By their schemes, as kombu knows by these whether the connection is a secure one.

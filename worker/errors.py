@@ -13,7 +13,7 @@ class RetryableError(PodError):
     """It may work later, without anybody changing anything."""
 
     def __init__(self, message: str, *, delay_s: float | None = None) -> None:
-        """`delay_s`: when to try again, where the raiser knows better than the back-off."""
+        """`delay_s`: when to try again, if the raiser knows better than the back-off."""
         super().__init__(message)
         self.delay_s = delay_s
 
@@ -27,7 +27,7 @@ class EngineUnavailableError(RetryableError):
 
 
 class EngineFailedError(EngineUnavailableError):
-    """The Engine answered that it failed inside (5xx), in words that may be about one pod alone."""
+    """The Engine answered that it failed inside (5xx), in words that may be about only one pod."""
 
 
 class EngineTooOldError(EngineUnavailableError):
@@ -43,7 +43,7 @@ class ConflictError(RetryableError):
 
 
 class ObjectMissingError(RetryableError):
-    """The object of a step is not there any more: look again and plan anew."""
+    """The object of a step is not there any more: look and plan again."""
 
 
 class StoreUnavailableError(RetryableError):
@@ -79,7 +79,7 @@ class InstallationTakenError(PermanentError):
 
 
 class RemovalUnfinishedError(PermanentError):
-    """What was deleted is still on a host whose worker is away: nothing new takes its name meanwhile."""
+    """A deleted pod is still on a host whose worker is away: no new one gets its name meanwhile."""
 
 
 class NetworkOpenError(PermanentError):
@@ -87,7 +87,7 @@ class NetworkOpenError(PermanentError):
 
 
 class HostsSilentError(PermanentError):
-    """Redis was emptied, and not all hosts have told it of their pods yet."""
+    """Redis was emptied, and not all hosts have reported their pods yet."""
 
 
 class InvalidInputError(PermanentError):
@@ -107,7 +107,7 @@ class PodExistsError(PermanentError):
 
 
 class ForeignObjectError(PermanentError):
-    """A container or volume bears a pod's name and is not ours."""
+    """A container or volume has a pod's name and is not ours."""
 
 
 class ImageNotFoundError(PermanentError):

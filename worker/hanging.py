@@ -1,4 +1,4 @@
-"""Work that the kernel may hold for ever, such as the sync of a disk that does not answer."""
+"""Work that may hang in the kernel for ever, such as the sync of a disk that does not answer."""
 
 import asyncio
 from collections.abc import Callable
@@ -20,7 +20,7 @@ class HangingThreads:
     async def run(self, work: Callable[[], _T], deadline_s: float) -> _T:
         """Return what `work` returns, or raise what it raises.
 
-        Raises TimeoutError after `deadline_s` seconds, also where no thread was free; the thread goes on.
+        Raises TimeoutError after `deadline_s` seconds, also if no thread was free; the thread goes on.
         """
         loop = asyncio.get_running_loop()
         done: asyncio.Future[_T] = loop.create_future()

@@ -111,7 +111,7 @@ class Engine(Protocol):
         """
 
     async def inspect_evidence(self, container_id: str) -> Evidence:
-        """Return what a container tells of its spec beyond its labels; 2 calls.
+        """Return what a container says about its spec beyond its labels; 2 calls.
 
         Raises ObjectMissingError if it is gone.
         """
@@ -124,7 +124,7 @@ class Engine(Protocol):
     async def look_at_image(self, image: PinnedImage, paths: Collection[str]) -> ImageShape:
         """Return what an image has at `paths`, and in its `/run`.
 
-        What was seen once is kept: no call for what is known. Else 3 calls, and 1 for each path that nobody
+        What was seen once is kept, and takes no call. Otherwise 3 calls, and 1 for each path that nobody
         looked at. Raises ImageGoneError.
         """
 
@@ -134,8 +134,8 @@ class Engine(Protocol):
         """Return how a pod's system directories are kept: as `wanted`, as far as image and host allow.
 
         For `overlay` the base of `wanted.image` is found among the volumes `present`, or made under a name
-        with `attempt`, which was never used before. 1 call where there is a base. Raises PermanentError
-        where it has to be made and its image cannot be had any more.
+        with `attempt`, which was never used before. 1 call if there is a base. Raises PermanentError
+        if it has to be made and its image is gone.
         """
 
     def bases_under_way(self) -> frozenset[str]:
@@ -164,14 +164,14 @@ class Engine(Protocol):
         """Create, without starting; this fills volumes that are mounted without `no_copy`. 1 call, 2 at most.
 
         The network of `request` is made if the Engine says that it is missing (then: 5 calls at most).
-        Raises ConflictError where the name is taken (also by a creation still under way),
-        ImageGoneError where the image id is not there, PermanentError for what can never work.
+        Raises ConflictError if the name is taken (also by a creation still under way),
+        ImageGoneError if the image id is not there, PermanentError for what can never work.
         """
 
     async def start_container(self, container_id: str) -> None:
         """Start; one that runs is fine. Raises ObjectMissingError, PortTakenError, PermanentError. 1 call.
 
-        A network that was removed since, or made anew, is made and put in its place (then: 6 calls).
+        A network that was removed since, or made again, is made and put in its place (then: 6 calls).
         """
 
     async def unpause_container(self, container_id: str) -> None:
@@ -190,7 +190,7 @@ class Engine(Protocol):
     async def rename_container(self, container_id: str, name: str) -> None:
         """Give a container another name, running or not; one that has it is fine. 1 call.
 
-        Raises ObjectMissingError, and ConflictError where another container has the name.
+        Raises ObjectMissingError, and ConflictError if another container has the name.
         """
 
     async def connect_network(self, container_id: str, network: str) -> None:
@@ -215,12 +215,12 @@ class Engine(Protocol):
         With the operator's credentials where it is `pinned`, the digest of an image that a pod has, or where
         the policy lends them for it; so does `pull_image`.
 
-        Raises ImageNotFoundError where it does not exist or may not be read, RegistryUnavailableError where
+        Raises ImageNotFoundError if it does not exist or may not be read, RegistryUnavailableError where
         the registry cannot be asked.
         """
 
     async def pull_image(self, reference: str, *, pinned: bool = False) -> PinnedImage:
-        """Pull and return what the host has then. Raises ImageNotFoundError where there is none. 2 calls.
+        """Pull and return what the host has then. Raises ImageNotFoundError if there is none. 2 calls.
 
         Has no deadline for the whole, only one for silence: progress goes to the log.
         """
@@ -228,7 +228,7 @@ class Engine(Protocol):
     async def network_refusal(self) -> str | None:
         """Return why no new pod may be on the network, such as that pods reach each other there, else None.
 
-        As last seen: no call where nothing was wrong, 1 otherwise.
+        As last seen: no call if nothing was wrong, 1 otherwise.
         """
 
     async def keep_storage(self, installation: str, identity: str, labels: Mapping[str, str]) -> str:
@@ -241,7 +241,7 @@ class Engine(Protocol):
     async def create_mark(self, name: str, labels: Mapping[str, str]) -> str:
         """Create a container that holds nothing and is never started; return its id. 1 call, 3 at most.
 
-        Raises ConflictError where the name is taken.
+        Raises ConflictError if the name is taken.
         """
 
     async def close(self) -> None:
@@ -270,7 +270,7 @@ class EventSource(Protocol):
     """The Engine's event stream."""
 
     def subscribed(self) -> AbstractAsyncContextManager[AsyncIterator[ContainerEvent | ContenderEvent]]:
-        """Subscribe: what happens after this is entered will be told, in the Engine's order.
+        """Subscribe: what happens after this is entered is delivered, in the Engine's order.
 
         Entering, and the iteration when the stream ends, raise EngineUnavailableError. What happened
         before has to be looked for by a pass, begun after this was entered.
@@ -315,7 +315,7 @@ class Noted:
     """What a store has beside records."""
 
     store: str
-    """What tells it from any other. It is lost together with the records, and the next one is another."""
+    """What identifies it. It is lost together with the records, and the next store has another one."""
     storages: Mapping[str, str]
     """Host to the identity of the storage that holds its pods."""
 
@@ -370,7 +370,7 @@ class Store(Protocol):
     async def rename_host(self, old: str, new: str, identity: str) -> int | None:
         """Give all records, host ports and the storage `identity` of a host to another, in one script.
 
-        Returns how many records these were; None, having written nothing, where `old` has a fresh heartbeat
+        Returns how many records these were; None, having written nothing, if `old` has a fresh heartbeat
         or one of the two has another storage. A port that `new` has given away stays as it is.
         """
 
@@ -383,8 +383,8 @@ class Store(Protocol):
     async def move_ports(self, record: Record, ports: Sequence[PublishedPort], lease: Lease) -> None:
         """Give the present intent of a pod other host ports and reserve these, in one script.
 
-        Raises LeaseLostError, GenerationConflictError where another intent was accepted meanwhile, and
-        PortTakenError where another pod has reserved one of them; nothing was written then.
+        Raises LeaseLostError, GenerationConflictError if another intent was accepted meanwhile, and
+        PortTakenError if another pod has reserved one of them; nothing was written then.
         """
 
     async def reserved_ports(self, host: str) -> Sequence[tuple[PublishedPort, str]]:

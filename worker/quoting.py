@@ -12,7 +12,7 @@ def is_word(text: str) -> bool:
 
 
 def shown(value: Any) -> str:
-    """Return a value where it is a short, plain word, and otherwise its JSON type: it may hold a secret."""
+    """Return a value if it is a short, plain word, and otherwise its JSON type: it may hold a secret."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):

@@ -1,4 +1,4 @@
-"""One answer for all who ask the same at the same time."""
+"""One answer for all callers that ask the same at the same time."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -10,11 +10,11 @@ _T = TypeVar("_T")
 
 
 class Shared(Generic[_T]):
-    """A call whose answer everybody gets who asked before it was sent.
+    """A call whose answer goes to all callers that asked before it was sent.
 
     Nobody gets an answer that is older than the question: a caller that asks during a call waits for the
-    next one, together with all who ask meanwhile. So many at once cost two calls at most, one by one each
-    has a call of its own.
+    next one, together with all others that ask meanwhile. Any number of callers at once cost at most
+    two calls; one after the other, each has its own.
     """
 
     def __init__(self, call: Callable[[], Awaitable[_T]]) -> None:
@@ -24,7 +24,7 @@ class Shared(Generic[_T]):
         self._sent_at = 0.0
 
     def busy_s(self) -> float:
-        """Return for how many seconds a call is under way, 0 where none is."""
+        """Return for how many seconds a call is under way, 0 if none is."""
         if self._under_way is None or self._under_way.done():
             return 0.0
         return asyncio.get_running_loop().time() - self._sent_at
@@ -34,11 +34,11 @@ class Shared(Generic[_T]):
         if self._next is None:
             self._next = asyncio.create_task(self._send(self._under_way))
             self._next.add_done_callback(_notice)
-        # A cancelled caller gives up alone: the others still wait for this call.
+        # Only the cancelled caller gives up: the others still wait for this call.
         return await asyncio.shield(self._next)
 
     async def close(self) -> None:
-        """End what is under way; its callers are told by a CancelledError."""
+        """End what is under way; its callers get a CancelledError."""
         await end(task for task in (self._under_way, self._next) if task is not None)
 
     async def _send(self, before: asyncio.Task[_T] | None) -> _T:
@@ -50,6 +50,6 @@ class Shared(Generic[_T]):
 
 
 def _notice(task: asyncio.Task[Any]) -> None:
-    """Look at a failure, so that asyncio does not complain where all who asked have given up."""
+    """Look at a failure, so that asyncio does not complain if all callers have given up."""
     if not task.cancelled():
         task.exception()

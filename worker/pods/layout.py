@@ -19,7 +19,7 @@ _PLAIN: Final = re.compile(r"[A-Za-z0-9]")
 
 
 def validate_table(table: Iterable[tuple[str, str]]) -> None:
-    """Raise ValueError where a layout table could mix up pods or hold what must not persist.
+    """Raise ValueError if a layout table could mix up pods or hold what must not persist.
 
     Pod ids may hold dashes, so `a` with volume `x-y` and `a-x` with volume `y` would share a name: no
     volume name may be a dash-separated tail of another.
@@ -89,7 +89,7 @@ def held_paths(layout: Iterable[Volume], image_id: str | None) -> frozenset[str]
 
 
 def declared_place(path: str, shape: ImageShape, held: Collection[str]) -> str | None:
-    """Return where a VOLUME path leads; what the image itself leads to a temporary place stays temporary."""
+    """Return where a VOLUME path leads; one that the image's links lead to a temporary place stays so."""
     place = shape.place(path)
     return place if place is not None and is_never_persisted(place) else shape.place(path, held)
 
@@ -148,7 +148,7 @@ def is_never_persisted(path: str) -> bool:
 
 
 def full_names(pod_id: str, state: PodState) -> frozenset[str]:
-    """Return the full names of all volumes that a pod has, or would have, as far as its record tells."""
+    """Return the full names of all volumes that a pod has, or would have, according to its record."""
     known = {name for name, _ in UNIVERSAL_VOLUMES} | {volume.name for volume in state.layout}
     return frozenset(naming.volume_name(pod_id, name) for name in known)
 

@@ -128,7 +128,7 @@ class Volume(_Recorded):
     filled: bool
     """False from the moment its creation is planned until the image has filled it for good."""
     image: str | None = None
-    """Id of the image that filled it; None where that is not known, or where it was not an image."""
+    """Id of the image that filled it; None if that is not known, or if it was not an image."""
     restored: str | None = None
     """The mark of the volume that a person made in the place of a lost one, and said to hold its data."""
     copied_from: str | None = None
@@ -144,16 +144,16 @@ class Intent(_Recorded):
     spec: PodSpec | None
     """None only for the deletion of a pod that was never recorded."""
     image: PinnedImage | None = None
-    """The spec's image where the host had it when the intent was accepted."""
+    """The spec's image, if the host had it when the intent was accepted."""
     replaced_image: str | None = None
     """Id of the pinned image that was gone when the intent was accepted: `image` stands in for it."""
     ports: tuple[PublishedPort, ...] = ()
     force: bool = False
     """Restart the container even if it is healthy."""
     adopt: bool = False
-    """Replace a foreign container that bears the pod's name and mounts the pod's volumes."""
+    """Replace a foreign container that has the pod's name and mounts the pod's volumes."""
     discard: tuple[str, ...] = ()
-    """Paths whose content in the container is given up for the next image's, instead of being kept."""
+    """Paths whose content in the container is replaced by the next image's instead of being kept."""
     discard_generation: int = 0
     """The generation that gave them up; the next container uses it up."""
     recreate_generation: int = 0
@@ -161,7 +161,7 @@ class Intent(_Recorded):
     accepted_at: float = 0.0
     """Seconds since the epoch; after a loss of all containers, pods that were used last come back first."""
     unsure: tuple[str, ...] = ()
-    """Keys of the spec that could not be told for certain when the record was rebuilt from its container."""
+    """Keys of the spec that were not certain when the record was rebuilt from its container."""
     purge_generation: int = 0
     """Generation of the last accepted deletion; what is older goes before anything new is made."""
     unknown: bool = False
@@ -170,7 +170,7 @@ class Intent(_Recorded):
 
 @dataclass(frozen=True, kw_only=True)
 class Crash(_Evolving):
-    """The last unasked end of a pod's container, and how many there were in a row."""
+    """The last unexpected end of a pod's container, and how many there were in a row."""
 
     run: int
     """Which start this was the end of: `PodState.starts` at the time."""
@@ -205,13 +205,13 @@ class Failure(_Evolving):
     text: str
     """Without what is another each time, such as ids."""
     generation: int
-    """The intent that met it; a new one begins to count anew."""
+    """The intent that met it; a new one starts the count again."""
     count: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rebuilt(_Evolving):
-    """A container that stays although a rebuilt record does not compute the digest that it bears."""
+    """A container that stays although a rebuilt record gives another digest than its label."""
 
     computed: str
     """What the rebuilt record computes; with another spec it computes another."""
@@ -231,7 +231,7 @@ class PodState(_Recorded):
     image: PinnedImage | None = None
     layout: tuple[Volume, ...] = ()
     settled_generation: int = 0
-    """The last intent that was reached; a container that ends afterwards ended unasked."""
+    """The last intent that was reached; a container that ends afterwards ended unexpectedly."""
     purged_generation: int = 0
     failed_generation: int = 0
     """The intent that met a permanent error, not to be tried again before `retry_at`."""
@@ -259,7 +259,7 @@ class PodState(_Recorded):
     stop: SentStop | None = None
     """The last stop whose end was not seen yet."""
     remains: bool = False
-    """Whether the deletion of an unknown id found something that bore the pod's names."""
+    """Whether the deletion of an unknown id found something that had the pod's names."""
     kept: tuple[str, ...] = ()
     """The paths that last got volumes of what a replaced container held."""
     kept_generation: int = 0
@@ -310,7 +310,7 @@ class Record(_Evolving):
 
     @property
     def existed(self) -> bool:
-        """Whether there is, or ever was, such a pod: a tombstone alone may be that of nothing."""
+        """Whether there is, or ever was, such a pod: the deletion of an unknown id leaves a tombstone too."""
         return not self.intent.unknown or self.state.remains
 
     @property

@@ -31,7 +31,7 @@ Such a volume is empty and stands where data should be: it is never used."""
 LABEL_RESTORED: Final = "dev.pinacle.restored"
 """On a volume that a person made for data that is to be restored into it, by the line that we printed.
 
-It does not count before a person says that the data is in it. Its value tells one making from another."""
+It does not count before a person says that the data is in it. Its value differs for each making."""
 LABEL_SYSTEM: Final = "dev.pinacle.system"
 """On a pod's container and system volumes: how its system directories are kept, as JSON."""
 LABEL_BASE: Final = "dev.pinacle.base"
@@ -85,7 +85,7 @@ def contender_name(installation: str, store: str) -> str:
 
 
 def base_name(installation: str, image_id: str) -> str:
-    """Return the name of the container that keeps the base of an image: where it is, the base is whole."""
+    """Return the name of the container that keeps an image's base: if it exists, the base is whole."""
     return f"{BASE_PREFIX}{sha256(f'{installation} {image_id}'.encode()).hexdigest()[:24]}"
 
 
@@ -95,7 +95,7 @@ def base_volume(base: str, directory: str) -> str:
 
 
 def base_labels(installation: str, image_id: str, base: str) -> dict[str, str]:
-    """Return the labels of all that is made for a base; by them what nobody uses is found again."""
+    """Return the labels of all that is made for a base; unused bases are found by them."""
     return {LABEL_BASE: image_id, LABEL_INSTALLATION: installation, LABEL_INCARNATION: base}
 
 

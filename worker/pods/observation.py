@@ -51,9 +51,9 @@ class ObservedContainer:
     binds: tuple[str, ...] = ()
     """Mount paths of directories and files of the host."""
     exit: Exit | None = None
-    """None where it was not asked for, or the container never ended."""
+    """None if it was not asked for, or if the container never ended."""
     networks: tuple[str, ...] | None = None
-    """Names of those that it is, or once started will be, attached to; None where that was not told."""
+    """Names of those that it is, or once started will be, attached to; None if that is not known."""
     network_mode: str = ""
     """The network that it was made for."""
 
@@ -65,7 +65,7 @@ class ObservedContainer:
     def is_a_pods(self) -> bool:
         """Whether it is what its labels say, a container of a pod.
 
-        An image may bear labels like ours, and whatever is made of it inherits them; that bears no pod's name
+        An image may have labels like ours, and whatever is made of it inherits them; that has no pod's name
         and mounts nothing of one.
         """
         if self.pod_id is None:
@@ -80,7 +80,7 @@ class ObservedContainer:
         """Return the base, whole or not, that this container was made to keep; None for any other.
 
         By its name as well, which is the base's or the beginning of that: a pod's container inherits what
-        labels its image bears.
+        labels its image has.
         """
         base = self.labels.get(naming.LABEL_INCARNATION)
         if naming.LABEL_BASE not in self.labels or base is None:
@@ -127,7 +127,7 @@ class Observation:
     others: tuple[ObservedContainer, ...] = ()
     """Further containers whose labels name this pod, whatever their names."""
     name_holder: ObservedContainer | None = None
-    """Somebody else's container that bears the pod's name, where the pod's own bears another."""
+    """Somebody else's container that has the pod's name, while the pod's own has another."""
     volumes_current: bool = True
     """Whether the volumes were read after the container was seen or made: creating makes missing ones."""
     fresh: str | None = None
@@ -137,9 +137,9 @@ class Observation:
     bases: Mapping[str, ObservedVolume] = field(default_factory=dict)
     """The volumes of all bases on the host, by name."""
     look: Look | None = None
-    """What was found in the container's own root; None where nobody looked."""
+    """What was found in the container's own root; None if nobody looked."""
     measured: Measured | None = None
-    """What is to be kept of it, measured; None where nobody did."""
+    """What is to be kept of it, measured; None if nobody did."""
     shapes: Mapping[str, ImageShape] = field(default_factory=dict)
     """Image id to what was seen of the image; only of those that were looked at since."""
     ports_taken: tuple[PublishedPort, ...] = ()

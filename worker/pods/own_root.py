@@ -38,13 +38,13 @@ class Measured:
     paths: tuple[str, ...]
     needed_bytes: int
     free_bytes: int | None
-    """None where the Engine's disk is not to be seen."""
+    """None if the Engine's disk cannot be seen."""
     most_bytes: int
     """What is copied within the deadline of a fill, on a slow disk."""
     where: str
     """The Engine's data root."""
     sizes: Mapping[str, int] = field(default_factory=dict)
-    """Bytes by path, where all together may not fit."""
+    """Bytes by path, if all together may not fit."""
     keeps_holes: bool = False
     """Whether a sparse file takes as much room in the copy as it does now, and not its whole length."""
     init_is_hidden: bool = False

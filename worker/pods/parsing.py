@@ -76,7 +76,7 @@ def parse_spec(value: object) -> PodSpec:
         details = error.errors(include_url=False, include_context=True)
         problems = [_explain(detail) for detail in details] + problems
     if problems:
-        # Alone it is judged beside what the pod has, by `check_tier`; all that is wrong is told at once.
+        # Alone it is compared with what the pod has, by `check_tier`; mistakes are reported together.
         problems += _tier_problems(value.get("tier"))
         # Without `from`: the library's text quotes the input, which may be secret.
         raise InvalidInputError("; ".join(problems)) from None

@@ -1,4 +1,4 @@
-"""What the operator lets a spec ask for. Judged where a request comes in, never where a record is read."""
+"""What the operator lets a spec ask for. Checked when a request comes in, never when a record is read."""
 
 import ipaddress
 from collections.abc import Iterable
@@ -59,7 +59,7 @@ def check_policy(policy: Policy, spec: PodSpec, before: PodSpec | None) -> None:
 def check_runtime(policy: Policy, spec: PodSpec, before: PodSpec | None, *, own: str | None) -> None:
     """Refuse a runtime that the operator does not allow, unless the pod has it already.
 
-    `own` is the installation's, None where it is not known. Raises InvalidInputError.
+    `own` is the installation's, None if it is not known. Raises InvalidInputError.
     """
     asked = spec.runtime
     if asked is None or (before is not None and before.runtime == asked):
@@ -75,7 +75,7 @@ def check_runtime(policy: Policy, spec: PodSpec, before: PodSpec | None, *, own:
 def check_registry(policy: Policy, reference: str) -> None:
     """Refuse to ask a registry that the operator did not name; for images that are not on the host.
 
-    An Engine takes more for a registry than is meant, a port of 127.0.0.1 among it, where a pod may listen.
+    An Engine takes more for a registry than is meant: a port of 127.0.0.1, say, where a pod may listen.
     Raises InvalidInputError.
     """
     host = registry_host(reference) or DOCKER_HUB

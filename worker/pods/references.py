@@ -63,7 +63,7 @@ def names_of(reference: str) -> tuple[str, ...]:
 def registry_host(reference: str) -> str | None:
     """Return the host of an image's registry, with its port; None for Docker Hub's.
 
-    By the rule of the newest Engine, as it is this that says where credentials would go.
+    By the rule of the newest Engine, because that decides where credentials would go.
     """
     first, slash, _ = reference.partition("/")
     # A first part in upper case is no name on Docker Hub; newer Engines take it for a host.

@@ -30,14 +30,14 @@ class Stop:
 class Restart:
     force: bool = False
     recreate: bool = False
-    """Make its container anew, with what is kept at an update kept as well."""
+    """Make its container again; whatever an update would keep is kept."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Update:
     spec: PodSpec
     discard: tuple[str, ...] = ()
-    """Paths whose content in the container is given up, instead of being kept or hindering the update."""
+    """Paths whose content in the container is given up, instead of being kept or blocking the update."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +54,7 @@ class Resolved:
 
     image: PinnedImage | None = None
     replaced_image: str | None = None
-    """Id of the image that was pinned and is gone, where `image` is another one under its reference."""
+    """Id of the image that was pinned and is gone, if `image` is another one under its reference."""
     ports: tuple[PublishedPort, ...] = ()
 
 
@@ -151,7 +151,7 @@ def is_made(record: Record) -> bool:
 
 
 def _may_be(known: Intent, spec: PodSpec) -> bool:
-    """Whether a spec is the pod's, as far as a record tells that may have been rebuilt."""
+    """Whether a spec is the pod's, as far as a record says that may have been rebuilt."""
     if known.spec is None:
         return False
     return replace(known.spec, **{key: getattr(spec, key) for key in known.unsure}) == spec

@@ -10,7 +10,7 @@ from worker.pods.spec import public_spec
 def pod_result(
     record: Record, *, steps: tuple[str, ...] = (), waits_for: str | None = None
 ) -> dict[str, Any]:
-    """Return one pod as callers see it; `waits_for` says why it is pending where the record does not know."""
+    """Return one pod as callers see it; `waits_for` says why it is pending if the record does not."""
     intent, state = record.intent, record.state
     return {
         "pod_id": record.pod_id,

@@ -30,7 +30,7 @@ class Look:
 
     kind: Kind
     target: str = ""
-    """Of a link: where it leads, over all further links; there may be nothing."""
+    """For a link: where it leads in the end; there may be nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +62,7 @@ class ImageShape:
         return Kind.MISSING if look is None else look.kind
 
     def place(self, path: str, held: Collection[str] = ()) -> str | None:
-        """Return the path without any link, None where a link leads nowhere.
+        """Return the path without any link, None if a link leads nowhere.
 
         `held` are paths under which the pod has content of its own: what lies below is taken as it stands, as
         no link of this image is there.

@@ -15,7 +15,7 @@ MOST_PORTS: Final = 64
 def check_size(spec: PodSpec, before: PodSpec | None) -> None:
     """Refuse a spec that holds too much, unless the pod has that very much already.
 
-    Raises InvalidInputError. Judged where a request comes in, never where a record is read.
+    Raises InvalidInputError. Checked when a request comes in, never when a record is read.
     """
     if before is None or (before.command, before.env) != (spec.command, spec.env):
         _check_bytes(spec)

@@ -24,7 +24,7 @@ DEFAULT_STOP_TIMEOUT_S: Final = 10
 
 
 class Restart(StrEnum):
-    """What happens when a pod's container ends unasked."""
+    """What happens when a pod's container ends by itself."""
 
     ALWAYS = "always"
     ON_FAILURE = "on-failure"
@@ -114,7 +114,7 @@ def secret_fields(kind: type) -> frozenset[str]:
 
 SECRET_FIELDS: Final = secret_fields(PodSpec)
 LIVE_FIELDS: Final = frozenset({"tier", "restart", "stop_timeout_s"})
-"""Fields whose change leaves the container in place; every other one makes it anew."""
+"""Fields whose change leaves the container in place; every other one replaces it."""
 
 _HASHED: Final = frozenset(
     {"image", "command", "env", "working_dir", "user", "hostname", "ports", "runtime", "init"}
@@ -138,10 +138,10 @@ def canonical_hash(value: object) -> str:
 
 
 def recreating_part(spec: PodSpec) -> dict[str, Any]:
-    """Return those fields, as plain JSON, whose change makes the container anew.
+    """Return those fields, as plain JSON, whose change replaces the container.
 
-    Containers bear the digest of this: another form of it would have every one of a fleet replaced. So what
-    was in it from the beginning stays in it, and a later key is in it only where it is not at its default.
+    Containers have the digest of this as a label: another form would replace every one of a fleet. So what
+    was in it from the beginning stays in it, and a later key is in it only if it is not at its default.
     """
     plain = _plain(spec, LIVE_FIELDS)
     least = _plain(type(spec)(image=spec.image), LIVE_FIELDS)
