@@ -13,11 +13,11 @@ STABLE_AFTER_S: Final = 600.0
 FIRST_ERROR_DELAY_S: Final = 0.5
 LONGEST_ERROR_DELAY_S: Final = 30.0
 AT_ONCE_S: Final = 5.0
-"""A container that ran no longer than this has hardly begun; starting may be slow on a busy host."""
+"""A container that ran no longer than this hardly began; starting may be slow on a busy host."""
 _UNKNOWN_CODE: Final = 255
-"""As Docker gives to a container whose end it did not see."""
+"""The code that Docker gives to a container whose end it did not see."""
 FAILED_DELAY_S: Final = 300.0
-"""What failed for good is looked at again this late: somebody may have mended it in the meantime."""
+"""What failed for good is looked at again after this time: somebody may have fixed it meanwhile."""
 
 
 def crash_delay(count: int, pod_id: str) -> float:
@@ -36,7 +36,7 @@ def error_delay(errors: int, pod_id: str) -> float:
 
 
 def next_crash(previous: Crash | None, exited: Exit, *, run: int, pod_id: str, now: float) -> Crash:
-    """Return the note about a container that ended unasked just now."""
+    """Return the note about a container that ended unexpectedly just now."""
     ran_s = exited.finished_at - exited.started_at
     was_stable = ran_s >= STABLE_AFTER_S
     count = 1 if previous is None or was_stable else previous.count + 1

@@ -37,7 +37,7 @@ class VolumeMount:
 
 @dataclass(frozen=True, kw_only=True)
 class ContainerRequest:
-    """Everything the Engine has to be told to create a pod's container."""
+    """Everything the Engine has to know to create a pod's container."""
 
     name: str
     image_id: str
@@ -117,7 +117,7 @@ def limits(tier: str) -> Limits:
 
 
 def spec_hash(record: Record) -> str:
-    """Return a digest of all that a container cannot change without being made anew."""
+    """Return a digest of all that cannot change without another container."""
     if record.intent.spec is None or record.image is None:
         raise ValueError(f"pod {record.pod_id}: a spec hash needs a spec and a pinned image")
     parts = {
@@ -131,7 +131,7 @@ def spec_hash(record: Record) -> str:
 
 
 def is_of_present_spec(record: Record, container: ObservedContainer) -> bool:
-    """Whether a container is what the record asks for, or as near to it as a rebuilt record could tell."""
+    """Whether a container is what the record asks for, or as near to it as a rebuilt record can say."""
     if record.state.recreated_generation < record.intent.recreate_generation:
         return False
     computed, rebuilt = spec_hash(record), record.state.rebuilt
@@ -141,7 +141,7 @@ def is_of_present_spec(record: Record, container: ObservedContainer) -> bool:
 
 
 def newest_incarnation(record: Record) -> str:
-    """Return the incarnation of the newest volume we made; empty where all were made by an older system."""
+    """Return the incarnation of the newest volume we made; empty if all were made by an older system."""
     return next((v.incarnation for v in reversed(record.state.layout) if v.incarnation), "")
 
 

@@ -1,4 +1,4 @@
-"""What follows where a pod's container has ended, or is gone, and nobody asked for that.
+"""What follows when a pod's container has ended, or is gone, and nobody asked for that.
 
 That a pod is finished must not depend on its container: the note about the end of its last start outlives
 it. With `restart: never` a pod runs once for each time it is asked to.
@@ -22,7 +22,7 @@ def plan_note(record: Record, seen: Observation, spec: PodSpec, own: Installatio
     """Return how to note an end that nobody asked for, before anything is done about it; None without one.
 
     A container that is gone may have ended first, or may have been removed while it ran: nobody can tell.
-    Only for `never` that is an end: a pod that is to run until it succeeds, or always, has not done so.
+    Only with `never` does that count as an end: with the others the pod should still run.
     """
     container, state = seen.container, record.state
     if asked(record) or _is_noted(record) or _by_us(record, container):
@@ -42,7 +42,7 @@ def finished(record: Record, spec: PodSpec) -> Plan | None:
     crash = record.state.crash
     if asked(record) or crash is None or not _is_noted(record):
         return None
-    well = crash.exit_code == 0  # never that of one whose end nobody saw
+    well = crash.exit_code == 0  # never for one whose end nobody saw
     if spec.restart is Restart.NEVER or (spec.restart is Restart.ON_FAILURE and well):
         return rest(
             Phase.STOPPED if well else Phase.FAILED, f"{ending(crash, spec)}; restart is '{spec.restart}'"

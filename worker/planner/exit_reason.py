@@ -1,4 +1,4 @@
-"""How a container ended unasked, in words for whoever has to do something about it."""
+"""How a container ended unexpectedly, in words for whoever has to do something about it."""
 
 from typing import Final
 
@@ -14,7 +14,7 @@ _WHY: Final = {
 
 
 def ending(crash: Crash, spec: PodSpec | None) -> str:
-    """Say how a container ended unasked, and name the program where that was not to be had."""
+    """Say how a container ended unexpectedly, and name the program if that was not found."""
     if not crash.known:
         return "its container is gone, and how it ended is not known: pods.restart runs it again"
     memory = ", out of memory" if crash.oom_killed else ""

@@ -16,11 +16,11 @@ _GOING: Final = (ContainerState.REMOVING, ContainerState.DEAD)
 
 
 def own_view(record: Record, seen: Observation, installation: Installation) -> Observation:
-    """Return what is seen of a pod with its own container in its place, whatever name that bears.
+    """Return what is seen of a pod with its own container in its place, whatever name that has.
 
-    The pod's is the one that is recorded, else one that runs, else the one that bears the name. All further
-    ones of ours are its `others`; somebody else's that bears the name meanwhile is the `name_holder`. Where
-    none is the pod's, what bears the name stays in its place.
+    The pod's is the one that is recorded, else one that runs, else the one with the name. All other ones of
+    ours are its `others`; somebody else's that has the name meanwhile is the `name_holder`. If none is the
+    pod's, the one with the name stays in its place.
     """
     named = seen.container
     ours = [
@@ -28,7 +28,7 @@ def own_view(record: Record, seen: Observation, installation: Installation) -> O
         for each in (named, *seen.others)
         if each is not None and container_problem(record.pod_id, each, installation) is None
     ]
-    # An image may bear labels like ours, and its containers inherit them; they mount nothing of the pod.
+    # An image may have labels like ours, and its containers inherit them; they mount nothing of the pod.
     ours = [each for each in ours if each is named or _mounts(record, each)]
     own = _the_pods(record, ours)
     foreign = named if named is not None and named not in ours else None
@@ -39,7 +39,7 @@ def own_view(record: Record, seen: Observation, installation: Installation) -> O
 
 
 def plan_identity(record: Record, seen: Observation, now: float, stop_timeout_s: int) -> Plan | None:
-    """Return how at most one container runs, and how it gets its name back; None where all is right.
+    """Return how at most one container runs, and how it gets its name back; None if all is right.
 
     What ran besides holds in its own root what is nowhere else: it is stopped and kept.
     """
@@ -64,7 +64,7 @@ def plan_identity(record: Record, seen: Observation, now: float, stop_timeout_s:
 def with_identity(record: Record, seen: Observation, decided: Plan, installation: Installation) -> Plan:
     """Return a plan that says what is amiss with the pod's containers, and that does not run into it.
 
-    A container whose name somebody else has taken could not be made again: so it does not go.
+    A container whose name somebody else has taken could not be made again, so it is not removed.
     """
     taken = name_taken(record, seen, installation)
     if taken is not None and any(isinstance(s, RemoveContainer | CreateContainer) for s in decided.steps):

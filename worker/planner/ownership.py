@@ -1,4 +1,4 @@
-"""Ours or not: only what bears a pod's exact name, and our labels or none, is touched."""
+"""Ours or not: only what has a pod's exact name, and our labels or none, is touched."""
 
 from worker.pods import naming
 from worker.pods.model import Installation, Record

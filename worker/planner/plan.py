@@ -119,9 +119,9 @@ def _plan_stopped(record: Record, seen: Observation, now: float, installation: I
 
 
 def _plan_leftovers(record: Record, seen: Observation, installation: Installation) -> Plan:
-    """What we made of a deleted pod goes whenever it shows up: an Engine may finish a creation late.
+    """Remove what we made of a deleted pod whenever it shows up: an Engine may finish a creation late.
 
-    What bears no incarnation of ours was not made by us: a person may be restoring volumes for a new pod.
+    What has no incarnation of ours was not made by us: a person may be restoring volumes for a new pod.
     """
     steps: list[Step] = [RemoveContainer(other.id, force=True) for other in seen.others]
     if seen.container is not None and container_problem(record.pod_id, seen.container, installation) is None:

@@ -82,7 +82,7 @@ def plan_running(record: Record, seen: Observation, now: float, installation: In
 def _fits(
     record: Record, seen: Observation, image: PinnedImage, now: float, own: Installation
 ) -> Plan | None:
-    """Return that the image has to be looked at; where the pod does not fit it, it goes on as it was."""
+    """Return that the image has to be looked at; if the pod does not fit it, it goes on as it was."""
     decided = plan_look(record, seen, image)
     if decided is None or decided.steps or decided.reason is None:
         return decided
@@ -217,9 +217,9 @@ def _ran_on(seen: Observation, unfilled: Mapping[str, Volume]) -> bool:
 
 
 def _unfinished(seen: Observation, unfilled: Mapping[str, Volume], *, again: bool) -> Plan:
-    """A first creation was cut off and no container ran on it: it is rolled back and begun anew.
+    """A first creation was cut off and no container ran on it: it is rolled back and begun again.
 
-    `again` is false where something else comes before that.
+    `again` is false if something else comes before that.
     """
     container = seen.container
     steps: list[Step] = []
@@ -268,7 +268,7 @@ def _must_go(
 
 
 def carry_on(record: Record, seen: Observation, now: float, own: Installation, given_up: GivenUp) -> Plan:
-    """Return how a pod goes on in the container that it has, as it cannot be made as it is asked for."""
+    """Return how a pod goes on in its present container, because the requested one cannot be made."""
     container, spec = seen.container, record.intent.spec
     stays = give_up(given_up.reason, until=given_up.until)
     if container is None or spec is None or record.image is None or not container.has_run:

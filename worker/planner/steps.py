@@ -74,7 +74,7 @@ class FindFolders:
     """Look for what the owner has in a container outside its volumes, before it goes."""
 
     container_id: str
-    """Empty where there is none: then only the pod's volumes are looked at. So it is in the next three."""
+    """Empty if there is none: then only the pod's volumes are looked at. The same in the next three."""
     at: tuple[str, ...] = ()
     """Where the next container will have a volume and this one has none."""
 
@@ -217,9 +217,9 @@ class RemoveVolume:
 
 @dataclass(frozen=True)
 class RemoveEmptyVolume:
-    """Remove a volume of which nothing tells whose it is, if nothing is in it; otherwise it stays.
+    """Remove a volume that nothing identifies as anybody's, if it is empty; otherwise it stays.
 
-    The Engine makes a volume first and notes its labels then: one that was killed between leaves this.
+    The Engine makes a volume first and then notes its labels: if killed in between, it leaves this.
     """
 
     name: str
@@ -255,7 +255,7 @@ READ_ONLY: Final = (LookAtImage, FindFolders, MeasureFolders)
 """Steps that change nothing, neither at the Engine nor in the record."""
 
 SAVED_WITH_NEXT: Final = (PinImage, CreateContainer, StartContainer, UpdateContainer)
-"""Steps whose outcome may be lost with the process: the Engine shows it, or it is found out again.
+"""Steps whose outcome may be lost with the process: the Engine shows it, or it can be found out again.
 
 What any other step notes has to be durable before the next one is sent.
 """
@@ -268,10 +268,10 @@ def removals(volumes: Iterable[ObservedVolume]) -> list[RemoveVolume]:
 
 
 def rollback(begun: Iterable[tuple[Volume, ObservedVolume | None]]) -> list[Step]:
-    """Return how what was made for volumes that are noted as begun, and not as filled, goes again.
+    """Return how to remove what was made for volumes that are noted as begun and not as filled.
 
-    What bears another incarnation than the one that was noted is not ours to remove. Before that note there
-    was no such volume: so one without any label is ours as well, or a person made it since.
+    A volume of another incarnation than the one that was noted is not ours to remove. Before that note there
+    was no such volume, so one without any label is ours as well, or a person made it since.
     """
     made = [(volume, found) for volume, found in begun if found is not None]
     ours = [found for volume, found in made if volume.incarnation in (found.incarnation, found.unasked)]

@@ -1,1 +1,1 @@
-"""What is true once a step has succeeded, told without looking again."""
+"""What is true once a step has succeeded, worked out without looking again."""

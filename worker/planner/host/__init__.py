@@ -1,1 +1,1 @@
-"""What is decided over all pods of one host: whose it is, and what an empty store learns from it."""
+"""What is decided for a whole host: which store owns it, and what an empty store learns from it."""

@@ -1,9 +1,9 @@
-"""Whose an installation is on one Engine: two stores never look after the same containers.
+"""Which store owns an installation on one Engine: two never look after the same containers.
 
-The container that keeps a host's sentinel bears the id of the store that holds the installation's records.
+The container that keeps a host's sentinel has the id of the store that holds the installation's records.
 A store that finds another's there asks before it takes over, by a container that a living owner removes. One
-that has records of its own never takes over by itself: they may be older than what stands there, and what
-they say was deleted would be removed. Where nobody has a pod there is nothing to quarrel about.
+that has records of its own never takes over by itself: they may be older than what is there, and what
+they say was deleted would be removed. If nobody has a pod there is nothing to contend for.
 """
 
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from worker.pods.observation import ObservedContainer, Snapshot
 LONGEST_ANSWER_S: Final = 20.0
 """Seconds within which a living owner answers: it follows the Engine's events, and restarts in less."""
 _ANSWER_INTERVALS: Final = 2.0
-"""A pass answers too; where these are close to each other nobody has to wait longer than for two of them."""
+"""A pass answers too; if passes are frequent, waiting for two of them is enough."""
 
 
 class Claim(StrEnum):
@@ -60,7 +60,7 @@ def judge(claimant: Claimant, seen: Snapshot, installation: str) -> Claim:
 
 
 def keeper_of(seen: Snapshot, installation: str) -> ObservedContainer | None:
-    """Return the container that keeps the sentinel, None where there is none."""
+    """Return the container that keeps the sentinel, None if there is none."""
     return seen.containers.get(naming.storage_name(installation))
 
 

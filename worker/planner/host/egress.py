@@ -9,7 +9,7 @@ OPEN: Final = "open"
 METADATA: Final = "169.254.169.254"
 """Where clouds answer whoever asks, from the host, with the host's own credentials."""
 UNUSED_PORT: Final = 9
-"""Of the host, on which nothing listens: an answer from there is a refusal, and comes where no rule is."""
+"""Of the host, on which nothing listens: an answer from there is a refusal, and shows that no rule is set."""
 _PRIVATE: Final = (
     "0.0.0.0/8",
     "10.0.0.0/8",
@@ -33,18 +33,18 @@ _REFUSE: Final = "reject with icmpx type admin-prohibited"
 
 
 def table_name(installation: str) -> str:
-    """Return the name of the table that is ours alone, whatever else filters packets there."""
+    """Return the name of the table that is only ours, whatever else filters packets there."""
     return f"pinacle-{installation}"
 
 
 def removal(installation: str) -> str:
-    """Return the words that remove the table, also where there is none."""
+    """Return the words that remove the table, also if there is none."""
     table = table_name(installation)
     return f"table inet {table} {{ }}; delete table inet {table}"
 
 
 def ruleset(installation: str, bridge: str, allowed: Collection[str] = ()) -> str:
-    """Return the words for `nft` that let the pods on `bridge` out to the internet alone, in one line.
+    """Return the words for `nft` that let the pods on `bridge` reach only the internet, in one line.
 
     They take the place of the ones before in one piece. Names are asked for anywhere (port 53); what answers
     a connection that came from outside passes, and so do published ports.

@@ -26,7 +26,7 @@ def choose_ports(
 
     Those in `avoid` are not chosen, as programs of the host have them. Where `reserved` has what is to be
     known of the first `looked` free ports only, no others are chosen. Raises PortTakenError, naming the port
-    and who has it, and RangeUsedUpError where none is left.
+    and who has it, and RangeUsedUpError if none is left.
     """
     others = _Taken([*avoid, *(port for port, owner in reserved if owner != pod_id)])
     chosen: list[PublishedPort] = []

@@ -1,4 +1,4 @@
-"""A host that bears another name than the one under which its pods are recorded."""
+"""A host that has another name than the one under which its pods are recorded."""
 
 from collections.abc import Mapping
 
@@ -11,7 +11,7 @@ def former_names(storages: Mapping[str, str], host: str, found: str | None) -> t
 
 
 def renamed_problem(host: str, former: tuple[str, ...]) -> str:
-    """Return what is wrong where a host was renamed, and what to do."""
+    """Return what is wrong if a host was renamed, and what to do."""
     old = former[0]
     return (
         f"host {host} has the storage of host {', '.join(former)}: it was renamed, or two workers have "

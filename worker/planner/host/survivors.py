@@ -1,4 +1,4 @@
-"""A pod as its container alone tells it, for a store that was lost."""
+"""A pod as its container shows it, for a store that was lost."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -32,33 +32,33 @@ from worker.pods.parsing import read_spec
 from worker.pods.spec import PodSpec
 
 ALWAYS_UNSURE = ("restart", "stop_timeout_s")
-"""Keys of a spec that change without another container, and then stand nowhere on the Engine."""
+"""Keys of a spec that change without another container, and are nowhere on the Engine then."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """What only an inspect of the container and of its image tells."""
+    """What only an inspect of the container and of its image shows."""
 
     env: tuple[str, ...]
     """`NAME=value`, as the container has it: first what it was given, then the rest of its image's own."""
     image_env: tuple[str, ...] | None
-    """The image's own; None where the image is gone from the host."""
+    """The image's own; None if the image is gone from the host."""
     ports: tuple[PublishedPort, ...]
     mounts: tuple[tuple[str, str], ...]
     """Path and volume of each mount, in the order in which they were asked for."""
     limits: Limits
     image: PinnedImage | None
-    """None where the image is gone from the host."""
+    """None if the image is gone from the host."""
 
 
 def rebuilt_record(
     host: str, container: ObservedContainer, evidence: Evidence, volumes: Mapping[str, ObservedVolume]
 ) -> Record:
-    """Return the record of a pod whose container bears our labels.
+    """Return the record of a pod whose container has our labels.
 
     Its intent is what it does: to run if it runs, else to be stopped. Nothing follows that would remove
-    anything, and the container stays whatever could not be told: `Intent.unsure` names these keys of the
-    spec. Raises InvalidInputError where the labels do not hold a spec.
+    anything, and the container stays even if keys of the spec are uncertain: `Intent.unsure` names them.
+    Raises InvalidInputError if the labels do not hold a spec.
     """
     label = _labelled_spec(container)
     records = (
@@ -75,7 +75,7 @@ def rebuilt_record(
 
 
 def _left_alone(record: Record, container: ObservedContainer) -> Record:
-    """Have the container count as being of a spec that makes another digest than the one it bears."""
+    """Let the container count as made of this spec, although its label has another digest."""
     rebuilt = Rebuilt(computed=spec_hash(record), borne=container.spec_hash or "")
     unsure = record.intent.unsure
     if naming.LABEL_ENV not in container.labels:
@@ -153,7 +153,7 @@ def _record(
 
 
 def _tier(labelled: str, given: Limits) -> str | None:
-    """Return the tier whose limits the container has, as they change live; None where it is no tier's."""
+    """Return the tier whose limits the container has, as they change live; None if no tier has them."""
     names = sorted(TIERS, key=lambda name: name != labelled)
     return next((name for name in names if limits(name) == given), None)
 

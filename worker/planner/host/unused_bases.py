@@ -1,4 +1,4 @@
-"""Which bases nobody stands on any more."""
+"""Which bases no pod uses any more."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -14,11 +14,11 @@ def unused_bases(
 ) -> dict[str, tuple[RemoveContainer | RemoveVolume, ...]]:
     """Return by name what there is to remove of each base that no record and no container refers to.
 
-    Among them are bases whose making was cut off, and empty volumes in the place of lost ones.
+    Among them are bases whose making was interrupted, and empty volumes in place of lost ones.
     """
     records = tuple(records)
     if any(record.unreadable is not None for record in records):
-        return {}  # Which base such a pod stands on is not known.
+        return {}  # Which base such a pod uses is not known.
     parts: defaultdict[str, list[RemoveContainer | RemoveVolume]] = defaultdict(list)
     used = {record.state.system.base for record in records if record.state.system is not None}
     mounted: set[str] = set()

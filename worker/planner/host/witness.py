@@ -1,7 +1,7 @@
 """Whether the storage under the Engine is the host's own although its sentinel is gone.
 
-A prune takes the sentinel as soon as nothing holds it. The pods' own volumes tell the storage as well: each
-bears the incarnation that made it, which no other storage has. An unmounted disk shows none of them.
+A prune takes the sentinel as soon as nothing holds it. The pods' own volumes identify the storage too: each
+has the incarnation that made it, which no other storage has. An unmounted disk shows none of them.
 """
 
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ from worker.pods.observation import ALIVE, Observation
 
 
 def is_witness(record: Record, seen: Observation) -> bool:
-    """Whether one pod alone proves it: it runs on its own volumes, and all of them are there.
+    """Whether a single pod proves it: it runs on its own volumes, and all of them are there.
 
     An Engine that shows a running container has had its storage under it since that was started.
     """

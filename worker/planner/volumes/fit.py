@@ -34,7 +34,7 @@ def gone_for_good(image: PinnedImage, role: str = "") -> str:
 
 
 def plan_look(record: Record, seen: Observation, image: PinnedImage) -> Plan | None:
-    """Return that the image has to be looked at, or why it does not fit; None where a container may be made.
+    """Return that the image has to be looked at, or why it does not fit; None if a container may be made.
 
     A pod whose data is missing waits for that first.
     """
@@ -72,7 +72,7 @@ def shape_problem(record: Record, image: PinnedImage, shape: ImageShape) -> str 
 
 
 def _system_problems(record: Record, image: PinnedImage, shape: ImageShape) -> Iterator[str]:
-    """Yield what is wrong where the pod's own programs would be mounted over another image."""
+    """Yield what is wrong if the pod's own programs would be mounted over another image."""
     system = record.state.system
     committed = any(v.filled and v.volume_class is VolumeClass.SYSTEM for v in record.state.layout)
     if system is None or system.mode is SystemMode.OFF or system.image.id == image.id or not committed:
@@ -146,7 +146,7 @@ def _place_problem(path: str, place: str | None, shape: ImageShape, *, strict: b
 
 
 def _is_another_image(record: Record, image: PinnedImage) -> bool:
-    """Whether the pod's volumes were decided on for another image, as far as the record tells."""
+    """Whether the pod's volumes were decided on for another image, according to the record."""
     system, state = record.state.system, record.state
     known = {volume.image for volume in state.layout if volume.filled and volume.image is not None}
     if system is not None:

@@ -17,7 +17,7 @@ from worker.pods.observation import ContainerState, Observation
 def plan_keeping(
     record: Record, seen: Observation, now: float, installation: Installation, resting: Plan
 ) -> Plan:
-    """Return how a pod that rests gets a container, `resting` where it has one or cannot have one now.
+    """Return how a pod that rests gets a container, `resting` if it has one or cannot have one now.
 
     Its volumes are all there: that was looked at before.
     """

@@ -23,7 +23,7 @@ _MOST_FOLDERS: Final = 100
 
 @dataclass(frozen=True, kw_only=True)
 class Temporary:
-    """A directory that is there anew at each start, with nothing in it."""
+    """A directory that is there at each start, with nothing in it."""
 
     path: str
     mode: int = 0o755
@@ -71,7 +71,7 @@ def volume_places(layout: Iterable[Volume], image: PinnedImage, shape: ImageShap
     """Return real place to volume.
 
     Of two at one place the one is mounted that is meant for it: a pod that is older than this rule may have
-    them. One whose place is not to be found stays at its own path.
+    them. One whose place cannot be found stays at its own path.
     """
     layout = tuple(layout)
     places = {volume.name: place_of(volume, layout, image, shape) or volume.path for volume in layout}
@@ -85,7 +85,7 @@ def volume_places(layout: Iterable[Volume], image: PinnedImage, shape: ImageShap
 
 
 def place_of(volume: Volume, layout: Iterable[Volume], image: PinnedImage, shape: ImageShape) -> str | None:
-    """Return where a volume of the layout goes in `image`, None where a link leads nowhere."""
+    """Return where a volume of the layout goes in `image`, None if a link leads nowhere."""
     if volume.volume_class is VolumeClass.SYSTEM:
         return volume.path
     return shape.place(volume.path, held_paths(layout, image.id))
@@ -94,7 +94,7 @@ def place_of(volume: Volume, layout: Iterable[Volume], image: PinnedImage, shape
 def recorded_paths(targets: Mapping[str, str]) -> dict[str, str]:
     """Return volume to the path under which a record has it, from mount path to volume's short name.
 
-    The Engine tells where something is mounted, which is another place where the image has links.
+    The Engine reports where something is mounted, which is another place if the image has links.
     """
     universal = dict(UNIVERSAL_VOLUMES)
     found: dict[str, str] = {}

@@ -36,7 +36,7 @@ def storage_problem(record: Record, seen: Observation, volumes: Iterable[Volume]
         if is_overlay(record.state.system, volume):
             if found is not None and is_replaced(found):
                 return _plain_problem(volume, name)
-            continue  # it holds nothing, and is made anew
+            continue  # it holds nothing, and is made again
         problem = _volume_problem(record, volume, found)
         if problem is not None:
             return problem

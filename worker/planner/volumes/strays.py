@@ -15,7 +15,7 @@ from worker.pods.observation import Observation, ObservedVolume
 
 _PREFIX: Final = declared_name("/")
 _DIGEST: Final = re.compile(r"_[0-9a-f]{64}")
-"""What stands for a path that is too long; it could be read as a strange path's name as well."""
+"""Stands for a path that is too long; it could be read as the name of a strange path as well."""
 _ENCODED: Final = re.compile(r"(?:_[0-9a-f]{2})+")
 
 
@@ -81,7 +81,7 @@ def doubled(volumes: Mapping[str, str], folders: Iterable[str]) -> str | None:
 
 
 def volume_path(volume: ObservedVolume) -> str | None:
-    """Return where a volume belongs, as its label or else its name says; None where neither does."""
+    """Return where a volume belongs, as its label or else its name says; None if neither does."""
     labelled = volume.labels.get(naming.LABEL_PATH)
     path = labelled or declared_path(volume.labels.get(naming.LABEL_VOLUME, ""))
     if path is None or path == "/" or path != normal_path(path) or is_never_persisted(path):
@@ -90,7 +90,7 @@ def volume_path(volume: ObservedVolume) -> str | None:
 
 
 def declared_path(name: str) -> str | None:
-    """Return the path that `declared_name` made this name of; None where it made none, or a digest of it."""
+    """Return the path that `declared_name` made this name of; None if it made none, or a digest of it."""
     encoded = name.removeprefix(_PREFIX)
     if encoded in (name, "") or _DIGEST.fullmatch(encoded):
         return None
@@ -106,7 +106,7 @@ def declared_path(name: str) -> str | None:
 
 
 def _own(pod_id: str, existing: Mapping[str, ObservedVolume], known: set[str]) -> Iterator[ObservedVolume]:
-    """Yield what bears the pod's labels and an exact name that follows from them, but is not `known`."""
+    """Yield what has the pod's labels and an exact name that follows from them, but is not `known`."""
     for name, volume in existing.items():
         short = volume.labels.get(naming.LABEL_VOLUME)
         labelled = volume.labels.get(naming.LABEL_POD) == pod_id and short is not None

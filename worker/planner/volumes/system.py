@@ -21,7 +21,7 @@ LAYERS: Final = LAYERS_VOLUME[0]
 
 
 def plan_preparation(record: Record, seen: Observation, image: PinnedImage, mode: SystemMode) -> Plan | None:
-    """Return how to decide on a new pod's system directories, or to mend its base; None if neither is due."""
+    """Return how to decide on a new pod's system directories, or how to repair its base; None if not due."""
     system = record.state.system
     if system is None:
         try:
@@ -39,7 +39,7 @@ def plan_preparation(record: Record, seen: Observation, image: PinnedImage, mode
 
 
 def plan_overlays(record: Record, seen: Observation) -> Plan | None:
-    """Return how to make anew the overlay volumes that are gone or lead elsewhere, None if all are right.
+    """Return how to make the overlay volumes again that are gone or lead elsewhere, None if all are right.
 
     Nothing is lost with them. They lead elsewhere when base or data root have moved.
     """
@@ -69,7 +69,7 @@ def is_overlay(system: System | None, volume: Volume) -> bool:
 def overlay_options(record: Record, seen: Observation, volume: Volume) -> dict[str, str]:
     """Return the options of the volume that mounts a pod's layer over its base, for Docker's driver `local`.
 
-    Raises ValueError where base or layer are not to be seen.
+    Raises ValueError if base or layer are missing from what was seen.
     """
     system = record.state.system
     base = seen.bases.get(naming.base_volume(system.base or "", volume.path)) if system is not None else None
@@ -82,7 +82,7 @@ def overlay_options(record: Record, seen: Observation, volume: Volume) -> dict[s
 def overlay_over(lower: str, layers: str, directory: str) -> dict[str, str]:
     """Return such options; `layers` holds the folders that `worker.docker.request.LAYERS_IMAGE` has."""
     layer = f"{layers}/{naming.system_volume(directory)}"
-    # Without an index the kernel does not mind that a base was filled anew from the same image.
+    # Without an index the kernel accepts a base that was filled again from the same image.
     words = f"lowerdir={lower},upperdir={layer}/upper,workdir={layer}/work,index=off"
     return {"type": "overlay", "device": "overlay", "o": words}
 
@@ -95,12 +95,12 @@ def base_mounts(system: System | None) -> Iterator[tuple[str, str]]:
 
 
 def system_label(system: System) -> str:
-    """Return what a label tells of it: all but the base, which may be another one tomorrow."""
+    """Return what a label says of it: all but the base, which may be another one tomorrow."""
     return SYSTEM.dump_json(system.evolve(base=None)).decode()
 
 
 def labelled_system(labels: Mapping[str, str]) -> System | None:
-    """Return what `system_label` wrote, None where there is none.
+    """Return what `system_label` wrote, None if there is none.
 
     Raises InvalidInputError for what it did not write.
     """
@@ -132,5 +132,5 @@ def _missing_bases(system: System, seen: Observation) -> bool:
 
 
 def is_replaced(found: ObservedVolume) -> bool:
-    """Whether a plain volume stands where an overlay should be: it may hold what somebody restored."""
+    """Whether a plain volume is there instead of an overlay: it may hold what somebody restored."""
     return not found.options and found.unasked is None

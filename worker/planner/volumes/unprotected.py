@@ -8,7 +8,7 @@ from typing import Final
 from worker.pods.layout import is_never_persisted
 
 ENGINES_OWN: Final = ("/etc/hostname", "/etc/hosts", "/etc/resolv.conf")
-"""Docker writes these anew for each container, over whatever is in the volume at `/etc`."""
+"""Docker writes these again for each container, over whatever is in the volume at `/etc`."""
 MADE_BY_THE_ENGINE: Final = ("/.dockerenv", "/sbin/docker-init", "/usr/sbin/docker-init")
 LONGEST_LIST: Final = 100
 
