@@ -62,7 +62,7 @@ def _start_traces(**_: Any) -> None:
     if settings().otlp_endpoint is None:
         return
     try:
-        from worker.telemetry.traces import Traces  # noqa: PLC0415 - takes memory that nobody is to pay who has them off
+        from worker.telemetry.traces import Traces  # noqa: PLC0415 - takes memory that should cost nothing while they are off
 
         _Process.traces = Traces()
     except (ImportError, ValueError) as error:

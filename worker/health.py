@@ -26,7 +26,7 @@ _FLAGS: Final = os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class UnsafeFolderError(Exception):
-    """The folder is not this user's alone: whoever else may write there could speak for a worker."""
+    """Others than this user may write to the folder: they could speak for a worker."""
 
 
 def usual_folder() -> Path:
@@ -57,7 +57,7 @@ class Heart:
         self._file = self._opened()
 
     def _opened(self) -> int:
-        """Return a new file, which bears its name only once it is locked: a name without a lock is dead."""
+        """Return a new file, which gets its name only once it is locked: a name without a lock is dead."""
         with suppress(FileExistsError):
             self._folder.mkdir(mode=0o700)
         check_folder(self._folder)
@@ -97,7 +97,7 @@ class Heart:
         self._consumer = None
 
     def close(self) -> None:
-        """Note that the worker ends as it should: nobody is to miss its heart."""
+        """Note that the worker ends as it should: nobody should miss its heart."""
         self.consumer_ends()
         self._path.unlink(missing_ok=True)
         os.close(self._file)

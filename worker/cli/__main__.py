@@ -10,7 +10,7 @@ from worker.cli.command import main  # noqa: E402 - loading takes long enough to
 
 
 def run() -> None:
-    """Run the command; an interrupt is told from here on."""
+    """Run the command; an interrupt is reported from here on."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.exit(main())
 

@@ -1,4 +1,4 @@
-"""The command `pinacle` as a whole: its parts, and how whatever goes wrong is told."""
+"""The command `pinacle` as a whole: its parts, and how it reports whatever goes wrong."""
 
 from importlib import metadata
 from traceback import extract_tb

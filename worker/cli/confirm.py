@@ -8,7 +8,7 @@ from worker.cli.exits import EndingError, Exit
 
 
 def confirm(question: str, *, yes: bool) -> None:
-    """Return if it may be done. Raises EndingError if not, and where there is nobody to ask."""
+    """Return if it may be done. Raises EndingError if not, and if there is nobody to ask."""
     if yes:
         return
     if not sys.stdin.isatty():

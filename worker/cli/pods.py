@@ -56,7 +56,7 @@ def create(
     port: _Ports = None,
     tier: _Tier = None,
     adopt: Annotated[
-        bool, typer.Option("--adopt", help="Take over a container that bears the pod's name.")
+        bool, typer.Option("--adopt", help="Take over a container that has the pod's name.")
     ] = False,
     as_json: AsJson = False,
     timeout: Timeout = None,

@@ -23,7 +23,7 @@ class Records:
         self._store = make_store(settings())
 
     def ask(self, question: Callable[[RedisStore], Coroutine[Any, Any, _T]]) -> _T:
-        """Return the answer. Raises EndingError where Redis does not give any."""
+        """Return the answer. Raises EndingError if Redis does not give any."""
         try:
             return self._runner.run(question(self._store))
         except StoreUnavailableError as error:

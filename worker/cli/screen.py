@@ -11,7 +11,7 @@ from rich.console import Console, RenderableType
 from rich.text import Text
 
 _WIDE: Final = 200
-"""Columns where there is neither a terminal nor COLUMNS: a line stays whole for who searches it."""
+"""Columns if there is neither a terminal nor COLUMNS: lines stay whole, to be searched."""
 NARROW: Final = 80
 """Columns below which a table leaves out what is needed least."""
 
@@ -45,7 +45,7 @@ def show(answer: Any, *, as_json: bool, table: Callable[[Console], RenderableTyp
     console = results()
     with console.capture() as drawn:
         console.print(table(console))
-    # A table pads its lines, which is in the way of who copies or compares them.
+    # A table pads its lines, which is in the way if somebody copies or compares them.
     print("\n".join(line.rstrip() for line in drawn.get().splitlines()), flush=True)  # noqa: T201 - as below
 
 

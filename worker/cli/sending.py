@@ -27,7 +27,7 @@ _ONE_TRY: Final[dict[str, Any]] = {
     "broker_connection_retry": False,
     "result_backend_transport_options": {"retry_policy": {"max_retries": 0, "timeout": 1.0}},
 }
-"""A person is told at once, and tries again when Redis is back."""
+"""A person sees the error at once, and tries again when Redis is back."""
 
 
 @dataclass(frozen=True, kw_only=True)

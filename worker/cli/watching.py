@@ -1,4 +1,4 @@
-"""`pinacle pods watch`: where pods stand, then every change of phase as Redis' stream tells it."""
+"""`pinacle pods watch`: where pods stand, then every change of phase from Redis' stream."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -38,7 +38,7 @@ def watch(pod_id: str | None, *, until: Phase | None, as_json: bool, timeout_s: 
 
 def _changes(records: Records, pod_id: str | None, deadline: float) -> Iterator[dict[str, Any]]:
     """Yield where the pods stand now, then each change of theirs until the deadline."""
-    # The place before the look: what happens between the two is told twice rather than not at all.
+    # The place before the look: what happens between the two is shown twice rather than not at all.
     place = records.ask(lambda store: store.overview.last_change())
     phases: dict[str, str] = {}
     for record in _look(records, pod_id):

@@ -57,7 +57,7 @@ class EngineCalls:
         headers: dict[str, str] | None = None,
         deadline_s: float | None = None,
     ) -> Any:
-        """Send one request and return the answer's JSON, None where it has none.
+        """Send one request and return the answer's JSON, None if it has none.
 
         Raises worker.errors for everything that can go wrong.
         """

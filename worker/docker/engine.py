@@ -96,7 +96,7 @@ class DockerEngine:
         self._given_root = data_root
         self._data_root: Path | None = None
         self._fill_deadline_s = fill_deadline_s
-        # It is the end of a fill: a slow disk is to be given the same time.
+        # It is the end of a fill: a slow disk gets the same time.
         self._disk = Disk(deadline_s=fill_deadline_s, patience_s=step_deadline_s)
         # All volumes of the host, however many pods are looked at.
         self._volumes = Volumes(self._calls, installation=installation, deadline_s=list_deadline_s)
@@ -177,7 +177,7 @@ class DockerEngine:
         volumes = await self._volumes.of_pod(pod_id, volume_names, mounted)
         seen = Snapshot.of(found, volumes).pod(pod_id, volume_names)
         if not seen.volumes or self._is_the_pods(pod_id, container, sure_of):
-            # A container of the pod keeps its volumes: where there are none, there is none.
+            # A container of the pod holds its volumes: if there are none, there is no container.
             return seen
         labelled = await self._labelled(pod_id)
         return seen.evolve(others=tuple(c for c in labelled if container is None or c.id != container.id))
@@ -364,7 +364,7 @@ class DockerEngine:
         return await self._images.pull(reference, pinned=pinned)
 
     async def network_problem(self) -> str | None:
-        """Return why pods could reach each other on their network, None where they cannot. 1 call."""
+        """Return why pods could reach each other on their network, None if they cannot. 1 call."""
         return await self._network.problem()
 
     async def network_refusal(self) -> str | None:
@@ -396,18 +396,18 @@ class DockerEngine:
         self._allowed = allowed
 
     async def close_egress_again(self) -> None:
-        """Have the rules anew, where pods are to have any. Raises what keeps the host from it."""
+        """Make the rules again, if pods should have any. Raises what keeps the host from it."""
         await self._network.close_again()
 
     async def egress_rules(self, allowed: Sequence[str]) -> str | None:
-        """Return the words for the host's `nft`, None where there is no network yet. 1 call."""
+        """Return the words for the host's `nft`, None if there is no network yet. 1 call."""
         bridge = await self._network.bridge()
         return None if bridge is None else egress.ruleset(self._installation, bridge.interface, allowed)
 
     async def reaches(self) -> Collection[str]:
         """Return what a pod on the network reaches of the host and of a cloud's metadata, as seen from there.
 
-        Raises PermanentError where it cannot be tried, and what the Engine raises.
+        Raises PermanentError if it cannot be tried, and what the Engine raises.
         """
         bridge = await self._network.bridge()
         if bridge is None:
@@ -448,7 +448,7 @@ class DockerEngine:
         await self._calls.close()
 
     async def _on_network(self, do: Callable[[], Awaitable[_T]]) -> _T:
-        """Do what needs the network; where that was the reason of its failure, mend it and do it again."""
+        """Do what needs the network; if it fails because of that, repair the network and do it again."""
         try:
             return await do()
         except PodError as error:

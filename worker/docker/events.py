@@ -20,7 +20,7 @@ _log: Final = structlog.get_logger(__name__)
 _CREATE: Final = "create"
 _ACTIONS: Final = ("start", "die", "destroy", "pause", "unpause", "rename", _CREATE)
 _LONGEST_LINE: Final = 64 * 10**6
-"""Bytes. An event bears all labels of its container, and these hold its spec."""
+"""Bytes. An event has all labels of its container, and these hold its spec."""
 
 
 class Events:
@@ -38,7 +38,7 @@ class Events:
 
     @asynccontextmanager
     async def subscribed(self) -> AsyncIterator[AsyncIterator[ContainerEvent | ContenderEvent]]:
-        """Subscribe; what happens from when this is entered on will be told.
+        """Subscribe; whatever happens after this is entered is delivered.
 
         See `worker.interfaces.EventSource`. aiodocker's own subscription does not reconnect and hangs after
         its connection has ended, so this reads the stream itself.
@@ -70,7 +70,7 @@ class Events:
 
 
 def _parsed(line: bytes) -> ContainerEvent | ContenderEvent | None:
-    """Return what a line tells of a pod's container or of another store, None where it is of no use.
+    """Return what a line says of a pod's container or of another store, None if it is of no use.
 
     What cannot be read is passed over: the next pass sees what it was about.
     """

@@ -70,7 +70,7 @@ _NEVER_OF_A_PROGRAM: Final = (
 )
 """Of the program that the spec names these never pass; a runtime says the same of what it works with."""
 _RUNTIMES_OWN: Final = ("mount", "/run/", "/proc/", "/sys/", "/var/lib/", "cgroup", "containerd", "shim:")
-"""What tells that it does: such may pass, as on an overloaded host or after an Engine was killed."""
+"""Signs that it does: such a failure may pass, as on an overloaded host or after an Engine was killed."""
 _OF_THE_HOST: Final = (
     "no space left on device",
     "disk quota exceeded",
@@ -91,7 +91,7 @@ _OF_THE_HOST: Final = (
     "context canceled",
     "shutting down",
 )
-"""What is never about one pod, however often it meets the same one: it passes when the host is mended.
+"""What is never about one pod, however often it meets the same one: it passes when the host is repaired.
 
 What else comes as a 5xx is told apart by how often it comes, and by what happens to other pods.
 """
@@ -122,7 +122,7 @@ def explain(operation: str, url: str, error: aiodocker.DockerError) -> PodError:
 def half_removed(volume: str, error: PodError) -> str | None:
     """Return the host's folder of a volume that the Engine cannot remove without its directory in it.
 
-    None where an error says anything else, or is about another volume.
+    None if an error says anything else, or is about another volume.
     """
     found = _HALF_REMOVED.search(str(error))
     return found[2] if found and found[1] == volume and found[2].endswith(f"/{volume}") else None

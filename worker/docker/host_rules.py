@@ -46,9 +46,9 @@ class HostRules:
         self._missing: set[str] = set()
 
     async def apply(self, rules: str) -> None:
-        """Have the host's `nft` do what `rules` say. 6 calls, more where the host lacks a directory.
+        """Have the host's `nft` do what `rules` say. 6 calls, more if the host lacks a directory.
 
-        Raises PermanentError where it cannot, or the host has no such program, and what the Engine raises.
+        Raises PermanentError if it cannot, or the host has no such program, and what the Engine raises.
         """
         rights = {
             "CapDrop": ["ALL"],
@@ -64,7 +64,7 @@ class HostRules:
     async def dial(self, network: str, targets: Sequence[str]) -> Mapping[str, bool]:
         """Tell which of `targets`, each an address and a port as `10.0.0.1/80`, answer a pod on `network`.
 
-        Within 2 s each. Raises PermanentError where the host has no bash, and what the Engine raises.
+        Within 2 s each. Raises PermanentError if the host has no bash, and what the Engine raises.
         """
         command = [_SHELL, "-c", _DIAL, _SHELL, *targets]
         code, said = await self._run("dial", command, {"CapDrop": ["ALL"], "NetworkMode": network})
@@ -76,7 +76,7 @@ class HostRules:
     async def make_directory(self, parent: str, name: str) -> None:
         """Make a directory of root's in one of the host's, which must be there. 6 calls.
 
-        Raises PermanentError where it cannot be made, and what the Engine raises.
+        Raises PermanentError if it cannot be made, and what the Engine raises.
         """
         rights = {"CapDrop": ["ALL"], "NetworkMode": "none", "UsernsMode": "host"}
         command = ["mkdir", "-p", f"{_PLACE}/{name}"]

@@ -55,7 +55,7 @@ class Network:
         self._close_bridge = close
         self._closed: str | None = None
         self.egress: str | None = None
-        """`closed` or `open`, which a network that is made gets as its label; None where nobody has said."""
+        """`closed` or `open`, which a network that is made gets as its label; None if that is not decided."""
 
     def is_cause_of(self, error: PodError) -> bool:
         """Whether an operation failed because the network is missing, or is there twice."""
@@ -63,7 +63,7 @@ class Network:
         return f"network {self._name} not found" in text or f"network {self._name} is ambiguous" in text
 
     async def ensure(self) -> None:
-        """Make the network unless it is there, and leave one of it. 1 call where it is, 3 where it is not."""
+        """Make the network unless it is there, and leave one of it. 1 call if it is there, 3 if not."""
         async with self._one_at_a_time:
             found = await self._list()
             if not found:
@@ -93,7 +93,7 @@ class Network:
             self._closed = bridge.id
 
     async def close_again(self) -> None:
-        """Look at it and close it anew, whatever became of both meanwhile. Raises what that raises."""
+        """Look at it and close it again, whatever became of both meanwhile. Raises what that raises."""
         found = await self._list()
         self._judge(found)
         if found and self.egress == CLOSED:
@@ -102,12 +102,12 @@ class Network:
             self._closed = bridge.id
 
     async def bridge(self) -> Bridge | None:
-        """Return what the network is on the host, None where there is none. 1 call."""
+        """Return what the network is on the host, None if there is none. 1 call."""
         found = await self._list()
         return _bridge(found[0]) if found else None
 
     async def problem(self) -> str | None:
-        """Return why pods on the network could reach each other, None where they cannot. 1 call."""
+        """Return why pods on the network could reach each other, None if they cannot. 1 call."""
         found = await self._list()
         return _problem(found[0]) if found else None
 
@@ -123,7 +123,7 @@ class Network:
         return None if found is None else found[1]
 
     async def connect(self, container_id: str, name: str) -> None:
-        """Attach a container; one that is attached is fine. 1 call, 4 or 5 where the network is missing."""
+        """Attach a container; one that is attached is fine. 1 call, 4 or 5 if the network is missing."""
         try:
             await self._connect(container_id, name)
         except PodError as error:

@@ -80,7 +80,7 @@ def inspected_image(reference: str, entry: Mapping[str, Any]) -> PinnedImage:
 
 
 def evidence(entry: Mapping[str, Any], image: Mapping[str, Any] | None) -> Evidence:
-    """Parse an inspect of a container and one of its image, None where that is gone."""
+    """Parse an inspect of a container and one of its image, None if that is gone."""
     host = entry["HostConfig"]
     mounts = [mount for mount in host.get("Mounts") or () if mount["Type"] == "volume"]
     return Evidence(

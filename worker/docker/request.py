@@ -49,7 +49,7 @@ def create_body(request: ContainerRequest, *, init_path: str | None) -> dict[str
         "Hostname": request.hostname,
         "Env": [f"{name}={value}" for name, value in spec.env.items()],
         "Labels": request.labels,
-        # Nobody ever types into it, but an image whose command is a shell stays up, as a machine does.
+        # Nobody types into it, but so an image whose command is a shell stays up, as a machine does.
         "OpenStdin": True,
         "StopTimeout": spec.stop_timeout_s,
         "ExposedPorts": {_port_key(port): {} for port in request.ports},

@@ -54,13 +54,13 @@ class Scratch:
         self._images = images
         self._fill_deadline_s = fill_deadline_s
         self.root = HOSTS_ROOT
-        """Who on the host stands for root in containers; the Engine's archives have the host's numbers."""
+        """The host's user that is root in containers; the Engine's archives have the host's numbers."""
 
     async def create(self, name: str, body: Mapping[str, Any]) -> str:
         """Create a container and return its id. 1 call.
 
         An image of our own is made if it is missing, and stands in where the body names none. Raises
-        ConflictError where the name is taken, and ImageGoneError.
+        ConflictError if the name is taken, and ImageGoneError.
         """
         image = body.get("Image", EMPTY_IMAGE)
         try:
@@ -211,7 +211,7 @@ class Scratch:
 
 
 def mapped_root(info: Mapping[str, Any]) -> Root:
-    """Return who stands for root in containers, by what the Engine says of itself.
+    """Return the user that is root in containers, by what the Engine says of itself.
 
     With userns-remap its data root is a folder that is named after user and group.
     """

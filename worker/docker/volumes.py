@@ -1,4 +1,4 @@
-"""The volumes of one Engine: all of them by a list, or single ones where that is long or slow."""
+"""The volumes of one Engine: all of them by a list, or single ones if that is long or slow."""
 
 import asyncio
 import json
@@ -28,8 +28,8 @@ _T = TypeVar("_T")
 class Volumes:
     """Reads volumes.
 
-    One list serves all who ask at the same time. On a host with very many, it is one of what bears the labels
-    of the pod, and what bears none is asked for by its exact name. Where a disk or a driver holds lists up,
+    One list serves all that ask at the same time. On a host with very many, only what has the labels of the
+    pod is listed, and what has none is asked for by its exact name. Where a disk or a driver holds lists up,
     single pods do not wait: all volumes that a pod can have are asked for by their exact names.
     """
 
@@ -77,7 +77,7 @@ class Volumes:
         """Return the volumes that can be a pod's, all bases, and the sentinel.
 
         `names` are full names that it has or would have, `mounted` those that its container mounts. 1 call;
-        on a host with very many volumes 2, and one for each name that bears none of the pod's labels; while
+        on a host with very many volumes 2, and one for each name that has none of the pod's labels; while
         lists are slow one for each name.
         """
         storage = naming.storage_name(self._installation)
@@ -91,7 +91,7 @@ class Volumes:
         return found
 
     async def _picked(self, pod_id: str, names: frozenset[str]) -> list[ObservedVolume]:
-        # All volumes but those that bear another pod's name: on a full host these are thousands.
+        # All volumes but those with another pod's name: on a full host these are thousands.
         own, any_pods = naming.volume_name(pod_id, ""), naming.VOLUME_PREFIX
         return [
             listed_volume(entry)
@@ -100,7 +100,7 @@ class Volumes:
         ]
 
     async def _single(self, pod_id: str, names: set[str]) -> list[ObservedVolume]:
-        """Ask for what bears the pod's label, for all bases, and for the rest of `names` by name.
+        """Ask for what has the pod's label, for all bases, and for the rest of `names` by name.
 
         Not by a filter of names: the Engine compiles it as a pattern for each volume that it has.
         """
@@ -120,7 +120,7 @@ class Volumes:
         await self._all_bases.close()
 
     async def _soon(self, shared: Shared[Any], read: Callable[[], Awaitable[_T]]) -> _T | None:
-        """Return what is read, None where the list `shared` in it does not come soon or fails.
+        """Return what is read, None if the list `shared` in it does not come soon or fails.
 
         Then it is worth asking by name.
         """
@@ -150,7 +150,7 @@ class Volumes:
             _log.info("volumes_listed_again")
 
     async def _kept(self) -> set[str]:
-        """Return the names of all volumes of bases, as the containers that keep them tell. 1 call."""
+        """Return the names of all volumes of bases, from the containers that keep them. 1 call."""
         labels = [naming.LABEL_BASE, f"{naming.LABEL_INSTALLATION}={self._installation}"]
         params = {"all": "1", "filters": json.dumps({"label": labels})}
         entries = await self._calls.json("container_list", "GET", "containers/json", params=params)

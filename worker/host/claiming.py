@@ -30,7 +30,7 @@ class _Asked:
 
 
 class Claiming:
-    """Says whose the installation is, asks where another store's id stands, and answers those who ask."""
+    """Says which store owns the installation, asks if another's id is there, and answers if one asks."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class Claiming:
         """Why nothing may be made, changed or removed; None while the installation is this store's."""
 
     async def look(self, seen: Snapshot, store: str, *, knows_host: bool) -> Claim:
-        """Return whose the installation is now; `store` is the id of this process's own."""
+        """Return which store owns the installation now; `store` is the id of this process's own."""
         before = self._claimant
         former = before.former if before.store == store else before.former | {before.store}
         self._claimant = Claimant(store=store, former=former, held=before.held, knows_host=knows_host)
@@ -69,7 +69,7 @@ class Claiming:
         return decided
 
     async def obtain(self, seen: Snapshot) -> None:
-        """Hold the installation before a host's pods are told to a store that does not know of them.
+        """Hold the installation before a host's pods are reported to a store that does not know them.
 
         Raises InstallationAskedError while an owner may still object, InstallationTakenError after one did.
         """
@@ -108,7 +108,7 @@ class Claiming:
             await self._turn_away(store, container.id)
 
     async def hear(self, contender: ContenderEvent) -> None:
-        """Answer one that asks now, where the installation is known to be this store's: a pass may be far."""
+        """Answer one that asks now, if the installation is known to be this store's; passes are rare."""
         if not self._claimant.held or self.problem is not None:
             return
         if contender.store == (await self._store.noted()).store:
@@ -127,7 +127,7 @@ class Claiming:
         return claim.keeper_labels(self._name, self._claimant.store)
 
     def check(self) -> None:
-        """Raise InstallationTakenError where the installation is another store's."""
+        """Raise InstallationTakenError if the installation is another store's."""
         if self.problem is not None:
             raise InstallationTakenError(self.problem)
 

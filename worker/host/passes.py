@@ -139,12 +139,12 @@ class Passes:
         return result
 
     async def let_go(self) -> None:
-        """Begin no look any more, and tell everybody who waits for one that this process ends."""
+        """Begin no further look, and tell everybody who waits for one that this process ends."""
         self._is_over = True
         await self._looks.close()
 
     async def _look_with_others(self) -> tuple[list[Record], list[Seen]]:
-        """Look once for all who ask while a look is under way, however long that takes."""
+        """Look once for everybody who asks while a look is under way, however long that takes."""
         if self._is_over:
             raise _ending()
         try:

@@ -46,9 +46,9 @@ class Rebuild:
     async def run(self) -> None:
         """Rebuild this host, unless the store has heard of it.
 
-        Container by container: one that cannot be read does not keep the others from being told of. Raises
-        what Engine and store raise; what was told of stays so, and the rest is due the next time. Raises
-        InstallationAskedError and InstallationTakenError where the pods are another store's.
+        Container by container: one that cannot be read does not keep the others from being reported. Raises
+        what Engine and store raise; what was reported stays, and the rest is due the next time. Raises
+        InstallationAskedError and InstallationTakenError if the pods are another store's.
         """
         if self._host in await self._store.reported_hosts():
             return
@@ -63,7 +63,7 @@ class Rebuild:
             due = await self._report(container, seen) or due
         if due is not None:
             raise due
-        # Last: until this is noted, no unknown pod is created here, as it may be one that was not told of yet
+        # Last: until this is noted, no unknown pod is created here, as it may be one that is not reported yet
         # (protocol 8).
         await self._store.report_host(self._host)
         self._failures.clear()

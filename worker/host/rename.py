@@ -11,7 +11,7 @@ _log = structlog.get_logger(__name__)
 
 
 async def rename_host(engine: Engine, store: Store, installation: Installation, old: str, new: str) -> int:
-    """Give the records, ports and storage of `old` to `new`, on whose Engine they are; return how many pods.
+    """Give the records, ports and storage of `old` to `new`, whose Engine has them; return how many pods.
 
     `engine` is that of `new`. Raises InvalidInputError, having written nothing, where `old` is at work or
     its storage is another.

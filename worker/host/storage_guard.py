@@ -26,8 +26,8 @@ class StorageGuard:
     """Gives a host's storage an identity, and recognises it.
 
     The identity stands on a sentinel volume, which a created container keeps from being pruned, and in the
-    store. Where the two differ another disk is mounted, or none: the planner leaves every pod alone then.
-    A sentinel that is merely gone is made again, where the pods' own volumes prove the storage.
+    store. If the two differ, another disk is mounted, or none: the planner leaves every pod alone then.
+    A sentinel that is merely gone is made again, if the pods' own volumes prove the storage.
     """
 
     def __init__(
@@ -96,18 +96,18 @@ class StorageGuard:
         return seen
 
     def refuse_taken(self) -> None:
-        """Raise InstallationTakenError where a worker with another Redis looks after this installation."""
+        """Raise InstallationTakenError if a worker with another Redis looks after this installation."""
         self._claiming.check()
 
     def refuse_renamed(self) -> None:
-        """Raise StorageMissingError where a new pod here would lie beside those of the host's former name."""
+        """Raise StorageMissingError if a new pod here would lie beside those of the host's former name."""
         if self.former_names:
             raise StorageMissingError(renamed_problem(self._host, self.former_names))
 
     async def accept(self) -> str:
         """Take the storage that is there now for this host's, as a person decided; returns its identity.
 
-        Raises PermanentError where it is that of a host which was renamed.
+        Raises PermanentError if it is that of a host which was renamed.
         """
         noted, seen = await self._store.noted(), await self._engine.observe_all()
         known, found = noted.storages.get(self._host), self._found(seen)

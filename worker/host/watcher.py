@@ -22,7 +22,7 @@ _LONGEST_WAIT_S: Final = 2.0
 class Watcher:
     """Watches one Engine for as long as it runs.
 
-    Whenever the stream is connected anew, subscription comes first and a whole pass second: what happened
+    Whenever the stream is connected again, subscription comes first and a whole pass second: what happened
     in between is seen by one of the two.
     """
 
@@ -105,7 +105,7 @@ class Watcher:
         try:
             await self._dispatcher.until_resting(pod_id)
         finally:
-            # Whatever comes between, its next event is to be looked into.
+            # Whatever comes between, its next event has to be looked into.
             event = self._latest.pop(pod_id)
         record = await self._store.load(pod_id)
         if record is not None and is_unasked(event, record):

@@ -47,7 +47,7 @@ def ids_of(task_id: Any) -> list[str]:
 
 
 def why_not_revoked(app: Celery, task_ids: Iterable[str], *, terminate: bool = False) -> str | None:
-    """Return why these tasks cannot be revoked, or not all; None where they can."""
+    """Return why these tasks cannot be revoked, or not all; None if they can."""
     if terminate:
         return NO_TERMINATE
     found = {task_id: app.AsyncResult(task_id).state for task_id in task_ids}

@@ -78,7 +78,7 @@ _EMBEDDED: Final[Mapping[str, tuple[Judge, str]]] = {
 
 
 def task_id(headers: Any) -> str | None:
-    """Return the id under which a failure can be told, None without a usable one."""
+    """Return the id under which a failure can be reported, None without a usable one."""
     given = headers.get("id") if isinstance(headers, dict) else None
     return given if isinstance(given, str) and _ID.fullmatch(given) else None
 
@@ -115,7 +115,7 @@ def _content_type_problem(content_type: Any, content_encoding: Any) -> str | Non
 
 
 def body_problem(body: Any) -> str | None:
-    """Return what is wrong with a body as it arrived, None where it is three parts as they should be."""
+    """Return what is wrong with a body as it arrived, None if it is three parts as they should be."""
     if isinstance(body, str | bytes) and len(body) > LARGEST_BYTES:
         return f"body: {len(body)} bytes; allowed: {LARGEST_BYTES}"
     try:

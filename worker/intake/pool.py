@@ -41,7 +41,7 @@ class LanePool(_Base):
         accept_callback: Callable[..., Any] | None = None,
         **_: Any,
     ) -> Any:
-        """Have a task run, whose name comes first among `args`."""
+        """Run a task in a thread of its lane; its name comes first among `args`."""
         if self._is_closed:
             # Its message goes back into its queue when the connection is closed.
             return _Result(Future())

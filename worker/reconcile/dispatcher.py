@@ -1,4 +1,4 @@
-"""Who works on which pod when: one keeper a pod, retries with back-off, and people who wait for an outcome.
+"""Which pod is worked on when: one keeper a pod, retries with back-off, and callers that wait for an outcome.
 
 A keeper lives for as long as its pod needs something. It reconciles, and where that was not the end it
 waits until the time of the next try, until another process gives the pod's lease back, or until it is woken.
@@ -29,7 +29,7 @@ _LEASE_WATCH_S: Final = 5.0
 
 @dataclass(eq=False)
 class _Keeper:
-    """Who works on one pod in this process."""
+    """The work on one pod in this process."""
 
     pod_id: str
     seen: Seen | None
@@ -44,7 +44,7 @@ class _Keeper:
     errors: int = 0
     """Attempts in a row that could not even be recorded."""
     cause: Context = field(default_factory=copy_context)
-    """The context of who asked for the next reconcile, for its log lines and its trace."""
+    """The context of whoever asked for the next reconcile, for its log lines and its trace."""
 
     def wake(self, *, urgent: bool) -> None:
         """Have it look again. Somebody who waits is the cause, before a pass that came in the meantime."""
@@ -161,7 +161,7 @@ class Dispatcher:
             _tell_off(keeper)
 
     async def _once(self, keeper: _Keeper) -> float | None:
-        """Reconcile once; return seconds until the next try, None where the pod rests."""
+        """Reconcile once; return seconds until the next try, None if the pod rests."""
         try:
             outcome = await self._reconcile(keeper)
         except LeaseHeldError:

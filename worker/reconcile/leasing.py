@@ -13,7 +13,7 @@ async def leased(store: Store, pod_id: str) -> AsyncIterator[Lease]:
 
     It is given back at the end and after an error of ours. After anything else, a cancellation in the
     middle of a step or a bug for example, it is left to expire, as the Engine may still be at work. Raises
-    LeaseHeldError where somebody else has it, and StoreUnavailableError.
+    LeaseHeldError if somebody else has it, and StoreUnavailableError.
     """
     lease = await store.lease(pod_id)
     try:

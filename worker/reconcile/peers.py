@@ -1,4 +1,4 @@
-"""What happened to other pods of this host lately: it tells an Engine that fails from a pod that does."""
+"""What happened to other pods of this host lately: it tells a failing Engine from a failing pod."""
 
 from collections import defaultdict
 from collections.abc import Callable

@@ -13,7 +13,7 @@ from worker.reconcile.host_ports import chosen_ports
 
 _log: Final = structlog.get_logger(__name__)
 MOST_MOVES: Final = 5
-"""In one reconcile; where so many ports in a row are taken, it is told as a failure."""
+"""In one reconcile; if so many ports in a row are taken, that is reported as a failure."""
 _PATIENCE: Final = 2
 """Tries of a pod that ran before: the Engine may still be giving back the port of its last container."""
 _AGAIN_S: Final = 1.0
@@ -30,9 +30,9 @@ class PortMoves:
     def judge(
         self, record: Record, error: PortTakenError, before: tuple[PublishedPort, ...]
     ) -> tuple[PublishedPort, ...]:
-        """Return for which ports others are to be chosen; `before` are those found taken in this reconcile.
+        """Return the ports to choose others for; `before` are those found taken in this reconcile.
 
-        Raises `error` where it is about a port that was asked for, and a RetryableError where the port may be
+        Raises `error` where it is about a port that was asked for, and a RetryableError if the port may be
         the pod's own again in a moment: it stays the same as long as it can be had.
         """
         taken = chosen_and_taken(record.intent, str(error))
@@ -52,7 +52,7 @@ class PortMoves:
     ) -> tuple[PublishedPort, ...]:
         """Give the pod other ports than `taken`, none of `avoid`, and return all that it has then.
 
-        Raises PortTakenError where none is free, and what the store raises.
+        Raises PortTakenError if none is free, and what the store raises.
         """
         spec = record.intent.spec
         if spec is None:

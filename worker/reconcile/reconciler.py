@@ -76,7 +76,7 @@ class Outcome:
     before: PodState | None = None
     """The pod's state when it began."""
     retry_at: float | None = None
-    """Seconds since the epoch; None where only an event or a new intent changes anything."""
+    """Seconds since the epoch; None if only an event or a new intent changes anything."""
 
 
 class Reconciler:
@@ -98,7 +98,7 @@ class Reconciler:
         """`clock` gives seconds since the epoch; `on_step` is told of each step how it ended.
 
         From `free_ports` others are chosen where a chosen one is taken. `stands_back` says why no step may be
-        sent on this host, None where they may.
+        sent on this host, None if they may.
         """
         self.stands_back = stands_back
         self.engine = engine
@@ -116,8 +116,8 @@ class Reconciler:
     async def reconcile(self, pod_id: str, seen: Seen | None = None) -> Outcome:
         """Bring one pod as far as it goes now.
 
-        Errors that concern the pod end up in its record and in the outcome. Raises PodNotFoundError where
-        there is no record, and LeaseHeldError, LeaseLostError or StoreUnavailableError where nothing could
+        Errors that concern the pod end up in its record and in the outcome. Raises PodNotFoundError if
+        there is no record, and LeaseHeldError, LeaseLostError or StoreUnavailableError if nothing could
         be recorded.
         """
         async with leased(self.store, pod_id) as lease:

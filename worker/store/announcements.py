@@ -1,4 +1,4 @@
-"""Waiting for a pod to change: one subscription for the whole process, shared by all who wait."""
+"""Waiting for a pod to change: one subscription for the whole process, shared by everybody who waits."""
 
 import asyncio
 from collections import defaultdict

@@ -44,14 +44,14 @@ _ANSWER_S: Final = 300
 _HELD_BYTES: Final = 16 * 10**6
 """Bodies of the messages that were taken and not answered yet; in memory each is there several times."""
 _AT_ONCE: Final = 100
-"""Messages that are taken in one piece."""
+"""Messages that are taken in one step."""
 _AT_ONCE_BYTES: Final = 10**6
 _FULL_WAIT_S: Final = 0.1
 """How long to wait for other messages while a queue is left out: its places may be free again."""
 
 
 class RefusedError(RedisConnectionError):
-    """Redis is there, and refuses for a while what it is told."""
+    """Redis is there, and refuses commands for a while."""
 
 
 class _Refusing(Answering):
@@ -115,7 +115,7 @@ class Taken(NamedTuple):
 
 
 class Message(virtual.Message):
-    """A message as it arrived; where that cannot be read, an empty one with the reason among its `errors`.
+    """A message as it arrived; if that cannot be read, an empty one with the reason among its `errors`.
 
     kombu would raise where nothing catches it, and decompress before anybody looked at what it is.
     """
@@ -200,7 +200,7 @@ class _QoS(kombu_redis.QoS):
 
     def room(self) -> int:
         """Return how many more messages may be held."""
-        # None where there is no limit.
+        # None if there is no limit.
         estimate = cast("int | None", super().can_consume_max_estimate())
         return _AT_ONCE if estimate is None else estimate
 
@@ -269,7 +269,7 @@ class _Turn:
 
 
 class Channel(kombu_redis.Channel):
-    """A channel that opens only where Redis can be written to, and that takes many messages in one piece.
+    """A channel that opens only if Redis can be written to, and takes many messages in one step.
 
     Taken one by one, each of hundreds takes three turns of the loop between kombu and Redis' disk; those
     of other callers wait behind them.
@@ -317,7 +317,7 @@ class Channel(kombu_redis.Channel):
         try:
             found = cast("Any", super())._brpop_read(**options)  # noqa: SLF001
         except (ValueError, RecursionError) as error:
-            # It has left its queue already, and nobody can be told under which id. A trace would quote it.
+            # It has left its queue already, and has no id to report it under. A trace would quote it.
             _log_unreadable(error)
             return True
         if found:
@@ -355,7 +355,7 @@ class Channel(kombu_redis.Channel):
         """Return a message that was taken; one that is none for Python after all is refused."""
         try:
             message: dict[str, Any] = loads(bytes_to_str(raw))
-        except Exception as error:  # noqa: BLE001 - whatever kombu makes of it, the others are to be taken
+        except Exception as error:  # noqa: BLE001 - whatever kombu makes of it, the others must be taken
             _log_unreadable(error)
             cast("Any", self).qos.forget(tag.decode())
             return None

@@ -70,7 +70,7 @@ class Overview:
         return dict(found)
 
     async def store_id(self) -> str | None:
-        """Return what tells this store from any other, None where no worker has asked for it yet."""
+        """Return what identifies this store, None if no worker has asked for it yet."""
         with translated("load"):
             found: Any = await self._redis.get(keys.STORE_ID)
         return None if found is None else str(found)

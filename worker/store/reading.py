@@ -13,7 +13,7 @@ FIELDS: Final = ("host", "generation", "intent", "state")
 
 
 def read_record(pod_id: str, fields: Sequence[str | None], storages: Mapping[str, str]) -> Record | None:
-    """Return the record, None where there is none. `storages` are host to the identity of its storage.
+    """Return the record, None if there is none. `storages` are host to the identity of its storage.
 
     Of what cannot be read the record says so in `unreadable`; what is in its place then is good to be shown,
     and for nothing else. A deletion needs neither spec nor state: it is read without.
@@ -69,7 +69,7 @@ def _intent(text: str, generation: str | None) -> tuple[Intent, str | None, bool
         known: Intent = INTENT.validate_python({**whole, "spec": None})
     except ValidationError:
         number = int(generation) if generation is not None and generation.isdecimal() else 0
-        # What it is to do is not known; that there is such a pod is.
+        # What it should do is not known, but that there is such a pod is.
         return Intent(kind=IntentKind.RUNNING, generation=number, spec=None), wrong, False
     return known, None if known.kind is IntentKind.DELETED else wrong, True
 

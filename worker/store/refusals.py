@@ -1,4 +1,4 @@
-"""Redis answers, and refuses what it is told for a while: it is a replica now, full, loading, or busy."""
+"""Redis answers, and refuses commands for a while: it is a replica now, full, loading, or busy."""
 
 import re
 from typing import Final
@@ -23,7 +23,7 @@ _CODE: Final = re.compile(r"(?:^-?| -)([A-Z]+)(?= )")
 
 
 def refusal(error: RedisError) -> str | None:
-    """Return what to do where `error` says that Redis does not do this now, None where it does not."""
+    """Return what to do if `error` says that Redis does not do this now, None if it does not."""
     # redis-py takes the code out of those texts for which it has a class.
     found = (getattr(error, "status_code", None), *_CODE.findall(str(error)))
     return next((REMEDIES[code] for code in found if code in REMEDIES), None)

@@ -1,4 +1,4 @@
-"""The Lua scripts: whatever has to be read and written in one piece."""
+"""The Lua scripts: whatever has to be read and written in one step."""
 
 from typing import Final
 

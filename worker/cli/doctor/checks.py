@@ -49,7 +49,7 @@ def fail(name: str, detail: str, remedy: str) -> Check:
 
 
 def runtimes(info: EngineInfo, wanted: str | None) -> Check:
-    """Whether the Engine has the runtime that pods are to have."""
+    """Whether the Engine has the runtime that pods should have."""
     known = ", ".join(sorted(info.runtimes))
     if wanted is not None and wanted not in info.runtimes:
         return fail(
@@ -160,8 +160,8 @@ def live_restore(info: EngineInfo) -> Check:
 def overlay(mode: str, *, bases: int, filesystem: str | None, kernel_has_it: bool) -> Check:
     """Whether system volumes can be overlays, as far as it is seen without mounting one.
 
-    `bases` is how many volumes of bases there are: they are made where it was tried, and worked.
-    `filesystem` is that of the data root, None where it is not to be seen.
+    `bases` is how many volumes of bases there are: they are made only after a trial that worked.
+    `filesystem` is that of the data root, None if it cannot be seen.
     """
     name = "overlay volumes"
     if mode != "overlay":
@@ -190,7 +190,7 @@ def overlay(mode: str, *, bases: int, filesystem: str | None, kernel_has_it: boo
 
 
 def disk_space(root: Path, free_bytes: int | None, min_free_mb: int) -> Check:
-    """Whether pods can be created on the data root; `free_bytes` None where it is not to be seen."""
+    """Whether pods can be created on the data root; `free_bytes` is None if it cannot be seen."""
     name = "disk space"
     if free_bytes is None:
         return warn(
@@ -208,7 +208,7 @@ def disk_space(root: Path, free_bytes: int | None, min_free_mb: int) -> Check:
 
 
 def durability(lacks: Collection[str]) -> Check:
-    """Whether Redis keeps what it was told."""
+    """Whether Redis keeps what is written to it."""
     if lacks:
         return fail(
             "Redis keeps all",
@@ -229,7 +229,7 @@ def clock(difference_s: float, interval_s: float) -> Check:
 
 
 def workers(ages: Mapping[str, float], *, ttl_s: float, here: str | None, expected: Collection[str]) -> Check:
-    """Whether there is a worker on this host, and on all that are to have one."""
+    """Whether there is a worker on this host, and on all hosts that should have one."""
     name = "workers"
     live = {host for host, age in ages.items() if abs(age) <= ttl_s}
     if not live:

@@ -89,7 +89,7 @@ async def _engine(
 
 
 async def _egress(given: Settings, engine: DockerEngine) -> Check:
-    """Try it from a container on the pods' network, which goes again at once."""
+    """Try it from a container on the pods' network, which is removed at once."""
     is_closed = await closes_egress(given, engine)
     rules = await engine.egress_rules(listed(given.egress_allow))
     reached = await _reached(engine) if is_closed else ()
@@ -149,7 +149,7 @@ async def _durability(overview: Overview) -> Check:
 
 
 def _env_file(path: Path) -> list[Check]:
-    """Look at the file that `docker compose` reads, where there is one beside the code."""
+    """Look at the file that `docker compose` reads, if there is one beside the code."""
     try:
         return [checks.private_file(path, path.stat().st_mode)]
     except OSError:
@@ -164,7 +164,7 @@ def _free_bytes(root: Path) -> int | None:
 
 
 def _filesystem(path: Path) -> str | None:
-    """Return the kind of the file system that a folder is on, None where there is no such folder."""
+    """Return the kind of the file system that a folder is on, None if there is no such folder."""
     try:
         folder = path.resolve(strict=True)
     except OSError:

@@ -43,7 +43,7 @@ def user_namespaces(*, are_remapped: bool) -> Check:
 
 
 def read_limits(root: Path = Path("/proc/sys")) -> dict[str, int]:
-    """Return the limits that are to be seen here; within a container, some of the host's are not."""
+    """Return the limits that can be seen here; within a container, some of the host's are not."""
     found = {}
     for key in NEEDED:
         try:

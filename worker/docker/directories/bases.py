@@ -50,7 +50,7 @@ class Bases:
         self._sync = sync
 
     async def find(self, image_id: str) -> tuple[str, tuple[str, ...]] | None:
-        """Return name and directories of an image's base, None where there is none yet. 1 call."""
+        """Return name and directories of an image's base, None if there is none yet. 1 call."""
         name = naming.base_name(self._installation, image_id)
         try:
             entry = await self._calls.json("container_inspect", "GET", f"containers/{name}/json")
@@ -70,7 +70,7 @@ class Bases:
         return tuple(path for path in SYSTEM_DIRECTORIES if shape.kind(path) is Kind.DIRECTORY)
 
     async def make(self, image: PinnedImage, directories: tuple[str, ...], *, attempt: str) -> None:
-        """Fill a base from an image; nothing is done where another attempt has come first."""
+        """Fill a base from an image; nothing is done if another attempt has come first."""
         final = naming.base_name(self._installation, image.id)
         base = f"{final}-{attempt}"
         with self._under_way.of(base):

@@ -61,7 +61,7 @@ def _sync(root: Path) -> None:
 
 
 def _syncfs(descriptor: int) -> None:
-    """Do syncfs(2), which Python has no name for: one file system, and its errors are told."""
+    """Do syncfs(2), which Python has no name for: it syncs one file system and reports errors."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.syncfs(descriptor) != 0:
         number = ctypes.get_errno()

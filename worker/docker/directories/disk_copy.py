@@ -37,11 +37,11 @@ class Source:
     path: str
     """Below that."""
     nested: tuple[str, ...]
-    """What is left out, below `path`: it is on volumes of its own."""
+    """What is left out, below `path`: it has volumes of its own."""
 
 
 async def measure(source: Source, deadline_s: float) -> int | None:
-    """Return how many bytes it takes on the disk, None where that cannot be seen from here."""
+    """Return how many bytes it takes on the disk, None if that cannot be seen from here."""
     if not _can_copy():
         return None
     async with _viewing(source, measure=True) as viewer:
@@ -57,7 +57,7 @@ async def measure(source: Source, deadline_s: float) -> int | None:
 
 
 async def copy(source: Source, target: Path, deadline_s: float) -> bool:
-    """Copy it into an empty folder; False where that cannot be seen from here, and nothing was done.
+    """Copy it into an empty folder; False if that cannot be seen from here, and nothing was done.
 
     Raises CopyFailedError.
     """
@@ -83,7 +83,7 @@ async def _copy(source: Source, folder: int) -> bool:
     try:
         async with (
             _viewing(source, measure=False, stdout=write_end) as viewer,
-            # By its descriptor: where the volume is made anew meanwhile, nothing is written into the new one.
+            # By its descriptor: if the volume is made again meanwhile, nothing is written into the new one.
             _running(
                 *_EXTRACT,
                 f"--directory=/proc/self/fd/{folder}",

@@ -1,4 +1,4 @@
-"""Run as a program of its own: looks at what one container holds, on the disk of its Engine.
+"""Run as a separate program: looks at what one container holds, on the disk of its Engine.
 
 The container's own root is mounted read-only in a mount namespace of this process, so that nothing is left
 of it however the process ends. A path is opened part by part and never over a link: what a pod made must not

@@ -142,7 +142,7 @@ class Folders:
     async def _standing(
         self, container_id: str, path: str, touch: Touch, *, is_place: bool
     ) -> Standing | None:
-        """Return what stands where something was changed, None where that is of no account."""
+        """Return what is there now, where something was changed, None if that does not matter."""
         if touch is Touch.DELETED:
             return None if is_place else Standing.NOTHING
         if touch is Touch.BELOW:
@@ -157,7 +157,7 @@ class Folders:
     ) -> Standing | None:
         """Return what stands at a place that lies on a volume, or in a directory that is kept.
 
-        Elsewhere it is as the image has it. None where nothing is there.
+        Elsewhere it is as the image has it. None if nothing is there.
         """
         above = parents(place)
         holder = _holder(mounts, place)
@@ -189,7 +189,7 @@ class Folders:
     async def _source(
         self, entry: Mapping[str, Any], root: Path, path: str, inside: Sequence[str]
     ) -> Source | None:
-        """Return where a directory of a container is on the disk, None where only the Engine can tell."""
+        """Return where a directory of a container is on the disk, None if only the Engine knows."""
         mounts = _mounts(entry)
         holder = _holder(mounts, path)
         if holder is not None:

@@ -27,7 +27,7 @@ _INIT_PATHS: Final = (
     "/usr/lib/docker/docker-init",
     "/usr/bin/tini-static",
 )
-"""Where distributions, Docker's own packages and its archive put it. The API tells its name only."""
+"""Where distributions, Docker's own packages and its archive put it. The API reports only its name."""
 
 
 MakeVolume = Callable[[str, Mapping[str, str], Mapping[str, str]], Awaitable[ObservedVolume]]
@@ -64,7 +64,7 @@ class Layers:
             pass
 
     async def init(self) -> str | None:
-        """Return where the Engine's host has the init that goes into pods, None if it is not to be found."""
+        """Return where the Engine's host has the init that goes into pods, None if it cannot be found."""
         if self._init is None:
             self._init = await self._find_init()
         return self._init

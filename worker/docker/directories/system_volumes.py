@@ -99,7 +99,7 @@ class SystemDirectories:
         return wanted.evolve(directories=directories)
 
     async def _with_image(self, system: System, do: Callable[[], Awaitable[_T]]) -> _T:
-        """Do what needs the image; where it is gone from the host, pull the very same one."""
+        """Do what needs the image; if it is gone from the host, pull exactly the same one."""
         try:
             return await do()
         except ImageGoneError as error:

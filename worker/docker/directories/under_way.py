@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 
 class UnderWay:
-    """Names that bear the labels of a base and are in no record yet: they are not to go with unused bases."""
+    """Names that have the labels of a base and are in no record yet: they must not go with unused bases."""
 
     def __init__(self) -> None:
         self._names: set[str] = set()

@@ -19,8 +19,8 @@ _HELPER_SECONDS: Final = 20.0
 async def auth_header(config_folder: Path, reference: str) -> dict[str, str]:
     """Return the header that gives the Engine the credentials for an image, empty without any.
 
-    Raises PermanentError where config.json cannot be read as JSON or its credential helper fails, and
-    RegistryUnavailableError where that does not answer.
+    Raises PermanentError if config.json cannot be read as JSON or its credential helper fails, and
+    RegistryUnavailableError if that does not answer.
     """
     path = config_folder / "config.json"
     if not await asyncio.to_thread(path.is_file):

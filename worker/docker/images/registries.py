@@ -1,4 +1,4 @@
-"""Who talks to which registry now: few at once, as one that does not answer would keep everybody waiting."""
+"""Turns for talking to registries: few at once, as one that does not answer would make everybody wait."""
 
 import asyncio
 from collections import Counter
@@ -54,7 +54,7 @@ class Registries:
 
     @asynccontextmanager
     async def pulling(self, reference: str) -> AsyncIterator[None]:
-        """Pull an image within this. Raises RegistryBusyError where its turn does not come soon."""
+        """Pull an image within this. Raises RegistryBusyError if its turn does not come soon."""
         registry = _registry(reference)
         places = self._pulls.setdefault(registry, asyncio.Semaphore(PULLS_AT_ONCE))
         self._pulling[registry] += 1
