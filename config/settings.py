@@ -60,7 +60,8 @@ class Settings(BaseSettings):
         "pod is created before each of them has reported its pods.",
     )
     installation: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")] = Field(
-        default="pinacle", description="Label that tells the pods of this installation from another's."
+        default="pinacle",
+        description="Label that distinguishes the pods of this installation from another's.",
     )
     runtime: str | None = Field(
         default=None, description="Runtime for pods whose spec names none; the Engine's own when not set."
@@ -72,7 +73,7 @@ class Settings(BaseSettings):
     )
     runtimes: Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9_.-]*(,|$))*$")] = Field(
         default="",
-        description="Runtimes that a spec may name, with commas; the installation's own alone when not set.",
+        description="Runtimes that a spec may name, with commas; only the installation's own when not set.",
     )
     publish_addresses: str = Field(
         default="127.0.0.1,::1",
@@ -86,13 +87,13 @@ class Settings(BaseSettings):
     images: Annotated[str, Field(pattern=r"^[^\s,]+(,[^\s,]+)*$")] = Field(
         default="*",
         description="Patterns of names of images that may be run, as `debian:*,registry.example/team/*`; the "
-        "credentials in Docker's config.json serve those alone that a pattern names by more than "
+        "credentials in Docker's config.json serve only images that a pattern names by more than "
         "a wildcard at its beginning.",
     )
     egress: Literal["closed", "open"] | None = Field(
         default=None,
         description="Whether pods are kept from private networks, link-local addresses and the host itself; "
-        "`closed` for installations that begin now, `open` where pods existed before there were such rules.",
+        "`closed` for new installations, `open` for those that had pods before there were such rules.",
     )
     egress_allow: str = Field(
         default="",
