@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 
-from tests.mutants.accepted import Survivor, reasons
+from tests.mutants.accepted import Survivor, is_out_of_reach, reasons
 from tests.mutants.lua import NAMES, all_mutants, broken_scripts
 from tests.mutants.typed import refused
 from worker.store import scripts
@@ -77,3 +77,10 @@ def test_what_the_type_checker_refuses_is_told_from_what_it_has_against_the_orig
     errors = [(2, "no annotation"), (4, "no annotation"), (6, "no annotation"), (6, "got None"), (9, "more")]
     found = set(refused(Path("worker/some.py"), errors))
     assert found == {"worker.some.x_f__mutmut_2", "worker.some.x\u01c1C\u01c1g__mutmut_3"}
+
+
+def test_only_the_end_of_a_table_is_out_of_reach() -> None:
+    for before in ("assert_never(step)", "case _: assert_never(intent.kind)"):
+        assert is_out_of_reach(Survivor("worker.a", before, ""))
+    for before in ("case _: return None", "case NoteLost(): assert_never(step)", "do(assert_never(step))"):
+        assert not is_out_of_reach(Survivor("worker.a", before, ""))
