@@ -22,7 +22,7 @@ while :; do
   sleep 0.5 & wait
 done
 """
-"""Counts the lines that are there, so a log that went back or began anew shows a gap or a repetition."""
+"""Counts the lines that are there, so a log that went back or began again shows a gap or a repetition."""
 
 
 @dataclass

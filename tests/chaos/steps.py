@@ -63,7 +63,7 @@ class StepLog:
         cuts.update(self._open.values())
 
     def forget(self) -> None:
-        """Begin anew with another process."""
+        """Begin again with another process."""
         self.read()
         self._open.clear()
 

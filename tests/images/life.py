@@ -58,7 +58,7 @@ class Life:
         return answer
 
     def write(self, what: str) -> None:
-        """Have the owner write all his files anew."""
+        """Have the owner write all his files again."""
         for path in (*self.animal.written, *self.animal.made):
             self.expected[path] = f"{path} {what}"
             self._put(path, self.expected[path])
@@ -126,7 +126,7 @@ class Life:
         wait_until(lambda: self.pod.call("get")["phase"] == "running", 30, what="a running pod")
 
     def is_updated(self) -> None:
-        """Get another hostname, so that its container is made anew."""
+        """Get another hostname, so that its container is made again."""
         before = self.pod.container_id()
         answer = self.settles("update", {**self.spec, "hostname": "renamed"})
         assert set(self.animal.kept) <= set(answer["kept"]), answer

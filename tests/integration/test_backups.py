@@ -111,7 +111,7 @@ def test_a_restored_volume_has_every_attribute_and_nothing_that_was_deleted(
 
 
 def kept(volume: Path) -> dict[str, Any]:
-    """Leave out the folder in which an overlay works while it is mounted; it is made anew each time."""
+    """Leave out the folder in which an overlay works while it is mounted; it is made again each time."""
 
     def is_kept(path: str) -> bool:
         return "work" not in Path(path).parts[:2]

@@ -203,7 +203,7 @@ def test_a_host_port_of_another_pod_is_refused_even_when_that_is_stopped(
 def test_a_foreign_container_with_the_pods_name_is_refused_and_untouched(
     client: Client, engine: PrivateEngine, busybox: str
 ) -> None:
-    """It is said whose name it bears, and it runs on."""
+    """The answer names it, and it runs on."""
     foreign = engine.docker("run", "-d", "--name", "pinacle-pod-foreign", busybox).strip()
     try:
         text = client.error("create", "foreign", GOOD)

@@ -1,4 +1,4 @@
-"""An Engine or a Redis that is no use: one clear event, no stack trace, and work once it is mended."""
+"""An Engine or a Redis that is no use: one clear event, no stack trace, and work once it is fixed."""
 
 import json
 import os
@@ -61,7 +61,7 @@ def surroundings(settings: dict[str, str], own_redis: RedisServer) -> dict[str, 
 
 @contextmanager
 def _waiting_worker(folder: Path, settings: dict[str, str]) -> Iterator[WorkerProcess]:
-    """A worker whose start ends only when somebody has mended what keeps it waiting."""
+    """A worker whose start ends only when somebody has fixed what keeps it waiting."""
     worker = WorkerProcess(folder, settings)
     starting = threading.Thread(target=worker.start)
     starting.start()

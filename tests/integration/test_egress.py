@@ -256,7 +256,7 @@ def test_a_worker_makes_the_rules_again_that_somebody_removed(
 def test_a_network_that_is_made_again_is_closed_before_its_first_pod(
     caller: Client, lonely: PrivateEngine, pod: Pod, closed: dict[str, str]
 ) -> None:
-    """Its bridge has another name. And this worker's network bears what the installation began as."""
+    """Its bridge has another name. And this worker's network has what the installation began as."""
     pod.call("stop")
     lonely.docker("network", "rm", "pinacle")
     with Pod.running(caller, lonely, "later", SPEC) as later:

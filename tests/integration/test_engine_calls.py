@@ -231,7 +231,7 @@ async def test_beside_very_many_volumes_a_task_asks_for_its_own(
             await counted.parts.engine.remove_volume(name)
     assert found[0] == found[1]
     calls, size = found[0]
-    # One list of its own and one of all bases each time. At first nothing bears its label: eight names, and
+    # One list of its own and one of all bases each time. At first nothing has its label: eight names, and
     # the sentinel's.
     asked = [(each["volume_list"], each["volume_inspect"]) for each in calls]
     assert asked == [(4, 10), (2, 1), (2, 1), (2, 1)]

@@ -1,4 +1,4 @@
-"""The event stream: what happens to a container unasked is mended at once, long before any pass."""
+"""The event stream: what happens to a container unexpectedly is repaired at once, long before any pass."""
 
 from collections.abc import Iterator
 from pathlib import Path

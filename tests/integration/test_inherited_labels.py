@@ -1,4 +1,4 @@
-"""An image that bears labels like ours: what is made of it inherits them, and is taken for what it is."""
+"""An image that has labels like ours: what is made of it inherits them, and is taken for what it is."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Redis loses everything: each host tells it anew what it has, and nothing is removed or made twice."""
+"""Redis loses everything: each host reports again what it has, and nothing is removed or made twice."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -70,7 +70,7 @@ def test_a_worker_that_finds_the_store_empty_rebuilds_its_host_first(
 def test_a_store_that_is_lost_while_the_worker_runs_is_rebuilt_before_an_unknown_pod_is_made(
     stack: Stack, pods: dict[str, Pod]
 ) -> None:
-    """A creation of a pod that is there does not make it anew."""
+    """A creation of a pod that is there does not make it again."""
     container_id = pods["runs"].container_id()
     stack.redis.flush()
     text = stack.client.error("create", "runs", {**SPEC, "ports": []})

@@ -93,7 +93,7 @@ def test_a_missing_layer_is_missing_storage(
 def test_a_killed_engine_leaves_the_system_directories_as_they_were(
     scratch: Path, settings: dict[str, str]
 ) -> None:
-    """Three times in a row, with its containers running on: layers and bases are mounted anew each time."""
+    """Three times in a row, with its containers running on: layers and bases are mounted again each time."""
     with (
         own_stack(scratch, settings) as stack,
         Pod.running(stack.client, stack.engine, "kill", BUSYBOX) as pod,
@@ -123,7 +123,7 @@ def test_a_volume_that_a_killed_engine_removed_by_half(client: Client, engine: P
 
 
 def test_a_data_root_that_was_moved(scratch: Path, settings: dict[str, str]) -> None:
-    """Overlays name the places of layer and base: they are made anew, and nothing is lost."""
+    """Overlays name the places of layer and base: they are made again, and nothing is lost."""
     with (
         own_stack(scratch, settings) as stack,
         Pod.running(stack.client, stack.engine, "moved", BUSYBOX) as pod,

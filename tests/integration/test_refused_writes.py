@@ -88,7 +88,7 @@ def test_writes_are_refused_while_the_worker_is_idle(
     obey(admin, REFUSALS[kind].end)
     assert client.call("stop", "idle", timeout_s=AGAIN_S)["phase"] == "stopped"
     assert worker.is_running()
-    assert worker.text().count(" ready.") == 1, "it began anew"
+    assert worker.text().count(" ready.") == 1, "it began again"
     assert worker.text().count("Traceback") < REFUSED_S * 2, "it should wait, and not try again and again"
 
 

@@ -64,7 +64,7 @@ CHANGES: Final[dict[str, tuple[Any, bool]]] = {
     "restart": ("never", False),
     "stop_timeout_s": (1, False),
 }
-"""Key, another value for it, and whether the change makes the container anew: the table of the README."""
+"""Key, another value for it, and whether the change makes the container again: the table of the README."""
 
 
 def test_an_update_recreates_the_container_where_it_has_to(

@@ -62,7 +62,7 @@ def chatter(engine: PrivateEngine, tmp_path: Path) -> Iterator[str]:
 def test_an_event_longer_than_any_buffer_leaves_the_others_watched(
     client: Client, engine: PrivateEngine, chatter: str, pod_worker: WorkerProcess
 ) -> None:
-    """Only passes brought other pods back after one such line. Now the stream is not even connected anew."""
+    """Only passes brought other pods back after one such line. Now the stream is not even connected again."""
     with Pod.running(client, engine, "quick", SPEC) as pod:
         before = pod_worker.text().count("events_connected")
         for _ in range(2):

@@ -2,7 +2,7 @@
 
 `python -m tests.mutants [python|again|lua|report] [PATTERN…]`: patterns are names of mutants with `*`, as
 mutmut has them, or parts of a Lua mutant's name. A run that was cut off goes on where it was, and functions
-that have changed are done anew; `again` tries those that survived, as there may be tests by now; `report`
+that have changed are done again; `again` tries those that survived, as there may be tests by now; `report`
 only counts.
 """
 

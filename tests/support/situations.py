@@ -287,11 +287,11 @@ def sees(
 ) -> View:
     """Show the volumes that are recorded, each as it should be, and `container`, or none.
 
-    Named, apart by blanks, are volumes that are not there (`without`), bear another incarnation (`replaced`),
+    Named, apart by blanks, are volumes that are not there (`without`), have another incarnation (`replaced`),
     were made by the Engine for a missing one (`unasked`), have no label (`unlabelled`) or another
     installation's (`foreign`), mount nothing although they are overlays (`plain`), or mount something else
     (`elsewhere`). `more` gives the labels of further volumes by short name, `links` what
-    the images have, path to target. `others` are containers that bear the pod's labels and another name.
+    the images have, path to target. `others` are containers that have the pod's labels and another name.
     `rest` are fields of Observation.
     """
     gone, other, engines = without.split(), replaced.split(), unasked.split()

@@ -16,7 +16,7 @@ ROOT = Path("/the/data/root")
 
 
 class Mount:
-    """One whose sync hangs until it is mended."""
+    """One whose sync hangs until it is repaired."""
 
     def __init__(self) -> None:
         self.mended = threading.Event()
@@ -41,7 +41,7 @@ async def test_a_sync_that_hangs_ends_at_its_deadline_and_names_the_disk(mount: 
 
 
 async def test_threads_that_hang_do_not_pile_up(mount: Mount) -> None:
-    """However often it is tried; once the mount is mended, all goes on."""
+    """However often it is tried; once the mount is repaired, all goes on."""
     hung = Disk(deadline_s=0.1, patience_s=60)
     for _ in range(3):
         tries = [hung.sync(ROOT) for _ in range(2 * AT_ONCE)]

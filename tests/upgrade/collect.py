@@ -1,4 +1,4 @@
-"""Write the fixtures of this folder anew: `python -m tests.upgrade.collect`, as root.
+"""Write the fixtures of this folder again: `python -m tests.upgrade.collect`, as root.
 
 They are what a worker of the first commit leaves in Redis and on an Engine. There is no need to write them
 again: what today's code has to read is what was written then.

@@ -39,7 +39,7 @@ DIGESTS: Final = {
     "crashing": "302a306549f0ebac90e8fdb65338d588e7723f0c417585b312fd627f13da826f",
     "finished": "12da5a629c754e7d870f9877f4a18ab25421a888a82d46e3bdce9c18c8e2b405",
 }
-"""Pod id to the digest that its container bears."""
+"""Pod id to the digest that its container has."""
 _ANY: Final[dict[str, Any]] = {"image": "debian:12-slim"}
 SPEC_DIGESTS: Final[list[tuple[dict[str, Any], str]]] = [
     (_ANY, "e2b9de7ea27bd36518b432f2bc08d0f40816a57e67b062254fdfb816091b98f7"),
@@ -97,7 +97,7 @@ SPEC_DIGESTS: Final[list[tuple[dict[str, Any], str]]] = [
         "448b513c18f8c346f0dd08eb6d91f87b94153df66f08a8260275e912b54ae47e",
     ),
 ]
-"""A spec, and the digest of that part of it that has the container made anew, as the first commit had it."""
+"""A spec, and the digest of that part of it that has the container made again, as the first commit had it."""
 
 
 def written(name: str) -> Any:

@@ -127,7 +127,7 @@ class Machine:
 
 
 def _base(cache: Path) -> Path:
-    """Return the folder with kernel, initial root and disk, made anew when the lock or this file changes."""
+    """Return the folder with kernel, initial root and disk, made again when the lock or this file changes."""
     parts = (ROOT / "requirements.lock", Path(__file__), Path(__file__).with_name("init"))
     digest = sha256(b"".join(part.read_bytes() for part in parts)).hexdigest()[:12]
     folder = cache / f"machine-{digest}"

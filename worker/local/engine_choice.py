@@ -35,12 +35,12 @@ def choose_engine(
         raise WrongEngineError(
             f"the pods of this installation are on the Engine at {address}, as {note} says, and "
             f"DOCKER_HOST names {given}, which has none of them. Leave DOCKER_HOST out to go on with the "
-            f"former; to begin anew on the latter, without these pods, remove {note}"
+            f"former; to start over on the latter, without these pods, remove {note}"
         )
     if address != private and not answers(address):
         raise WrongEngineError(
             f"the Engine at {address} does not answer, and the pods of this installation are on it, as "
-            f"{note} says: start it. Only to begin anew on another one, without these pods, remove {note}"
+            f"{note} says: start it. Only to start over on another one, without these pods, remove {note}"
         )
     return address
 

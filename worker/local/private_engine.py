@@ -196,7 +196,7 @@ def answers(socket_path: Path) -> bool:
 def _within(programs: Path, folders: Sequence[Path]) -> list[str]:
     """Return the words before a command that runs it on another root, which sees `folders` as we do."""
     script = [
-        # A true root, not a chroot: the Engine mounts it anew.
+        # A true root, not a chroot: the Engine mounts it again.
         f'mount --bind "{programs}" "{programs}"',
         *(f'mount --rbind {path} "{programs}{path}"' for path in ("/proc", "/sys", "/dev")),
         f'mkdir -p "{programs}/old"',

@@ -112,7 +112,7 @@ def _image_gone(image: PinnedImage) -> Plan:
     return rest(
         Phase.FAILED,
         f"{gone_for_good(image)}, and the pod goes on. One that was imported or built again is another: "
-        f"pods.update with the pod's spec takes the one that bears the name {image.reference} then",
+        f"pods.update with the pod's spec takes the one that has the name {image.reference} then",
     )
 
 

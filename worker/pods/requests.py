@@ -80,7 +80,7 @@ def check(pod_id: str, record: Record | None, request: Request) -> None:
     if isinstance(request, Create) and is_made(record) and not _may_be(record.intent, request.spec):
         raise PodExistsError(
             f"spec: pod {pod_id!r} exists with another spec; to change it call pods.update({pod_id!r}, "
-            "spec), to begin anew call pods.delete first"
+            "spec), to start over, call pods.delete first"
         )
 
 

@@ -22,7 +22,7 @@ FOLDER = f"/run/containerd/io.containerd.runtime.v2.task/moby/{ID}"
 )
 def test_a_task_that_the_engine_forgot_is_named_with_its_remedy(text: str, remedy: str | None) -> None:
     error = explain("container_start", "the Engine", aiodocker.DockerError(500, text))
-    assert type(error) is EngineUnavailableError, "it is tried again: a person may mend it at any time"
+    assert type(error) is EngineUnavailableError, "it is tried again: a person may fix it at any time"
     assert text in str(error)
     assert ("by itself" in str(error)) is (remedy is not None)
     if remedy is not None:

@@ -1,4 +1,4 @@
-"""How long a pod waits after a crash: at once, then 1 s doubling to 5 min, anew after 10 min up."""
+"""How long a pod waits after a crash: at once, then 1 s doubling to 5 min, again after 10 min up."""
 
 import pytest
 from hypothesis import given

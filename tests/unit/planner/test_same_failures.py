@@ -70,7 +70,7 @@ async def test_the_same_failure_of_one_pod_fails_it_with_the_engines_words() -> 
     assert "no such thing as a flux capacitor" in bench.reason("a")
     await bench.world.request("a", Restart())
     await bench.work("a")
-    assert bench.phase("a") is Phase.PENDING, "a new intent begins to count anew"
+    assert bench.phase("a") is Phase.PENDING, "a new intent begins to count again"
 
 
 async def test_a_failed_pod_runs_within_a_minute_of_what_failed_it() -> None:

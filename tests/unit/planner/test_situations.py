@@ -213,14 +213,14 @@ CREATION: Final = [
     ),
     # A first creation that was cut off
     case(
-        "cut off after the note: it is begun anew",
+        "cut off after the note: it is begun again",
         begun_pod(),
         sees(without=UNIVERSAL),
         "begin_fill",
         phase=PENDING,
     ),
     case(
-        "cut off among the volumes: these are removed, then it is begun anew",
+        "cut off among the volumes: these are removed, then it is begun again",
         begun_pod(),
         sees(without="root etc usr-local opt var srv"),
         "remove_volume workspace home",
@@ -237,7 +237,7 @@ CREATION: Final = [
         phase=PENDING,
     ),
     case(
-        "cut off, and a volume bears another incarnation: that one stays",
+        "cut off, and a volume has another incarnation: that one stays",
         begun_pod(),
         sees(replaced="home", without="root etc usr-local opt var srv"),
         "remove_volume workspace",
@@ -312,7 +312,7 @@ CREATION: Final = [
     ),
     # What stands where a new pod's volumes go
     case(
-        "new, and volumes without labels bear its names: they are taken as they are",
+        "new, and volumes without labels have its names: they are taken as they are",
         new_pod(),
         sees(more={"home": {}}),
         "begin_fill",
@@ -397,7 +397,7 @@ CREATION: Final = [
         because="volume pinacle-vol-a-x is this pod's, and nothing tells its path",
     ),
     case(
-        "cut off, and nothing tells where a further volume of it belongs: it is not begun anew without that",
+        "cut off, and nothing tells where a further volume of it belongs: it is not begun again without that",
         begun_pod(),
         sees(more={"x": made_by("old", **{naming.LABEL_VOLUME: "x"})}),
         phase=FAILED,
@@ -520,7 +520,7 @@ VOLUMES: Final = [
         because="is missing",
     ),
     case(
-        "a volume bears another incarnation: it is not this pod's data",
+        "a volume has another incarnation: it is not this pod's data",
         pod(),
         sees(replaced="home"),
         phase=STORAGE_MISSING,
@@ -564,14 +564,14 @@ VOLUMES: Final = [
     # Overlays of system directories
     case("with overlays: it runs as it should", pod(system=SYSTEM), sees(running()), phase=RUNNING),
     case(
-        "the overlay is gone: nothing is lost with it, it is made anew",
+        "the overlay is gone: nothing is lost with it, it is made again",
         pod(system=SYSTEM),
         sees(without="usr"),
         "create_volume usr",
         phase=PENDING,
     ),
     case(
-        "the overlay leads elsewhere, as after a move of the data root: it is made anew",
+        "the overlay leads elsewhere, as after a move of the data root: it is made again",
         pod(system=SYSTEM),
         sees(elsewhere="usr"),
         "remove_volume usr",
@@ -594,7 +594,7 @@ VOLUMES: Final = [
         phase=RUNNING,
     ),
     case(
-        "the overlay was made by the Engine: it goes and is made anew",
+        "the overlay was made by the Engine: it goes and is made again",
         pod(system=SYSTEM),
         sees(unasked="usr", plain="usr"),
         "remove_volume usr",
@@ -720,7 +720,7 @@ VOLUMES: Final = [
 RESTORING: Final = [
     # A person makes a volume for what was lost: it does not count before a person says so
     case(
-        "a volume is missing: the line that makes it bears a mark",
+        "a volume is missing: the line that makes it has a mark",
         pod(),
         sees(without="home"),
         phase=STORAGE_MISSING,
@@ -940,7 +940,7 @@ KEEPING: Final = [
 CONTAINERS: Final = [
     # A record that was rebuilt
     case(
-        "its record was rebuilt, and computes another digest than the container bears: it stays",
+        "its record was rebuilt, and computes another digest than the container has: it stays",
         pod(rebuilt=Rebuilt(computed=spec_hash(pod()), borne="other")),
         sees(running(other_spec=True)),
         phase=RUNNING,
@@ -983,28 +983,28 @@ CONTAINERS: Final = [
     ),
     # Whose container it is
     case(
-        "a container without labels bears the pod's name",
+        "a container without labels has the pod's name",
         pod(),
         sees(running(labels={})),
         phase=FAILED,
         because="it is not ours",
     ),
     case(
-        "a container of another installation bears the pod's name",
+        "a container of another installation has the pod's name",
         pod(),
         sees(running(labels=FOREIGN)),
         phase=FAILED,
         because="belongs to installation 'other'",
     ),
     case(
-        "a container of another pod bears the pod's name",
+        "a container of another pod has the pod's name",
         pod(),
         sees(running(labels={**LABELS, naming.LABEL_POD: "b"})),
         phase=FAILED,
         because="it is not ours",
     ),
     case(
-        "a foreign container bears a stopped pod's name",
+        "a foreign container has a stopped pod's name",
         stopping_pod(),
         sees(running(labels={})),
         phase=FAILED,
@@ -1243,7 +1243,7 @@ CONTAINERS: Final = [
         phase=PENDING,
     ),
     case(
-        "it waits its time, and its container was made anew: it waits on",
+        "it waits its time, and its container was made again: it waits on",
         pod(crash=crash(count=4, next_try_at=NOW + 3)),
         sees(created()),
         phase=BACKOFF,
@@ -1318,7 +1318,7 @@ CONTAINERS: Final = [
     ),
     *(
         case(
-            f"restart {policy}: it ended well, and its container was made anew: that one is not started",
+            f"restart {policy}: it ended well, and its container was made again: that one is not started",
             pod(spec={"restart": policy}, crash=crash(code=0)),
             sees(created()),
             phase=STOPPED,
@@ -1327,7 +1327,7 @@ CONTAINERS: Final = [
         for policy in ("never", "on-failure")
     ),
     case(
-        "restart never: it failed, and its container was made anew: that one is not started",
+        "restart never: it failed, and its container was made again: that one is not started",
         pod(spec={"restart": "never"}, crash=crash(code=3)),
         sees(created()),
         phase=FAILED,
@@ -1387,14 +1387,14 @@ CONTAINERS: Final = [
         phase=PENDING,
     ),
     case(
-        "restart never: it ended by our stop, to be made anew: it goes without a note of its end",
+        "restart never: it ended by our stop, to be made again: it goes without a note of its end",
         pod(spec={"restart": "never"}, stop=sent_stop(at=NOW)),
         sees(exited(143, other_spec=True), look=looked()),
         "remove_container",
         phase=PENDING,
     ),
     case(
-        "restart never: it ended by itself, and is to be made anew: its end is noted first",
+        "restart never: it ended by itself, and is to be made again: its end is noted first",
         pod(spec={"restart": "never"}),
         sees(exited(0, other_spec=True)),
         "record_exit",
@@ -1592,7 +1592,7 @@ CONTAINERS: Final = [
         phase=PENDING,
     ),
     case(
-        "another tier under gVisor, which cannot change limits: the container is made anew",
+        "another tier under gVisor, which cannot change limits: the container is made again",
         asked_again(spec={"tier": "dev.large"}),
         sees(running(), look=looked(ended=False)),
         "begin_stop 10",
@@ -1647,21 +1647,21 @@ CONTAINERS: Final = [
         phase=PENDING,
     ),
     case(
-        "asked to be made anew, of the same spec: it is looked into first",
+        "asked to be made again, of the same spec: it is looked into first",
         asked_again(intent={"recreate_generation": 2}),
         sees(running()),
         "find_folders",
         phase=PENDING,
     ),
     case(
-        "asked to be made anew, and it has ended with nothing to be kept: it goes",
+        "asked to be made again, and it has ended with nothing to be kept: it goes",
         asked_again(intent={"recreate_generation": 2}),
         sees(exited(), look=looked()),
         "remove_container",
         phase=PENDING,
     ),
     case(
-        "made anew since it was asked to be: it stays",
+        "made again since it was asked to be: it stays",
         pod(intent={"recreate_generation": 1}, recreated_generation=1),
         sees(running()),
         phase=RUNNING,
@@ -1800,7 +1800,7 @@ CONTAINERS: Final = [
         because="no room",
     ),
     case(
-        "it failed a moment ago, its container ended, and an overlay is gone: that is made anew first",
+        "it failed a moment ago, its container ended, and an overlay is gone: that is made again first",
         asked_again(system=SYSTEM, failed_generation=2, failed_reason="no", retry_at=NOW + 9),
         sees(exited(other_spec=True), without="usr"),
         "create_volume usr",
@@ -2152,7 +2152,7 @@ DELETION: Final = [
         phase=DELETING,
     ),
     case(
-        "deleted, and a volume without labels bears its name: an older system made it, it goes",
+        "deleted, and a volume without labels has its name: an older system made it, it goes",
         deleting_pod(),
         sees(without=UNIVERSAL, more={"home": {}}),
         "remove_volume home",
@@ -2168,7 +2168,7 @@ DELETION: Final = [
         phase=DELETING,
     ),
     case(
-        "deleted, and a foreign container bears its name: nothing is removed",
+        "deleted, and a foreign container has its name: nothing is removed",
         deleting_pod(),
         sees(running(labels={})),
         phase=DELETING,
@@ -2238,7 +2238,7 @@ DELETION: Final = [
         phase=DELETED,
     ),
     case(
-        "a foreign container bears a deleted pod's name", tombstone(), sees(running(labels={})), phase=DELETED
+        "a foreign container has a deleted pod's name", tombstone(), sees(running(labels={})), phase=DELETED
     ),
 ]
 
@@ -2570,7 +2570,7 @@ ELSEWHERE: Final = [
         phase=RUNNING,
     ),
     case(
-        "a pod that was made again elsewhere, whose container here bears the present incarnation: it stays",
+        "a pod that was made again elsewhere, whose container here has the present incarnation: it stays",
         pod(host="there", intent={"generation": 3, "purge_generation": 2}, purged_generation=2),
         sees(running(labels={**LABELS, naming.LABEL_INCARNATION: "one"})),
         phase=RUNNING,

@@ -151,7 +151,7 @@ def test_paths_that_lead_to_one_place_have_one_volume() -> None:
     ],
 )
 def test_the_name_of_a_declared_volume_is_always_the_same(path: str, name: str) -> None:
-    """Volumes that exist bear it: with another name their data would not be found."""
+    """Volumes that exist have it: with another name their data would not be found."""
     assert declared_name(path) == name
 
 

@@ -50,7 +50,7 @@ def test_pods_are_known_by_the_labels_of_what_is_there() -> None:
 
 
 def test_a_container_that_inherited_its_labels_from_an_image_is_no_pods() -> None:
-    """It bears no pod's name and mounts nothing of one; whatever else mounts something does count."""
+    """It has no pod's name and mounts nothing of one; whatever else mounts something does count."""
     own = running()(pod())
     inherited = replace(own, name="somebodys", volumes={"/data": "somebodys"})
     renamed = replace(own, name="renamed")

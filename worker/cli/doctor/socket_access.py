@@ -31,10 +31,10 @@ def remedy_for(url: str) -> str:
 def _membership(path: Path, found: os.stat_result) -> str:
     group, user = _group(found.st_gid), _user()
     if not found.st_mode & stat.S_IWGRP:
-        return f"{path} may be used by user {_name(found.st_uid)} alone: run this as that user"
+        return f"{path} may be used only by user {_name(found.st_uid)}: run this as that user"
     return (
-        f"{path} belongs to group {group}: add this user to it (usermod -aG {group} {user}) and log in anew. "
-        "Whoever is in that group owns the host"
+        f"{path} belongs to group {group}: add this user to it (usermod -aG {group} {user}) and log in "
+        "again. Whoever is in that group owns the host"
     )
 
 

@@ -186,7 +186,7 @@ def _bound(container: ObservedContainer, discard: set[str]) -> str | None:
         return None
     return (
         f"container {container.name} mounts directories or files of the host at {_listed(bound)}, which a "
-        "pod cannot have: copy them into one of its volumes and make the container anew without them"
+        "pod cannot have: copy them into one of its volumes and make the container again without them"
     )
 
 

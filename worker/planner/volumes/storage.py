@@ -88,7 +88,7 @@ def _volume_problem(record: Record, volume: Volume, found: ObservedVolume | None
         )
     if found.incarnation != volume.incarnation:
         return (
-            f"{named} was replaced: it bears {naming.LABEL_INCARNATION}={found.incarnation} instead of "
+            f"{named} was replaced: it has {naming.LABEL_INCARNATION}={found.incarnation} instead of "
             f"{volume.incarnation}: take it away, then {_remedy(record, volume)}"
         )
     if found.restored not in (None, volume.restored):

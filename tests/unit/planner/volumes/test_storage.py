@@ -27,7 +27,7 @@ def test_another_storage_is_named_with_what_to_do(found: str | None, what: str) 
         (sees(unasked="home"), "is missing, an empty one stands in its place: remove that one, then mount"),
         (
             sees(replaced="home"),
-            "was replaced: it bears dev.pinacle.incarnation=another instead of one: take it away, then mount",
+            "was replaced: it has dev.pinacle.incarnation=another instead of one: take it away, then mount",
         ),
     ],
 )
