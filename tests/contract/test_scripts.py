@@ -35,7 +35,7 @@ async def redis(redis_url: str) -> AsyncIterator[Any]:
 
 
 async def test_who_has_an_older_token_than_the_record_writes_nothing(store: RedisStore, redis: Any) -> None:
-    """Although the lease is its own: the token is what tells who came later."""
+    """Although the lease is its own: the token shows which one came later."""
     await store.accept(proposal("a", 1, "t1"))
     lease, record = await store.lease("a"), await recorded(store)
     await redis.hset("pinacle:pod:a", "fence", lease.token + 1)

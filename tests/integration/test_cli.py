@@ -28,7 +28,7 @@ pytestmark = pytest.mark.usefixtures("busybox")
 
 SPEC: Final[dict[str, Any]] = {"image": "pinacle-busybox", "stop_timeout_s": 1}
 DOCTOR: Final = "pinacle doctor || test $? = 1"
-"""Whose kernel it is decides how that one ends."""
+"""How that one ends depends on whose kernel it is."""
 CANARY: Final = "canary-cli-41d7"
 PASSWORD: Final = "canary-password-9b02"  # noqa: S105 - of the Redis below
 STYLE: Final = re.compile(r"\x1b\[[0-9;]*m")
@@ -366,7 +366,7 @@ def test_the_doctor_says_what_a_spoiled_redis_and_a_full_disk_lack(
 
 
 def test_the_doctor_names_the_group_that_may_use_the_engine(pinacle: Pinacle) -> None:
-    """To a user who may not."""
+    """To a user without the right to it."""
     with _socket_of_group(Path(f"/tmp/pin-{os.getpid()}.sock"), 65534) as path:
         done = subprocess.run(
             [sys.executable, "-c", DOCTOR_OF_ANOTHER],

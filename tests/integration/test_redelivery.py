@@ -42,7 +42,7 @@ def client(worker: WorkerProcess, own_redis: RedisServer) -> Iterator[Client]:
 
 
 def _each_was_made_once(engine: PrivateEngine, worker: WorkerProcess, client: Client) -> None:
-    """An acceptance whose answer was lost with Redis is not in the log: the generation tells of each."""
+    """An acceptance whose answer was lost with Redis is not in the log: the generation counts each."""
     names = engine.docker("ps", "-a", "--filter", "label=dev.pinacle.pod", "--format", "{{.Names}}").split()
     assert sorted(names) == [f"pinacle-pod-{pod_id}" for pod_id in PODS]
     assert {pod["generation"] for pod in client.call("list")["pods"]} == {1}
@@ -54,7 +54,7 @@ def _each_was_made_once(engine: PrivateEngine, worker: WorkerProcess, client: Cl
 def test_a_worker_killed_in_the_middle_of_a_create(
     worker: WorkerProcess, client: Client, engine: PrivateEngine
 ) -> None:
-    """Who waits for the task is answered by the next worker, under the same task id."""
+    """Whoever waits for the task gets its answer from the next worker, under the same task id."""
     sent = client.send("create", PODS[0], SPEC)
     wait_until(lambda: "intent_accepted" in worker.text(), 20, what="an accepted intent")
     worker.kill()

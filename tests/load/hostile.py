@@ -1,4 +1,4 @@
-"""Callers who send what nobody should, as often as they like."""
+"""Callers that send what nobody should, as often as they like."""
 
 import json
 import pickle

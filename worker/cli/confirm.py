@@ -13,7 +13,7 @@ def confirm(question: str, *, yes: bool) -> None:
         return
     if not sys.stdin.isatty():
         raise EndingError(
-            Exit.USAGE, "there is no terminal to ask on, so nothing was sent: say --yes if it is to be done"
+            Exit.USAGE, "there is no terminal to ask on, so nothing was sent: add --yes to do it"
         )
     if not typer.confirm(question, err=True):
         raise EndingError(Exit.FAILED, "you said no, so nothing was sent")

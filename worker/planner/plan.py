@@ -64,7 +64,7 @@ def plan_elsewhere(record: Record, seen: Observation, installation: Installation
     """Return what a host does about another host's pod: what it has of a deleted one goes, the rest stays.
 
     Of a pod that was deleted and made again elsewhere that is what another incarnation made: nothing of the
-    present one was ever here, and what came before was to be removed.
+    present one was ever here, and what came before had to be removed.
     """
     seen = own_view(record, seen, installation)
     if not record.exists:

@@ -290,7 +290,7 @@ class RedisStore:
         try:
             return await self.overview.durability_lacks()
         except StoreUnavailableError as error:
-            return [f"it could not be checked whether Redis keeps what it is told: {error}"]
+            return [f"it could not be checked whether Redis keeps what is written: {error}"]
 
     async def close(self) -> None:
         await self._watch.close()

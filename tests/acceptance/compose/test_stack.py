@@ -114,7 +114,7 @@ def test_a_setting_that_is_set_reaches_the_worker_and_another_stays_unset(
 def test_flower_shows_its_pages_to_who_has_the_password(
     compose: Callable[..., str], ask: Ask, path: str
 ) -> None:
-    """And not to who has another."""
+    """And not to somebody with another."""
     assert ask("GET", path, auth="operator:wrong")[0] == 401
     assert ask("GET", path)[0] == 200
 

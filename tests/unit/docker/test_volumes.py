@@ -1,4 +1,4 @@
-"""Volumes are listed once for all who ask, and asked for by name where that list is slow."""
+"""Volumes are listed once for all callers, and asked for by name if that list is slow."""
 
 import asyncio
 from collections.abc import Callable

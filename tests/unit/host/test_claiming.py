@@ -1,4 +1,4 @@
-"""Two stores and one Engine: who asks, who answers, who takes over, and what is said."""
+"""Two stores and one Engine: which one asks, answers or takes over, and what is said."""
 
 from dataclasses import replace
 from typing import Any, Final
@@ -98,7 +98,7 @@ async def test_a_living_owner_turns_a_second_one_away_and_both_say_so(
 
 
 async def test_an_owner_answers_as_soon_as_it_hears_of_it(engine: FakeEngine, owner: Side) -> None:
-    """And nobody answers who does not know to be the owner: one that asks itself, or was turned away."""
+    """Nor does one answer that may not be the owner: one that asks itself, or was turned away."""
     second = Side(engine, "two")
     with pytest.raises(InstallationAskedError):
         await second.work()
@@ -293,7 +293,7 @@ async def test_one_that_was_turned_away_asks_no_more_whatever_goes(engine: FakeE
 
 
 async def test_a_keeper_that_is_another_one_since_is_an_answer_too(engine: FakeEngine, owner: Side) -> None:
-    """Whoever made it lives, also where it has not seen who asks."""
+    """Whichever store made it lives, also if it has not seen which one asks."""
     second = Side(engine, "two")
     with pytest.raises(InstallationAskedError):
         await second.work()

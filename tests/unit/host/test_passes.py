@@ -77,7 +77,7 @@ async def test_whoever_asks_while_a_pass_is_under_way_shares_the_next_one() -> N
 
 
 async def test_whoever_waits_for_a_pass_is_told_at_once_that_the_process_ends() -> None:
-    """Also those who ask later; nothing more is begun."""
+    """Also callers that ask later; nothing more is begun."""
     engine = Slow()
     own = passes(engine)
     waiting = [*await asked(own, 1), *await asked(own, 3)]

@@ -64,7 +64,7 @@ class Connections:
 
 
 class Desk:
-    """Takes note of who is poked, and stands in for passes as well."""
+    """Notes which pods are poked, and stands in for passes as well."""
 
     def __init__(self, *failures: Exception) -> None:
         self.poked: asyncio.Queue[str] = asyncio.Queue()

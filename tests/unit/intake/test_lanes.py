@@ -1,4 +1,4 @@
-"""Which tasks share threads, and who asks registries."""
+"""Which tasks share threads, and which of them ask registries."""
 
 from collections.abc import Callable
 from threading import Event
@@ -36,7 +36,7 @@ def test_a_stop_and_a_question_share_no_thread_with_a_creation(task: str, lane: 
 
 
 def test_a_question_that_came_by_its_own_queue_waits_for_no_other() -> None:
-    """By `pods` come questions of those who know of no other queue, and floods."""
+    """Questions come by `pods` from callers that know no other queue, and in floods."""
     assert lane_of("pods.get", "questions") is lane_of("pods.list", "questions") is Lane.QUESTIONS
     assert lane_of("pods.get", "pods") is lane_of("pods.list", "pods.host.a") is Lane.MISPLACED
     assert lane_of("pods.stop", "questions") is Lane.ENDINGS
@@ -67,7 +67,7 @@ def test_some_task_of_each_kind_may_wait_for_its_pod(lane: Lane, concurrency: in
 
 
 def test_questions_are_routed_to_a_queue_of_their_own() -> None:
-    """For those who send with our app; whoever sends them to `pods` is answered too."""
+    """For callers that use our app; those that send to `pods` get answers too."""
     config = celery_config(Settings())
     assert {name: route["queue"] for name, route in config["task_routes"].items()} == dict.fromkeys(
         QUESTIONS, "questions"

@@ -1,4 +1,4 @@
-"""What is whose in a list of everything on a host."""
+"""Which pod each thing belongs to in a list of everything on a host."""
 
 from dataclasses import replace
 from typing import Final

@@ -1,4 +1,4 @@
-"""Who may send a step, what is noted before the next one, and what an error leaves in the record."""
+"""Which process may send a step, what is noted before the next, and what an error leaves in the record."""
 
 from collections.abc import Callable
 from dataclasses import replace

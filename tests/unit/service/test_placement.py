@@ -1,4 +1,4 @@
-"""Where a pod lives that is created again after a deletion, and who looks into it."""
+"""Where a pod lives that is created again after a deletion, and which worker looks into it."""
 
 from dataclasses import replace
 from typing import Any, Final

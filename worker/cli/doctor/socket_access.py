@@ -18,7 +18,7 @@ def remedy_for(url: str) -> str:
     try:
         found = path.stat()
     except PermissionError:
-        return f"this user may not look into {path.parent}: run this as one who may, or set DOCKER_HOST"
+        return f"this user may not look into {path.parent}: run this as a user who may, or set DOCKER_HOST"
     except OSError as error:
         return f"{path}: {error.strerror}. Start Docker, or set DOCKER_HOST to where its socket is"
     if not stat.S_ISSOCK(found.st_mode):

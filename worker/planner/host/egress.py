@@ -46,7 +46,7 @@ def removal(installation: str) -> str:
 def ruleset(installation: str, bridge: str, allowed: Collection[str] = ()) -> str:
     """Return the words for `nft` that let the pods on `bridge` reach only the internet, in one line.
 
-    They take the place of the ones before in one piece. Names are asked for anywhere (port 53); what answers
+    They replace the ones before in one step. Names are asked for anywhere (port 53); what answers
     a connection that came from outside passes, and so do published ports.
     """
     passing = [

@@ -1,6 +1,6 @@
 """The plan for a container that another one takes the place of, on purpose.
 
-Nothing in its own root is lost: what is to be kept is found, measured and refused before it is stopped,
+Nothing in its own root is lost: what has to be kept is found, measured and refused before it is stopped,
 looked for once more when it has ended, copied into volumes, and only then does it go.
 """
 

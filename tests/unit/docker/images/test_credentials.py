@@ -1,4 +1,4 @@
-"""Credentials go to the registry whose they are, as config.json or a helper has them, and to no other."""
+"""Credentials go to the registry that they belong to, by config.json or a helper, and to no other."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""Whose an installation is on one Engine: a table of situations."""
+"""Which store owns an installation on one Engine: a table of situations."""
 
 from collections.abc import Iterable
 from typing import Final

@@ -1,4 +1,4 @@
-"""What a person is told whose data is not where it should be: the commands in it are copied."""
+"""What an owner reads if data is not where it should be: people copy the commands in it."""
 
 import pytest
 
