@@ -1,4 +1,4 @@
-"""What is left here of pods that were deleted on another host goes as well."""
+"""Leftovers of pods that were deleted on another host are removed here as well."""
 
 from collections.abc import Collection
 from typing import Final

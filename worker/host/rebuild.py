@@ -79,7 +79,7 @@ class Rebuild:
         return container.labels.get(naming.LABEL_INSTALLATION) == self._installation.name
 
     async def _report(self, container: ObservedContainer, seen: Snapshot) -> RetryableError | None:
-        """Tell of one pod; returns why it has to be tried again. Raises StoreUnavailableError."""
+        """Report one pod; returns why it has to be tried again. Raises StoreUnavailableError."""
         try:
             evidence = await self._engine.inspect_evidence(container.id)
             record = rebuilt_record(self._host, container, evidence, seen.volumes)

@@ -25,7 +25,7 @@ _log: Final = structlog.get_logger(__name__)
 class StorageGuard:
     """Gives a host's storage an identity, and recognises it.
 
-    The identity stands on a sentinel volume, which a created container keeps from being pruned, and in the
+    The identity is on a sentinel volume, which a created container keeps from being pruned, and in the
     store. If the two differ, another disk is mounted, or none: the planner leaves every pod alone then.
     A sentinel that is merely gone is made again, if the pods' own volumes prove the storage.
     """

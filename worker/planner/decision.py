@@ -23,9 +23,9 @@ class Plan:
     reason: str | None = None
     """What it waits for or what is wrong."""
     retry_at: float | None = None
-    """Seconds since the epoch; None where only an event or a new intent changes anything."""
+    """Seconds since the epoch; None if only an event or a new intent changes anything."""
     given_up: GivenUp | None = None
-    """Set where the intent cannot be carried out: the pod goes on as it was."""
+    """Set if the intent cannot be carried out: the pod goes on as it was."""
 
 
 def go(*steps: Step, phase: Phase = Phase.PENDING) -> Plan:

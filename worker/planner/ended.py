@@ -38,7 +38,7 @@ def plan_note(record: Record, seen: Observation, spec: PodSpec, own: Installatio
 
 
 def finished(record: Record, spec: PodSpec) -> Plan | None:
-    """Return how a pod rests that ended by itself and is not to run again by itself; None for any other."""
+    """Return how a pod rests that ended by itself and must not run again by itself; None for any other."""
     crash = record.state.crash
     if asked(record) or crash is None or not _is_noted(record):
         return None

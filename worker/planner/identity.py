@@ -41,7 +41,7 @@ def own_view(record: Record, seen: Observation, installation: Installation) -> O
 def plan_identity(record: Record, seen: Observation, now: float, stop_timeout_s: int) -> Plan | None:
     """Return how at most one container runs, and how it gets its name back; None if all is right.
 
-    What ran besides holds in its own root what is nowhere else: it is stopped and kept.
+    What ran beside it may hold data in its own root that is nowhere else: it is stopped and kept.
     """
     steps: list[Step] = []
     for other in seen.others:
@@ -62,7 +62,7 @@ def plan_identity(record: Record, seen: Observation, now: float, stop_timeout_s:
 
 
 def with_identity(record: Record, seen: Observation, decided: Plan, installation: Installation) -> Plan:
-    """Return a plan that says what is amiss with the pod's containers, and that does not run into it.
+    """Return a plan that says what is wrong with the pod's containers, and that avoids it.
 
     A container whose name somebody else has taken could not be made again, so it is not removed.
     """

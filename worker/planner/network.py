@@ -11,7 +11,7 @@ from worker.pods.observation import ObservedContainer
 def is_detached(container: ObservedContainer, installation: Installation) -> bool:
     """Whether it is neither on the network that it was made for nor on that of all pods.
 
-    Where the setting names another network than it did, what runs on the older one stays there.
+    If the setting names another network than before, what runs on the older one stays there.
     """
     if container.networks is None:
         return False
@@ -19,7 +19,7 @@ def is_detached(container: ObservedContainer, installation: Installation) -> boo
 
 
 def attached_first(decided: Plan, container: ObservedContainer, installation: Installation) -> Plan:
-    """Return the plan for a pod's own container with its network given back, where it runs or is to."""
+    """Return the plan for a pod's own container with its network given back, if it runs or should."""
     if not is_detached(container, installation):
         return decided
     connect = ConnectNetwork(container.id, installation.network)

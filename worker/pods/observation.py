@@ -143,7 +143,7 @@ class Observation:
     shapes: Mapping[str, ImageShape] = field(default_factory=dict)
     """Image id to what was seen of the image; only of those that were looked at since."""
     ports_taken: tuple[PublishedPort, ...] = ()
-    """Host ports that the Engine could not bind, as programs of the host have them."""
+    """Host ports that the Engine could not bind, because programs of the host have them."""
     image_gone: bool = False
     """The Engine said that the pinned image id is not there."""
 

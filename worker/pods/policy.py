@@ -26,7 +26,7 @@ class Policy:
     addresses: tuple[str, ...] = ("127.0.0.1", "::1")
     """Addresses and networks of the host on which ports may be published."""
     ports: range = range(1024, 65536)
-    """Host ports that may be asked for; those that are chosen come from a range of their own."""
+    """Host ports that may be asked for; chosen ones come from a range of their own."""
     images: tuple[str, ...] = (ANY,)
     """Patterns of names of images that may be run."""
 

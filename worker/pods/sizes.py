@@ -13,7 +13,7 @@ MOST_PORTS: Final = 64
 
 
 def check_size(spec: PodSpec, before: PodSpec | None) -> None:
-    """Refuse a spec that holds too much, unless the pod has that very much already.
+    """Refuse a spec that holds too much, unless the pod has exactly that already.
 
     Raises InvalidInputError. Checked when a request comes in, never when a record is read.
     """

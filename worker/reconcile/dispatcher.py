@@ -47,7 +47,7 @@ class _Keeper:
     """The context of whoever asked for the next reconcile, for its log lines and its trace."""
 
     def wake(self, *, urgent: bool) -> None:
-        """Have it look again. Somebody who waits is the cause, before a pass that came in the meantime."""
+        """Make it look again. A waiting caller counts as the cause before a pass that came meanwhile."""
         if urgent or not self.woken.is_set():
             self.cause = copy_context()
         self.woken.set()
@@ -229,7 +229,7 @@ class Dispatcher:
             yield
 
     async def _place_or_urgent(self, keeper: _Keeper) -> bool:
-        """Return whether it was a place that came first; then it has to be released."""
+        """Return whether the place came first; then it has to be released."""
         place = asyncio.create_task(self._repairs.acquire())
         urgent = asyncio.create_task(keeper.urgent.wait())
         try:

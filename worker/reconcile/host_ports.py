@@ -1,4 +1,4 @@
-"""Choosing host ports: of the reservations of others only those are read that matter."""
+"""Choosing host ports: only those reservations of others that matter are read."""
 
 from collections.abc import Sequence
 from typing import Final

@@ -13,6 +13,6 @@ def fold(
 ) -> tuple[Record, Observation]:
     """Return record and observation as they are once `step` has succeeded with `result`.
 
-    `now` is in seconds since the epoch. Raises TypeError where `result` is another step's.
+    `now` is in seconds since the epoch. Raises TypeError if `result` is another step's.
     """
     return fold_record(record, seen, step, result, now), fold_observation(seen, step, result)

@@ -26,7 +26,7 @@ from worker.pods.observation import ALIVE, ContainerState, Observation, Observed
 def fold_observation(  # noqa: PLR0911 - one for each group of steps
     seen: Observation, step: Step, result: StepResult
 ) -> Observation:
-    """Return the observation once `step` has succeeded. Raises TypeError where `result` is another step's."""
+    """Return the observation once `step` has succeeded. Raises TypeError if `result` is another step's."""
     of = getattr(step, "container_id", None)
     if is_second(seen, of):
         return seen.evolve(others=tuple(_fold_others(seen.others, step, of)))

@@ -26,7 +26,7 @@ from worker.pods.shape import ImageShape
 
 
 def fold_record(record: Record, seen: Observation, step: Step, result: StepResult, now: float) -> Record:
-    """Return the record once `step` has succeeded. Raises TypeError where `result` is another step's."""
+    """Return the record once `step` has succeeded. Raises TypeError if `result` is another step's."""
     if isinstance(step, PodStep):
         return _fold_pod(record, step, result)
     if isinstance(step, ImageStep):

@@ -93,7 +93,7 @@ def _system_problems(record: Record, image: PinnedImage, shape: ImageShape) -> I
 
 
 def _relative_problems(record: Record, image: PinnedImage) -> Iterator[str]:
-    """Yield what is wrong with VOLUME paths that no mount of ours can take the place of."""
+    """Yield what is wrong with VOLUME paths that no mount of ours can replace."""
     relative = [path for path in image.volumes if not path.startswith("/")]
     begun = any(volume.filled for volume in record.state.layout) and not _is_another_image(record, image)
     if relative and not begun:

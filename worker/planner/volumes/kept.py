@@ -128,7 +128,7 @@ def volume_for(record: Record, seen: Observation, place: str) -> Volume:
 
 
 def space_problem(record: Record, measured: Measured, floor_bytes: int) -> str | None:
-    """Return why what is to be kept cannot be copied, None if it can."""
+    """Return why what has to be kept cannot be copied, None if it can."""
     if measured.init_is_hidden:
         return (
             f"{_listed(measured.paths)} would get a volume, which would hide the Engine's init, and that was "
@@ -175,7 +175,7 @@ def _own_mounts(record: Record, seen: Observation, container: ObservedContainer)
 
 
 def _discarded(record: Record) -> set[str]:
-    """Return what the owner gave up, until the container is there for which he did so."""
+    """Return what the owner gave up, until the container is there for which it was given up."""
     intent = record.intent
     return set(intent.discard) if record.state.discarded_generation < intent.discard_generation else set()
 

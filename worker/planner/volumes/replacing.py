@@ -1,7 +1,7 @@
-"""The plan for a container that another one takes the place of, on purpose.
+"""The plan for a container that is replaced on purpose.
 
 Nothing in its own root is lost: what has to be kept is found, measured and refused before it is stopped,
-looked for once more when it has ended, copied into volumes, and only then does it go.
+looked for once more when it has ended, copied into volumes, and only then it is removed.
 """
 
 from collections.abc import Mapping
@@ -72,7 +72,7 @@ def _before_copies(record: Record, container: ObservedContainer) -> Record:
 
 
 def plan_nested(record: Record, seen: Observation, now: float, own: Installation) -> Plan | None:
-    """Return how new volumes below the pod's own begin with what is there, None where nothing is.
+    """Return how new volumes below the pod's own begin with what is there, None if nothing is.
 
     There is no container that could be looked into: only the volumes hold anything.
     """
@@ -99,7 +99,7 @@ def look_of(seen: Observation, find: FindFolders) -> Look | None:
 
 
 def _copies(container_id: str, begun: list[Volume], names: Mapping[str, str]) -> Plan | None:
-    """Return how what is kept, given by the names of its volumes, comes into these; None where it has."""
+    """Return how what is kept, given by the names of its volumes, comes into these; None if it has."""
     if not begun and names:
         return go(BeginKeep(tuple(names.values()), container_id))
     unfilled = [volume for volume in begun if not volume.filled]

@@ -13,7 +13,7 @@ from worker.pods.observation import Observation, ObservedVolume
 def host_storage_problem(host: str, known: str | None, found: str | None, installation: str) -> str | None:
     """Return why the storage under the Engine is not the one that holds the host's pods, None if it is.
 
-    `known` is the identity noted in the store; before there is one, nothing is amiss.
+    `known` is the identity noted in the store; before there is one, nothing is wrong.
     """
     if known is None or known == found:
         return None
@@ -57,7 +57,7 @@ def unasked_volume(seen: Observation) -> str | None:
 
 
 def plan_restored(record: Record, seen: Observation) -> Plan | None:
-    """Return how to note which volumes hold their data again, None if nothing is to be noted.
+    """Return how to note which volumes hold their data again, None if there is nothing to note.
 
     A person says so by a restart by force, after the volume was seen to be missing; an owner who merely
     starts the pod does not know of it. One that is lost again has to be restored again.
