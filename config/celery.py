@@ -57,6 +57,11 @@ def make_app(**more: Any) -> Celery:
 
 def celery_config(settings: Settings) -> dict[str, Any]:
     """Return everything that `app.conf` is given."""
+    return _connections(settings) | _tasks(settings) | _worker(settings)
+
+
+def _connections(settings: Settings) -> dict[str, Any]:
+    """Return how Redis is reached, for messages and for results."""
     url = settings.redis_address
     transport = {
         "visibility_timeout": settings.visibility_timeout_s,
@@ -84,6 +89,12 @@ def celery_config(settings: Settings) -> dict[str, Any]:
         "result_backend_always_retry": True,
         # One for all threads: each of its own would have its own connections, and take long to be made.
         "result_backend_thread_safe": True,
+    }
+
+
+def _tasks(settings: Settings) -> dict[str, Any]:
+    """Return what tasks, their messages and their results are like, and when beat sends one."""
+    return {
         "result_expires": settings.result_keep_s,
         "result_extended": False,
         "accept_content": ["json"],
@@ -98,17 +109,7 @@ def celery_config(settings: Settings) -> dict[str, Any]:
         "task_reject_on_worker_lost": True,
         "task_track_started": True,
         "task_publish_retry": True,
-        "worker_prefetch_multiplier": -(-_HELD_MESSAGES // settings.task_concurrency),
-        "worker_pool": "worker.intake.pool:LanePool",
-        "worker_consumer": "worker.intake.consumer:StrictConsumer",
-        "worker_concurrency": settings.task_concurrency,
-        "worker_hijack_root_logger": False,
-        "worker_redirect_stdouts": False,
-        "worker_send_task_events": True,
         "task_send_sent_event": False,
-        # Tasks under way go on through an outage of Redis, and are harmless when they come twice.
-        "worker_cancel_long_running_tasks_on_connection_loss": False,
-        "worker_enable_remote_control": True,
         "enable_utc": True,
         "timezone": "UTC",
         "imports": ("tasks.pods", "tasks.hosts", "worker.intake.panel"),
@@ -119,4 +120,20 @@ def celery_config(settings: Settings) -> dict[str, Any]:
                 "options": {"queue": PODS_QUEUE, "expires": settings.reconcile_interval_s},
             }
         },
+    }
+
+
+def _worker(settings: Settings) -> dict[str, Any]:
+    """Return how a worker takes messages."""
+    return {
+        "worker_prefetch_multiplier": -(-_HELD_MESSAGES // settings.task_concurrency),
+        "worker_pool": "worker.intake.pool:LanePool",
+        "worker_consumer": "worker.intake.consumer:StrictConsumer",
+        "worker_concurrency": settings.task_concurrency,
+        "worker_hijack_root_logger": False,
+        "worker_redirect_stdouts": False,
+        "worker_send_task_events": True,
+        # Tasks under way go on through an outage of Redis, and are harmless when they come twice.
+        "worker_cancel_long_running_tasks_on_connection_loss": False,
+        "worker_enable_remote_control": True,
     }
