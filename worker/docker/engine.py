@@ -119,35 +119,41 @@ class DockerEngine:
         self._allowed: Sequence[str] = ()
         self._under_way = UnderWay()
         self._shapes = Shapes(self._scratch, self._under_way, installation=installation)
-        self._layers = Layers(
+        self._layers = self._make_layers(init_path)
+        self._folders = self._make_folders()
+        self._system = SystemDirectories(
+            self._make_bases(), self._layers, self._images, read_bases=self._volumes.bases
+        )
+
+    def _make_layers(self, init_path: str | None) -> Layers:
+        return Layers(
             self._scratch,
             self._under_way,
-            installation=installation,
+            installation=self._installation,
             init_path=init_path,
             make=self.create_volume,
             drop=self.remove_volume,
         )
-        self._folders = Folders(
+
+    def _make_folders(self) -> Folders:
+        return Folders(
             self._calls,
             self._scratch,
-            fill_deadline_s=fill_deadline_s,
-            given_root=data_root,
+            fill_deadline_s=self._fill_deadline_s,
+            given_root=self._given_root,
             find_init=self._layers.init,
         )
-        self._system = SystemDirectories(
-            Bases(
-                self._calls,
-                self._scratch,
-                self._shapes,
-                self._under_way,
-                installation=installation,
-                make=self.create_volume,
-                drop=self.remove_volume,
-                sync=self.sync_volumes,
-            ),
-            self._layers,
-            self._images,
-            read_bases=self._volumes.bases,
+
+    def _make_bases(self) -> Bases:
+        return Bases(
+            self._calls,
+            self._scratch,
+            self._shapes,
+            self._under_way,
+            installation=self._installation,
+            make=self.create_volume,
+            drop=self.remove_volume,
+            sync=self.sync_volumes,
         )
 
     async def info(self) -> EngineInfo:
