@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from math import inf
 from time import monotonic, time
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypedDict, TypeVar
 
 import stamina
 import structlog
@@ -164,59 +164,19 @@ def make_parts(
     metrics: Metrics | None = None,
 ) -> Parts:
     """Put the parts of one process together."""
-    metrics = metrics or Metrics()
-    installation = installation_of(settings)
-    claiming = Claiming(
+    given = _Given(
+        settings=settings,
         host=host,
         engine=engine,
         store=store,
-        installation=installation,
-        interval_s=settings.reconcile_interval_s,
+        metrics=metrics or Metrics(),
+        installation=installation_of(settings),
     )
-    reconciler = Reconciler(
-        engine=engine,
-        store=store,
-        installation=installation,
-        clock=time,
-        step_deadline_s=settings.step_deadline_s,
-        free_ports=settings.ports,
-        on_step=metrics.step_ended,
-        stands_back=lambda: claiming.problem,
-    )
-    dispatcher = Dispatcher(
-        reconciler=reconciler,
-        store=store,
-        clock=time,
-        repairs_at_once=settings.reconcile_concurrency,
-        on_reconciled=metrics.reconciled,
-    )
-    preflight = Preflight(
-        host=host,
-        engine=engine,
-        store=store,
-        installation=installation,
-        clock=time,
-        free_ports=settings.ports,
-        min_free_mb=settings.min_free_mb,
-        max_pods=settings.max_pods,
-        policy=policy_of(settings),
-    )
-    owned: dict[str, Any] = {"host": host, "engine": engine, "store": store, "installation": installation}
-    guard = StorageGuard(**owned, claiming=claiming)
-    rebuild = Rebuild(**owned, claiming=claiming)
-    passes = Passes(
-        host=host,
-        engine=engine,
-        store=store,
-        dispatcher=dispatcher,
-        guard=guard,
-        rebuild=rebuild,
-        leftovers=Leftovers(host=host, engine=engine, store=store, installation=installation),
-        base_cleanup=BaseCleanup(engine=engine, installation=installation, grace_s=settings.base_grace_s),
-        installation=installation,
-        clock=time,
-        on_pass=metrics.pass_ended,
-    )
+    claiming = Claiming(**given.owned, interval_s=settings.reconcile_interval_s)
+    dispatcher = _make_dispatcher(given, claiming)
+    guard = StorageGuard(**given.owned, claiming=claiming)
+    rebuild = Rebuild(**given.owned, claiming=claiming)
+    passes = _make_passes(given, dispatcher=dispatcher, guard=guard, rebuild=rebuild)
     return Parts(
         host=host,
         engine=engine,
@@ -231,25 +191,100 @@ def make_parts(
             dispatcher=dispatcher,
             passes=passes,
             pass_wait_s=settings.reconcile_interval_s,
-            on_connected=metrics.stream_connected,
-            on_disconnected=metrics.stream_disconnected,
+            on_connected=given.metrics.stream_connected,
+            on_disconnected=given.metrics.stream_disconnected,
             on_contender=claiming.hear,
         ),
-        service=PodService(
-            host=host,
-            hosts=frozenset({host, *settings.host_names}),
-            installation=settings.installation,
-            store=store,
-            rebuild=rebuild,
-            guard=guard,
-            engine=engine,
-            dispatcher=dispatcher,
-            passes=passes,
-            clock=time,
-            preflight=preflight,
-            task_wait_s=settings.task_wait_s,
-            task_attempts=settings.task_attempts,
+        service=_make_service(given, dispatcher=dispatcher, guard=guard, rebuild=rebuild, passes=passes),
+    )
+
+
+class _Owned(TypedDict):
+    """What everything that is about a whole host takes."""
+
+    host: str
+    engine: DockerEngine
+    store: RedisStore
+    installation: Installation
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Given:
+    """What the parts of one process are made from."""
+
+    settings: Settings
+    host: str
+    engine: DockerEngine
+    store: RedisStore
+    metrics: Metrics
+    installation: Installation
+
+    @property
+    def owned(self) -> _Owned:
+        return _Owned(host=self.host, engine=self.engine, store=self.store, installation=self.installation)
+
+
+def _make_dispatcher(given: _Given, claiming: Claiming) -> Dispatcher:
+    reconciler = Reconciler(
+        engine=given.engine,
+        store=given.store,
+        installation=given.installation,
+        clock=time,
+        step_deadline_s=given.settings.step_deadline_s,
+        free_ports=given.settings.ports,
+        on_step=given.metrics.step_ended,
+        stands_back=lambda: claiming.problem,
+    )
+    return Dispatcher(
+        reconciler=reconciler,
+        store=given.store,
+        clock=time,
+        repairs_at_once=given.settings.reconcile_concurrency,
+        on_reconciled=given.metrics.reconciled,
+    )
+
+
+def _make_passes(given: _Given, *, dispatcher: Dispatcher, guard: StorageGuard, rebuild: Rebuild) -> Passes:
+    return Passes(
+        **given.owned,
+        dispatcher=dispatcher,
+        guard=guard,
+        rebuild=rebuild,
+        leftovers=Leftovers(**given.owned),
+        base_cleanup=BaseCleanup(
+            engine=given.engine, installation=given.installation, grace_s=given.settings.base_grace_s
         ),
+        clock=time,
+        on_pass=given.metrics.pass_ended,
+    )
+
+
+def _make_service(
+    given: _Given, *, dispatcher: Dispatcher, guard: StorageGuard, rebuild: Rebuild, passes: Passes
+) -> PodService:
+    settings = given.settings
+    preflight = Preflight(
+        **given.owned,
+        clock=time,
+        free_ports=settings.ports,
+        min_free_mb=settings.min_free_mb,
+        max_pods=settings.max_pods,
+        policy=policy_of(settings),
+    )
+    return PodService(
+        host=given.host,
+        hosts=frozenset({given.host, *settings.host_names}),
+        installation=settings.installation,
+        store=given.store,
+        rebuild=rebuild,
+        guard=guard,
+        engine=given.engine,
+        dispatcher=dispatcher,
+        passes=passes,
+        clock=time,
+        preflight=preflight,
+        task_wait_s=settings.task_wait_s,
+        task_attempts=settings.task_attempts,
     )
 
 
