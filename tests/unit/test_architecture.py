@@ -1,14 +1,20 @@
 """The architecture's contracts, each broken on purpose: a contract with a hole would say nothing."""
 
+import ast
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import pytest
 
 ROOT: Final = Path(__file__).parents[2]
+MOST_LINES: Final = 60
+"""Of a function, its signature and docstring included."""
+MOST_FILES: Final = 14
+"""Of a folder of the worker, whatever kind they are."""
 BREAKS: Final = {
     "a task's module in the worker": ("worker/host/passes.py", "import tasks.pods", "tasks.pods"),
     "a lower room that asks a higher one": (
@@ -64,3 +70,28 @@ def test_an_import_that_is_not_allowed_is_named(situation: str, verdict: str) ->
 
 def test_a_module_in_no_layer_is_named(verdict: str) -> None:
     assert "homeless" in verdict
+
+
+def test_no_function_is_longer_than_a_screen() -> None:
+    modules = [path for part in ("config", "tasks", "worker") for path in (ROOT / part).rglob("*.py")]
+    assert [name for path in modules for name in _long_functions(path)] == []
+
+
+def test_no_room_has_more_files_than_a_reader_finds_through() -> None:
+    rooms = {ROOT / "worker", *(path for path in (ROOT / "worker").rglob("*") if path.is_dir())}
+    crowded = {
+        str(room.relative_to(ROOT)): count
+        for room in rooms
+        if room.name != "__pycache__"
+        and (count := sum(path.is_file() for path in room.iterdir())) > MOST_FILES
+    }
+    assert crowded == {}
+
+
+def _long_functions(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or node.end_lineno is None:
+            continue
+        lines = node.end_lineno - node.lineno + 1
+        if lines > MOST_LINES:
+            yield f"{path.relative_to(ROOT)}: {node.name} has {lines} lines"
