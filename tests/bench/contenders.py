@@ -26,7 +26,7 @@ from worker.local.packages import find
 from worker.local.private_engine import PrivateEngine
 from worker.local.redis import RedisServer
 from worker.local.waiting import wait_until
-from worker.process.runtime import LoopThread
+from worker.process.loop_thread import LoopThread
 
 NETWORK: Final = "pinacle"
 STOP_S: Final = 1

@@ -23,7 +23,8 @@ from worker.pods.layout import looked_paths, universal_layout
 from worker.pods.model import Intent, IntentKind, Phase, PinnedImage, PodState, Record, Volume
 from worker.pods.naming import volume_name
 from worker.pods.parsing import parse_spec
-from worker.process.runtime import LoopThread, Parts, installation_of, make_engine, make_parts
+from worker.process.loop_thread import LoopThread
+from worker.process.runtime import Parts, installation_of, make_engine, make_parts
 from worker.store.factory import make_store
 
 _AT_ONCE: Final = 8

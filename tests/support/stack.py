@@ -13,7 +13,7 @@ from worker.local.client import Client
 from worker.local.images import import_busybox
 from worker.local.private_engine import PrivateEngine
 from worker.local.redis import RedisServer
-from worker.process.runtime import LoopThread
+from worker.process.loop_thread import LoopThread
 
 
 @dataclass(frozen=True)

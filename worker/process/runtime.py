@@ -2,12 +2,11 @@
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from concurrent.futures import Future
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from math import inf
 from time import monotonic, time
-from typing import Any, Final, TypedDict, TypeVar
+from typing import Final, TypedDict, TypeVar
 
 import stamina
 import structlog
@@ -30,6 +29,7 @@ from worker.planner.host.egress import CLOSED
 from worker.pods.model import Installation, SystemMode
 from worker.pods.policy import Policy
 from worker.process.clock import ClockWatch
+from worker.process.loop_thread import LoopThread
 from worker.process.repeating import kept_going, repeatedly
 from worker.process.watchdog import Watchdog
 from worker.reconcile.dispatcher import Dispatcher
@@ -43,32 +43,6 @@ from worker.telemetry.metrics_server import MetricsServer
 
 _log: Final = structlog.get_logger(__name__)
 _T = TypeVar("_T")
-
-
-class LoopThread:
-    """An event loop in a thread of its own, for callers in other threads."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="pinacle-loop", daemon=True)
-        self._thread.start()
-
-    @property
-    def loop(self) -> asyncio.AbstractEventLoop:
-        """The loop itself."""
-        return self._loop
-
-    def submit(self, work: Coroutine[Any, Any, _T]) -> Future[_T]:
-        return asyncio.run_coroutine_threadsafe(work, self._loop)
-
-    def run(self, work: Coroutine[Any, Any, _T]) -> _T:
-        """Run in the loop and return the result in the calling thread."""
-        return self.submit(work).result()
-
-    def close(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
 
 
 @dataclass(frozen=True, kw_only=True)

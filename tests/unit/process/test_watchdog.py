@@ -5,7 +5,7 @@ import sys
 from threading import Event
 from time import sleep
 
-from worker.process.runtime import LoopThread
+from worker.process.loop_thread import LoopThread
 from worker.process.watchdog import EXIT_CODE, Watchdog
 
 STALLS = """
