@@ -24,7 +24,7 @@ from worker.pods.model import Intent, IntentKind, Phase, PinnedImage, PodState, 
 from worker.pods.naming import volume_name
 from worker.pods.parsing import parse_spec
 from worker.process.loop_thread import LoopThread
-from worker.process.runtime import Parts, installation_of, make_engine, make_parts
+from worker.process.wiring import Parts, installation_of, make_engine, make_parts
 from worker.store.factory import make_store
 
 _AT_ONCE: Final = 8

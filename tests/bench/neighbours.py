@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from tests.bench.crowd import HOST, Crowd
 from worker.pods.parsing import parse_spec
 from worker.pods.requests import Create, Delete, Request, Start, Stop
-from worker.process.runtime import Parts
+from worker.process.wiring import Parts
 from worker.store import keys
 
 _ROUNDS: Final = 5

@@ -13,7 +13,7 @@ from worker.docker.engine import DockerEngine
 from worker.errors import PermanentError
 from worker.local.private_engine import PrivateEngine
 from worker.pods import naming
-from worker.process.runtime import closes_egress, make_engine
+from worker.process.wiring import closes_egress, make_engine
 
 NAME: Final = "chosen"
 OWN: Final = f"{naming.LABEL_INSTALLATION}={NAME}"

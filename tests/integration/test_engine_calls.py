@@ -20,7 +20,7 @@ from worker.pods.model import System, SystemMode
 from worker.pods.naming import LABEL_INSTALLATION, LABEL_POD, LABEL_VOLUME
 from worker.pods.parsing import parse_spec
 from worker.pods.requests import Create, Delete, Request, Restart, Start, Stop, Update
-from worker.process.runtime import Parts, make_engine, make_parts
+from worker.process.wiring import Parts, make_engine, make_parts
 from worker.store.factory import make_store
 
 pytestmark = pytest.mark.usefixtures("busybox")

@@ -8,7 +8,7 @@ from pydantic import SecretStr
 from config.settings import Settings
 from worker.cli.doctor import checks
 from worker.local.private_engine import PrivateEngine
-from worker.process.runtime import make_engine
+from worker.process.wiring import make_engine
 
 CLOSED = "com.docker.network.bridge.enable_icc=false"
 

@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from time import monotonic
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
+import stamina
 import structlog
 
-from worker.errors import PodError
+from worker.errors import PodError, RetryableError
 
 _log: Final = structlog.get_logger(__name__)
 _FIRST_WAIT_S: Final = 0.5
@@ -15,6 +16,22 @@ _LONGEST_WAIT_S: Final = 30.0
 
 Work = Callable[[], Coroutine[Any, Any, object]]
 Sleep = Callable[[float], Awaitable[None]]
+_T = TypeVar("_T")
+
+
+async def patiently(do: Callable[[], Awaitable[_T]]) -> _T:
+    """Try until Engine and Redis answer, as long as it takes; say once what it waits for."""
+    told = ""
+    async for attempt in stamina.retry_context(on=RetryableError, attempts=None, timeout=None, wait_max=5.0):
+        with attempt:
+            try:
+                return await do()
+            except RetryableError as error:
+                if str(error) != told:
+                    told = str(error)
+                    _log.warning("worker_waits", reason=told)
+                raise
+    raise AssertionError("unreachable: it is tried for ever")
 
 
 async def kept_going(

@@ -2,264 +2,29 @@
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from math import inf
-from time import monotonic, time
-from typing import Final, TypedDict, TypeVar
+from time import monotonic
+from typing import Final
 
-import stamina
 import structlog
 
 from config.celery import PODS_QUEUE, QUESTIONS_QUEUE, host_queue
 from config.settings import Settings, listed
 from worker.cancelling import end
-from worker.docker.engine import DockerEngine
-from worker.errors import InstallationTakenError, PodError, RetryableError
+from worker.errors import InstallationTakenError, PodError
 from worker.health import Heart, UnsafeFolderError
-from worker.host.base_cleanup import BaseCleanup
-from worker.host.claiming import Claiming
-from worker.host.leftovers import Leftovers
-from worker.host.passes import Passes
-from worker.host.rebuild import Rebuild
-from worker.host.storage_guard import StorageGuard
-from worker.host.watcher import Watcher
 from worker.intake.lanes import Lane, waiting
-from worker.planner.host.egress import CLOSED
-from worker.pods.model import Installation, SystemMode
-from worker.pods.policy import Policy
 from worker.process.clock import ClockWatch
 from worker.process.loop_thread import LoopThread
-from worker.process.repeating import kept_going, repeatedly
+from worker.process.repeating import kept_going, patiently, repeatedly
 from worker.process.watchdog import Watchdog
-from worker.reconcile.dispatcher import Dispatcher
-from worker.reconcile.reconciler import Reconciler
-from worker.service.preflight import Preflight
-from worker.service.service import PodService
+from worker.process.wiring import Parts, closes_egress, find_host, make_engine, make_parts
 from worker.store.factory import make_store
-from worker.store.redis_store import RedisStore
 from worker.telemetry.metrics import Metrics
 from worker.telemetry.metrics_server import MetricsServer
 
 _log: Final = structlog.get_logger(__name__)
-_T = TypeVar("_T")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Parts:
-    """What one process works with; made in its event loop."""
-
-    host: str
-    engine: DockerEngine
-    store: RedisStore
-    dispatcher: Dispatcher
-    rebuild: Rebuild
-    guard: StorageGuard
-    passes: Passes
-    watcher: Watcher
-    service: PodService
-
-
-def installation_of(settings: Settings) -> Installation:
-    return Installation(
-        name=settings.installation,
-        network=settings.network,
-        default_runtime=settings.runtime,
-        pids_limit=settings.pids_limit,
-        log_max_size=settings.log_max_size,
-        log_max_files=settings.log_max_files,
-        system_volumes=SystemMode(settings.system_volumes),
-        min_free_mb=settings.min_free_mb,
-    )
-
-
-def policy_of(settings: Settings) -> Policy:
-    return Policy(
-        registries=settings.registry_hosts,
-        runtimes=frozenset(listed(settings.runtimes)),
-        addresses=listed(settings.publish_addresses),
-        ports=settings.publishable,
-        images=listed(settings.images),
-    )
-
-
-def make_engine(
-    settings: Settings, on_call: Callable[[str], None] | None = None, metrics: Metrics | None = None
-) -> DockerEngine:
-    return DockerEngine(
-        settings.docker_host,
-        step_deadline_s=settings.step_deadline_s,
-        list_deadline_s=settings.list_deadline_s,
-        fill_deadline_s=settings.fill_deadline_s,
-        pull_silence_s=settings.pull_silence_s,
-        docker_config=settings.docker_config,
-        lends_credentials=policy_of(settings).lends_credentials,
-        network=settings.network,
-        installation=settings.installation,
-        data_root=settings.data_root,
-        init_path=settings.init_path,
-        on_call=on_call,
-        on_answer=None if metrics is None else metrics.engine_called,
-    )
-
-
-async def closes_egress(settings: Settings, engine: DockerEngine) -> bool:
-    """Whether pods are to be kept from the host's own networks: as set, or as the installation began."""
-    return await engine.began_closed() if settings.egress is None else settings.egress == CLOSED
-
-
-async def find_host(settings: Settings, engine: DockerEngine) -> str:
-    """Return the name of this host: as set, or the Engine's own. Waits for the Engine as long as it takes."""
-    info = await _patiently(engine.info)
-    return settings.host_id or info.name
-
-
-async def _patiently(do: Callable[[], Awaitable[_T]]) -> _T:
-    """Try until Engine and Redis answer, as long as it takes; say once what it waits for."""
-    told = ""
-    async for attempt in stamina.retry_context(on=RetryableError, attempts=None, timeout=None, wait_max=5.0):
-        with attempt:
-            try:
-                return await do()
-            except RetryableError as error:
-                if str(error) != told:
-                    told = str(error)
-                    _log.warning("worker_waits", reason=told)
-                raise
-    raise AssertionError("unreachable: it is tried for ever")
-
-
-def make_parts(
-    settings: Settings,
-    *,
-    host: str,
-    engine: DockerEngine,
-    store: RedisStore,
-    metrics: Metrics | None = None,
-) -> Parts:
-    """Put the parts of one process together."""
-    given = _Given(
-        settings=settings,
-        host=host,
-        engine=engine,
-        store=store,
-        metrics=metrics or Metrics(),
-        installation=installation_of(settings),
-    )
-    claiming = Claiming(**given.owned, interval_s=settings.reconcile_interval_s)
-    dispatcher = _make_dispatcher(given, claiming)
-    guard = StorageGuard(**given.owned, claiming=claiming)
-    rebuild = Rebuild(**given.owned, claiming=claiming)
-    passes = _make_passes(given, dispatcher=dispatcher, guard=guard, rebuild=rebuild)
-    return Parts(
-        host=host,
-        engine=engine,
-        store=store,
-        dispatcher=dispatcher,
-        rebuild=rebuild,
-        guard=guard,
-        passes=passes,
-        watcher=Watcher(
-            events=engine.events,
-            store=store,
-            dispatcher=dispatcher,
-            passes=passes,
-            pass_wait_s=settings.reconcile_interval_s,
-            on_connected=given.metrics.stream_connected,
-            on_disconnected=given.metrics.stream_disconnected,
-            on_contender=claiming.hear,
-        ),
-        service=_make_service(given, dispatcher=dispatcher, guard=guard, rebuild=rebuild, passes=passes),
-    )
-
-
-class _Owned(TypedDict):
-    """What everything that is about a whole host takes."""
-
-    host: str
-    engine: DockerEngine
-    store: RedisStore
-    installation: Installation
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Given:
-    """What the parts of one process are made from."""
-
-    settings: Settings
-    host: str
-    engine: DockerEngine
-    store: RedisStore
-    metrics: Metrics
-    installation: Installation
-
-    @property
-    def owned(self) -> _Owned:
-        return _Owned(host=self.host, engine=self.engine, store=self.store, installation=self.installation)
-
-
-def _make_dispatcher(given: _Given, claiming: Claiming) -> Dispatcher:
-    reconciler = Reconciler(
-        engine=given.engine,
-        store=given.store,
-        installation=given.installation,
-        clock=time,
-        step_deadline_s=given.settings.step_deadline_s,
-        free_ports=given.settings.ports,
-        on_step=given.metrics.step_ended,
-        stands_back=lambda: claiming.problem,
-    )
-    return Dispatcher(
-        reconciler=reconciler,
-        store=given.store,
-        clock=time,
-        repairs_at_once=given.settings.reconcile_concurrency,
-        on_reconciled=given.metrics.reconciled,
-    )
-
-
-def _make_passes(given: _Given, *, dispatcher: Dispatcher, guard: StorageGuard, rebuild: Rebuild) -> Passes:
-    return Passes(
-        **given.owned,
-        dispatcher=dispatcher,
-        guard=guard,
-        rebuild=rebuild,
-        leftovers=Leftovers(**given.owned),
-        base_cleanup=BaseCleanup(
-            engine=given.engine, installation=given.installation, grace_s=given.settings.base_grace_s
-        ),
-        clock=time,
-        on_pass=given.metrics.pass_ended,
-    )
-
-
-def _make_service(
-    given: _Given, *, dispatcher: Dispatcher, guard: StorageGuard, rebuild: Rebuild, passes: Passes
-) -> PodService:
-    settings = given.settings
-    preflight = Preflight(
-        **given.owned,
-        clock=time,
-        free_ports=settings.ports,
-        min_free_mb=settings.min_free_mb,
-        max_pods=settings.max_pods,
-        policy=policy_of(settings),
-    )
-    return PodService(
-        host=given.host,
-        hosts=frozenset({given.host, *settings.host_names}),
-        installation=settings.installation,
-        store=given.store,
-        rebuild=rebuild,
-        guard=guard,
-        engine=given.engine,
-        dispatcher=dispatcher,
-        passes=passes,
-        clock=time,
-        preflight=preflight,
-        task_wait_s=settings.task_wait_s,
-        task_attempts=settings.task_attempts,
-    )
 
 
 class Runtime:
@@ -290,14 +55,14 @@ class Runtime:
         engine, store = make_engine(self.settings, metrics=self.metrics), make_store(self.settings)
         host = await find_host(self.settings, engine)
         parts = make_parts(self.settings, host=host, engine=engine, store=store, metrics=self.metrics)
-        is_closed = await _patiently(lambda: closes_egress(self.settings, engine))
+        is_closed = await patiently(lambda: closes_egress(self.settings, engine))
         engine.set_egress(is_closed=is_closed, allowed=listed(self.settings.egress_allow))
         if not is_closed:
             _log.warning("egress_open", reason="pods reach private networks and the host: PINACLE_EGRESS")
-        await _patiently(engine.ensure_network)
+        await patiently(engine.ensure_network)
         try:
-            await _patiently(parts.rebuild.run)
-            await _patiently(parts.guard.establish)
+            await patiently(parts.rebuild.run)
+            await patiently(parts.guard.establish)
         except InstallationTakenError:
             pass  # It was logged, and whoever asks for something is told.
         return parts

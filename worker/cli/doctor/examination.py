@@ -17,7 +17,7 @@ from worker.docker.engine import DockerEngine
 from worker.errors import EngineTooOldError, PodError
 from worker.interfaces import EngineInfo
 from worker.pods.observation import Snapshot
-from worker.process.runtime import closes_egress, make_engine, policy_of
+from worker.process.wiring import closes_egress, make_engine, policy_of
 from worker.store.factory import make_store
 from worker.store.overview import Overview
 
