@@ -17,7 +17,7 @@ from worker.errors import InvalidInputError, PodError
 from worker.intake.lanes import lane_of
 from worker.pods.requests import Request
 from worker.quoting import shown
-from worker.service.service import Forward
+from worker.service.intents import Forward
 
 
 class PodTask(app.Task):  # type: ignore[misc, name-defined]  # Celery makes the class at run time
@@ -59,7 +59,7 @@ def submit(task: AnyTask, pod_id: str, request: Request) -> dict[str, Any]:
     if task_id in worker_state.revoked and not getattr(task.request, ACCEPTED, False):
         # While it waited for a thread; its result says so.
         raise Ignore
-    if task_id in _in_flight and own.loop.run(own.parts.store.accepted_generation(task_id)) is not None:
+    if task_id in _in_flight and own.loop.run(own.parts.intents.is_accepted(task_id)):
         # A second copy of a message whose first copy is at work: that one will give the answer.
         raise Ignore
     lane = lane_of(str(task.name))
@@ -67,7 +67,7 @@ def submit(task: AnyTask, pod_id: str, request: Request) -> dict[str, Any]:
     _in_flight.add(task_id)
     try:
         with bound_contextvars(task_id=task_id, pod_id=pod_id, host=own.parts.host):
-            result = own.loop.run(own.parts.service.submit(pod_id, request, task_id=task_id, wait=may_wait))
+            result = own.loop.run(own.parts.intents.submit(pod_id, request, task_id=task_id, wait=may_wait))
     finally:
         _in_flight.discard(task_id)
         if may_wait:

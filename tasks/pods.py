@@ -53,13 +53,13 @@ def delete(self: AnyTask, pod_id: Any = None) -> Answer:
 @question(name="pods.get")
 def get(_self: AnyTask, pod_id: Any = None) -> Answer:
     """Return one pod as it is recorded."""
-    return answer(runtime().parts.service.get(parse_pod_id(pod_id)))
+    return answer(runtime().parts.queries.get(parse_pod_id(pod_id)))
 
 
 @question(name="pods.list")
 def list_(_self: AnyTask, orphans: Any = False) -> Answer:
     """Return all pods as they are recorded, and with `orphans` what there is of pods without one."""
-    return answer(runtime().parts.service.list(orphans=parse_flag("orphans", orphans)))
+    return answer(runtime().parts.queries.list(orphans=parse_flag("orphans", orphans)))
 
 
 @pod_task(name="pods.reconcile")

@@ -63,7 +63,7 @@ async def one_pod(parts: Parts, image: str) -> dict[str, float]:
     took = {}
     for name, request in life.items():
         began = monotonic()
-        await parts.service.submit(pod_id, request, task_id=uuid4().hex)
+        await parts.intents.submit(pod_id, request, task_id=uuid4().hex)
         took[name] = monotonic() - began
     return took
 

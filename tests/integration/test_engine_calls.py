@@ -39,7 +39,7 @@ class Counted:
         """Return the calls that a request takes, from acceptance to its outcome."""
         self._serial += 1
         self._calls.clear()
-        await self.parts.service.submit(pod_id, request, task_id=f"{pod_id}-{self._serial}")
+        await self.parts.intents.submit(pod_id, request, task_id=f"{pod_id}-{self._serial}")
         return Counter(self._calls)
 
     async def of_pass(self) -> Counter[str]:
@@ -70,7 +70,7 @@ async def counted(
     await parts.guard.establish()
     counted = Counted(parts, calls)
     yield counted
-    for pod in (await parts.service.list())["pods"]:
+    for pod in (await parts.queries.list())["pods"]:
         await counted.of(pod["pod_id"], Delete())
     await parts.dispatcher.drain(5)
     await docker.close()
@@ -180,7 +180,7 @@ async def test_an_ended_container_is_inspected_once(counted: Counted, engine: Pr
     engine.docker("kill", "pinacle-pod-calls")
     assert await counted.of_pass() == {"container_list": 1, "volume_list": 1, "container_inspect": 1}
     assert await counted.of_pass() == {"container_list": 1, "volume_list": 1}
-    answer = await counted.parts.service.get("calls")
+    answer = await counted.parts.queries.get("calls")
     assert (answer["phase"], answer["exit_code"]) == ("failed", 137)
 
 

@@ -20,8 +20,10 @@ from worker.pods.policy import Policy
 from worker.process.repeating import patiently
 from worker.reconcile.dispatcher import Dispatcher
 from worker.reconcile.reconciler import Reconciler
+from worker.service.intents import Intents
+from worker.service.patience import Patience
 from worker.service.preflight import Preflight
-from worker.service.service import PodService
+from worker.service.queries import Queries
 from worker.store.redis_store import RedisStore
 from worker.telemetry.metrics import Metrics
 
@@ -38,7 +40,8 @@ class Parts:
     guard: StorageGuard
     passes: Passes
     watcher: Watcher
-    service: PodService
+    intents: Intents
+    queries: Queries
 
 
 def installation_of(settings: Settings) -> Installation:
@@ -117,6 +120,7 @@ def make_parts(
     guard = StorageGuard(**given.owned, claiming=claiming)
     rebuild = Rebuild(**given.owned, claiming=claiming)
     passes = _make_passes(given, dispatcher=dispatcher, guard=guard, rebuild=rebuild)
+    patience = Patience(dispatcher=dispatcher, task_wait_s=settings.task_wait_s)
     return Parts(
         host=host,
         engine=engine,
@@ -135,7 +139,15 @@ def make_parts(
             on_disconnected=given.metrics.stream_disconnected,
             on_contender=claiming.hear,
         ),
-        service=_make_service(given, dispatcher=dispatcher, guard=guard, rebuild=rebuild, passes=passes),
+        intents=_make_intents(given, dispatcher=dispatcher, guard=guard, rebuild=rebuild, patience=patience),
+        queries=Queries(
+            host=host,
+            engine=engine,
+            store=store,
+            installation=settings.installation,
+            passes=passes,
+            patience=patience,
+        ),
     )
 
 
@@ -199,9 +211,9 @@ def _make_passes(given: _Given, *, dispatcher: Dispatcher, guard: StorageGuard, 
     )
 
 
-def _make_service(
-    given: _Given, *, dispatcher: Dispatcher, guard: StorageGuard, rebuild: Rebuild, passes: Passes
-) -> PodService:
+def _make_intents(
+    given: _Given, *, dispatcher: Dispatcher, guard: StorageGuard, rebuild: Rebuild, patience: Patience
+) -> Intents:
     settings = given.settings
     preflight = Preflight(
         **given.owned,
@@ -211,18 +223,16 @@ def _make_service(
         max_pods=settings.max_pods,
         policy=policy_of(settings),
     )
-    return PodService(
+    return Intents(
         host=given.host,
         hosts=frozenset({given.host, *settings.host_names}),
-        installation=settings.installation,
         store=given.store,
         rebuild=rebuild,
         guard=guard,
-        engine=given.engine,
-        dispatcher=dispatcher,
-        passes=passes,
-        clock=time,
         preflight=preflight,
+        dispatcher=dispatcher,
+        patience=patience,
+        clock=time,
         task_wait_s=settings.task_wait_s,
         task_attempts=settings.task_attempts,
     )

@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -28,8 +28,8 @@ from worker.planner.volumes.fit import shape_problem
 from worker.pods.layout import full_names, looked_paths
 from worker.pods.model import Installation, Intent, IntentKind, Phase, PinnedImage, Record
 from worker.pods.observation import Observation
-from worker.pods.policy import Policy, check_registry, check_runtime
-from worker.pods.requests import Resolved
+from worker.pods.policy import Policy, check_policy, check_registry, check_runtime
+from worker.pods.requests import Create, Request, Resolved, Update
 from worker.pods.spec import PodSpec
 from worker.reconcile.apply import Surroundings, apply
 from worker.reconcile.host_ports import chosen_ports
@@ -40,20 +40,46 @@ _MEASURE_S = 5.0
 _LONGEST_WALK = 10
 
 
-@dataclass(frozen=True, kw_only=True)
 class Preflight:
     """Looks into a spec on the host that will run it."""
 
-    host: str
-    engine: Engine
-    store: Store
-    installation: Installation
-    clock: Callable[[], float]
-    free_ports: range
-    min_free_mb: int
-    max_pods: int
-    policy: Policy = field(default_factory=Policy)
-    threads: HangingThreads = field(default_factory=HangingThreads)
+    def __init__(
+        self,
+        *,
+        host: str,
+        engine: Engine,
+        store: Store,
+        installation: Installation,
+        clock: Callable[[], float],
+        free_ports: range,
+        min_free_mb: int,
+        max_pods: int,
+        policy: Policy | None = None,
+    ) -> None:
+        """`clock` gives seconds since the epoch; with `policy` None there are the defaults."""
+        self._host = host
+        self._engine = engine
+        self._store = store
+        self._installation = installation
+        self._clock = clock
+        self._free_ports = free_ports
+        self._min_free_mb = min_free_mb
+        self._max_pods = max_pods
+        self._policy = policy or Policy()
+        self._threads = HangingThreads()
+
+    def judge(self, record: Record | None, request: Request, *, alone: bool = False) -> None:
+        """Refuse what the operator of this host does not allow; raises InvalidInputError.
+
+        Judged where the pod will run, or `alone` where nobody is there to look into the rest.
+        """
+        if not isinstance(request, Create | Update):
+            return
+        policy = self._policy
+        before = record.intent.spec if record is not None and record.exists else None
+        check_policy(policy, request.spec, before)
+        if alone:
+            check_runtime(policy, request.spec, before, own=self._installation.default_runtime)
 
     async def resolved(self, pod_id: str, record: Record | None, spec: PodSpec) -> Resolved:
         """Return image and host ports for a spec.
@@ -72,7 +98,9 @@ class Preflight:
         if pinned.image is not None:
             await self._check_shape(pod_id, old, spec, pinned)
         before = () if record is None or is_new else record.intent.ports
-        ports = await chosen_ports(self.store, self.host, pod_id, spec, before=before, free=self.free_ports)
+        ports = await chosen_ports(
+            self._store, self._host, pod_id, spec, before=before, free=self._free_ports
+        )
         return replace(pinned, ports=ports)
 
     async def pinned(self, record: Record | None, spec: PodSpec) -> Resolved:
@@ -88,10 +116,10 @@ class Preflight:
             accepted = before is not None and before.image == spec.image
             can_wait = record is None or accepted
             return Resolved(image=await self._image(spec, accepted=accepted, can_wait=can_wait))
-        if await self.engine.find_image(pinned.id) is not None:
+        if await self._engine.find_image(pinned.id) is not None:
             return Resolved(image=pinned, replaced_image=record.intent.replaced_image)
         if pinned.repo_digest is not None:
-            await self.engine.check_registry(pinned.repo_digest, pinned=True)
+            await self._engine.check_registry(pinned.repo_digest, pinned=True)
             return Resolved(image=pinned, replaced_image=record.intent.replaced_image)
         return Resolved(image=await self._image(spec), replaced_image=pinned.id)
 
@@ -104,8 +132,8 @@ class Preflight:
         """
         names = full_names(candidate.pod_id, candidate.state)
         sure_of = candidate.state.container_id
-        seen = await self._walked(candidate, await self.engine.observe(candidate.pod_id, names, sure_of))
-        decided = plan(candidate, seen, self.clock(), self.installation)
+        seen = await self._walked(candidate, await self._engine.observe(candidate.pod_id, names, sure_of))
+        decided = plan(candidate, seen, self._clock(), self._installation)
         if decided.phase is Phase.FAILED and decided.reason is not None:
             raise ForeignObjectError(decided.reason)
         if decided.phase is Phase.STORAGE_MISSING and decided.reason is not None:
@@ -120,52 +148,52 @@ class Preflight:
         wanted = candidate.evolve(intent=candidate.intent.evolve(kind=IntentKind.RUNNING))
         sure_of = None if wanted.state.seconds else wanted.state.container_id
         names = full_names(wanted.pod_id, wanted.state)
-        seen = own_view(wanted, await self.engine.observe(wanted.pod_id, names, sure_of), self.installation)
+        seen = own_view(wanted, await self._engine.observe(wanted.pod_id, names, sure_of), self._installation)
         return await self._walked(wanted, seen)
 
     async def _walked(self, record: Record, seen: Observation) -> Observation:
         """Plan, and do what only looks, until something would be changed."""
         for _ in range(_LONGEST_WALK):
-            decided = plan(record, seen, self.clock(), self.installation)
+            decided = plan(record, seen, self._clock(), self._installation)
             if decided.given_up is not None:
                 raise UpdateRefusedError(decided.given_up.reason)
             step = decided.steps[0] if decided.steps else None
             if not isinstance(step, READ_ONLY):
                 break
             surroundings = Surroundings(
-                engine=self.engine, record=record, seen=seen, installation=self.installation, incarnation=""
+                engine=self._engine, record=record, seen=seen, installation=self._installation, incarnation=""
             )
-            record, seen = fold(record, seen, step, await apply(step, surroundings), self.clock())
+            record, seen = fold(record, seen, step, await apply(step, surroundings), self._clock())
         return seen
 
     async def _check_number(self) -> None:
         """Count only where it may matter: records of deleted pods are in the quick figure as well."""
-        if await self.store.count_host(self.host) < self.max_pods:
+        if await self._store.count_host(self._host) < self._max_pods:
             return
-        there = sum(record.exists for record in (await self.store.load_host(self.host)).values())
-        if there >= self.max_pods:
+        there = sum(record.exists for record in (await self._store.load_host(self._host)).values())
+        if there >= self._max_pods:
             raise HostFullError(
-                f"host {self.host} has {there} pods, stopped ones included; allowed: {self.max_pods} "
+                f"host {self._host} has {there} pods, stopped ones included; allowed: {self._max_pods} "
                 "(PINACLE_MAX_PODS; a Linux bridge takes no more than 1023 that run). Delete one that is not "
                 "needed, or create it on another host"
             )
 
     async def _check_network(self) -> None:
-        problem = await self.engine.network_refusal()
+        problem = await self._engine.network_refusal()
         if problem is not None:
             raise NetworkOpenError(
-                f"host {self.host} takes no new pods: {problem}. Remove that network, and the worker makes "
+                f"host {self._host} takes no new pods: {problem}. Remove that network, and the worker makes "
                 "one on which they do not; or set PINACLE_NETWORK to another name"
             )
 
     async def _check_host(self, spec: PodSpec, before: PodSpec | None, *, is_new: bool) -> None:
-        runtime = spec.runtime or self.installation.default_runtime
-        measured = is_new and self.min_free_mb > 0
+        runtime = spec.runtime or self._installation.default_runtime
+        measured = is_new and self._min_free_mb > 0
         if runtime is None and not measured:
             return
-        info = await self.engine.info()
-        own = self.installation.default_runtime or info.default_runtime
-        check_runtime(self.policy, spec, before, own=own)
+        info = await self._engine.info()
+        own = self._installation.default_runtime or info.default_runtime
+        check_runtime(self._policy, spec, before, own=own)
         if runtime is not None and runtime not in info.runtimes:
             known = ", ".join(sorted(info.runtimes))
             raise InvalidInputError(
@@ -181,12 +209,12 @@ class Preflight:
 
         `can_wait` says that nothing is lost where its registry gives no answer now, and is asked later.
         """
-        found = await self.engine.find_image(spec.image)
+        found = await self._engine.find_image(spec.image)
         if found is None:
             if not accepted:
-                check_registry(self.policy, spec.image)
+                check_registry(self._policy, spec.image)
             try:
-                await self.engine.check_registry(spec.image)
+                await self._engine.check_registry(spec.image)
             except RegistryBusyError as error:
                 if not can_wait:
                     raise
@@ -202,7 +230,7 @@ class Preflight:
             image=found.image,
             replaced_image=found.replaced_image,
         )
-        asked = Record(pod_id=pod_id, host=self.host, intent=intent)
+        asked = Record(pod_id=pod_id, host=self._host, intent=intent)
         if record is not None:
             asked = record.evolve(intent=intent)
         image = asked.image
@@ -210,7 +238,7 @@ class Preflight:
             return
         if record is not None and record.image is not None and record.image.id == image.id:
             return
-        shape = await self.engine.look_at_image(image, looked_paths(asked, image))
+        shape = await self._engine.look_at_image(image, looked_paths(asked, image))
         problem = shape_problem(asked, image, shape)
         if problem is not None:
             raise InvalidInputError(f"spec.image: {problem}")
@@ -218,17 +246,17 @@ class Preflight:
     async def _check_space(self, root: Path) -> None:
         # An Engine behind a forwarded socket keeps its data on another machine: nothing to measure here.
         try:
-            free_mb = await self.threads.run(lambda: _free_mb(root), _MEASURE_S)
+            free_mb = await self._threads.run(lambda: _free_mb(root), _MEASURE_S)
         except TimeoutError as error:
             raise OutcomeUnknownError(
-                f"host {self.host}: the disk of {root} did not say within {_MEASURE_S:g} s how much is free"
+                f"host {self._host}: the disk of {root} did not say within {_MEASURE_S:g} s how much is free"
             ) from error
         if free_mb is None:
             return
-        if free_mb < self.min_free_mb:
+        if free_mb < self._min_free_mb:
             raise HostFullError(
-                f"host {self.host} has {free_mb} MB free on {root}, and creates no pod below "
-                f"{self.min_free_mb} MB (PINACLE_MIN_FREE_MB): free some space, or create it on another host"
+                f"host {self._host} has {free_mb} MB free on {root}, and creates no pod below "
+                f"{self._min_free_mb} MB (PINACLE_MIN_FREE_MB): free some space, or create it on another host"
             )
 
 

@@ -12,37 +12,34 @@ from worker.errors import HostFullError, InstallationTakenError, NetworkOpenErro
 from worker.host.claiming import Claiming
 from worker.host.rebuild import Rebuild
 from worker.host.storage_guard import StorageGuard
-from worker.planner.container import VolumeMount, container_request
-from worker.planner.volumes.unprotected import ENGINES_OWN, Change, ChangeKind
 from worker.pods.model import Record
 from worker.pods.requests import Create, Delete, Restart
-from worker.pods.shape import ImageShape
 from worker.pods.spec import PodSpec
+from worker.service.intents import Forward, Intents
+from worker.service.patience import Patience
 from worker.service.preflight import Preflight
-from worker.service.service import Forward, PodService
 
 SPEC: Final = PodSpec(image="image")
 MOST_PODS: Final = 9
 NOBODY: Final[Any] = None
 
 
-def _service(record: Record, *live: str) -> tuple[PodService, FakeStore, FakeEngine]:
-    """Return the service of host `here`, in a store with one record."""
+def _service(record: Record, *live: str) -> tuple[Intents, FakeStore, FakeEngine]:
+    """Return the intents of host `here`, in a store with one record."""
     engine, store = FakeEngine(), FakeStore()
     engine.images["image"] = IMAGE
     store.records[record.pod_id] = record
     store.hosts = dict.fromkeys(live, 0.0)
-    common: dict[str, Any] = {"host": "here", "engine": engine, "store": store}
-    owned = {**common, "installation": OWN}
+    owned: dict[str, Any] = {"host": "here", "engine": engine, "store": store, "installation": OWN}
     claiming = Claiming(**owned)
-    service = PodService(
-        **common,
+    service = Intents(
+        host="here",
+        store=store,
         hosts=frozenset({"here"}),
-        installation=OWN.name,
         rebuild=Rebuild(**owned, claiming=claiming),
         guard=StorageGuard(**owned, claiming=claiming),
         dispatcher=NOBODY,
-        passes=NOBODY,
+        patience=Patience(dispatcher=NOBODY, task_wait_s=1.0),
         clock=lambda: 1.0,
         preflight=Preflight(
             **owned, clock=lambda: 1.0, free_ports=range(1, 9), min_free_mb=0, max_pods=MOST_PODS
@@ -89,22 +86,9 @@ async def test_on_a_network_that_lets_pods_reach_each_other_no_new_pod_is_put() 
     await service._accept("a", Create(spec=SPEC), "mended")
 
 
-async def test_only_what_the_container_mounts_is_said_to_be_safe() -> None:
-    """Not what its layout has: that volume may be made with the next container, or mounted elsewhere."""
-    record = pod()
-    service, _store, engine = _service(record)
-    request = replace(container_request(record, OWN, ImageShape()), mounts=())
-    home = VolumeMount(source="pinacle-vol-a-home", target="/real/home", no_copy=True)
-    made = await engine.create_container(replace(request, mounts=(home,)))
-    changes = [Change(path, ChangeKind.ADDED) for path in ("/real/home/file", "/home/file", "/srv/file")]
-    engine.containers["pinacle-pod-a"].changes = changes
-    known = record.evolve(state=record.state.evolve(container_id=made.id))
-    assert await service._unprotected(known) == [*ENGINES_OWN, "/home/file", "/srv/file"]
-
-
 async def test_where_another_store_has_the_installation_nothing_is_looked_into_or_accepted() -> None:
     service, store, engine = _service(tombstone(host="here"))
-    service.guard._claiming.problem = "it is another's"
+    service._guard._claiming.problem = "it is another's"
     with pytest.raises(InstallationTakenError, match="another's"):
         await service._accept("a", Create(spec=SPEC), "task")
     assert (store.tasks, engine.calls.total()) == ({}, 0)

@@ -1,6 +1,6 @@
 """A message that ends its worker each time it is taken is given up, and one that was accepted is answered."""
 
-from asyncio import Semaphore
+from inspect import signature
 from typing import Any, cast
 
 import pytest
@@ -11,7 +11,8 @@ from worker.interfaces import Proposal
 from worker.pods.model import Intent, IntentKind, Phase, PodState
 from worker.pods.requests import Start
 from worker.pods.spec import PodSpec
-from worker.service.service import PodService
+from worker.service.intents import Intents
+from worker.service.patience import Patience
 
 ATTEMPTS = 5
 
@@ -27,16 +28,17 @@ class Deadly:
         raise WorkerKilledError
 
 
-def service(store: FakeStore) -> PodService:
-    parts: dict[str, Any] = dict.fromkeys(PodService.__dataclass_fields__, cast("Any", Deadly()))
+def service(store: FakeStore) -> Intents:
+    deadly = cast("Any", Deadly())
+    parts: dict[str, Any] = dict.fromkeys(signature(Intents).parameters, deadly)
     known = {
         "host": "here",
         "store": store,
+        "patience": Patience(dispatcher=deadly, task_wait_s=1.0),
         "task_attempts": ATTEMPTS,
         "task_wait_s": 1,
-        "turns": Semaphore(),
     }
-    return PodService(**parts | known)
+    return Intents(**parts | known)
 
 
 async def accept(store: FakeStore) -> None:

@@ -1,0 +1,59 @@
+"""While Engine or Redis do not answer, those who ask for something wait rather than being refused."""
+
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
+
+import stamina
+
+from worker.errors import (
+    EngineUnavailableError,
+    GenerationConflictError,
+    OutcomeUnknownError,
+    PodNotFoundError,
+    StoreUnavailableError,
+)
+from worker.interfaces import Store
+from worker.pods.model import Record
+from worker.reconcile.dispatcher import Dispatcher
+
+_PASSING: Final = (
+    EngineUnavailableError,
+    OutcomeUnknownError,
+    StoreUnavailableError,
+    GenerationConflictError,
+)
+"""What is worth another try while the caller waits anyway."""
+_T = TypeVar("_T")
+
+
+class Patience:
+    """Tries again for as long as a task may take, and not at all once the process is about to end."""
+
+    def __init__(self, *, dispatcher: Dispatcher, task_wait_s: float) -> None:
+        """`task_wait_s` is how long a task may take, in seconds."""
+        self._dispatcher = dispatcher
+        self._task_wait_s = task_wait_s
+
+    async def until_answered(self, do: Callable[[], Awaitable[_T]]) -> _T:
+        """Try again with back-off while Engine or Redis do not answer. Raises what the last try raised."""
+        async for attempt in stamina.retry_context(
+            on=self._is_passing, attempts=None, timeout=self._task_wait_s, wait_initial=0.05, wait_max=2.0
+        ):
+            with attempt:
+                return await do()
+        raise AssertionError("unreachable: the last attempt raises")
+
+    def _is_passing(self, error: Exception) -> bool:
+        return isinstance(error, _PASSING) and not self._dispatcher.draining
+
+
+async def load_pod(store: Store, pod_id: str) -> Record:
+    """Return a pod's record, or the tombstone of one. Raises PodNotFoundError."""
+    record = await store.load(pod_id)
+    if record is None:
+        raise no_pod(pod_id)
+    return record
+
+
+def no_pod(pod_id: str) -> PodNotFoundError:
+    return PodNotFoundError(f"pod_id: pod {pod_id!r} does not exist; allowed: an id that pods.list shows")

@@ -1,0 +1,101 @@
+"""What callers ask about pods: answered from the record, and where it helps from the Engine."""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import structlog
+
+from worker.errors import PodError
+from worker.host.passes import Passes
+from worker.interfaces import Engine, Store
+from worker.planner.volumes.unprotected import unprotected_paths
+from worker.pods import naming
+from worker.pods.model import Record
+from worker.pods.observation import Snapshot
+from worker.pods.results import pod_result
+from worker.service.patience import Patience, load_pod, no_pod
+
+_log: Final = structlog.get_logger(__name__)
+_CHANGES_S: Final = 3.0
+"""How long a question waits for what the Engine finds changed in a container: others wait for the thread."""
+
+
+class Queries:
+    """Answers questions, and writes nothing."""
+
+    def __init__(
+        self,
+        *,
+        host: str,
+        engine: Engine,
+        store: Store,
+        installation: str,
+        passes: Passes,
+        patience: Patience,
+    ) -> None:
+        self._host = host
+        self._engine = engine
+        self._store = store
+        self._installation = installation
+        self._passes = passes
+        self._patience = patience
+
+    async def get(self, pod_id: str) -> dict[str, Any]:
+        """Return one pod as recorded, or the tombstone of one. Raises PodNotFoundError, also for nothing's.
+
+        `unprotected_paths` names what would be lost with its container; None where that cannot be seen.
+        """
+        record = await self._patience.until_answered(lambda: load_pod(self._store, pod_id))
+        if not record.existed and not record.purging:
+            raise no_pod(pod_id)
+        return pod_result(record) | {"unprotected_paths": await self._unprotected(record)}
+
+    async def _unprotected(self, record: Record) -> Sequence[str] | None:
+        container_id = record.state.container_id
+        if record.host != self._host or container_id is None:
+            return None
+        try:
+            async with asyncio.timeout(_CHANGES_S):
+                changes = await self._engine.changes(container_id)
+                mounted = await self._engine.mounted(container_id)
+        except (PodError, TimeoutError) as error:
+            _log.info("changes_not_seen", pod_id=record.pod_id, reason=str(error) or "no answer soon")
+            return None
+        # Not where the layout has volumes: one that the container does not mount protects nothing, and one
+        # whose path leads over a link of the image is mounted where that leads.
+        return unprotected_paths(changes, mounted)
+
+    async def list(self, *, orphans: bool = False) -> dict[str, Any]:
+        """Return all pods of all hosts as recorded, tombstones left out once everything is removed.
+
+        While a pass repairs pods of this host, `recovering` says how far it is. With `orphans` also what is
+        on this host of pods that have no record.
+        """
+        records = await self._patience.until_answered(self._store.load_all)
+        # Thousands take a while, in which others are to be answered.
+        pods = await asyncio.to_thread(_results, records.values())
+        shown_too = {"recovering": recovering} if (recovering := self._passes.recovering()) else {}
+        return {"pods": pods} | shown_too | ({"orphans": await self._orphans(records)} if orphans else {})
+
+    async def _orphans(self, records: Mapping[str, Record]) -> Sequence[dict[str, Any]]:
+        seen = await self._patience.until_answered(self._engine.observe_all)
+        return [
+            self._orphan(pod_id, seen) for pod_id in sorted(seen.pod_ids(self._installation) - records.keys())
+        ]
+
+    def _orphan(self, pod_id: str, seen: Snapshot) -> dict[str, Any]:
+        container = seen.containers.get(naming.container_name(pod_id)) or next(
+            iter(seen.by_pod.get(pod_id, ())), None
+        )
+        return {
+            "pod_id": pod_id,
+            "host": self._host,
+            "container": None if container is None else container.state.value,
+            "volumes": sorted(seen.labelled.get(pod_id, ())),
+        }
+
+
+def _results(records: Iterable[Record]) -> Sequence[dict[str, Any]]:
+    shown = [record for record in records if record.exists or record.purging]
+    return [pod_result(record) for record in sorted(shown, key=lambda r: r.pod_id)]
