@@ -16,7 +16,6 @@ from worker.app import app, runtime
 from worker.errors import InvalidInputError, PodError
 from worker.intake.lanes import lane_of
 from worker.pods.requests import Request
-from worker.quoting import shown
 from worker.service.intents import Forward
 
 
@@ -90,50 +89,23 @@ def host_pass(task: AnyTask, host: str | None) -> dict[str, Any]:
     own = runtime()
     sent: dict[str, str] = {}
     if host is not None:
-        _be_there(task, host)
+        be_there(task, host)
     else:
-        for other in sorted(own.loop.run(own.parts.store.live_hosts()) - {own.parts.host}):
+        for other in own.loop.run(own.parts.hosts.others()):
             message = task.apply_async(
                 kwargs={"host": other},
                 queue=Queue(host_queue(other)),
                 expires=own.settings.reconcile_interval_s,
             )
             sent[other] = message.id
-    result = own.loop.run(own.parts.passes.run(wait_s=own.settings.task_wait_s))
-    return {**result.as_json(), "sent_to": sent}
+    return {**answer(own.parts.hosts.run_pass()), "sent_to": sent}
 
 
-def accept_storage(task: AnyTask, host: Any) -> dict[str, Any]:
-    """Have a host take the storage that is there now for its own. Raises InvalidInputError for `host`."""
-    own = runtime()
-    _be_there(task, host)
-    identity = own.loop.run(own.parts.guard.accept())
-    own.loop.run(own.parts.passes.run(wait_s=0.0))
-    return {"host": host, "storage": identity}
+def be_there(task: AnyTask, host: Any) -> None:
+    """Return on the host that is named, and pass the message on to it from any other one.
 
-
-def rename(task: AnyTask, old: Any, new: Any) -> dict[str, Any]:
-    """Give the pods of a host that is gone by the name `old` to `new`, which has its storage.
-
-    Raises InvalidInputError, having written nothing.
+    Raises InvalidInputError for a `host` that has no worker.
     """
     own = runtime()
-    _be_there(task, new)
-    if not isinstance(old, str):
-        raise InvalidInputError(f"old: {shown(old)} is not the name of a host; allowed: a string")
-    moved = own.loop.run(own.parts.guard.take_over(old))
-    own.loop.run(own.parts.passes.run(wait_s=0.0))
-    return {"former": old, "host": new, "pods": moved}
-
-
-def _be_there(task: AnyTask, host: Any) -> None:
-    """Return on the host that is named, and pass the message on to it from any other one."""
-    own = runtime()
-    if host == own.parts.host:
-        return
-    live = own.loop.run(own.parts.store.live_hosts())
-    if not isinstance(host, str) or host not in live:
-        raise InvalidInputError(
-            f"host: {shown(host)} is not a host with a worker; allowed: {', '.join(sorted(live))}"
-        )
-    pass_on(task, host)
+    if not own.loop.run(own.parts.hosts.is_here(host)):
+        pass_on(task, host)

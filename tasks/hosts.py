@@ -2,17 +2,20 @@
 
 from typing import Any
 
-from tasks.calling import accept_storage, pod_task, rename
+from tasks.calling import answer, be_there, pod_task
 from tasks.moving import AnyTask
+from worker.app import runtime
 
 
 @pod_task(name="hosts.accept_storage")
-def accept_storage_(self: AnyTask, host: Any = None) -> dict[str, Any]:
+def accept_storage(self: AnyTask, host: Any = None) -> dict[str, Any]:
     """Take the storage that a host has now for its own, after a deliberate change."""
-    return accept_storage(self, host)
+    be_there(self, host)
+    return answer(runtime().parts.hosts.accept_storage())
 
 
 @pod_task(name="hosts.rename")
-def rename_(self: AnyTask, old: Any = None, new: Any = None) -> dict[str, Any]:
+def rename(self: AnyTask, old: Any = None, new: Any = None) -> dict[str, Any]:
     """Give the pods that are recorded under a host's former name to the name that it has now."""
-    return rename(self, old, new)
+    be_there(self, new)
+    return answer(runtime().parts.hosts.rename(old))

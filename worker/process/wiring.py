@@ -20,6 +20,7 @@ from worker.pods.policy import Policy
 from worker.process.repeating import patiently
 from worker.reconcile.dispatcher import Dispatcher
 from worker.reconcile.reconciler import Reconciler
+from worker.service.hosts import Hosts
 from worker.service.intents import Intents
 from worker.service.patience import Patience
 from worker.service.preflight import Preflight
@@ -42,6 +43,7 @@ class Parts:
     watcher: Watcher
     intents: Intents
     queries: Queries
+    hosts: Hosts
 
 
 def installation_of(settings: Settings) -> Installation:
@@ -148,6 +150,7 @@ def make_parts(
             passes=passes,
             patience=patience,
         ),
+        hosts=Hosts(host=host, store=store, guard=guard, passes=passes, task_wait_s=settings.task_wait_s),
     )
 
 

@@ -1,0 +1,67 @@
+"""What callers ask about whole hosts."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from worker.errors import InvalidInputError
+from worker.host.passes import Passes
+from worker.host.storage_guard import StorageGuard
+from worker.interfaces import Store
+from worker.quoting import shown
+
+
+class Hosts:
+    """Passes, and what a person decides about a host, on the host that it is about."""
+
+    def __init__(
+        self, *, host: str, store: Store, guard: StorageGuard, passes: Passes, task_wait_s: float
+    ) -> None:
+        """`task_wait_s` is how long a pass waits for its repairs, in seconds."""
+        self._host = host
+        self._store = store
+        self._guard = guard
+        self._passes = passes
+        self._task_wait_s = task_wait_s
+
+    async def is_here(self, host: Any) -> bool:
+        """Whether `host` is this one; False for another one that has a worker.
+
+        Raises InvalidInputError for all else.
+        """
+        if host == self._host:
+            return True
+        live = await self._store.live_hosts()
+        if not isinstance(host, str) or host not in live:
+            raise InvalidInputError(
+                f"host: {shown(host)} is not a host with a worker; allowed: {', '.join(sorted(live))}"
+            )
+        return False
+
+    async def others(self) -> Sequence[str]:
+        """Return the other hosts that have a worker."""
+        return sorted(await self._store.live_hosts() - {self._host})
+
+    async def run_pass(self) -> dict[str, Any]:
+        """Run a pass over this host's pods."""
+        result = await self._passes.run(wait_s=self._task_wait_s)
+        return result.as_json()
+
+    async def accept_storage(self) -> dict[str, Any]:
+        """Take the storage that is there now for this host's own.
+
+        Raises PermanentError where it is that of a host which was renamed.
+        """
+        identity = await self._guard.accept()
+        await self._passes.run(wait_s=0.0)
+        return {"host": self._host, "storage": identity}
+
+    async def rename(self, old: Any) -> dict[str, Any]:
+        """Give the pods of a host that is gone by the name `old` to this one, which has its storage.
+
+        Raises InvalidInputError, having written nothing.
+        """
+        if not isinstance(old, str):
+            raise InvalidInputError(f"old: {shown(old)} is not the name of a host; allowed: a string")
+        moved = await self._guard.take_over(old)
+        await self._passes.run(wait_s=0.0)
+        return {"former": old, "host": self._host, "pods": moved}
