@@ -15,7 +15,7 @@ from config.layout import LAYERS_VOLUME, UNIVERSAL_VOLUMES
 from tests.support.shapes import seen_shape
 from worker.planner.container import spec_hash
 from worker.planner.decision import Plan
-from worker.planner.steps import Step
+from worker.planner.steps import Step, step_name
 from worker.pods import naming
 from worker.pods.layout import declared_name, looked_paths
 from worker.pods.model import (
@@ -43,7 +43,6 @@ from worker.pods.observation import (
 )
 from worker.pods.own_root import Look, Measured, Standing
 from worker.pods.spec import PodSpec
-from worker.reconcile.apply import step_name
 
 OWN: Final = Installation(name="test", network="net", system_volumes=SystemMode.OFF)
 OVERLAYS: Final = Installation(name="test", network="net", system_volumes=SystemMode.OVERLAY)

@@ -9,9 +9,10 @@ from worker.errors import PodError
 from worker.interfaces import Engine, Store
 from worker.planner.decision import Plan
 from worker.planner.plan import plan_elsewhere
+from worker.planner.steps import step_name
 from worker.pods.model import Installation, Record
 from worker.pods.observation import Snapshot
-from worker.reconcile.apply import Surroundings, apply, step_name
+from worker.reconcile.apply import Surroundings, apply
 from worker.reconcile.leasing import leased
 
 _log: Final = structlog.get_logger(__name__)

@@ -299,3 +299,14 @@ def _independent(step: Step) -> tuple[type[Step], bool] | None:
             return RemoveVolume, on_others
         case _:
             return None
+
+
+def step_name(step: Step) -> str:
+    """Return the step's name for logs, metrics and results: `create_container` for CreateContainer."""
+    return name_of_kind(type(step))
+
+
+def name_of_kind(kind: type[Step]) -> str:
+    """Return the name of all steps of one kind."""
+    words = kind.__name__
+    return "".join(f"_{char.lower()}" if char.isupper() else char for char in words).lstrip("_")

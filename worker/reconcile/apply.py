@@ -198,14 +198,3 @@ def _holders(record: Record, seen: Observation, paths: Collection[str]) -> dict[
     above = {parent for path in paths for parent in parents(path)}
     mounts = pod_mounts(record, seen)
     return {path: volume_name(record.pod_id, volume.name) for path, volume in mounts.items() if path in above}
-
-
-def step_name(step: Step) -> str:
-    """Return the step's name for logs, metrics and results: `create_container` for CreateContainer."""
-    return name_of_kind(type(step))
-
-
-def name_of_kind(kind: type[Step]) -> str:
-    """Return the name of all steps of one kind."""
-    words = kind.__name__
-    return "".join(f"_{char.lower()}" if char.isupper() else char for char in words).lstrip("_")

@@ -38,13 +38,14 @@ from worker.planner.steps import (
     StartContainer,
     Step,
     StopContainer,
+    step_name,
     together,
 )
 from worker.planner.volumes.keeping import rests_without
 from worker.pods.layout import full_names
 from worker.pods.model import Installation, IntentKind, Phase, PodState, Record
 from worker.pods.observation import Observation
-from worker.reconcile.apply import Surroundings, apply, step_name
+from worker.reconcile.apply import Surroundings, apply
 from worker.reconcile.leasing import leased
 from worker.reconcile.peers import Peers
 from worker.reconcile.port_moves import PortMoves

@@ -30,9 +30,8 @@ from worker.errors import (
     PodError,
 )
 from worker.host.passes import PassReport
-from worker.planner.steps import Step
+from worker.planner.steps import Step, name_of_kind
 from worker.pods.model import Phase, PodState
-from worker.reconcile.apply import name_of_kind
 from worker.reconcile.reconciler import Outcome
 
 _STEPS: Final = tuple(map(name_of_kind, get_args(Step)))

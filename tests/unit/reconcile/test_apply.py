@@ -34,12 +34,12 @@ from worker.planner.fold.results import (
     VolumeRemoved,
     VolumesRead,
 )
-from worker.planner.steps import Step
+from worker.planner.steps import Step, step_name
 from worker.planner.volumes.system import overlay_options
 from worker.pods.layout import full_names, looked_paths
 from worker.pods.model import Installation, PinnedImage, Record
 from worker.pods.observation import Exit, Observation
-from worker.reconcile.apply import Surroundings, apply, step_name
+from worker.reconcile.apply import Surroundings, apply
 
 ID: Final = "c" * 64
 OWN: Final = Installation(name="test", network="net", min_free_mb=7)
