@@ -69,11 +69,15 @@ def _start_traces(**_: Any) -> None:
         _log.warning("traces_off", reason=str(error), packages="requirements-traces.lock")
 
 
+def _traces() -> "tuple[Traces, ...]":
+    return () if _Process.traces is None else (_Process.traces,)
+
+
 @celeryd_after_setup.connect
 def _join_host(instance: Any, **_: Any) -> None:
     """Find out which host this is, and read its own queue as well."""
     try:
-        _Process.runtime = Runtime(settings())
+        _Process.runtime = Runtime(settings(), *_traces())
     except PodError as error:
         # Celery logs what a signal's receiver raises and goes on without it, unless it is a SystemExit.
         _log.critical("worker_cannot_start", reason=str(error))

@@ -1,16 +1,19 @@
-"""What the reconciler needs of an Engine and of a store; one contract suite runs against every maker."""
+"""What the reconciler needs of an Engine and of a store, and who is told of what it does.
+
+One contract suite runs against every Engine and every store.
+"""
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from worker.planner.container import ContainerRequest, Limits
 from worker.planner.fold.results import SystemPrepared
 from worker.planner.host.survivors import Evidence
 from worker.planner.volumes.unprotected import Change
-from worker.pods.model import Intent, PinnedImage, PodState, PublishedPort, Record, System
+from worker.pods.model import Intent, Phase, PinnedImage, PodState, PublishedPort, Record, System
 from worker.pods.observation import Exit, Observation, ObservedContainer, ObservedVolume, Snapshot
 from worker.pods.own_root import Look, Measured
 from worker.pods.shape import ImageShape
@@ -435,3 +438,86 @@ class Store(Protocol):
 
     async def close(self) -> None:
         """Give up the connections."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reconciled:
+    """How one reconcile ended."""
+
+    seconds: float
+    """How long it took."""
+    since_found_s: float
+    """How many seconds ago it was noticed that the pod needs something."""
+    record: Record | None = None
+    """As it was left; None where it broke off with `error` and nothing could be recorded."""
+    before: PodState | None = None
+    """The pod's state when it began."""
+    steps: tuple[str, ...] = ()
+    error: Exception | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PassReport:
+    """How one complete pass ended."""
+
+    began: float
+    """By the monotonic clock."""
+    seconds: float
+    phases: Mapping[Phase, int]
+    """Of all pods of the host and of all tombstones, after the repairs; without those that no pod is in."""
+    storage_accepted: bool
+    """Whether the host's storage is its own."""
+    told: Mapping[str, str | int | float]
+    """What whoever asked for the pass is told of it."""
+
+
+class Observer(Protocol):
+    """Is told what happens, and changes nothing of it. Called in the event loop, so nothing may take long."""
+
+    def engine_asked(self, call: str) -> None:
+        """Note that a request is sent to the Engine; `call` is the kind of it."""
+
+    def engine_answered(self, call: str, seconds: float, error: Exception | None) -> None:
+        """Note, for most requests, how long the Engine took and how it failed."""
+
+    def stream_connected(self) -> None:
+        """Note that the Engine's event stream is connected."""
+
+    def stream_disconnected(self) -> None:
+        """Note that it is not any more."""
+
+    def step_ended(self, step: str, error: Exception | None) -> None:
+        """Note how one step ended."""
+
+    def reconciling(self, pod_id: str) -> AbstractContextManager[object]:
+        """Return what to enter for one reconcile; `reconciled` is called within."""
+
+    def reconciled(self, news: Reconciled) -> None:
+        """Note how a reconcile ended."""
+
+    def passing(self) -> AbstractContextManager[object]:
+        """Return what to enter for one pass; if that is completed, `pass_ended` is called within."""
+
+    def pass_ended(self, report: PassReport) -> None:
+        """Note how a pass ended."""
+
+
+class Unobserved:
+    """Takes no note of anything. An observer that notes some things only derives from it."""
+
+    def engine_asked(self, call: str) -> None: ...
+    def engine_answered(self, call: str, seconds: float, error: Exception | None) -> None: ...
+    def stream_connected(self) -> None: ...
+    def stream_disconnected(self) -> None: ...
+    def step_ended(self, step: str, error: Exception | None) -> None: ...
+    def reconciled(self, news: Reconciled) -> None: ...
+    def pass_ended(self, report: PassReport) -> None: ...
+
+    def reconciling(self, pod_id: str) -> AbstractContextManager[object]:
+        return nullcontext(pod_id)
+
+    def passing(self) -> AbstractContextManager[object]:
+        return nullcontext()
+
+
+UNOBSERVED: Final = Unobserved()

@@ -14,6 +14,7 @@ from pydantic import SecretStr
 
 from config.settings import Settings
 from tests.support.engines import private_engine
+from tests.support.observing import CallCounter
 from worker.interfaces import Proposal
 from worker.local.images import import_busybox
 from worker.local.private_engine import PrivateEngine
@@ -128,7 +129,7 @@ def crowd(folder: Path, *, running: int) -> Iterator[Crowd]:
 
 
 async def _ready(settings: Settings, calls: Counter[str], reference: str) -> tuple[Parts, PinnedImage]:
-    engine = make_engine(settings, on_call=lambda operation: calls.update([operation]))
+    engine = make_engine(settings, CallCounter(calls))
     parts = make_parts(settings, host=HOST, engine=engine, store=make_store(settings))
     await engine.ensure_network()
     await parts.rebuild.run()

@@ -11,6 +11,7 @@ import pytest
 
 from config.settings import Settings
 from tests.support.answers import counted_bytes
+from tests.support.observing import CallCounter
 from tests.support.round_trips import counted_round_trips
 from worker.docker import volumes
 from worker.docker.engine import DockerEngine
@@ -62,7 +63,7 @@ async def counted(
     monkeypatch.setenv("PINACLE_REDIS_URL", redis_url)
     settings = Settings(min_free_mb=100, docker_config=tmp_path)
     calls: Counter[str] = Counter()
-    docker = make_engine(settings, on_call=lambda operation: calls.update([operation]))
+    docker = make_engine(settings, CallCounter(calls))
     await docker.ensure_network()
     parts = make_parts(settings, host="counted", engine=docker, store=make_store(settings))
     # As a worker does before it takes any work.

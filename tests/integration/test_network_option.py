@@ -6,6 +6,7 @@ import pytest
 from pydantic import SecretStr
 
 from config.settings import Settings
+from tests.support.observing import CallNames
 from worker.cli.doctor import checks
 from worker.local.private_engine import PrivateEngine
 from worker.process.wiring import make_engine
@@ -30,7 +31,7 @@ async def test_a_network_on_which_pods_reach_each_other_is_told(
     if options is not None:
         engine.docker("network", "create", *options, name)
     calls: list[str] = []
-    docker = make_engine(settings, calls.append)
+    docker = make_engine(settings, CallNames(calls))
     try:
         await docker.ensure_network()
         problem = await docker.network_problem()

@@ -1,7 +1,7 @@
 """One HTTP call to the Engine: with a deadline, counted, and with every failure made one of ours."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from time import monotonic
 from typing import Any, Final
@@ -11,6 +11,7 @@ import aiohttp
 
 from worker.docker.failures import explain
 from worker.errors import EngineTooOldError, EngineUnavailableError, OutcomeUnknownError
+from worker.interfaces import UNOBSERVED, Observer
 
 OLDEST_API: Final = (1, 41)
 """Engine 20.10, the oldest that this was tested with."""
@@ -32,18 +33,12 @@ class EngineCalls:
         url: str,
         *,
         deadline_s: float,
-        on_call: Callable[[str], None] | None = None,
-        on_answer: Callable[[str, float, Exception | None], None] | None = None,
+        observer: Observer = UNOBSERVED,
     ) -> None:
-        """`on_call` is told the operation's name for every request that is sent.
-
-        `on_answer` is told it for every request that `json` sent, with how many seconds it took and how it
-        failed.
-        """
+        """`observer` is told of every request that is sent, and of the answer to those that `json` sent."""
         self._url = url
         self._deadline_s = deadline_s
-        self._on_call = on_call
-        self._on_answer = on_answer
+        self._observer = observer
         self._docker: aiodocker.Docker | None = None
 
     async def json(
@@ -97,13 +92,11 @@ class EngineCalls:
             failure = error
             raise
         finally:
-            if self._on_answer is not None:
-                self._on_answer(operation, monotonic() - began, failure)
+            self._observer.engine_answered(operation, monotonic() - began, failure)
 
     def count(self, operation: str) -> None:
         """Tell that a request is sent which `json` does not send."""
-        if self._on_call is not None:
-            self._on_call(operation)
+        self._observer.engine_asked(operation)
 
     async def client(self) -> aiodocker.Docker:
         """Return the client, once the Engine has said which API it speaks.

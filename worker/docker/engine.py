@@ -40,7 +40,7 @@ from worker.errors import (
     PermanentError,
     PodError,
 )
-from worker.interfaces import EngineInfo
+from worker.interfaces import UNOBSERVED, EngineInfo, Observer
 from worker.planner.container import ContainerRequest, Limits
 from worker.planner.fold.results import SystemPrepared
 from worker.planner.host import egress
@@ -79,8 +79,7 @@ class DockerEngine:
         installation: str,
         data_root: Path | None = None,
         init_path: str | None = None,
-        on_call: Callable[[str], None] | None = None,
-        on_answer: Callable[[str, float, Exception | None], None] | None = None,
+        observer: Observer = UNOBSERVED,
     ) -> None:
         """`data_root` is where this process sees the Engine's data root; None takes the path that it names.
 
@@ -88,11 +87,8 @@ class DockerEngine:
         `docker_config` serve.
 
         `init_path` is where the Engine's host has its init; None looks for it.
-
-        `on_call` is told the operation's name for every request; `on_answer` for most, with how many seconds
-        the Engine took and how it failed.
         """
-        self._calls = EngineCalls(url, deadline_s=step_deadline_s, on_call=on_call, on_answer=on_answer)
+        self._calls = EngineCalls(url, deadline_s=step_deadline_s, observer=observer)
         self._given_root = data_root
         self._data_root: Path | None = None
         self._fill_deadline_s = fill_deadline_s

@@ -15,7 +15,7 @@ from worker.host.base_cleanup import BaseCleanup
 from worker.host.leftovers import Leftovers
 from worker.host.rebuild import Rebuild
 from worker.host.storage_guard import StorageGuard
-from worker.interfaces import Engine, Store
+from worker.interfaces import UNOBSERVED, Engine, Observer, PassReport, Store
 from worker.planner.plan import plan
 from worker.pods.layout import full_names
 from worker.pods.model import Installation, Phase, Record
@@ -46,19 +46,6 @@ class PassResult:
         return dict(vars(self))
 
 
-@dataclass(frozen=True, kw_only=True)
-class PassReport:
-    """What is told of a complete pass to whoever counts."""
-
-    began: float
-    """By the monotonic clock."""
-    seconds: float
-    phases: Counter[Phase]
-    """Of all pods of the host and of all tombstones, after the repairs."""
-    storage_accepted: bool
-    """Whether the host's storage is its own."""
-
-
 class Passes:
     """Runs passes over one host, one at a time."""
 
@@ -75,9 +62,8 @@ class Passes:
         base_cleanup: BaseCleanup,
         installation: Installation,
         clock: Callable[[], float],
-        on_pass: Callable[[PassReport], None] = lambda _report: None,
+        observer: Observer = UNOBSERVED,
     ) -> None:
-        """`on_pass` is told of each pass that was completed."""
         self._host = host
         self._engine = engine
         self._store = store
@@ -88,7 +74,7 @@ class Passes:
         self._base_cleanup = base_cleanup
         self._installation = installation
         self._clock = clock
-        self._on_pass = on_pass
+        self._observer = observer
         self.begun_at = -inf
         """When the last one began, by the monotonic clock."""
         self._looks = Shared(self._look)
@@ -114,6 +100,10 @@ class Passes:
         Raises EngineUnavailableError or OutcomeUnknownError when the Engine does not answer: then nothing is
         known, and nothing is done.
         """
+        with self._observer.passing():
+            return await self._run(wait_s)
+
+    async def _run(self, wait_s: float) -> PassResult:
         began = self.begun_at = monotonic()
         records, due = await self._look_with_others()
         phases = await self._repair_all(due, wait_s)
@@ -128,12 +118,13 @@ class Passes:
             duration_ms=round(seconds * 1000, 1),
         )
         _log.log(20 if due else 10, "pass_finished", **result.as_json())
-        self._on_pass(
+        self._observer.pass_ended(
             PassReport(
                 began=began,
                 seconds=seconds,
                 phases=_count(records, due, phases),
                 storage_accepted=self._guard.is_accepted,
+                told=result.as_json(),
             )
         )
         return result

@@ -10,7 +10,7 @@ import structlog
 from worker.cancelling import end
 from worker.errors import EngineUnavailableError, PodError, RetryableError
 from worker.host.passes import Passes
-from worker.interfaces import ContainerEvent, ContenderEvent, EventSource, Store
+from worker.interfaces import UNOBSERVED, ContainerEvent, ContenderEvent, EventSource, Observer, Store
 from worker.pods.model import IntentKind, Record
 from worker.reconcile.dispatcher import Dispatcher
 
@@ -34,14 +34,12 @@ class Watcher:
         dispatcher: Dispatcher,
         passes: Passes,
         pass_wait_s: float,
-        on_connected: Callable[[], None] = lambda: None,
-        on_disconnected: Callable[[], None] = lambda: None,
+        observer: Observer = UNOBSERVED,
         on_contender: Callable[[ContenderEvent], Coroutine[Any, Any, None]] | None = None,
     ) -> None:
         """`pass_wait_s` is how long to wait for the repairs of one pass, in seconds.
 
-        The two callbacks are called whenever the stream was connected, and when it is not any more;
-        `on_contender` when another store asks for the installation.
+        `on_contender` is called when another store asks for the installation.
         """
         self._on_contender = on_contender
         self._events = events
@@ -49,8 +47,7 @@ class Watcher:
         self._dispatcher = dispatcher
         self._passes = passes
         self._pass_wait_s = pass_wait_s
-        self._on_connected = on_connected
-        self._on_disconnected = on_disconnected
+        self._observer = observer
         self._latest: dict[str, ContainerEvent] = {}
         """What happened last, of pods whose event is not looked into yet."""
         self._tasks: set[asyncio.Task[None]] = set()
@@ -72,7 +69,7 @@ class Watcher:
         """Follow one connection to its end. Raises EngineUnavailableError if it cannot be made."""
         async with self._events.subscribed() as events:
             _log.info("events_connected")
-            self._on_connected()
+            self._observer.stream_connected()
             self._spawn(self._pass())
             try:
                 async for event in events:
@@ -81,7 +78,7 @@ class Watcher:
                 # A connection that was made had no fault: the next one is tried at once.
                 _log.warning("events_disconnected", reason=str(error))
             finally:
-                self._on_disconnected()
+                self._observer.stream_disconnected()
 
     async def _pass(self) -> None:
         async for attempt in stamina.retry_context(

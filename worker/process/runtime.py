@@ -15,6 +15,7 @@ from worker.cancelling import end
 from worker.errors import InstallationTakenError, PodError
 from worker.health import Heart, UnsafeFolderError
 from worker.intake.lanes import Lane, waiting
+from worker.interfaces import Observer
 from worker.process.clock import ClockWatch
 from worker.process.loop_thread import LoopThread
 from worker.process.repeating import kept_going, patiently, repeatedly
@@ -23,6 +24,7 @@ from worker.process.wiring import Parts, closes_egress, find_host, make_engine, 
 from worker.store.factory import make_store
 from worker.telemetry.metrics import Metrics
 from worker.telemetry.metrics_server import MetricsServer
+from worker.telemetry.observers import Observers
 
 _log: Final = structlog.get_logger(__name__)
 
@@ -30,7 +32,8 @@ _log: Final = structlog.get_logger(__name__)
 class Runtime:
     """What a worker process keeps for as long as it lives."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *observers: Observer) -> None:
+        """`observers` are told of what happens beside the metrics, which every process has."""
         self.settings = settings
         self.loop = LoopThread()
         self._waiting = {
@@ -43,6 +46,7 @@ class Runtime:
         self.heart: Heart | None = None
         self._background: list[asyncio.Task[None]] = []
         self.metrics = Metrics()
+        self._observer = Observers(self.metrics, *observers)
         self._server = _make_server(settings, self.metrics)
         # Before it waits for Engine or Redis: a worker that cannot begin is to be seen as one.
         serving = None if self._server is None else kept_going("metrics_server", self._server.open)
@@ -52,9 +56,9 @@ class Runtime:
         structlog.contextvars.bind_contextvars(host=self.parts.host)
 
     async def _connect(self) -> Parts:
-        engine, store = make_engine(self.settings, metrics=self.metrics), make_store(self.settings)
+        engine, store = make_engine(self.settings, self._observer), make_store(self.settings)
         host = await find_host(self.settings, engine)
-        parts = make_parts(self.settings, host=host, engine=engine, store=store, metrics=self.metrics)
+        parts = make_parts(self.settings, host=host, engine=engine, store=store, observer=self._observer)
         is_closed = await patiently(lambda: closes_egress(self.settings, engine))
         engine.set_egress(is_closed=is_closed, allowed=listed(self.settings.egress_allow))
         if not is_closed:

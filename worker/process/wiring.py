@@ -1,6 +1,5 @@
 """What a worker process is made of, and from which settings."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from time import time
 from typing import TypedDict
@@ -14,6 +13,7 @@ from worker.host.passes import Passes
 from worker.host.rebuild import Rebuild
 from worker.host.storage_guard import StorageGuard
 from worker.host.watcher import Watcher
+from worker.interfaces import UNOBSERVED, Observer
 from worker.planner.host.egress import CLOSED
 from worker.pods.model import Installation, SystemMode
 from worker.pods.policy import Policy
@@ -26,7 +26,6 @@ from worker.service.patience import Patience
 from worker.service.preflight import Preflight
 from worker.service.queries import Queries
 from worker.store.redis_store import RedisStore
-from worker.telemetry.metrics import Metrics
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,9 +68,7 @@ def policy_of(settings: Settings) -> Policy:
     )
 
 
-def make_engine(
-    settings: Settings, on_call: Callable[[str], None] | None = None, metrics: Metrics | None = None
-) -> DockerEngine:
+def make_engine(settings: Settings, observer: Observer = UNOBSERVED) -> DockerEngine:
     return DockerEngine(
         settings.docker_host,
         step_deadline_s=settings.step_deadline_s,
@@ -84,8 +81,7 @@ def make_engine(
         installation=settings.installation,
         data_root=settings.data_root,
         init_path=settings.init_path,
-        on_call=on_call,
-        on_answer=None if metrics is None else metrics.engine_called,
+        observer=observer,
     )
 
 
@@ -106,7 +102,7 @@ def make_parts(
     host: str,
     engine: DockerEngine,
     store: RedisStore,
-    metrics: Metrics | None = None,
+    observer: Observer = UNOBSERVED,
 ) -> Parts:
     """Put the parts of one process together."""
     given = _Given(
@@ -114,7 +110,7 @@ def make_parts(
         host=host,
         engine=engine,
         store=store,
-        metrics=metrics or Metrics(),
+        observer=observer,
         installation=installation_of(settings),
     )
     claiming = Claiming(**given.owned, interval_s=settings.reconcile_interval_s)
@@ -137,8 +133,7 @@ def make_parts(
             dispatcher=dispatcher,
             passes=passes,
             pass_wait_s=settings.reconcile_interval_s,
-            on_connected=given.metrics.stream_connected,
-            on_disconnected=given.metrics.stream_disconnected,
+            observer=observer,
             on_contender=claiming.hear,
         ),
         intents=_make_intents(given, dispatcher=dispatcher, guard=guard, rebuild=rebuild, patience=patience),
@@ -171,7 +166,7 @@ class _Given:
     host: str
     engine: DockerEngine
     store: RedisStore
-    metrics: Metrics
+    observer: Observer
     installation: Installation
 
     @property
@@ -187,7 +182,7 @@ def _make_dispatcher(given: _Given, claiming: Claiming) -> Dispatcher:
         clock=time,
         step_deadline_s=given.settings.step_deadline_s,
         free_ports=given.settings.ports,
-        on_step=given.metrics.step_ended,
+        observer=given.observer,
         stands_back=lambda: claiming.problem,
     )
     return Dispatcher(
@@ -195,7 +190,7 @@ def _make_dispatcher(given: _Given, claiming: Claiming) -> Dispatcher:
         store=given.store,
         clock=time,
         repairs_at_once=given.settings.reconcile_concurrency,
-        on_reconciled=given.metrics.reconciled,
+        observer=given.observer,
     )
 
 
@@ -210,7 +205,7 @@ def _make_passes(given: _Given, *, dispatcher: Dispatcher, guard: StorageGuard, 
             engine=given.engine, installation=given.installation, grace_s=given.settings.base_grace_s
         ),
         clock=time,
-        on_pass=given.metrics.pass_ended,
+        observer=given.observer,
     )
 
 

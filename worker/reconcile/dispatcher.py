@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from contextvars import Context, copy_context
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import Final
 
@@ -16,7 +16,7 @@ import structlog
 
 from worker.cancelling import end
 from worker.errors import LeaseHeldError, PermanentError, PodError, PodNotFoundError
-from worker.interfaces import Store
+from worker.interfaces import UNOBSERVED, Observer, Reconciled, Store
 from worker.planner.backoff import LONGEST_CRASH_DELAY_S, error_delay
 from worker.pods.model import RESTING_PHASES
 from worker.pods.results import visible_phase
@@ -63,19 +63,13 @@ class Dispatcher:
         store: Store,
         clock: Callable[[], float],
         repairs_at_once: int,
-        on_reconciled: Callable[[Outcome | Exception, float, float], None] = lambda _news, _took, _since: (
-            None
-        ),
+        observer: Observer = UNOBSERVED,
     ) -> None:
-        """`clock` gives seconds since the epoch; `repairs_at_once` bounds what passes start.
-
-        `on_reconciled` is told how each reconcile ended, how many seconds it took, and how many ago it was
-        noticed that the pod needs something.
-        """
+        """`clock` gives seconds since the epoch; `repairs_at_once` bounds what passes start."""
         self._reconciler = reconciler
         self._store = store
         self._clock = clock
-        self._on_reconciled = on_reconciled
+        self._observer = observer
         self._repairs = asyncio.Semaphore(repairs_at_once)
         self._keepers: dict[str, _Keeper] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -191,19 +185,25 @@ class Dispatcher:
 
     async def _reconcile_and_report(self, keeper: _Keeper, seen: Seen | None) -> Outcome:
         began = monotonic()
-        try:
-            outcome = await self._reconciler.reconcile(keeper.pod_id, seen)
-        except Exception as error:
-            self._tell_observer(keeper, error, began)
-            _report_failure(keeper.pod_id, error)
-            raise
-        self._tell_observer(keeper, outcome, began)
+        with self._observer.reconciling(keeper.pod_id):
+            try:
+                outcome = await self._reconciler.reconcile(keeper.pod_id, seen)
+            except Exception as error:
+                self._tell_observer(keeper, error, began)
+                _report_failure(keeper.pod_id, error)
+                raise
+            self._tell_observer(keeper, outcome, began)
         _report(outcome, monotonic() - began)
         return outcome
 
     def _tell_observer(self, keeper: _Keeper, news: Outcome | Exception, began: float) -> None:
         now = monotonic()
-        self._on_reconciled(news, now - began, now - keeper.found_at)
+        told = Reconciled(seconds=now - began, since_found_s=now - keeper.found_at)
+        if isinstance(news, Outcome):
+            told = replace(told, record=news.record, before=news.before, steps=news.steps, error=news.error)
+        else:
+            told = replace(told, error=news)
+        self._observer.reconciled(told)
 
     async def _watch_lease(self, keeper: _Keeper) -> float:
         """Wait until the process that has the lease gives it back or changes something; return 0."""

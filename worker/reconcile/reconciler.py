@@ -21,7 +21,7 @@ from worker.errors import (
     RetryableError,
     StoreUnavailableError,
 )
-from worker.interfaces import Engine, Lease, Store
+from worker.interfaces import UNOBSERVED, Engine, Lease, Observer, Store
 from worker.planner.backoff import FAILED_DELAY_S, LONGEST_ERROR_DELAY_S, error_delay
 from worker.planner.decision import GivenUp, Plan
 from worker.planner.fold.fold import fold
@@ -93,10 +93,10 @@ class Reconciler:
         step_deadline_s: float,
         free_ports: range = range(0),
         new_incarnation: Callable[[], str] = lambda: uuid4().hex,
-        on_step: Callable[[str, Exception | None], None] = lambda _step, _error: None,
+        observer: Observer = UNOBSERVED,
         stands_back: Callable[[], str | None] = lambda: None,
     ) -> None:
-        """`clock` gives seconds since the epoch; `on_step` is told of each step how it ended.
+        """`clock` gives seconds since the epoch; `observer` is told of each step how it ended.
 
         From `free_ports` others are chosen where a chosen one is taken. `stands_back` says why no step may be
         sent on this host, None if they may.
@@ -108,7 +108,7 @@ class Reconciler:
         self.clock = clock
         self.step_deadline_s = step_deadline_s
         self.new_incarnation = new_incarnation
-        self.on_step = on_step
+        self.observer = observer
         self.peers = Peers()
         self.port_moves = PortMoves(store=store, free=free_ports)
         self.draining = False
@@ -221,11 +221,11 @@ class Attempt:
         try:
             result = await self._do(step, seen)
         except Exception as error:
-            own.on_step(name, error)
+            own.observer.step_ended(name, error)
             if isinstance(error, EngineFailedError):
                 self._refused = name
             raise
-        own.on_step(name, None)
+        own.observer.step_ended(name, None)
         own.peers.worked(name)
         return result
 

@@ -1,6 +1,6 @@
 """What a worker counts and measures, for Prometheus.
 
-The parts tell what they did through callbacks; this turns it into figures, and none of them knows it. A
+The parts tell an observer what they did; this turns it into figures, and none of them knows it. A
 label is always one of a few words from the code: never a pod, and nothing that came with a message.
 """
 
@@ -29,10 +29,9 @@ from worker.errors import (
     PermanentError,
     PodError,
 )
-from worker.host.passes import PassReport
+from worker.interfaces import PassReport, Reconciled, Unobserved
 from worker.planner.steps import Step, name_of_kind
 from worker.pods.model import Phase, PodState
-from worker.reconcile.reconciler import Outcome
 
 _STEPS: Final = tuple(map(name_of_kind, get_args(Step)))
 _STEP_RESULTS: Final = ("ok", "retry", "failed", "bug")
@@ -46,7 +45,7 @@ _CALL_BUCKETS: Final = (0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, in
 _WORK_BUCKETS: Final = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, inf)
 
 
-class Metrics:
+class Metrics(Unobserved):
     """The figures of one process, in a registry of their own: Flower has its own in the global one.
 
     Series whose labels are known are there from the beginning, at 0: the first increase of one that only
@@ -144,12 +143,11 @@ class Metrics:
     def step_ended(self, step: str, error: Exception | None) -> None:
         self._steps.labels(step, "ok" if error is None else _kind(error)).inc()
 
-    def reconciled(self, news: Outcome | Exception, seconds: float, since_found_s: float) -> None:
-        """Count one reconcile; `since_found_s` ago it was noticed that the pod needs something."""
+    def reconciled(self, news: Reconciled) -> None:
         self._reconciles.labels(_result(news)).inc()
-        self._reconcile_duration.observe(seconds)
-        if isinstance(news, Outcome) and news.before is not None:
-            self._count_recovery(news.before, news.record.state, since_found_s)
+        self._reconcile_duration.observe(news.seconds)
+        if news.record is not None and news.before is not None:
+            self._count_recovery(news.before, news.record.state, news.since_found_s)
 
     def _count_recovery(self, before: PodState, after: PodState, since_found_s: float) -> None:
         if after.phase is Phase.RUNNING and after.restarts > before.restarts:
@@ -165,9 +163,9 @@ class Metrics:
         self._pass_began = report.began
         self._storage.set(report.storage_accepted)
         for phase in Phase:
-            self._pods.labels(phase.value).set(report.phases[phase])
+            self._pods.labels(phase.value).set(report.phases.get(phase, 0))
 
-    def engine_called(self, call: str, seconds: float, error: Exception | None) -> None:
+    def engine_answered(self, call: str, seconds: float, error: Exception | None) -> None:
         self._calls.labels(call).observe(seconds)
         if isinstance(error, EngineFailedError) and call in _MAY_REFUSE:
             self._engine_failures.labels("refused").inc()
@@ -222,13 +220,12 @@ class Queues(Collector):
         )
 
 
-def _result(news: Outcome | Exception) -> str:
-    if isinstance(news, LeaseHeldError):
+def _result(news: Reconciled) -> str:
+    if news.record is None and isinstance(news.error, LeaseHeldError):
         return "busy"
-    error = news.error if isinstance(news, Outcome) else news
-    if error is not None:
-        return _kind(error)
-    return "changed" if isinstance(news, Outcome) and news.steps else "unchanged"
+    if news.error is not None:
+        return _kind(news.error)
+    return "changed" if news.steps else "unchanged"
 
 
 def _kind(error: Exception) -> str:

@@ -5,12 +5,12 @@ ours is a span for each reconcile and each pass, and that nothing secret and not
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from threading import Thread
 from typing import Any, Final
 
 import structlog
-import wrapt
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -23,8 +23,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, Spa
 from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
 from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode
 
-from worker.host.passes import Passes, PassResult
-from worker.reconcile.reconciler import Outcome, Reconciler
+from worker.interfaces import PassReport, Reconciled, Unobserved
 
 _log: Final = structlog.get_logger(__name__)
 _tracer: Final = trace.get_tracer("pinacle")
@@ -37,7 +36,7 @@ _VERBS: Final = frozenset({"archive", "changes", "create", "json", "start", "sto
 """What ends a path of the Engine's and is not the name of anything."""
 
 
-class Traces:
+class Traces(Unobserved):
     """Traces of this process, from when this is made until it is stopped."""
 
     def __init__(self) -> None:
@@ -57,7 +56,6 @@ class Traces:
         CeleryInstrumentor().instrument()  # type: ignore[no-untyped-call]
         AioHttpClientInstrumentor().instrument(request_hook=_name_by_path)
         RedisInstrumentor().instrument()
-        _instrument_pods()
 
     def stop(self, grace_s: float) -> None:
         """Send what is left within `grace_s`; nothing waits for a collector that is known to be away."""
@@ -67,24 +65,33 @@ class Traces:
         if ending.is_alive():
             _log.warning("traces_not_flushed")
 
+    def reconciling(self, pod_id: str) -> AbstractContextManager[object]:
+        context, links = _place()
+        attributes = {"pinacle.pod_id": pod_id}
+        return _tracer.start_as_current_span("reconcile", context=context, links=links, attributes=attributes)
 
-def _instrument_pods() -> None:
-    """Put a span around each reconcile and each pass, as OpenTelemetry does it around libraries."""
-    wrapt.wrap_function_wrapper(Reconciler, "reconcile", _traced_reconcile)
-    wrapt.wrap_function_wrapper(Passes, "run", _traced_pass)
+    def reconciled(self, news: Reconciled) -> None:
+        record, span = news.record, trace.get_current_span()
+        if record is None:
+            return  # The span sees the error pass.
+        span.set_attributes(
+            {
+                "pinacle.host": record.host,
+                "pinacle.intent": record.intent.kind.value,
+                "pinacle.result": record.state.phase.value,
+                "pinacle.steps": news.steps,
+            }
+        )
+        if news.error is not None:
+            span.set_attribute("error.type", type(news.error).__name__)
+            span.set_status(StatusCode.ERROR)
 
+    def passing(self) -> AbstractContextManager[object]:
+        return _tracer.start_as_current_span(_WHOLE_HOST)
 
-async def _traced_reconcile(
-    reconcile: Callable[..., Any], _instance: Reconciler, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Outcome:
-    context, links = _place()
-    attributes = {"pinacle.pod_id": str(args[0])}
-    with _tracer.start_as_current_span(
-        "reconcile", context=context, links=links, attributes=attributes
-    ) as span:
-        outcome: Outcome = await reconcile(*args, **kwargs)
-        _describe(span, outcome)
-        return outcome
+    def pass_ended(self, report: PassReport) -> None:
+        counts = {key: value for key, value in report.told.items() if key != "duration_ms"}
+        trace.get_current_span().set_attributes({f"pinacle.{key}": value for key, value in counts.items()})
 
 
 def _place() -> tuple[Context | None, list[Link]]:
@@ -96,31 +103,6 @@ def _place() -> tuple[Context | None, list[Link]]:
     if isinstance(cause, ReadableSpan) and (cause.name == _WHOLE_HOST or cause.end_time is not None):
         return Context(), [Link(cause.get_span_context())]
     return None, []
-
-
-def _describe(span: Span, outcome: Outcome) -> None:
-    record = outcome.record
-    span.set_attributes(
-        {
-            "pinacle.host": record.host,
-            "pinacle.intent": record.intent.kind.value,
-            "pinacle.result": record.state.phase.value,
-            "pinacle.steps": outcome.steps,
-        }
-    )
-    if outcome.error is not None:
-        span.set_attribute("error.type", type(outcome.error).__name__)
-        span.set_status(StatusCode.ERROR)
-
-
-async def _traced_pass(
-    run: Callable[..., Any], _instance: Passes, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> PassResult:
-    with _tracer.start_as_current_span(_WHOLE_HOST) as span:
-        result: PassResult = await run(*args, **kwargs)
-        counts = {key: value for key, value in result.as_json().items() if key != "duration_ms"}
-        span.set_attributes({f"pinacle.{key}": value for key, value in counts.items()})
-        return result
 
 
 class NoLoneCalls(Sampler):

@@ -9,6 +9,7 @@ from structlog.testing import capture_logs
 
 from tests.support.fake_engine import FakeEngine
 from tests.support.fake_store import FakeStore
+from tests.support.observing import StepNotes
 from tests.support.situations import IMAGE, OVERLAYS, OWN
 from worker.errors import (
     ConflictError,
@@ -48,6 +49,7 @@ class Bench:
 
     def __init__(self) -> None:
         self.engine, self.store = FakeEngine(), FakeStore(lease_ttl_s=TTL_S)
+        notes = StepNotes()
         self.engine.images = {"image": IMAGE}
         self.reconciler = Reconciler(
             engine=self.engine,
@@ -55,9 +57,9 @@ class Bench:
             installation=OWN,
             clock=lambda: self.store.now,
             step_deadline_s=DEADLINE_S,
-            on_step=lambda step, error: self.told.append((step, error)),
+            observer=notes,
         )
-        self.told: list[tuple[str, Exception | None]] = []
+        self.told = notes.told
         self.sent: list[str] = []
         self.engine.before = self.sent.append
 
