@@ -95,36 +95,36 @@ class DockerEngine:
         # It is the end of a fill: a slow disk gets the same time.
         self._disk = Disk(deadline_s=fill_deadline_s, patience_s=step_deadline_s)
         # All volumes of the host, however many pods are looked at.
-        self._volumes = Volumes(self._calls, installation=installation, deadline_s=list_deadline_s)
+        self._volumes = Volumes(calls=self._calls, installation=installation, deadline_s=list_deadline_s)
         self._installation = installation
         self._network_name = network
         self._network = Network(
-            self._calls, name=network, installation=installation, close=self._close_egress
+            calls=self._calls, name=network, installation=installation, close=self._close_egress
         )
-        self.events = Events(self._calls, installation=installation)
+        self.events = Events(calls=self._calls, installation=installation)
         self._images = Images(
-            self._calls,
+            calls=self._calls,
             docker_config=docker_config,
             lends_credentials=lends_credentials,
             pull_silence_s=pull_silence_s,
         )
-        self._scratch = Scratch(self._calls, self._images, fill_deadline_s=fill_deadline_s)
+        self._scratch = Scratch(calls=self._calls, images=self._images, fill_deadline_s=fill_deadline_s)
         self._host_rules = HostRules(
-            self._calls, self._scratch, installation=installation, deadline_s=step_deadline_s
+            calls=self._calls, scratch=self._scratch, installation=installation, deadline_s=step_deadline_s
         )
         self._allowed: Sequence[str] = ()
         self._under_way = UnderWay()
-        self._shapes = Shapes(self._scratch, self._under_way, installation=installation)
+        self._shapes = Shapes(scratch=self._scratch, under_way=self._under_way, installation=installation)
         self._layers = self._make_layers(init_path)
         self._folders = self._make_folders()
         self._system = SystemDirectories(
-            self._make_bases(), self._layers, self._images, read_bases=self._volumes.bases
+            bases=self._make_bases(), layers=self._layers, images=self._images, read_bases=self._volumes.bases
         )
 
     def _make_layers(self, init_path: str | None) -> Layers:
         return Layers(
-            self._scratch,
-            self._under_way,
+            scratch=self._scratch,
+            under_way=self._under_way,
             installation=self._installation,
             init_path=init_path,
             make=self.create_volume,
@@ -133,8 +133,8 @@ class DockerEngine:
 
     def _make_folders(self) -> Folders:
         return Folders(
-            self._calls,
-            self._scratch,
+            calls=self._calls,
+            scratch=self._scratch,
             fill_deadline_s=self._fill_deadline_s,
             given_root=self._given_root,
             find_init=self._layers.init,
@@ -142,10 +142,10 @@ class DockerEngine:
 
     def _make_bases(self) -> Bases:
         return Bases(
-            self._calls,
-            self._scratch,
-            self._shapes,
-            self._under_way,
+            calls=self._calls,
+            scratch=self._scratch,
+            shapes=self._shapes,
+            under_way=self._under_way,
             installation=self._installation,
             make=self.create_volume,
             drop=self.remove_volume,

@@ -26,7 +26,7 @@ _LONGEST_LINE: Final = 64 * 10**6
 class Events:
     """Follows what happens to the containers of one installation."""
 
-    def __init__(self, calls: EngineCalls, *, installation: str) -> None:
+    def __init__(self, *, calls: EngineCalls, installation: str) -> None:
         self._calls = calls
         self._filters = json.dumps(
             {

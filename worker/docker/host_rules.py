@@ -37,7 +37,7 @@ class HostRules:
     filter packets is there. So it works wherever the worker itself runs.
     """
 
-    def __init__(self, calls: EngineCalls, scratch: Scratch, *, installation: str, deadline_s: float) -> None:
+    def __init__(self, *, calls: EngineCalls, scratch: Scratch, installation: str, deadline_s: float) -> None:
         self._calls = calls
         self._scratch = scratch
         self._name = f"pinacle-host-{installation}"

@@ -40,8 +40,8 @@ class Network:
 
     def __init__(
         self,
-        calls: EngineCalls,
         *,
+        calls: EngineCalls,
         name: str,
         installation: str,
         close: Callable[[Bridge], Awaitable[None]],

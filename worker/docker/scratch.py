@@ -49,7 +49,7 @@ HOSTS_ROOT: Final = Root(0, 0)
 class Scratch:
     """Makes such containers and looks into them."""
 
-    def __init__(self, calls: EngineCalls, images: Images, *, fill_deadline_s: float) -> None:
+    def __init__(self, *, calls: EngineCalls, images: Images, fill_deadline_s: float) -> None:
         self._calls = calls
         self._images = images
         self._fill_deadline_s = fill_deadline_s

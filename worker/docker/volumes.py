@@ -34,7 +34,7 @@ class Volumes:
     """
 
     def __init__(
-        self, calls: EngineCalls, *, installation: str, deadline_s: float, patience_s: float = _PATIENCE_S
+        self, *, calls: EngineCalls, installation: str, deadline_s: float, patience_s: float = _PATIENCE_S
     ) -> None:
         """`deadline_s` is that of a list, `patience_s` how long one pod waits for it."""
         self._calls = calls

@@ -21,7 +21,7 @@ _RECONNECT_S: Final = 0.5
 class Announcements:
     """Follows the announcements of all pods for as long as anybody waits for one."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, *, redis: Redis) -> None:
         self._redis = redis
         self._waiting: dict[str, set[asyncio.Event]] = defaultdict(set)
         self._follower: asyncio.Task[None] | None = None

@@ -43,8 +43,8 @@ class Leases:
 
     def __init__(
         self,
-        redis: Redis,
         *,
+        redis: Redis,
         ttl_s: float,
         takeover_delay_s: float,
         clock: Callable[[], float] = monotonic,

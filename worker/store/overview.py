@@ -34,7 +34,7 @@ class PhaseChange:
 class Overview:
     """Reads what is not about one pod. All methods raise StoreUnavailableError."""
 
-    def __init__(self, redis: Redis, *, longest_wait_s: float) -> None:
+    def __init__(self, *, redis: Redis, longest_wait_s: float) -> None:
         """`longest_wait_s`: how long one call may block before its connection counts as dead."""
         self._redis = redis
         self._longest_wait_s = longest_wait_s

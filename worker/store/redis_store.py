@@ -63,9 +63,9 @@ class RedisStore:
         self._heartbeat_ttl_s = heartbeat_ttl_s
         self._task_memory_s = round(task_memory_s)
         self._tombstone_memory_s = round(tombstone_memory_s)
-        self._leases = Leases(self._redis, ttl_s=lease_ttl_s, takeover_delay_s=takeover_delay_s)
-        self._watch = Announcements(self._redis)
-        self.overview = Overview(self._redis, longest_wait_s=socket_timeout_s / 2)
+        self._leases = Leases(redis=self._redis, ttl_s=lease_ttl_s, takeover_delay_s=takeover_delay_s)
+        self._watch = Announcements(redis=self._redis)
+        self.overview = Overview(redis=self._redis, longest_wait_s=socket_timeout_s / 2)
         self._accept = self._redis.register_script(scripts.ACCEPT)
         self._move_ports = self._redis.register_script(scripts.MOVE_PORTS)
         self._save = self._redis.register_script(scripts.SAVE)

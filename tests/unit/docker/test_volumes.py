@@ -74,7 +74,7 @@ async def names_of(calls: Calls) -> set[str]:
 
 
 def made(calls: Calls) -> Volumes:
-    return Volumes(cast("Any", calls), installation="test", deadline_s=60, patience_s=0.05)
+    return Volumes(calls=cast("Any", calls), installation="test", deadline_s=60, patience_s=0.05)
 
 
 async def test_a_list_that_comes_soon_is_the_only_call() -> None:

@@ -30,11 +30,11 @@ class Bases:
 
     def __init__(
         self,
+        *,
         calls: EngineCalls,
         scratch: Scratch,
         shapes: Shapes,
         under_way: UnderWay,
-        *,
         installation: str,
         make: "MakeLabelled",
         drop: Callable[[str], Awaitable[None]],

@@ -32,9 +32,9 @@ class Folders:
 
     def __init__(
         self,
+        *,
         calls: EngineCalls,
         scratch: Scratch,
-        *,
         fill_deadline_s: float,
         given_root: Path | None,
         find_init: Callable[[], Awaitable[str | None]],

@@ -40,9 +40,9 @@ class Layers:
 
     def __init__(
         self,
+        *,
         scratch: Scratch,
         under_way: UnderWay,
-        *,
         installation: str,
         init_path: str | None,
         make: MakeVolume,

@@ -20,7 +20,7 @@ _LOOK: Final = f"{naming.BASE_PREFIX}look-"
 class Shapes:
     """Looks into containers that are never started, and keeps what was seen by image id."""
 
-    def __init__(self, scratch: Scratch, under_way: UnderWay, *, installation: str) -> None:
+    def __init__(self, *, scratch: Scratch, under_way: UnderWay, installation: str) -> None:
         self._scratch = scratch
         self._under_way = under_way
         self._installation = installation

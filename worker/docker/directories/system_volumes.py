@@ -27,10 +27,10 @@ class SystemDirectories:
 
     def __init__(
         self,
+        *,
         bases: Bases,
         layers: Layers,
         images: Images,
-        *,
         read_bases: Callable[[], Awaitable[Mapping[str, ObservedVolume]]],
     ) -> None:
         self._bases = bases

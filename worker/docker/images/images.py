@@ -51,8 +51,8 @@ class Images:
 
     def __init__(
         self,
-        calls: EngineCalls,
         *,
+        calls: EngineCalls,
         docker_config: Path,
         lends_credentials: Callable[[str], bool],
         pull_silence_s: float,

@@ -58,8 +58,8 @@ def folders(calls: Calls, scratch: Scratch) -> Folders:
         return None
 
     return Folders(
-        cast("Any", calls),
-        cast("Any", scratch),
+        calls=cast("Any", calls),
+        scratch=cast("Any", scratch),
         fill_deadline_s=60,
         given_root=NOWHERE,
         find_init=no_init,
