@@ -127,6 +127,9 @@ async def test_what_is_made_for_an_image_is_known_meanwhile(counted: Counted) ->
     keeper = (await engine.observe_all()).containers.get(naming.base_name("pinacle", image.id))
     if keeper is not None:
         await engine.remove_container(keeper.id)
+        # Nothing keeps them any more, and other tests look at all bases of this Engine.
+        for name in keeper.volumes.values():
+            await engine.remove_volume(name)
     wanted = System(mode=SystemMode.OVERLAY, image=image)
     making = asyncio.create_task(engine.prepare_system(wanted, {}, attempt="a1"))
     known: set[str] = set()
