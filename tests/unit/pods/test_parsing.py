@@ -7,7 +7,7 @@ import pytest
 from tests.support.situations import pod
 from worker.errors import InvalidInputError
 from worker.pods.own_root import Measured
-from worker.pods.parsing import parse_flag, parse_spec, read_spec
+from worker.pods.parsing import parse_discard, parse_flag, parse_spec, read_spec
 from worker.pods.requests import Create, Update, check
 from worker.pods.spec import PodSpec, PortSpec, Restart, public_spec
 
@@ -210,3 +210,25 @@ def test_what_fits_exactly_fits() -> None:
     assert room.fits(5)
     assert not room.fits(6)
     assert not room.evolve(most_bytes=9).fits(0)
+
+
+def test_paths_that_are_given_up_are_as_the_engine_writes_them() -> None:
+    assert parse_discard(["/data/", "/a//b", "/X"]) == ("/X", "/a/b", "/data")
+    assert len(parse_discard([f"/{number}" for number in range(100)])) == 100
+    assert parse_discard(("/data", "/data")) == ("/data",)
+
+
+@pytest.mark.parametrize("value", [None, "/data", {"/data": 1}, [f"/{number}" for number in range(101)]])
+def test_what_is_no_list_of_paths_is_refused(value: object) -> None:
+    with pytest.raises(
+        InvalidInputError, match=r"^discard: .* is not allowed; allowed: a list of at most 100"
+    ):
+        parse_discard(value)
+
+
+@pytest.mark.parametrize("path", ["data", "", "/", "//", "/data/..", "/a\0", 5, None])
+def test_what_is_no_path_of_what_could_be_given_up_is_refused(path: object) -> None:
+    with pytest.raises(
+        InvalidInputError, match=r"^discard: .* is no path of what could be given up; allowed"
+    ):
+        parse_discard(["/data", path])

@@ -155,6 +155,7 @@ def test_the_parts_of_a_reference(reference: str, repository: str, registry: str
     [
         ("debian", ("debian", "debian:latest")),
         ("docker.io/library/debian:12", ("debian", "debian:12")),
+        ("debian:12", ("debian", "debian:12")),
         ("team/app:1.2", ("team/app", "team/app:1.2")),
         ("registry.example:5000/a/b", ("registry.example:5000/a/b", "registry.example:5000/a/b:latest")),
         ("registry.example:5000/a/b:1", ("registry.example:5000/a/b", "registry.example:5000/a/b:1")),

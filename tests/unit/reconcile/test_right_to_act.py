@@ -31,9 +31,11 @@ from worker.errors import (
 )
 from worker.interfaces import Proposal
 from worker.planner.backoff import FAILED_DELAY_S, LONGEST_ERROR_DELAY_S
+from worker.planner.volumes.unprotected import Change, ChangeKind
 from worker.pods.layout import full_names
 from worker.pods.model import Intent, IntentKind, Phase, PodState, Record
 from worker.pods.observation import ContainerState
+from worker.pods.own_root import Standing
 from worker.pods.spec import PodSpec
 from worker.reconcile.reconciler import Reconciler, Seen
 
@@ -140,7 +142,7 @@ async def test_nothing_is_begun_where_another_store_has_the_installation(bench: 
     await bench.reconciler.reconcile("a")
     assert not {"image_inspect", "volume_create", "container_create"} & set(bench.sent)
     assert (bench.state.phase, bench.state.reason) == (Phase.PENDING, "it is another's")
-    assert bench.state.retry_at > bench.store.now
+    assert bench.state.retry_at == bench.store.now + LONGEST_ERROR_DELAY_S
     bench.reconciler.stands_back = lambda: None
     await bench.reconciler.reconcile("a")
     assert bench.state.phase is Phase.RUNNING
@@ -258,8 +260,10 @@ async def test_the_delay_that_an_error_brings_counts(bench: Bench) -> None:
 async def test_what_cannot_work_is_not_tried_again_soon(bench: Bench) -> None:
     """But after some minutes, or with another intent."""
     bench.when("container_create", fail(PermanentError("no such user")))
-    await bench.reconciler.reconcile("a")
+    at_once = await bench.reconciler.reconcile("a")
+    assert at_once.retry_at == bench.store.now  # what was stopped for it, had it been, would go on
     assert (bench.state.phase, bench.state.failed_generation) == (Phase.FAILED, 1)
+    assert bench.state.failed_reason == "no such user"
     assert bench.state.retry_at == bench.store.now + FAILED_DELAY_S
     bench.sent.clear()
     outcome = await bench.reconciler.reconcile("a")
@@ -354,3 +358,33 @@ async def test_an_image_that_goes_before_its_base_is_made_is_an_error_of_that(be
     outcome = await bench.reconciler.reconcile("a")
     assert isinstance(outcome.error, ImageGoneError)
     assert bench.state.reason == "the base's image is gone"
+
+
+async def test_what_cannot_be_done_is_noted_while_the_pod_goes_on_as_it_was(bench: Bench) -> None:
+    """Until then nobody tries again, and the reason is there whatever is told later."""
+    await bench.reconciler.reconcile("a")
+    (container,) = bench.engine.of_pod("a")
+    container.changes.append(Change(path="/link", kind=ChangeKind.ADDED))
+    container.standing["/link"] = Standing.OTHER
+    await bench.ask(spec=replace(SPEC, hostname="other"))
+    outcome = await bench.reconciler.reconcile("a")
+    assert bench.engine.is_running("a")
+    assert (bench.state.phase, bench.state.failed_generation) == (Phase.FAILED, 2)
+    assert "/link" in (bench.state.failed_reason or "")
+    assert bench.state.retry_at == outcome.retry_at == bench.store.now + FAILED_DELAY_S
+
+
+async def test_a_pod_that_waits_to_be_started_again_says_when(bench: Bench) -> None:
+    await bench.reconciler.reconcile("a")
+    for _ in range(2):
+        bench.engine.crash("a")
+        outcome = await bench.reconciler.reconcile("a")
+    assert bench.state.phase is Phase.BACKOFF
+    assert outcome.retry_at == bench.state.retry_at > bench.store.now
+
+
+async def test_a_stop_is_forgotten_once_it_is_seen_to_have_ended(bench: Bench) -> None:
+    await bench.reconciler.reconcile("a")
+    await bench.ask(IntentKind.STOPPED)
+    await bench.reconciler.reconcile("a")
+    assert (bench.state.phase, bench.state.stop) == (Phase.STOPPED, None)

@@ -151,3 +151,11 @@ def test_an_address_of_ipv6_is_named_in_brackets() -> None:
 def test_without_a_spec_no_port_was_chosen() -> None:
     intent = Intent(kind=IntentKind.RUNNING, generation=1, spec=None, ports=(port(20001),))
     assert chosen_and_taken(intent, "127.0.0.1:20001 is taken") == ()
+
+
+def test_a_port_that_is_asked_for_is_the_one_to_look_at() -> None:
+    """Whatever the pod had before."""
+    asked = ports_to_look_at("pod", spec(8080), before=(port(20002),), free=FREE, looked=3)
+    assert {each.host for each in asked} == {8080}
+    had = ports_to_look_at("pod", spec(None), before=(port(20002),), free=FREE, looked=3)
+    assert {each.host for each in had} == {20002}
