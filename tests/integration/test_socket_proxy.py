@@ -153,14 +153,48 @@ REFUSED: Final[dict[str, tuple[str, str, Any]]] = {
         "/v1.41/containers/create?name=pinacle-x",
         '{"Image": "pinacle-busybox", "HostConfig": {"\\u0050rivileged": true}}',
     ),
+    "a key with a letter that is folded": _create({"Bind\u017f": ["/etc:/x"]}),
+    "the same, as it is": (
+        "POST",
+        "/v1.41/containers/create?name=pinacle-x",
+        json.dumps({**OF_THE_POD, "HostConfig": {"Bind\u017f": ["/etc:/x"]}}, ensure_ascii=False),
+    ),
+    "a key with the sign for Kelvin": _create({"Networ\u212aMode": "host"}),
+    "the kernel's settings": _create({"MaskedPaths": [], "ReadonlyPaths": []}),
+    "mounts twice": (
+        "POST",
+        "/v1.41/containers/create?name=pinacle-x",
+        json.dumps({**OF_THE_POD, "HostConfig": {"Mounts": [OF_INIT]}})[:-2]
+        + ', "Mounts": [{"Source": "/etc", "ReadOnly": false}]}}',
+    ),
+    "a volume of somebody else's": _create(
+        {"Mounts": [{"Type": "volume", "Source": "theirs", "Target": "/x"}]}
+    ),
+    "more than what is looked at": (
+        "POST",
+        "/v1.41/containers/create?name=pinacle-x",
+        f'{{"Image": "pinacle-busybox", {" " * 1_100_000}"HostConfig": {{"Privileged": true}}}}',
+    ),
     "a container of another name": ("POST", "/v1.41/containers/create?name=x", OF_THE_POD),
     "a volume of the host's": _volume(DriverOpts=OF_HOST),
     "a layer over the host's": _volume(
         DriverOpts={"type": "overlay", "device": "overlay", "o": "lowerdir=/etc,upperdir=/a,workdir=/b"}
     ),
     "a volume of another name": _volume(Name="x", DriverOpts={}),
+    "a network of the host's card": (
+        "POST",
+        "/v1.41/networks/create",
+        {"Name": "x", "Driver": "macvlan", "Options": {"parent": "eth0"}},
+    ),
+    "an image from an address": ("POST", "/v1.41/images/create?fromSrc=http://127.0.0.1/x&repo=x", {}),
+    "rights for one that runs": (
+        "POST",
+        "/v1.41/containers/x/update",
+        {"Devices": [{"PathOnHost": "/dev/sda"}]},
+    ),
     "a program in a container": ("POST", "/v1.41/containers/x/exec", {"Cmd": ["sh"]}),
     "an old way to start one": ("POST", "/v1.18/containers/x/start", {"Privileged": True}),
+    "something to start one with": ("POST", "/v1.41/containers/x/start", {"Privileged": True}),
     "another's volume removed": ("DELETE", "/v1.41/volumes/x", None),
     "a container's changes as an image": ("POST", "/v1.41/commit?container=x", {}),
     "an image sent away": ("POST", "/v1.41/images/x/push", {}),
@@ -177,6 +211,28 @@ REFUSED: Final[dict[str, tuple[str, str, Any]]] = {
 def test_what_the_worker_never_asks_for_is_refused(stack: Stack, what: str) -> None:
     method, path, body = REFUSED[what]
     assert _status(stack, method, path, body) == 403
+
+
+def test_a_body_in_pieces_is_refused(stack: Stack) -> None:
+    """Of which it is not known how long it is."""
+    assert isinstance(stack.worker, Proxied)
+    connection = Connection(stack.worker.socket)
+    try:
+        text = json.dumps(OF_THE_POD).encode()
+        path = "/v1.41/containers/create?name=pinacle-x"
+        connection.request(
+            "POST", path, iter([text]), encode_chunked=True, headers={"Transfer-Encoding": "chunked"}
+        )
+        assert connection.getresponse().status == 403
+    finally:
+        connection.close()
+
+
+def test_the_longest_spec_passes(stack: Stack) -> None:
+    """All that a pod may be given, in texts that are hard to read."""
+    env = {f"NAME{number}": '\\"{,": \n' * 60 for number in range(150)}
+    with Pod.running(stack.client, stack.engine, "long", {**SPEC, "env": env}) as pod:
+        assert pod.sh('printf %s "$NAME149"') == env["NAME149"].rstrip("\n")
 
 
 def test_what_is_refused_by_its_body_alone_would_pass_without_that(stack: Stack) -> None:

@@ -122,8 +122,8 @@ class Honest:
         self._look()
 
     def _expect(self, answer: dict[str, Any], task: str, phase: str) -> None:
-        """Judge an answer; to a change it may be `pending`, where many wait, and what was asked for comes."""
-        if answer["phase"] == "pending" and task not in ("get", "list"):
+        """Judge an answer; where many wait a change may be `pending` or `deleting`, and then it comes."""
+        if answer["phase"] in ("pending", "deleting") and task not in ("get", "list"):
             self._told.pending[task] += 1
             wait_until(lambda: self._get()["phase"] == phase, _COMES_S, what=f"{self.pod_id} is {phase}")
             answer = self._get()
