@@ -15,6 +15,9 @@ LARGEST_BYTES: Final = 1_000_000
 """Of a message's body as it arrives. A spec holds 128,000 bytes at most; a chain carries some of them."""
 _JSON: Final = "application/json"
 _ENCODINGS: Final = frozenset({"utf-8", "utf8", "us-ascii"})
+_CELERYS: Final = "celery."
+_OF_CHORDS: Final = frozenset({"celery.accumulate", "celery.chord_unlock"})
+"""What Celery itself sends where chords hold groups."""
 _PARTS: Final = "[arguments, keyword arguments, options]"
 _ID: Final = re.compile(r"[\x21-\x7e]{1,255}")
 
@@ -100,6 +103,10 @@ def _name_problem(headers: Mapping[str, Any]) -> str | None:
     task = headers.get("task")
     if not isinstance(task, str) or not task:
         return f"headers.task: {json_type(task)}; allowed: a task's name, by Celery's message protocol 2"
+    if task.startswith(_CELERYS) and task not in _OF_CHORDS:
+        # `celery.map` and its like run other tasks within themselves: without an id, by which a request is
+        # accepted once, and in whatever lane they themselves are in.
+        return f"headers.task: {shown(task)} is one of Celery's own; allowed: the tasks of pods and hosts"
     if task_id(headers) is None:
         given = json_type(headers.get("id"))
         return f"headers.id: {given}; allowed: a string of 1 to 255 printable characters of ASCII"

@@ -42,6 +42,21 @@ def test_what_celery_and_the_examples_send_goes_on() -> None:
     assert problem(json.dumps(more)) is None
 
 
+@pytest.mark.parametrize("task", ["map", "starmap", "chunks", "group", "chain", "chord", "backend_cleanup"])
+def test_no_task_of_celery_s_own_is_taken(task: str) -> None:
+    """Tasks that run within another have no id of their own: a request would be taken for one seen before."""
+    message = sound()
+    message["headers"]["task"] = f"celery.{task}"
+    assert f"'celery.{task}' is one of Celery's own" in (problem(json.dumps(message)) or "")
+
+
+@pytest.mark.parametrize("task", ["chord_unlock", "accumulate"])
+def test_what_celery_sends_for_chords_of_groups_is_taken(task: str) -> None:
+    message = sound()
+    message["headers"]["task"] = f"celery.{task}"
+    assert problem(json.dumps(message)) is None
+
+
 @pytest.mark.parametrize(
     ("part", "name", "value", "said"),
     [
