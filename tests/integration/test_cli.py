@@ -100,7 +100,7 @@ def test_a_pods_whole_life(pinacle: Pinacle, engine: PrivateEngine, client: Clie
     shown += [details, listed, pinacle("pods", "get", "life", "--json"), pinacle("pods", "list", "--orphans")]
 
     refused = pinacle("pods", "delete", "life", code=2)
-    assert "say --yes" in refused.error()
+    assert "add --yes" in refused.error()
     assert pod.is_up()
     gone = pinacle("pods", "delete", "life", "--yes", "--json")
     assert gone.json()["phase"] == "deleted"
@@ -178,7 +178,7 @@ def test_hosts(pinacle: Pinacle, client: Client) -> None:
     )
     accepted = pinacle("hosts", "accept-storage", host["host"], "--yes", "--json").json()
     assert accepted == {"host": host["host"], "storage": host["storage"]}
-    assert "say --yes" in pinacle("hosts", "accept-storage", host["host"], code=2).error()
+    assert "add --yes" in pinacle("hosts", "accept-storage", host["host"], code=2).error()
     assert host["host"] in pinacle("hosts", "accept-storage", "nowhere", "--yes", code=1).error()
 
 
