@@ -184,20 +184,23 @@ def _unlike(stack: Stack) -> list[str]:
     names = stack.engine.docker("volume", "ls", "-q").split()
     volumes = {name for name in names if not name.startswith("pinacle-base-")}
     wanted_volumes = {"pinacle-storage-pinacle"}
+    begun_volumes: set[str] = set()
     found = []
     for pod_id, record in records.items():
         kind, state = record["intent"]["kind"], states.pop(f"pinacle-pod-{pod_id}", "")
         if (kind == "running") != (state == "running") or (kind == "deleted" and state):
             found.append(f"{pod_id} should be {kind} and is {state!r}: {record['state'].get('reason')}")
         if kind != "deleted":
-            wanted_volumes |= {
-                f"pinacle-vol-{pod_id}-{volume['name']}" for volume in record["state"].get("layout", ())
-            }
+            for volume in record["state"].get("layout", ()):
+                # A pod that was stopped in the middle of its first creation has some of its volumes.
+                (wanted_volumes if volume["filled"] else begun_volumes).add(
+                    f"pinacle-vol-{pod_id}-{volume['name']}"
+                )
     found += [
         f"{name} is nobody's" for name in states if not name.startswith(("pinacle-storage-", "pinacle-base-"))
     ]
     found += [f"volume {name} is missing" for name in sorted(wanted_volumes - volumes)]
-    found += [f"volume {name} is nobody's" for name in sorted(volumes - wanted_volumes)]
+    found += [f"volume {name} is nobody's" for name in sorted(volumes - wanted_volumes - begun_volumes)]
     return found
 
 
