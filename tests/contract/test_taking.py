@@ -175,3 +175,13 @@ def test_what_python_reads_otherwise_than_redis_is_refused_alone(redis_url: str,
         for message in own.taken:
             message.ack()
     assert not redis.exists("pods", *NOTES)
+
+
+def test_a_message_knows_the_queue_that_it_was_taken_from(redis_url: str, redis: Redis) -> None:
+    """Whatever it says itself: by this its lane is chosen."""
+    with taker(redis_url) as here:
+        for queue in QUEUES:
+            redis.lpush(queue, text(task=queue, queue="questions"))
+        while len(here.taken) < len(QUEUES):
+            here.once()
+        assert {each.headers["task"]: each.queue for each in here.taken} == {each: each for each in QUEUES}
