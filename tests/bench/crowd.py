@@ -30,6 +30,8 @@ from worker.store.factory import make_store
 
 _AT_ONCE: Final = 8
 HOST: Final = "crowd"
+_MOST: Final = 100_000
+"""Pods that the host may have: more than any crowd, most of which does not run."""
 
 
 @dataclass
@@ -57,6 +59,7 @@ class Crowd:
             "PINACLE_REDIS_URL": self.redis.url,
             "PINACLE_HOST_ID": HOST,
             "PINACLE_MIN_FREE_MB": "0",
+            "PINACLE_MAX_PODS": str(_MOST),
         }
 
     def grow(self, pods: int) -> None:
@@ -117,7 +120,9 @@ def crowd(folder: Path, *, running: int) -> Iterator[Crowd]:
     engine.start()
     redis.start()
     try:
-        settings = Settings(DOCKER_HOST=engine.url, redis_url=SecretStr(redis.url), min_free_mb=0)
+        settings = Settings(
+            DOCKER_HOST=engine.url, redis_url=SecretStr(redis.url), min_free_mb=0, max_pods=_MOST
+        )
         reference, calls = import_busybox(engine), Counter[str]()
         parts, image = loop.run(_ready(settings, calls, reference))
         yield Crowd(engine, redis, settings, parts, loop, image, running, calls)
