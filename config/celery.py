@@ -12,6 +12,8 @@ PODS_QUEUE: Final = "pods"
 """Takes work from anybody, questions included."""
 QUESTIONS_QUEUE: Final = "questions"
 """Takes what only reads: no question waits behind changes there."""
+UNREAD_QUEUE: Final = "celery"
+"""Celery's own default, for whoever names none: no worker of ours reads it."""
 QUESTIONS: Final = frozenset({"pods.get", "pods.list"})
 """The tasks that only read."""
 ENDINGS: Final = frozenset({"pods.stop", "pods.delete"})

@@ -342,6 +342,22 @@ def test_the_doctor_finds_nothing_and_changes_nothing(
     assert re.search(r"^ok +Engine +", pinacle("doctor", code=None).out, re.MULTILINE)
 
 
+def test_the_doctor_names_queues_that_nobody_reads(pinacle: Pinacle, redis_server: RedisServer) -> None:
+    """A default, a misspelt name and a host without a worker; answers to remote control are not meant."""
+    strange = ("celery", "celery\x06\x163", "podz", "pods.given-up")
+    with Redis.from_url(redis_server.url) as redis:
+        for queue in (*strange, "x.reply.celery.pidbox"):
+            redis.lpush(queue, "{}")
+        try:
+            report = pinacle("doctor", "--json", code=None).json()
+        finally:
+            redis.delete(*strange, "x.reply.celery.pidbox")
+    (found,) = [check for check in report["checks"] if check["name"] == "queues"]
+    assert found["status"] == "warn"
+    assert found["detail"].endswith("reads: 2 in 'celery', 1 in 'pods.given-up', 1 in 'podz'")
+    assert "queue='pods'" in found["remedy"]
+
+
 def test_the_doctor_says_what_a_spoiled_redis_and_a_full_disk_lack(
     pinacle: Pinacle, own_redis: RedisServer
 ) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from celery import Celery
+from redis import Redis
 
 from tests.support.pods import Pod
 from tests.support.scrape import Scrape, free_port
@@ -83,6 +85,8 @@ def test_before_anything_happened_every_series_that_can_be_known_is_there(
         assert scrape(name) == 0
     assert scrape("pinacle_storage_accepted") == scrape("pinacle_event_stream_up") == 1
     assert scrape("pinacle_queue_length", queue="pods") == 0
+    assert scrape.has("pinacle_unread_messages")
+    assert scrape("pinacle_unread_messages") == 0
     assert scrape("process_resident_memory_bytes") > 0
 
 
@@ -144,6 +148,25 @@ def test_what_cannot_work_counts_as_failed(
     assert moved(before, after, "pinacle_step_total", step="start_container", result="failed") == 1
 
 
+def test_messages_that_nobody_reads_are_counted(
+    pod_worker: WorkerProcess, redis_server: RedisServer, port: int
+) -> None:
+    """Those sent without a queue, with a priority too, and those for a host that has no worker any more."""
+    app = Celery(broker=redis_server.url)
+    app.send_task("pods.get", args=["nobody"])
+    app.send_task("pods.get", args=["nobody"], priority=9)
+    with Redis.from_url(redis_server.url) as redis:
+        assert redis.llen("celery") == 1
+        redis.hset("pinacle:storages", "given-up", "x")
+        redis.lpush("pods.given-up", "{}")
+        try:
+            assert Scrape(port)("pinacle_unread_messages") == 3
+        finally:
+            redis.delete("celery", "celery\x06\x169", "pods.given-up")
+            redis.hdel("pinacle:storages", "given-up")
+    assert Scrape(port)("pinacle_unread_messages") == 0
+
+
 def test_no_pod_and_no_value_of_env_is_told(pod_worker: WorkerProcess, pod: Pod, port: int) -> None:
     """Neither after a creation nor after a crash; and each label is a word, a number or a name of a queue."""
     before = Scrape(port)
@@ -183,6 +206,7 @@ def test_outages_show_and_end(scratch: Path, settings: dict[str, str]) -> None:
         scrape_once(number, "a pass", lambda s: moved(away, s, "pinacle_last_pass_timestamp_seconds") > 0)
         stack.redis.kill()
         scrape_once(number, "no queues", lambda s: not s.has("pinacle_queue_length"))
+        assert not Scrape(number).has("pinacle_unread_messages")
         stack.redis.start()
         scrape_once(number, "queues", lambda s: s.has("pinacle_queue_length"))
 

@@ -168,6 +168,7 @@ def test_every_expression_of_the_rules_is_understood_and_finds_nothing_wrong(
         'pinacle_pods{phase="backoff"}',
         'pinacle_pods{phase="storage_missing"}',
         "deriv(pinacle_queue_length[5m])",
+        "pinacle_unread_messages",
         "pinacle_event_stream_up",
         "rate(pinacle_engine_failures_total[5m])",
         'rate(pinacle_engine_call_duration_seconds_bucket{call="container_list"}[5m])',

@@ -2,10 +2,10 @@
 
 import asyncio
 import threading
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from math import inf
 from time import monotonic
-from typing import Final
+from typing import Any, Final, TypeVar
 
 import structlog
 
@@ -27,6 +27,7 @@ from worker.telemetry.metrics_server import MetricsServer
 from worker.telemetry.observers import Observers
 
 _log: Final = structlog.get_logger(__name__)
+_T = TypeVar("_T")
 
 
 class Runtime:
@@ -53,6 +54,7 @@ class Runtime:
         self._serving = None if serving is None else self.loop.submit(serving)
         self.parts: Parts = self.loop.run(self._connect())
         self.metrics.queues.read = self._queue_lengths
+        self.metrics.unread.read = self._unread
         structlog.contextvars.bind_contextvars(host=self.parts.host)
 
     async def _connect(self) -> Parts:
@@ -97,14 +99,20 @@ class Runtime:
         self._waiting[lane].release()
 
     def _queue_lengths(self) -> Mapping[str, int]:
-        """Ask from another thread than the loop's; empty where Redis does not answer soon."""
         queues = (PODS_QUEUE, QUESTIONS_QUEUE, host_queue(self.parts.host))
-        asked = self.loop.submit(self.parts.store.overview.queue_lengths(queues))
+        return self._ask(self.parts.store.overview.queue_lengths(queues)) or {}
+
+    def _unread(self) -> int | None:
+        return self._ask(self.parts.store.overview.unread(self.settings.heartbeat_ttl_s))
+
+    def _ask(self, question: Coroutine[Any, Any, _T]) -> _T | None:
+        """Ask from another thread than the loop's; None where Redis does not answer soon."""
+        asked = self.loop.submit(question)
         try:
             return asked.result(_SCRAPE_WAIT_S)
         except (PodError, TimeoutError):
             asked.cancel()
-            return {}
+            return None
 
     async def _begin(self) -> None:
         self.heart = _make_heart(self.parts.host)

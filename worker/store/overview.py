@@ -6,11 +6,18 @@ from typing import Any, Final
 
 from redis.asyncio import Redis
 
+from config.celery import PODS_QUEUE, QUESTIONS_QUEUE, UNREAD_QUEUE, host_queue
 from worker.store import keys
 from worker.store.translate import translated
 
 _DURABLE: Final = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction"}
 _EVENTS_AT_ONCE: Final = 500
+_SEPARATOR: Final = "\x06\x16"
+_PRIORITIES: Final = ("", *(f"{_SEPARATOR}{priority}" for priority in (3, 6, 9)))
+"""What kombu adds to a queue's name for messages with a priority."""
+_REPLIES: Final = ".reply.celery.pidbox"
+"""End of the names of what answers Celery's remote control; each is read by whoever asked, or by nobody."""
+_SCANNED_AT_ONCE: Final = 5000
 _US: Final = 10**6
 _MS: Final = 1000
 
@@ -59,9 +66,35 @@ class Overview:
         with translated("queues"):
             async with self._redis.pipeline(transaction=False) as pipe:
                 for queue in queues:
-                    pipe.llen(queue)
-                lengths = await pipe.execute()
-        return dict(zip(queues, lengths, strict=True))
+                    for priority in _PRIORITIES:
+                        pipe.llen(queue + priority)
+                lengths = iter(await pipe.execute())
+        return {queue: sum(next(lengths) for _ in _PRIORITIES) for queue in queues}
+
+    async def unread(self, heartbeat_ttl_s: float) -> int:
+        """Return how many messages wait where nobody sends them on purpose, or for hosts without a worker.
+
+        Asks for few names, so that it may be asked often; `unread_queues` looks for all others.
+        """
+        live = await self._live(heartbeat_ttl_s)
+        silent = [host_queue(host) for host in await self.storages() if host not in live]
+        return sum((await self.queue_lengths([UNREAD_QUEUE, *silent])).values())
+
+    async def unread_queues(self, heartbeat_ttl_s: float) -> dict[str, int]:
+        """Return messages by the queue that no worker reads; goes through all names in Redis."""
+        read = {PODS_QUEUE, QUESTIONS_QUEUE, *map(host_queue, await self._live(heartbeat_ttl_s))}
+        with translated("queues"):
+            found: set[str] = {
+                name.partition(_SEPARATOR)[0]
+                async for name in self._redis.scan_iter(count=_SCANNED_AT_ONCE, _type="list")
+                if not name.startswith(keys.PREFIX) and not name.endswith(_REPLIES)
+            }
+        lengths = await self.queue_lengths(sorted(found - read))
+        return {queue: length for queue, length in lengths.items() if length}
+
+    async def _live(self, heartbeat_ttl_s: float) -> set[str]:
+        ages = await self.heartbeat_ages()
+        return {host for host, age in ages.items() if abs(age) <= heartbeat_ttl_s}
 
     async def storages(self) -> dict[str, str]:
         """Return host to the identity of the storage that holds its pods."""

@@ -62,6 +62,8 @@ class Metrics(Unobserved):
         self._count_engine()
         self.queues = Queues()
         self.registry.register(self.queues)
+        self.unread = Unread()
+        self.registry.register(self.unread)
         GCCollector(self.registry)
         PlatformCollector(self.registry)
         ProcessCollector(registry=self.registry)
@@ -217,6 +219,32 @@ class Queues(Collector):
             "Messages that wait in `pods`, in `questions` and in this host's own queue; none while "
             "Redis does not answer.",
             labels=["queue"],
+        )
+
+
+class Unread(Collector):
+    """Messages that nobody takes, asked for like those of the queues."""
+
+    def __init__(self) -> None:
+        self.read: Callable[[], int | None] = lambda: None
+        """Returns how many there are; None while there is no Redis to ask."""
+
+    def describe(self) -> Iterable[GaugeMetricFamily]:
+        yield self._family()
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        family = self._family()
+        number = self.read()
+        if number is not None:
+            family.add_metric([], number)
+        yield family
+
+    def _family(self) -> GaugeMetricFamily:
+        return GaugeMetricFamily(
+            "pinacle_unread_messages",
+            "Messages that no worker takes: in Celery's default queue `celery`, and in the queues of hosts "
+            "whose worker is silent; none while Redis does not answer.",
+            labels=[],
         )
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from config.settings import Settings, listed, settings
 from worker.cli import tables
-from worker.cli.doctor import checks, kernel_checks, storage_checks
+from worker.cli.doctor import checks, kernel_checks, queue_checks, storage_checks
 from worker.cli.doctor.checks import Check, Status, fail, ok, warn
 from worker.cli.doctor.socket_access import remedy_for
 from worker.cli.screen import live, show
@@ -121,6 +121,7 @@ async def _redis(given: Settings, overview: Overview, here: str | None, seen: Sn
         storages = await overview.storages()
         store = await overview.store_id()
         contender = None if here is None else await overview.contender(here)
+        unread = await overview.unread_queues(given.heartbeat_ttl_s)
     except PodError as error:
         remedy = "start Redis, or set PINACLE_REDIS_URL to where it is, with its password"
         return [fail("Redis", str(error), remedy)]
@@ -129,6 +130,7 @@ async def _redis(given: Settings, overview: Overview, here: str | None, seen: Sn
         await _durability(overview),
         checks.clock(now - (before + after) / 2, given.reconcile_interval_s),
         checks.workers(ages, ttl_s=given.heartbeat_ttl_s, here=here, expected=given.host_names),
+        queue_checks.queues(unread),
         *(
             [
                 storage_checks.storage(here, storages, seen, given.installation),
