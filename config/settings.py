@@ -1,16 +1,23 @@
 """The only reader of the environment."""
 
 import ipaddress
+import os
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from config.redis_address import redis_address
+from config.spelling import nearest
 
+_PREFIX: Final = "PINACLE_"
+_LOOKS_LIKE_OURS: Final = "PIN"
+_LETTERS: Final = 2
+"""So close to a setting's name, a variable is taken for that setting misspelt."""
 _PORTS = 65536
 _SCHEMES = ("unix://", "tcp://", "http://", "https://", "npipe://")
 _MAY_HOLD_A_PASSWORD = frozenset({"redis_url", "redis_password", "OTEL_EXPORTER_OTLP_ENDPOINT"})
@@ -25,7 +32,7 @@ class Settings(BaseSettings):
     Those that Docker and OpenTelemetry define themselves keep the names that they have there.
     """
 
-    model_config = SettingsConfigDict(env_prefix="PINACLE_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, extra="ignore", frozen=True)
 
     redis_url: SecretStr = Field(
         default=SecretStr("redis://127.0.0.1:6379/0"),
@@ -309,6 +316,9 @@ class SettingsError(Exception):
 @cache
 def settings() -> Settings:
     """Return the settings of this process, read once. Raises SettingsError."""
+    misspelt = [_did_you_mean(name, near) for name, near in _strangers(os.environ) if near is not None]
+    if misspelt:
+        raise SettingsError("; ".join(misspelt))
     try:
         return Settings()
     except ValidationError as error:
@@ -322,12 +332,41 @@ def stack_settings() -> StackSettings:
     return StackSettings()
 
 
+def unknown_variables() -> tuple[str, ...]:
+    """Return the variables that begin as settings do, and are none: another version's, or somebody's own."""
+    return tuple(name for name, near in _strangers(os.environ) if near is None)
+
+
+def _strangers(names: Iterable[str]) -> list[tuple[str, str | None]]:
+    """Return each variable that looks like ours and is not, with the setting that it may be meant for."""
+    ours = {
+        _variable(name, str(field.validation_alias or ""))
+        for model in (Settings, StackSettings)
+        for name, field in model.model_fields.items()
+    }
+    prefixed = [name for name in ours if name.startswith(_PREFIX)]
+    found = [
+        (name, nearest(name.upper(), prefixed, most=_LETTERS))
+        for name in sorted(names)
+        if name.upper().startswith(_LOOKS_LIKE_OURS) and name.upper() not in ours
+    ]
+    return [(name, near) for name, near in found if near is not None or name.upper().startswith(_PREFIX)]
+
+
+def _did_you_mean(name: str, near: str) -> str:
+    return f"{name} is no setting, and would be ignored; did you mean {near}? docs/settings.md has them all"
+
+
+def _variable(name: str, alias: str) -> str:
+    return alias or f"{_PREFIX}{name.upper()}"
+
+
 def _in_words(problem: ErrorDetails) -> str:
     what = problem["msg"].removeprefix("Value error, ")
     if not problem["loc"]:
         return what
     name = str(problem["loc"][0])
-    variable = name if name.isupper() else f"PINACLE_{name.upper()}"
+    variable = _variable(name, name if name.isupper() else "")
     # A URL that is not one may hold a password all the same.
     given = "" if name in _MAY_HOLD_A_PASSWORD else f" {problem['input']!r}:"
     return f"{variable}:{given} {what}"

@@ -14,7 +14,7 @@ from celery.signals import (
 
 from config.celery import host_queue, make_app
 from config.logging import configure_logging
-from config.settings import settings
+from config.settings import settings, unknown_variables
 from worker.errors import PodError
 from worker.process.bootsteps import ConsumerHeart, PodWork
 from worker.process.runtime import Runtime
@@ -54,6 +54,14 @@ def _configure_logging(**_: Any) -> None:
     configure_logging(level=settings().log_level, style=settings().log_format)
     # Each of its tries is logged by those who wait for the outcome.
     stamina.instrumentation.set_on_retry_hooks([])
+
+
+@celeryd_after_setup.connect
+def _name_unknown_settings(**_: Any) -> None:
+    if names := unknown_variables():
+        _log.warning(
+            "settings_unknown", variables=names, reason="no setting of this version; docs/settings.md"
+        )
 
 
 @celeryd_after_setup.connect

@@ -99,6 +99,29 @@ def test_an_engine_that_is_too_old(
     old.unlink()
 
 
+def test_a_misspelt_setting_ends_the_worker_and_an_unknown_one_is_logged_once(
+    tmp_path: Path, surroundings: dict[str, str]
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "worker"],
+        cwd=ROOT,
+        env={**os.environ, **surroundings, "PINACLE_REDIS_ULR": "redis://canary"},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    (line,) = done.stderr.splitlines()
+    assert done.returncode == 1
+    assert line.startswith("error: PINACLE_REDIS_ULR is no setting")
+    assert "did you mean PINACLE_REDIS_URL?" in line
+    worker = WorkerProcess(tmp_path, {**surroundings, "PINACLE_OF_A_LATER_VERSION": "canary"})
+    worker.start()
+    assert worker.stop() == 0
+    (event,) = _events(worker, "settings_unknown")
+    assert "PINACLE_OF_A_LATER_VERSION" in event["variables"]
+    assert "canary" not in worker.text()
+
+
 @pytest.mark.parametrize("value", ["nonsense", "ftp://127.0.0.1", "unix://"])
 def test_a_docker_host_that_is_none(surroundings: dict[str, str], value: str) -> None:
     done = subprocess.run(

@@ -4,15 +4,23 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from config.settings import Settings, SettingsError, settings
+from config.settings import Settings, SettingsError, settings, unknown_variables
 
 PAGE = Path(__file__).parents[3] / "docs" / "settings.md"
+
+
+@pytest.fixture(autouse=True)
+def _read_anew() -> Iterator[None]:
+    settings.cache_clear()
+    yield
+    settings.cache_clear()
 
 
 def documented() -> dict[str, tuple[str, str]]:
@@ -51,10 +59,56 @@ def test_an_address_that_is_no_redis_is_refused_and_not_repeated(
 ) -> None:
     """Somebody may have mistyped a password into it."""
     monkeypatch.setenv("PINACLE_REDIS_URL", url)
-    settings.cache_clear()
     with pytest.raises(SettingsError, match="PINACLE_REDIS_URL: not a Redis's address") as caught:
         settings()
     assert url not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("misspelt", "meant"),
+    [
+        ("PINACLE_REDIS_ULR", "PINACLE_REDIS_URL"),
+        ("PINACLE_REDIS_RL", "PINACLE_REDIS_URL"),
+        ("PINACLE_HOST", "PINACLE_HOSTS"),
+        ("PINACLE_IMAGE", "PINACLE_IMAGES"),
+        ("PINACLE_METRIC_PORTS", "PINACLE_METRICS_PORT"),
+        ("PINNACLE_REDIS_PASSWORD", "PINACLE_REDIS_PASSWORD"),
+        ("PINACLE_FOLDERS", "PINACLE_FOLDER"),
+        ("pinacle_egres", "PINACLE_EGRESS"),
+    ],
+)
+def test_a_misspelt_setting_is_refused_by_the_name_that_is_meant(
+    misspelt: str, meant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would be ignored, and nobody would know; its value is not repeated."""
+    monkeypatch.setenv(misspelt, "canary")
+    with pytest.raises(SettingsError) as caught:
+        settings()
+    assert f"{misspelt} is no setting" in str(caught.value)
+    assert f"did you mean {meant}?" in str(caught.value)
+    assert "canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "is_ours"),
+    [("PINACLE_POOL", True), ("PINACLE_PORT", True), ("PINACLE_SERVICE_HOST", True), ("PINGER", False)],
+)
+def test_a_variable_that_is_like_no_setting_is_named_and_does_no_harm(
+    name: str, is_ours: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A newer version may know it, and Kubernetes makes some of the name of a service."""
+    monkeypatch.setenv(name, "tcp://10.0.0.1:80")
+    settings()
+    assert (name in unknown_variables()) is is_ours
+
+
+def test_no_setting_is_taken_for_another_one_misspelt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set all at once, as they are by default."""
+    for name, (default, _) in documented().items():
+        if default:
+            monkeypatch.setenv(name, default)
+    settings()
+    assert set(documented()).isdisjoint(unknown_variables())
 
 
 def test_make_up_says_in_one_line_which_setting_is_wrong() -> None:
