@@ -1,1 +1,1 @@
-"""The Engine adapter, and the only importer of aiodocker. Its JSON becomes an observation at this border."""
+"""The Engine adapter, and the only importer of aiodocker. The Engine's JSON becomes an observation here."""

@@ -7,28 +7,28 @@ from worker.errors import CopyFailedError
 
 _BLOCK: Final = 512
 _EXTENSIONS: Final = b"xgLK"
-"""Kinds of entries that say something of the next one: of pax, and of GNU."""
+"""Kinds of entries that describe the next one, in the formats of pax and of GNU."""
 _LINK: Final = b"1"
 
 
 class Sieve:
-    """Leaves out of an archive what is below some paths, and counts what it lets through."""
+    """Leaves what is below some paths out of an archive, and counts what it lets through."""
 
     def __init__(self, without: Collection[str]) -> None:
-        """`without` are paths in the archive, such as `data/db`; the directory itself goes too."""
+        """`without` are paths in the archive, such as `data/db`; the directory itself is left out too."""
         self._without = tuple(f"{path.rstrip('/')}/" for path in without)
         self._rest = b""
         self._before = b""
-        """The entries that say something of the next one, as long as that has not come."""
+        """The entries that describe the next one, until that one has come."""
         self._path: str | None = None
         self._target: str | None = None
         self._size: int | None = None
         self._body = 0
-        """Bytes of the present entry that are still to come."""
+        """Bytes of the current entry that are still to come."""
         self._lets_through = True
         self.bytes = 0
         self.problem: str | None = None
-        """Why it cannot be sieved; whoever sends it on may make another error of that."""
+        """Why the archive cannot be sieved; whoever passes it on may turn that into another error."""
 
     async def through(self, archive: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         async for chunk in archive:
@@ -56,7 +56,7 @@ class Sieve:
         self._rest = data[at:]
 
     def _ahead(self, data: bytes, at: int) -> int:
-        """Return how much of an entry has to be there at once: all of one that says something of the next."""
+        """Return how many bytes after the header are needed now: all of an entry that describes the next."""
         header = data[at : at + _BLOCK]
         return _padded(_number(header[124:136])) if header[156:157] in _EXTENSIONS else 0
 
@@ -77,7 +77,7 @@ class Sieve:
         if self._lets_through:
             target = self._target if self._target is not None else _text(header[157:257])
             if kind == _LINK and self._is_left_out(target):
-                self.problem = f"{path} is another name of a file that goes to a volume of its own"
+                self.problem = f"{path} is another name of a file that is copied to a volume of its own"
                 raise CopyFailedError(self.problem)
             yield self._before + header
         self._before, self._path, self._target, self._size = b"", None, None, None
@@ -101,7 +101,7 @@ class Sieve:
 
 
 def _records(body: bytes) -> Iterator[tuple[str, str]]:
-    """Yield the records of a pax header: each says its own length, which counts the blank and the end."""
+    """Yield the records of a pax header. Each begins with its own length, including the blank and the end."""
     while body:
         length = int(body[: body.index(b" ")])
         key, _, value = body[body.index(b" ") + 1 : length - 1].partition(b"=")

@@ -1,4 +1,4 @@
-"""One HTTP call to the Engine: with a deadline, counted, and with every failure made one of ours."""
+"""One HTTP call to the Engine: it has a deadline, is counted, and every failure becomes one of our errors."""
 
 import asyncio
 from collections.abc import Iterator
@@ -14,19 +14,19 @@ from worker.errors import EngineTooOldError, EngineUnavailableError, OutcomeUnkn
 from worker.interfaces import UNOBSERVED, Observer
 
 OLDEST_API: Final = (1, 41)
-"""Engine 20.10, the oldest that this was tested with."""
+"""Engine 20.10, the oldest one that this was tested with."""
 _OF_ONE_CONTAINER: Final = ("container_inspect", "container_remove", "container_start")
-"""What needs one container's lock in the Engine, and takes no time of its own."""
+"""Calls that need one container's lock in the Engine and are quick themselves."""
 _HANGS: Final = (
-    ". If this is said again and again while other pods go on, the Engine hangs with this one container, as "
-    "happens with live-restore after a restart of the Engine: restart the Engine. Nothing is lost by that, "
-    "and this goes on by itself"
+    ". If this is reported again and again while other pods work, the Engine hangs with this one container, "
+    "as happens with live-restore after a restart of the Engine: restart the Engine. Nothing is lost by "
+    "that, and this goes on by itself"
 )
 _UNIX: Final = "unix://"
 
 
 class EngineCalls:
-    """Sends calls to one Engine, from one event loop. Connects when it is first used."""
+    """Sends calls to one Engine, from one event loop. It connects when it is first used."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class EngineCalls:
         deadline_s: float,
         observer: Observer = UNOBSERVED,
     ) -> None:
-        """`observer` is told of every request that is sent, and of the answer to those that `json` sent."""
+        """`observer` hears of every request that is sent, and of the answers to those that `json` sent."""
         self._url = url
         self._deadline_s = deadline_s
         self._observer = observer
@@ -54,7 +54,7 @@ class EngineCalls:
     ) -> Any:
         """Send one request and return the answer's JSON, None if it has none.
 
-        Raises worker.errors for everything that can go wrong.
+        Raises an error of worker.errors for everything that can go wrong.
         """
         docker = await self.client()
         self.count(operation)
@@ -75,8 +75,8 @@ class EngineCalls:
         except TimeoutError as error:
             hint = _HANGS if operation in _OF_ONE_CONTAINER else ""
             raise OutcomeUnknownError(
-                f"{operation}: the Engine gave no answer within {seconds:g} s; it may or may not be done"
-                f"{hint}"
+                f"{operation}: the Engine gave no answer within {seconds:g} s; it may or may not have been "
+                f"done{hint}"
             ) from error
         except aiodocker.DockerError as error:
             raise explain(operation, self._url, error) from error
@@ -95,20 +95,20 @@ class EngineCalls:
             self._observer.engine_answered(operation, monotonic() - began, failure)
 
     def count(self, operation: str) -> None:
-        """Tell that a request is sent which `json` does not send."""
+        """Report a request that is sent without `json`."""
         self._observer.engine_asked(operation)
 
     async def client(self) -> aiodocker.Docker:
         """Return the client, once the Engine has said which API it speaks.
 
-        Raises EngineUnavailableError, and EngineTooOldError for one that is too old.
+        Raises EngineUnavailableError, and EngineTooOldError if the Engine is too old.
         """
         if self._docker is None:
             self._docker = self._connect()
         if self._docker.api_version == "auto":
             try:
                 async with asyncio.timeout(self._deadline_s):
-                    await self._docker._check_version()  # noqa: SLF001 - else it is asked outside any deadline
+                    await self._docker._check_version()  # noqa: SLF001 - else it is asked without a deadline
             except (TimeoutError, aiodocker.DockerError, aiohttp.ClientError, OSError) as error:
                 raise EngineUnavailableError(
                     f"the Engine at {self._url} does not answer: {str(error) or 'time is up'}. Is it "
@@ -125,8 +125,8 @@ class EngineCalls:
     def _connect(self) -> aiodocker.Docker:
         if not self._url.startswith(_UNIX):
             return aiodocker.Docker(url=self._url, api_version="auto")
-        # A new connection for each call: one that was kept would break with the first call after a restart
-        # of the Engine, and it would be unknown whether that call was done.
+        # A new connection for each call. A connection that is kept breaks at the first call after a restart
+        # of the Engine, and then nobody knows whether that call was done.
         connector = aiohttp.UnixConnector(self._url.removeprefix(_UNIX), force_close=True)
         docker = aiodocker.Docker(url="unix://localhost", connector=connector, api_version="auto")
         docker._owns_connector = True  # noqa: SLF001 - so that closing the client closes it too
@@ -136,7 +136,7 @@ class EngineCalls:
         version = docker.api_version
         spoken = tuple(int(part) for part in version.lstrip("v").split("."))
         if spoken < OLDEST_API:
-            docker.api_version = "auto"  # so that the next call asks again
+            docker.api_version = "auto"  # The next call asks again.
             raise EngineTooOldError(
                 f"the Engine at {self._url} speaks API {version}; needed: 1.41 or newer (Engine 20.10)"
             )

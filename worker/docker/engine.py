@@ -81,20 +81,20 @@ class DockerEngine:
         init_path: str | None = None,
         observer: Observer = UNOBSERVED,
     ) -> None:
-        """`data_root` is where this process sees the Engine's data root; None takes the path that it names.
+        """`data_root` is where this process sees the Engine's data root; None means the path that it names.
 
-        `lends_credentials` says for which images, of those that anybody may ask for, the credentials in
-        `docker_config` serve.
+        `lends_credentials` says whether the credentials in `docker_config` may be used for an image that a
+        caller asks for.
 
-        `init_path` is where the Engine's host has its init; None looks for it.
+        `init_path` is where the Engine's host has its init; None means that it is searched.
         """
         self._calls = EngineCalls(url, deadline_s=step_deadline_s, observer=observer)
         self._given_root = data_root
         self._data_root: Path | None = None
         self._fill_deadline_s = fill_deadline_s
-        # It is the end of a fill: a slow disk gets the same time.
+        # A sync is the end of a fill, so it gets as much time.
         self._disk = Disk(deadline_s=fill_deadline_s, patience_s=step_deadline_s)
-        # All volumes of the host, however many pods are looked at.
+        # The list has all volumes of the host, even for one pod.
         self._volumes = Volumes(calls=self._calls, installation=installation, deadline_s=list_deadline_s)
         self._installation = installation
         self._network_name = network
@@ -185,12 +185,12 @@ class DockerEngine:
         return seen.evolve(others=tuple(c for c in labelled if container is None or c.id != container.id))
 
     async def observe_all(self) -> Snapshot:
-        # Thousands of entries as JSON take megabytes: containers are parsed before volumes are asked for, and
-        # of those each entry goes as soon as it is parsed. So this list is not shared with others.
+        # Thousands of entries as JSON take megabytes. So containers are parsed before volumes are asked for,
+        # and each volume's entry is dropped once it is parsed. So this list is not shared with other callers.
         containers = [listed_container(entry) for entry in await self._list_containers()]
         entries = await self._volumes.all()
         volumes = (listed_volume(entries.pop()) for _ in range(len(entries)))
-        # Not in the event loop: whoever asks for one pod is answered meanwhile.
+        # Not in the event loop, so that questions about single pods are answered meanwhile.
         return await asyncio.to_thread(Snapshot.of, containers, volumes, self._shapes.known())
 
     async def read_volumes(self, pod_id: str, volume_names: frozenset[str]) -> Observation:
@@ -244,14 +244,14 @@ class DockerEngine:
         answer = listed_volume(await self._calls.json("volume_create", "POST", "volumes/create", body=body))
         if answer.labels == labels:
             return answer
-        # It was there before. Engine 20.10 leaves the labels out then, unless it made it since it started.
+        # The volume existed. Engine 20.10 then leaves its labels out, unless it made it since its last start.
         return listed_volume(await self._calls.json("volume_inspect", "GET", f"volumes/{name}"))
 
     async def remove_volume(self, name: str) -> None:
         try:
             await self._remove_volume(name)
         except ConflictError:
-            # Whoever was killed while filling it left the container behind by which it did so.
+            # A worker that was killed while it filled the volume left its filler container behind.
             await self._scratch.remove(naming.filler_name(name))
             await self._remove_volume(name)
         except EngineFailedError as error:
@@ -270,13 +270,13 @@ class DockerEngine:
         return is_empty
 
     async def _complete(self, folder: str, error: EngineFailedError) -> None:
-        """Give a half-removed volume its directory again, empty: then the Engine removes it all."""
+        """Give a half-removed volume an empty directory again, so that the Engine can remove the rest."""
         try:
             await self._host_rules.make_directory(folder, "_data")
         except PodError as problem:
             raise EngineFailedError(
-                f"{error}. The Engine was killed while it removed this volume and needs its directory for "
-                f"the rest: mkdir {folder}/_data on its host, then this goes on by itself ({problem})"
+                f"{error}. The Engine was killed while it removed this volume, and needs its directory to "
+                f"remove the rest: mkdir {folder}/_data on its host, then this goes on by itself ({problem})"
             ) from error
 
     async def _remove_volume(self, name: str) -> None:
@@ -377,9 +377,9 @@ class DockerEngine:
         await self._network.ensure()
 
     async def began_closed(self) -> bool:
-        """Whether the installation began with pods kept from the host's own networks, or begins now.
+        """Whether pods were kept from the host's own networks since this installation began.
 
-        One that has pods and no label of that kind was there before. 1 to 4 calls.
+        True for one that begins now. One with pods and no such label is older than the label. 1 to 4 calls.
         """
         bridge = await self._network.bridge()
         if bridge is not None and bridge.egress is not None:
@@ -393,23 +393,23 @@ class DockerEngine:
         return listed_volume(sentinel).labels.get(naming.LABEL_EGRESS) == egress.CLOSED
 
     def set_egress(self, *, is_closed: bool, allowed: Sequence[str]) -> None:
-        """Say what pods may reach: `ensure_network` sees to it from then on, before a pod starts."""
+        """Say what pods may reach: from then on, `ensure_network` applies it before a pod starts."""
         self._network.egress = egress.CLOSED if is_closed else egress.OPEN
         self._allowed = allowed
 
     async def close_egress_again(self) -> None:
-        """Make the rules again, if pods should have any. Raises what keeps the host from it."""
+        """Apply the rules again, if there should be any. Raises the error that prevents it."""
         await self._network.close_again()
 
     async def egress_rules(self, allowed: Sequence[str]) -> str | None:
-        """Return the words for the host's `nft`, None if there is no network yet. 1 call."""
+        """Return the rules for the host's `nft`, None if there is no network yet. 1 call."""
         bridge = await self._network.bridge()
         return None if bridge is None else egress.ruleset(self._installation, bridge.interface, allowed)
 
     async def reaches(self) -> Collection[str]:
-        """Return what a pod on the network reaches of the host and of a cloud's metadata, as seen from there.
+        """Try what a pod on the network reaches: the host, and a cloud's metadata service.
 
-        Raises PermanentError if it cannot be tried, and what the Engine raises.
+        Raises PermanentError if that cannot be tried, and the errors of the Engine's calls.
         """
         bridge = await self._network.bridge()
         if bridge is None:
@@ -431,7 +431,7 @@ class DockerEngine:
             named[naming.LABEL_EGRESS] = self._network.egress
         made = await self.create_volume(name, named)
         if not made.labels and await self.remove_empty_volume(name):
-            # The Engine was killed before it noted whose it is.
+            # The Engine was killed before it wrote the labels down.
             made = await self.create_volume(name, named)
         kept = made.labels.get(naming.LABEL_STORAGE)
         if kept is None:
@@ -450,7 +450,7 @@ class DockerEngine:
         await self._calls.close()
 
     async def _on_network(self, do: Callable[[], Awaitable[_T]]) -> _T:
-        """Do what needs the network; if it fails because of that, repair the network and do it again."""
+        """Do something that needs the network; if the network makes it fail, repair that and try again."""
         try:
             return await do()
         except PodError as error:
@@ -465,7 +465,7 @@ class DockerEngine:
         except ObjectMissingError:
             return None
         found = inspected_container(entry)
-        # The Engine also takes the beginning of an id for a name.
+        # The Engine also finds a container by the first characters of its id.
         return found if found.name == name else None
 
     def _is_the_pods(self, pod_id: str, container: ObservedContainer | None, sure_of: str | None) -> bool:
@@ -475,7 +475,7 @@ class DockerEngine:
         return container.pod_id == pod_id and owner == self._installation
 
     async def _labelled(self, pod_id: str) -> list[ObservedContainer]:
-        """Return the containers whose labels name a pod, whatever their names."""
+        """Return the containers whose labels name a pod, whatever their own names are."""
         labels = {naming.LABEL_POD: pod_id, naming.LABEL_INSTALLATION: self._installation}
         filters = json.dumps({"label": [f"{key}={value}" for key, value in labels.items()]})
         params = {"all": "1", "filters": filters}

@@ -1,4 +1,4 @@
-"""The Engine's event stream, for as long as one connection of it lives."""
+"""The Engine's event stream, as long as one connection lasts."""
 
 import json
 from collections.abc import AsyncIterator
@@ -20,7 +20,7 @@ _log: Final = structlog.get_logger(__name__)
 _CREATE: Final = "create"
 _ACTIONS: Final = ("start", "die", "destroy", "pause", "unpause", "rename", _CREATE)
 _LONGEST_LINE: Final = 64 * 10**6
-"""Bytes. An event has all labels of its container, and these hold its spec."""
+"""Bytes. An event has all labels of its container, and they contain its spec."""
 
 
 class Events:
@@ -38,20 +38,20 @@ class Events:
 
     @asynccontextmanager
     async def subscribed(self) -> AsyncIterator[AsyncIterator[ContainerEvent | ContenderEvent]]:
-        """Subscribe; whatever happens after this is entered is delivered.
+        """Subscribe; everything that happens once this is entered is delivered.
 
-        See `worker.interfaces.EventSource`. aiodocker's own subscription does not reconnect and hangs after
+        See `worker.interfaces.EventSource`. aiodocker's own subscription does not reconnect, and hangs after
         its connection has ended, so this reads the stream itself.
         """
         docker = await self._calls.client()
         self._calls.count("events")
-        # The Engine sends its headers as soon as it listens; afterwards silence is normal.
+        # The Engine sends its headers as soon as it listens. After that, silence is normal.
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=10.0)
         try:
             query = docker._query(  # noqa: SLF001 - see above
                 "events", params={"filters": self._filters}, timeout=timeout
             )
-            async with query as response, response:  # the query alone would leave the connection open
+            async with query as response, response:  # The query alone would leave the connection open.
                 yield self._read(response)
         except aiodocker.DockerError as error:
             raise explain("events", "the Engine", error) from error
@@ -70,9 +70,9 @@ class Events:
 
 
 def _parsed(line: bytes) -> ContainerEvent | ContenderEvent | None:
-    """Return what a line says of a pod's container or of another store, None if it is of no use.
+    """Return what a line says of a pod's container or of another store, None if it says nothing useful.
 
-    What cannot be read is passed over: the next pass sees what it was about.
+    A line that cannot be read is skipped: the next pass sees what it was about.
     """
     try:
         entry = json.loads(line)
@@ -95,7 +95,7 @@ def _contender(labels: dict[str, str], container_id: str) -> ContenderEvent | No
 
 
 def _event(pod_id: str, action: str, actor: dict[str, Any]) -> ContainerEvent | None:
-    """A container is known by its labels; its name is only a claim, which anybody can change."""
+    """Return the event. A container is identified by its labels; its name can be changed by anybody."""
     if action == "rename" and actor["Attributes"].get("name") == naming.container_name(pod_id):
-        return None  # It has the name that it should have, given by us most likely.
+        return None  # It has the name that it should have; most likely we gave it.
     return ContainerEvent(pod_id=pod_id, container_id=actor["ID"], action=action)

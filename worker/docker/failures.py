@@ -1,6 +1,6 @@
-"""What the Engine says when it fails, made one of our errors: later, or never.
+"""The Engine's failures as our errors, which say whether to try again later or never.
 
-Texts are those of Engine 20.10 to 28; some errors that will never go away come as a 500.
+The texts are those of Engine 20.10 to 28. Some errors that never pass come as a 500.
 """
 
 import re
@@ -26,23 +26,25 @@ _NO_CONNECTION: Final = 900
 _NOT_FOUND, _CONFLICT, _BAD_REQUEST = 404, 409, 400
 _PORT_TAKEN: Final = ("port is already allocated", "address already in use")
 _ORPHANED_TASK: Final = re.compile(r"task [0-9a-f]{64}: already exists")
-"""Engine 20.10, killed between containerd's start of a task and its own note of it.
+"""Engine 20.10 was killed after containerd started a task and before the Engine noted it.
 
-It can neither see nor end that task, so nothing else may be started on the same volumes.
+The Engine can neither see nor end that task, so nothing else may be started on the same volumes.
 """
 _ORPHAN_REMEDY: Final = (
-    ". The Engine was killed while it started this container, and its containerd has a task of it, which "
-    "may be running: end that (ctr --namespace moby tasks kill --signal KILL ID), then this goes on by itself"
+    ". The Engine was killed while it started this container, and its containerd has a task for it, which "
+    "may be running: end that task (ctr --namespace moby tasks kill --signal KILL ID), then this goes on by "
+    "itself"
 )
 _ORPHANED_FOLDER: Final = re.compile(r"failed to start shim: mkdir \S+/[0-9a-f]{64}: file exists")
-"""The same death a moment earlier or later: containerd has the task's folder, and may not know of the task.
+"""The Engine was killed a moment earlier or later: containerd has the task's folder, but perhaps no task.
 
-Seen once, with 20.10. A process that it forgot may be running, which nobody can ask the Engine.
+Seen once, with 20.10. A process that containerd forgot may still run, and the Engine cannot say so.
 """
 _HALF_REMOVED: Final = re.compile(r"remove (\S+): umount (/\S+)/_data, flags: \w+: no such file or directory")
-"""The Engine was killed while it removed a volume with options, such as an overlay, after its directory.
+"""The Engine was killed while it removed a volume with options, such as an overlay.
 
-It wants to unmount that before it removes the rest, and so fails for ever. Seen with 20.10.
+The volume's directory is gone, but the Engine wants to unmount it before it removes the rest, and so it fails
+for ever. Seen with 20.10.
 """
 _FOLDER_REMEDY: Final = (
     ". The Engine was killed while it started this container, and its containerd kept the folder of a task: "
@@ -68,9 +70,9 @@ _NEVER_OF_A_PROGRAM: Final = (
     "permission denied: unknown",
     "is a directory: unknown",
 )
-"""Of the program that the spec names these never pass; a runtime says the same of what it works with."""
+"""If these are about the spec's program, they never pass; a runtime says the same about its own files."""
 _RUNTIMES_OWN: Final = ("mount", "/run/", "/proc/", "/sys/", "/var/lib/", "cgroup", "containerd", "shim:")
-"""Signs that it does: such a failure may pass, as on an overloaded host or after an Engine was killed."""
+"""Signs of a runtime's own files: such a failure may pass, as on a busy host or after a killed Engine."""
 _OF_THE_HOST: Final = (
     "no space left on device",
     "disk quota exceeded",
@@ -91,14 +93,14 @@ _OF_THE_HOST: Final = (
     "context canceled",
     "shutting down",
 )
-"""What is never about one pod, however often it meets the same one: it passes when the host is repaired.
+"""What is never one pod's fault, however often the same pod meets it: it passes once the host is repaired.
 
-What else comes as a 5xx is told apart by how often it comes, and by what happens to other pods.
+Any other 5xx is judged by how often it comes, and by what happens to other pods.
 """
 
 
 def explain(operation: str, url: str, error: aiodocker.DockerError) -> PodError:
-    """Return our error for one that the Engine, or the way to it, gave."""
+    """Return our error for one that came from the Engine, or from the connection to it."""
     text = f"{operation}: {error.message}"
     lowered = error.message.lower()
     if error.status == _NO_CONNECTION:
@@ -120,9 +122,9 @@ def explain(operation: str, url: str, error: aiodocker.DockerError) -> PodError:
 
 
 def half_removed(volume: str, error: PodError) -> str | None:
-    """Return the host's folder of a volume that the Engine cannot remove without its directory in it.
+    """Return the folder, on the host, of a volume that the Engine cannot remove because `_data` is missing.
 
-    None if an error says anything else, or is about another volume.
+    None if the error says anything else, or is about another volume.
     """
     found = _HALF_REMOVED.search(str(error))
     return found[2] if found and found[1] == volume and found[2].endswith(f"/{volume}") else None
@@ -136,7 +138,7 @@ def _is_for_good(text: str) -> bool:
 
 
 def _remedy(text: str) -> str:
-    """Return what a person has to do, where waiting does not help."""
+    """Return what a person has to do, if waiting does not help."""
     if _ORPHANED_TASK.search(text) is not None:
         return _ORPHAN_REMEDY
     return _FOLDER_REMEDY if _ORPHANED_FOLDER.search(text) is not None else ""

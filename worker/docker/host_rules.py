@@ -1,4 +1,4 @@
-"""What only the Engine's host can do: by containers that run the host's own programs."""
+"""What only the Engine's host can do: containers run the host's own programs for it."""
 
 import asyncio
 import re
@@ -15,7 +15,7 @@ from worker.docker.scratch import Scratch
 from worker.errors import OutcomeUnknownError, PermanentError, PodError
 
 _PROGRAMS: Final = ("/usr", "/lib", "/lib64", "/bin", "/sbin")
-"""Where a host has them, with their libraries; of these the image has nothing, and not every host has all."""
+"""Where a host has programs and libraries. The image has none of them, and not every host has all."""
 _NO_SOURCE: Final = re.compile(r"bind source path does not exist: (/\S+)")
 _NFT: Final = "nft"
 _SHELL: Final = "bash"
@@ -25,16 +25,16 @@ _DIAL: Final = (
     'case "$code $said" in 0*) word=reached ;; *refused*) word=reached ;; *) word=not ;; esac; '
     'echo "$each $word"; done'
 )
-"""A refusal is an answer as well: it came from there. Anything else is silence, or a filter's word."""
+"""A refused connection counts as reached, as the target itself answered. Otherwise a filter may have."""
 _LONGEST_TEXT: Final = 2000
 _PLACE: Final = "/place"
 
 
 class HostRules:
-    """Runs a program of the Engine's host for a moment; nothing stays of it.
+    """Runs a program of the Engine's host for a moment, and leaves nothing behind.
 
-    A container of no image's: the host's programs are mounted, read-only, as what the Engine itself needs to
-    filter packets is there. So it works wherever the worker itself runs.
+    The container's image is empty. The host's programs are mounted in it, read-only: what filters packets for
+    the Engine is installed there. So this works wherever the worker itself runs.
     """
 
     def __init__(self, *, calls: EngineCalls, scratch: Scratch, installation: str, deadline_s: float) -> None:
@@ -46,15 +46,15 @@ class HostRules:
         self._missing: set[str] = set()
 
     async def apply(self, rules: str) -> None:
-        """Have the host's `nft` do what `rules` say. 6 calls, more if the host lacks a directory.
+        """Apply `rules` with the host's `nft`. 6 calls, more if the host lacks a directory.
 
-        Raises PermanentError if it cannot, or the host has no such program, and what the Engine raises.
+        Raises PermanentError if that fails or the host has no `nft`, and the errors of the Engine's calls.
         """
         rights = {
             "CapDrop": ["ALL"],
             "CapAdd": ["NET_ADMIN"],
             "NetworkMode": "host",
-            # Another user's root has no say over the host's network.
+            # Root of another user namespace may not change the host's network.
             "UsernsMode": "host",
         }
         code, said = await self._run("rules", [_NFT, rules], rights)
@@ -62,9 +62,9 @@ class HostRules:
             raise PermanentError(f"nft on the Engine's host ended with {code}: {said}")
 
     async def dial(self, network: str, targets: Sequence[str]) -> Mapping[str, bool]:
-        """Tell which of `targets`, each an address and a port as `10.0.0.1/80`, answer a pod on `network`.
+        """Return which of `targets` (address and port, as `10.0.0.1/80`) answer a pod on `network`.
 
-        Within 2 s each. Raises PermanentError if the host has no bash, and what the Engine raises.
+        Each has 2 s. Raises PermanentError if the host has no bash, and the errors of the Engine's calls.
         """
         command = [_SHELL, "-c", _DIAL, _SHELL, *targets]
         code, said = await self._run("dial", command, {"CapDrop": ["ALL"], "NetworkMode": network})
@@ -74,9 +74,9 @@ class HostRules:
         return {target: word == "reached" for target, word in words.items()}
 
     async def make_directory(self, parent: str, name: str) -> None:
-        """Make a directory of root's in one of the host's, which must be there. 6 calls.
+        """Make a directory, owned by root, in an existing directory of the host. 6 calls.
 
-        Raises PermanentError if it cannot be made, and what the Engine raises.
+        Raises PermanentError if it cannot be made, and the errors of the Engine's calls.
         """
         rights = {"CapDrop": ["ALL"], "NetworkMode": "none", "UsernsMode": "host"}
         command = ["mkdir", "-p", f"{_PLACE}/{name}"]
@@ -87,7 +87,7 @@ class HostRules:
     async def _run(
         self, what: str, command: Sequence[str], rights: Mapping[str, Any], *, at: str | None = None
     ) -> tuple[int, str]:
-        """Return exit code and output of a program of the host, which sees the host's directory `at`."""
+        """Run a program of the host, which sees the host's directory `at`; return exit code and output."""
         name = f"{self._name}-{what}"
         async with self._one_at_a_time, self._created(name, command, rights, at) as container:
             await self._start(container, command[0])
@@ -125,7 +125,7 @@ class HostRules:
         docker = await self._calls.client()
         self._calls.count("container_logs")
         try:
-            async with docker._query(  # noqa: SLF001 - the library's own method takes pieces for lines
+            async with docker._query(  # noqa: SLF001 - the library's own method mistakes pieces for lines
                 f"containers/{container}/logs",
                 "GET",
                 params={"stdout": "1", "stderr": "1"},
@@ -147,7 +147,7 @@ def _body(
         mounts.append({"Type": "bind", "Source": at, "Target": _PLACE, "ReadOnly": False})
     return {
         "Cmd": list(command),
-        # One stream as it is printed, rather than pieces with headers.
+        # Then the output is one plain stream, rather than pieces with headers.
         "Tty": True,
         "Env": ["LC_ALL=C", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],
         "HostConfig": {
@@ -157,7 +157,7 @@ def _body(
             "Memory": 128 * 2**20,
             "LogConfig": {"Type": "json-file", "Config": {"max-size": "1m"}},
             "RestartPolicy": {"Name": "no"},
-            # Whatever the Engine's own is: a sandbox of its own has no part in the host's network.
+            # Whatever the Engine's default is: a sandboxed runtime has no part in the host's network.
             "Runtime": "runc",
             **rights,
         },

@@ -4,13 +4,13 @@ from collections.abc import AsyncIterator
 
 
 class LineTooLongError(Exception):
-    """A line is longer than anybody can have meant."""
+    """A line is longer than any real one."""
 
 
 async def lines(chunks: AsyncIterator[bytes], *, longest: int) -> AsyncIterator[bytes]:
-    """Yield each line without its end; what follows the last end is no line.
+    """Yield each line without its line feed; what follows the last line feed is no line.
 
-    A reader of aiohttp's own gives up at 512 kB. Raises LineTooLongError above `longest` bytes.
+    aiohttp's own reader gives up at 512 kB. Raises LineTooLongError above `longest` bytes.
     """
     begun: list[bytes] = []
     size = 0

@@ -27,15 +27,15 @@ class Bridge(NamedTuple):
     interface: str
     gateway: str | None
     egress: str | None
-    """What its label says of how the installation began."""
+    """Its label: whether pods were kept from the host's networks when the installation began."""
 
 
 class Network:
     """One network by its name.
 
-    The Engine's own check for duplicates is no protection against two creations at once, and of two networks
-    with one name it finds neither: so one creation at a time here, and what another process made beside it
-    is removed again.
+    The Engine's own check for duplicates does not prevent two creations at the same time, and if two networks
+    have one name, it finds neither. So this creates one at a time, and removes the second one if another
+    process made one too.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Network:
         installation: str,
         close: Callable[[Bridge], Awaitable[None]],
     ) -> None:
-        """`close` keeps pods on a bridge from the host's own networks, where `egress` says that they are."""
+        """`close` keeps pods on a bridge from the host's own networks; it is called if `egress` is closed."""
         self._calls = calls
         self._name = name
         self._installation = installation
@@ -55,15 +55,15 @@ class Network:
         self._close_bridge = close
         self._closed: str | None = None
         self.egress: str | None = None
-        """`closed` or `open`, which a network that is made gets as its label; None if that is not decided."""
+        """`closed` or `open`, which a new network gets as its label; None if that is not decided."""
 
     def is_cause_of(self, error: PodError) -> bool:
-        """Whether an operation failed because the network is missing, or is there twice."""
+        """Whether an operation failed because the network is missing or exists twice."""
         text = str(error)
         return f"network {self._name} not found" in text or f"network {self._name} is ambiguous" in text
 
     async def ensure(self) -> None:
-        """Make the network unless it is there, and leave one of it. 1 call if it is there, 3 if not."""
+        """Make the network unless it exists, and remove duplicates. 1 call if it exists, 3 if not."""
         async with self._one_at_a_time:
             found = await self._list()
             if not found:
@@ -82,7 +82,7 @@ class Network:
         self._told = problem
 
     async def _close(self, bridge: Bridge) -> None:
-        """Close it, or say that it is open: a host without the means has its pods all the same."""
+        """Close it, or log that it stays open: pods run on hosts that cannot filter too."""
         if self.egress != CLOSED:
             return
         try:
@@ -93,7 +93,7 @@ class Network:
             self._closed = bridge.id
 
     async def close_again(self) -> None:
-        """Look at it and close it again, whatever became of both meanwhile. Raises what that raises."""
+        """Look at the network and close it again, even if it was closed. Raises the error of closing it."""
         found = await self._list()
         self._judge(found)
         if found and self.egress == CLOSED:
@@ -112,7 +112,7 @@ class Network:
         return _problem(found[0]) if found else None
 
     async def known_problem(self) -> str | None:
-        """Return the same as last seen; only one that is known is looked at again, by 1 call."""
+        """Return the problem that was seen last. Only if there was one, look again, with 1 call."""
         if self._told is not None:
             self._judge(await self._list())
         return self._told
@@ -123,7 +123,7 @@ class Network:
         return None if found is None else found[1]
 
     async def connect(self, container_id: str, name: str) -> None:
-        """Attach a container; one that is attached is fine. 1 call, 4 or 5 if the network is missing."""
+        """Attach a container, unless it is attached. 1 call, 4 or 5 if the network is missing."""
         try:
             await self._connect(container_id, name)
         except PodError as error:
@@ -133,9 +133,9 @@ class Network:
             await self._connect(container_id, name)
 
     async def replace(self, container_id: str, missing: str) -> None:
-        """Have a container forget a network that is gone, and attach it to ours in its place. 4 calls.
+        """Detach a container from a network that is gone, and attach it to ours instead. 4 calls.
 
-        One of the same name that was made since is another network for the Engine.
+        A new network of the same name is another network for the Engine.
         """
         await self.ensure()
         entry = await self._calls.json("container_inspect", "GET", f"containers/{container_id}/json")
@@ -155,7 +155,7 @@ class Network:
                 raise
 
     async def _list(self) -> list[dict[str, Any]]:
-        """Return the networks of this very name, the oldest first."""
+        """Return the networks of exactly this name, the oldest first."""
         params = {"filters": json.dumps({"name": [self._name]})}
         entries = await self._calls.json("network_list", "GET", "networks", params=params)
         named = [entry for entry in entries if entry["Name"] == self._name]
@@ -179,7 +179,7 @@ class Network:
         return {} if self.egress is None else {naming.LABEL_EGRESS: self.egress}
 
     async def _remove(self, entry: dict[str, Any]) -> None:
-        """Remove a second network of ours; containers that run on it keep it until they end."""
+        """Remove a duplicate of our network; containers that run on it keep it until they end."""
         if (entry.get("Labels") or {}).get(naming.LABEL_INSTALLATION) != self._installation:
             return
         try:
@@ -199,7 +199,7 @@ def _bridge(entry: dict[str, Any]) -> Bridge:
 
 
 def _problem(entry: dict[str, Any]) -> str | None:
-    """Judge a network that somebody else may have made; ours has the option from its creation."""
+    """Return why pods reach each other on a network. Somebody else may have made it; ours has the option."""
     driver, options = entry.get("Driver"), entry.get("Options") or {}
     if driver != "bridge":
         return f"network {entry['Name']} has driver {driver!r}, on which pods may reach each other"

@@ -1,4 +1,4 @@
-"""The Engine's JSON, parsed into observations. No JSON leaves this package."""
+"""Parses the Engine's JSON into observations. No JSON leaves this package."""
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -17,10 +17,10 @@ _MICROSECONDS: Final = 6
 
 
 def listed_container(entry: Mapping[str, Any]) -> ObservedContainer:
-    """Parse an entry of the container list; how it ended is not in there."""
+    """Parse an entry of the container list, which does not say how a container ended."""
     return ObservedContainer(
         id=entry["Id"],
-        # Legacy links give a container further names, with more slashes.
+        # Legacy links give a container more names, with more slashes.
         name=next((n[1:] for n in entry["Names"] if n.count("/") == 1), ""),
         state=ContainerState(entry["State"]),
         image_id=entry["ImageID"],
@@ -80,7 +80,7 @@ def inspected_image(reference: str, entry: Mapping[str, Any]) -> PinnedImage:
 
 
 def evidence(entry: Mapping[str, Any], image: Mapping[str, Any] | None) -> Evidence:
-    """Parse an inspect of a container and one of its image, None if that is gone."""
+    """Parse an inspect of a container and one of its image; `image` is None if the image is gone."""
     host = entry["HostConfig"]
     mounts = [mount for mount in host.get("Mounts") or () if mount["Type"] == "volume"]
     return Evidence(
@@ -108,7 +108,7 @@ def _published(bindings: Mapping[str, Any]) -> Iterator[PublishedPort]:
 
 
 def _digest_for(reference: str, digests: Any) -> str | None:
-    """Return the digest under the repository that was asked for, else any."""
+    """Return the digest in the repository that the reference names, otherwise any."""
     repository = repository_of(reference)
     return next((d for d in digests if d.partition("@")[0] == repository), next(iter(digests), None))
 
@@ -122,13 +122,13 @@ def _volume_mounts(mounts: Any) -> dict[str, str]:
 
 
 def _bind_mounts(mounts: Any) -> tuple[str, ...]:
-    """Return where directories and files of the host are, but for the Engine's init."""
+    """Return where directories and files of the host are mounted, except those that the Engine mounts."""
     bound = (mount["Destination"] for mount in mounts if mount.get("Type") == "bind")
     return tuple(path for path in bound if path not in MADE_BY_THE_ENGINE)
 
 
 def _seconds(text: str) -> float:
-    """Return seconds since the epoch; 0 for the Engine's time that never was. Nanoseconds are cut off."""
+    """Return seconds since the epoch; 0 for the Engine's "never". Nanoseconds are cut off."""
     if text == _NEVER:
         return 0.0
     whole, _, fraction = text.removesuffix("Z").partition(".")

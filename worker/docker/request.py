@@ -9,9 +9,9 @@ from worker.planner.volumes.mounts import Temporary
 from worker.pods.model import PublishedPort
 
 EMPTY_IMAGE = "pinacle-empty:latest"
-"""An image with nothing in it, made on the spot: containers cannot be created without one."""
+"""An image with nothing in it, made when it is needed: containers cannot be created without an image."""
 LAYERS_IMAGE = "pinacle-layers:1"
-"""An image with the folders that overlays need, which fills a volume with them as images do."""
+"""An image with the folders that overlays need. A volume is filled with them as from any image."""
 LAYERS_INSIDE = "/layers"
 OWN_IMAGES = {
     EMPTY_IMAGE: (),
@@ -27,13 +27,13 @@ OWN_IMAGES = {
 """Name to folders."""
 INIT = "/sbin/docker-init"
 """Where the Engine mounts its init for `Init: true`. A volume there or above hides it, unless a mount of ours
-is at this very place: that one wins."""
+is at exactly this place: that one wins."""
 _TMPFS_OPTIONS = "rw,nosuid,nodev,exec"
-"""As a distribution mounts `/run`, but with exec, which programs that unpack themselves there need."""
+"""As distributions mount `/run`, but with exec, for programs that unpack themselves there."""
 DROPPED_CAPABILITIES = ("MKNOD", "NET_RAW")
-"""What Docker grants and no pod gets. With NET_RAW one can forge ARP on the pods' bridge and take what is
-sent to another's published port; device files are the host's to make. AUDIT_WRITE stays, as sshd notes each
-login with it."""
+"""Capabilities that Docker grants and no pod gets. With NET_RAW a pod could forge ARP on the bridge and get
+what is sent to another pod's published port. With MKNOD it could make device files. AUDIT_WRITE stays, as
+sshd needs it at each login."""
 CPU_PERIOD_US = 100_000
 """Microseconds; the kernel's own default."""
 
@@ -41,7 +41,7 @@ CPU_PERIOD_US = 100_000
 def create_body(request: ContainerRequest, *, init_path: str | None) -> dict[str, Any]:
     """Return the body of `POST /containers/create`.
 
-    `init_path` is where the Engine's host has its init; needed where `request.hides_init`.
+    `init_path` is where the Engine's host has its init; it is needed if `request.hides_init`.
     """
     spec = request.spec
     body: dict[str, Any] = {
@@ -49,11 +49,11 @@ def create_body(request: ContainerRequest, *, init_path: str | None) -> dict[str
         "Hostname": request.hostname,
         "Env": [f"{name}={value}" for name, value in spec.env.items()],
         "Labels": request.labels,
-        # Nobody types into it, but so an image whose command is a shell stays up, as a machine does.
+        # Nobody types into it, but an image whose command is a shell keeps running this way.
         "OpenStdin": True,
         "StopTimeout": spec.stop_timeout_s,
         "ExposedPorts": {_port_key(port): {} for port in request.ports},
-        # Nothing reads it, and an image may ask for one each millisecond, which the Engine pays for.
+        # Nothing reads it, and an image may ask for a check every millisecond, which the Engine has to run.
         "Healthcheck": {"Test": ["NONE"]},
         "HostConfig": _host_config(request, init_path),
     }
@@ -72,7 +72,7 @@ def init_mount(path: str) -> dict[str, Any]:
 
 
 def filler_body(volume: str, target: str, *, image: str = EMPTY_IMAGE) -> dict[str, Any]:
-    """Return the body of a container that fills a volume from an image, or by which we do; never started."""
+    """Return the body of a container, never started, for filling a volume from an image or by copying."""
     mount = volume_mount(volume, target, no_copy=image == EMPTY_IMAGE)
     return {
         "Image": image,
@@ -82,12 +82,12 @@ def filler_body(volume: str, target: str, *, image: str = EMPTY_IMAGE) -> dict[s
 
 
 def keeper_body(name: str, labels: Mapping[str, str]) -> dict[str, Any]:
-    """Return the body of a container that is never started: it keeps a volume from being pruned."""
+    """Return the body of a container that is never started and keeps a volume from being pruned."""
     return mark_body(labels, volume_mount(name, "/storage"))
 
 
 def mark_body(labels: Mapping[str, str], *mounts: dict[str, Any]) -> dict[str, Any]:
-    """Return the body of a container that is never started: its labels are what it is for."""
+    """Return the body of a container that is never started and exists for its labels."""
     return {
         "Cmd": ["/never-started"],
         "Labels": dict(labels),
@@ -101,8 +101,8 @@ def mark_body(labels: Mapping[str, str], *mounts: dict[str, Any]) -> dict[str, A
 
 def update_body(limits: Limits) -> dict[str, Any]:
     """Return the limits as `HostConfig` and `POST /containers/{id}/update` want them."""
-    # As much swap as memory would let a pod use twice what it pays for; equal values mean no swap.
-    # A quota rather than `NanoCPUs`, which the Engine refuses on a host that has fewer processors.
+    # By default a pod could use as much swap as memory, twice what its tier has. Equal values mean no swap.
+    # A quota rather than `NanoCPUs`, which the Engine refuses on a host with fewer processors.
     return {
         "CpuPeriod": CPU_PERIOD_US,
         "CpuQuota": limits.cpus * CPU_PERIOD_US,

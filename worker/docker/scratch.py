@@ -1,4 +1,4 @@
-"""Containers that are never meant to run: they hold volumes, or let files be read and written."""
+"""Containers that are hardly ever started: they hold volumes, or let files be read and written."""
 
 import asyncio
 import posixpath
@@ -29,9 +29,9 @@ _DIRECTORY: Final = 1 << 31
 _LINK: Final = 1 << 27
 _PERMISSIONS: Final = 0o7777
 _IN_MEMORY: Final = 2**20
-"""Bytes of an archive that are kept there."""
+"""Bytes of an archive that are kept in memory rather than in a file."""
 _ENOUGH: Final = 2**16
-"""Bytes of an archive; that of an empty directory has 1536, and more with extended attributes."""
+"""Bytes. The archive of an empty directory has 1536, and more with extended attributes."""
 _OF_REMAPPED: Final = re.compile(r"/([0-9]+)\.([0-9]+)$")
 _LOOPS: Final = ("too many links", "too many levels of symbolic links")
 
@@ -54,13 +54,13 @@ class Scratch:
         self._images = images
         self._fill_deadline_s = fill_deadline_s
         self.root = HOSTS_ROOT
-        """The host's user that is root in containers; the Engine's archives have the host's numbers."""
+        """The user of the host that is root in containers; the Engine's archives have the host's numbers."""
 
     async def create(self, name: str, body: Mapping[str, Any]) -> str:
         """Create a container and return its id. 1 call.
 
-        An image of our own is made if it is missing, and stands in where the body names none. Raises
-        ConflictError if the name is taken, and ImageGoneError.
+        If the body names no image, the empty one of ours is used. If an image of ours is missing, it is made.
+        Raises ConflictError if the name is taken, and ImageGoneError.
         """
         image = body.get("Image", EMPTY_IMAGE)
         try:
@@ -73,7 +73,7 @@ class Scratch:
 
     @asynccontextmanager
     async def created(self, name: str, body: Mapping[str, Any]) -> AsyncIterator[str]:
-        """Have a container for a while; what stands under its name is a leftover, and goes. 2 calls."""
+        """Have a container for a while; one of the same name is a leftover and is removed. 2 calls."""
         try:
             container_id = await self.create(name, body)
         except ConflictError:
@@ -87,7 +87,7 @@ class Scratch:
     async def remove(self, container: str) -> None:
         """Remove a container by name or id, with its anonymous volumes.
 
-        One that is not there is fine, and so is one that somebody else is removing.
+        Does nothing if it does not exist, or if somebody else is removing it.
         """
         try:
             params = {"force": "1", "v": "1"}
@@ -99,25 +99,25 @@ class Scratch:
                 raise
 
     async def start(self, container: str) -> None:
-        """Start one after all. 1 call."""
+        """Start a container. 1 call."""
         await self._calls.json("container_start", "POST", f"containers/{container}/start")
 
     async def has_directory(self, container: str, path: str) -> bool:
-        """Whether there is a real directory in a container, and not a link. 1 call."""
+        """Whether a path in a container is a real directory, not a link. 1 call."""
         return (await self.look(container, path)).kind is Kind.DIRECTORY
 
     async def standing(self, container: str, path: str) -> Standing:
-        """Return what stands at a path in a container, of which the parents are real directories. 1 call."""
+        """Return what stands at a path in a container whose parents are real directories. 1 call."""
         kind = (await self.look(container, path)).kind
         if kind in (Kind.DIRECTORY, Kind.MISSING):
             return Standing.DIRECTORY if kind is Kind.DIRECTORY else Standing.NOTHING
         return Standing.OTHER
 
     async def look(self, container: str, path: str) -> Look:
-        """Return what stands under a path in a container. 1 call."""
+        """Return what is at a path in a container. 1 call."""
         try:
             async with self._reading(container, path) as response:
-                # The answer to HEAD would do, but a refusal of it has no body, which the library cannot read.
+                # HEAD would be enough, but if it is refused, the answer has no body, and the library fails.
                 described = response.headers["X-Docker-Container-Path-Stat"]
                 response.close()
         except ObjectMissingError:
@@ -142,7 +142,7 @@ class Scratch:
             return await asyncio.to_thread(_folders, cast("IO[bytes]", archive), parent, self.root)
 
     async def is_empty(self, container: str, path: str) -> bool:
-        """Whether nothing is in a directory of a container. 1 call, of which little is read."""
+        """Whether a directory of a container is empty. 1 call, of whose answer only the beginning is read."""
         beginning = b""
         async with self._reading(container, path) as response:
             async for piece in response.content.iter_any():
@@ -156,7 +156,7 @@ class Scratch:
     async def copy(self, source: str, path: str, target: str, sieve: Sieve) -> None:
         """Copy a directory into `/` of another container, under its own name. 2 calls.
 
-        Into `/`, as the Engine takes setuid from files of several names that it unpacks anywhere else.
+        Into `/`, because anywhere else the Engine drops the setuid bit of files that have several names.
         """
         async with self._reading(source, path) as response:
             # The archive's entries begin with the directory's own name.
@@ -211,9 +211,9 @@ class Scratch:
 
 
 def mapped_root(info: Mapping[str, Any]) -> Root:
-    """Return the user that is root in containers, by what the Engine says of itself.
+    """Return the user of the host that is root in containers, from the Engine's answer about itself.
 
-    With userns-remap its data root is a folder that is named after user and group.
+    With userns-remap, the Engine's data root is a folder named after that user and group.
     """
     named = _OF_REMAPPED.search(info.get("DockerRootDir") or "")
     if named is None or not any("name=userns" in each for each in info.get("SecurityOptions") or ()):

@@ -1,4 +1,4 @@
-"""The volumes of one Engine: all of them by a list, or single ones if that is long or slow."""
+"""The volumes of one Engine: all of them by a list, or single ones if the list is long or slow."""
 
 import asyncio
 import json
@@ -17,9 +17,9 @@ from worker.sharing import Shared
 
 _log: Final = structlog.get_logger(__name__)
 _PATIENCE_S: Final = 3.0
-"""How long one pod waits for the list of all; thousands of volumes take a tenth of a second."""
+"""How long one pod waits for the list of all volumes; a list of thousands takes a tenth of a second."""
 _MANY: Final = 1000
-"""Volumes above which one pod's are asked for instead of all: a dozen short calls cost less then."""
+"""With more volumes than this, only one pod's are asked for: a dozen short calls then cost less."""
 _AT_ONCE: Final = 8
 _SYSTEM_NAMES: Final = (LAYERS_VOLUME[0], *map(naming.system_volume, SYSTEM_DIRECTORIES))
 _T = TypeVar("_T")
@@ -28,15 +28,15 @@ _T = TypeVar("_T")
 class Volumes:
     """Reads volumes.
 
-    One list serves all that ask at the same time. On a host with very many, only what has the labels of the
-    pod is listed, and what has none is asked for by its exact name. Where a disk or a driver holds lists up,
-    single pods do not wait: all volumes that a pod can have are asked for by their exact names.
+    One list serves all callers that ask at the same time. On a host with very many volumes, only those with
+    the pod's label are listed, and those without labels are asked for by their exact names. If a disk or a
+    driver holds lists up, single pods do not wait: all volumes that a pod can have are asked for by name.
     """
 
     def __init__(
         self, *, calls: EngineCalls, installation: str, deadline_s: float, patience_s: float = _PATIENCE_S
     ) -> None:
-        """`deadline_s` is that of a list, `patience_s` how long one pod waits for it."""
+        """`deadline_s` is the deadline of a list, `patience_s` how long one pod waits for it."""
         self._calls = calls
         self._installation = installation
         self._deadline_s = deadline_s
@@ -47,7 +47,7 @@ class Volumes:
         self._is_slow = False
 
     async def all(self) -> list[dict[str, Any]]:
-        """Return the entries of the list. 1 call."""
+        """Return the entries of the list of all volumes. 1 call."""
         answer = await self.listed("volumes", "volume_list", "volumes")
         entries: list[dict[str, Any]] = answer.get("Volumes") or []
         self._are_many = len(entries) > _MANY
@@ -60,7 +60,7 @@ class Volumes:
         return answer.get("Volumes") or []
 
     async def listed(self, what: str, operation: str, path: str, params: dict[str, str] | None = None) -> Any:
-        """Send a call that lists everything of a kind. An OutcomeUnknownError names it."""
+        """Send a call that lists everything of a kind. At a time-out the OutcomeUnknownError names `what`."""
         try:
             return await self._calls.json(operation, "GET", path, params=params, deadline_s=self._deadline_s)
         except OutcomeUnknownError as error:
@@ -76,9 +76,9 @@ class Volumes:
     ) -> list[ObservedVolume]:
         """Return the volumes that can be a pod's, all bases, and the sentinel.
 
-        `names` are full names that it has or would have, `mounted` those that its container mounts. 1 call;
-        on a host with very many volumes 2, and one for each name that has none of the pod's labels; while
-        lists are slow one for each name.
+        `names` are full names that the pod has or would have, `mounted` those that its container mounts.
+        1 call. On a host with very many volumes: 2, and one for each name without the pod's label. While
+        lists are slow: one for each name.
         """
         storage = naming.storage_name(self._installation)
         if self._are_many:
@@ -91,7 +91,7 @@ class Volumes:
         return found
 
     async def _picked(self, pod_id: str, names: frozenset[str]) -> list[ObservedVolume]:
-        # All volumes but those with another pod's name: on a full host these are thousands.
+        # All volumes except those named after other pods: on a full host these are thousands.
         own, any_pods = naming.volume_name(pod_id, ""), naming.VOLUME_PREFIX
         return [
             listed_volume(entry)
@@ -100,9 +100,9 @@ class Volumes:
         ]
 
     async def _single(self, pod_id: str, names: set[str]) -> list[ObservedVolume]:
-        """Ask for what has the pod's label, for all bases, and for the rest of `names` by name.
+        """Return the volumes with the pod's label, all bases, and the rest of `names`, asked for by name.
 
-        Not by a filter of names: the Engine compiles it as a pattern for each volume that it has.
+        A filter of names would not do: the Engine compiles it as a pattern for each of its volumes.
         """
         lists = await asyncio.gather(self._labelled(f"{naming.LABEL_POD}={pod_id}"), self._all_bases.get())
         found = {entry["Name"]: listed_volume(entry) for entries in lists for entry in entries}
@@ -120,9 +120,9 @@ class Volumes:
         await self._all_bases.close()
 
     async def _soon(self, shared: Shared[Any], read: Callable[[], Awaitable[_T]]) -> _T | None:
-        """Return what is read, None if the list `shared` in it does not come soon or fails.
+        """Return what `read` returns, None if the list `shared` that it needs does not come soon or fails.
 
-        Then it is worth asking by name.
+        Then the caller asks by name instead.
         """
         reason = f"the list of volumes is under way for more than {self._patience_s:g} s"
         if shared.busy_s() <= self._patience_s:
@@ -140,7 +140,7 @@ class Volumes:
         return None
 
     def _tell(self, reason: str | None) -> None:
-        """Log when the list gets slow and when it is quick again, once each."""
+        """Log once when the list gets slow, and once when it is quick again."""
         if self._is_slow == (reason is not None):
             return
         self._is_slow = reason is not None

@@ -1,1 +1,1 @@
-"""Directories next to the data: bases, overlays, what a container's own root holds."""
+"""Directories next to the data: bases, overlays, and what a container holds outside its volumes."""

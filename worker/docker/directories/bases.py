@@ -1,4 +1,4 @@
-"""Bases: what an image has in its system directories, once for all pods that began with it."""
+"""Bases: what an image has in its system directories, kept once for all pods that began with it."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
@@ -23,9 +23,9 @@ _log: Final = structlog.get_logger(__name__)
 class Bases:
     """Finds and makes bases.
 
-    A base is one volume for each system directory. A container that is never started holds on to them, and
-    its name says that they are whole: it is given last, once all is on the disk. A worker killed before
-    that leaves volumes behind to which nothing refers.
+    A base is one volume for each system directory. A container that is never started keeps them from being
+    pruned. It gets the base's name last, once everything is on the disk, so the name says that the base is
+    whole. If the worker is killed before that, it leaves volumes behind that nothing refers to.
     """
 
     def __init__(
@@ -61,16 +61,16 @@ class Bases:
         return labels[naming.LABEL_INCARNATION], tuple(path for path in SYSTEM_DIRECTORIES if path in mounts)
 
     async def forget(self, image_id: str) -> None:
-        """Take the name from a base that is not whole any more. 1 call."""
+        """Remove the container whose name says that a base is whole, as it no longer is. 1 call."""
         await self._scratch.remove(naming.base_name(self._installation, image_id))
 
     async def directories(self, image: PinnedImage) -> tuple[str, ...]:
-        """Return which system directories an image has as real directories."""
+        """Return those system directories that are real directories in an image."""
         shape = await self._shapes.of(image, image_paths(image))
         return tuple(path for path in SYSTEM_DIRECTORIES if shape.kind(path) is Kind.DIRECTORY)
 
     async def make(self, image: PinnedImage, directories: tuple[str, ...], *, attempt: str) -> None:
-        """Fill a base from an image; nothing is done if another attempt has come first."""
+        """Fill a base from an image; if another attempt was finished first, that one is used."""
         final = naming.base_name(self._installation, image.id)
         base = f"{final}-{attempt}"
         with self._under_way.of(base):
@@ -85,6 +85,7 @@ class Bases:
             for name in volumes.values():
                 await self._make(name, labels)
             container = await self._scratch.create(base, {**_body(image, volumes), "Labels": labels})
+            # The name outlives a power cut, so what it vouches for has to be on the disk before.
             await self._sync()
             await self._rename(container, final)
         except PodError as error:
@@ -100,7 +101,7 @@ class Bases:
         await self._calls.json("container_rename", "POST", f"containers/{container}/rename", params=params)
 
     async def _clear_away(self, base: str, volumes: Mapping[str, str]) -> None:
-        """Remove an attempt that came to nothing; what cannot be removed now goes with the unused bases."""
+        """Remove an attempt that failed; what cannot be removed now is removed with the unused bases."""
         try:
             await self._scratch.remove(base)
             for name in volumes.values():

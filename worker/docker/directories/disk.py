@@ -1,4 +1,4 @@
-"""The disk under an Engine, where this process can see it."""
+"""The disk under an Engine, if this process can see it."""
 
 import asyncio
 import ctypes
@@ -15,10 +15,10 @@ _log: Final = structlog.get_logger(__name__)
 
 
 class Disk:
-    """Writes to the disk what is in memory only; one that does not answer is waited for so long at most."""
+    """Writes to the disk what is only in memory, and waits for a disk that hangs until a deadline at most."""
 
     def __init__(self, *, deadline_s: float, patience_s: float) -> None:
-        """`patience_s` is after how many seconds the log says what is waited for."""
+        """`patience_s` is after how many seconds the log says that the disk is slow."""
         self._deadline_s = deadline_s
         self._patience_s = patience_s
         self._threads = HangingThreads()
@@ -26,16 +26,15 @@ class Disk:
     async def sync(self, root: Path) -> None:
         """Write all that is dirty on the file system of `root` to its disk.
 
-        Where `root` is not to be seen, as from a container, or not to be opened, as by another user than
-        root, all disks of this kernel are written. Raises OutcomeUnknownError when the disk fails or does
-        not answer.
+        If `root` cannot be seen (the worker is in a container) or not opened (it is not root), all disks of
+        this kernel are written. Raises OutcomeUnknownError if the disk fails or does not answer.
         """
         told = asyncio.get_running_loop().call_later(self._patience_s, _tell, root)
         try:
             await self._threads.run(lambda: _sync(root), self._deadline_s)
         except TimeoutError as error:
             raise OutcomeUnknownError(
-                f"the disk of {root} did not take what was written within {self._deadline_s:g} s: look "
+                f"the disk of {root} did not take what was written within {self._deadline_s:g} s: check "
                 "whether it, and every other mount of the worker's machine, answers (df, dmesg)"
             ) from error
         except OSError as error:
@@ -61,7 +60,7 @@ def _sync(root: Path) -> None:
 
 
 def _syncfs(descriptor: int) -> None:
-    """Do syncfs(2), which Python has no name for: it syncs one file system and reports errors."""
+    """Call syncfs(2), which Python does not offer: it syncs one file system and reports errors."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.syncfs(descriptor) != 0:
         number = ctypes.get_errno()

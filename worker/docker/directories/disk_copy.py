@@ -1,7 +1,7 @@
-"""Copies directories of containers on the Engine's own disk, where this process sees it.
+"""Copies directories of containers on the Engine's own disk, if this process sees it.
 
-Owners, modes, ACLs, all extended attributes, hard links, devices and the holes of sparse files are kept, none
-of which but owners, modes and links the Engine's own archives keep.
+It keeps owners, modes, ACLs, all extended attributes, hard links, devices and the holes of sparse files. Of
+these, the Engine's own archives keep only owners, modes and links.
 """
 
 import asyncio
@@ -37,11 +37,11 @@ class Source:
     path: str
     """Below that."""
     nested: tuple[str, ...]
-    """What is left out, below `path`: it has volumes of its own."""
+    """Paths below `path` that are left out, because they have volumes of their own."""
 
 
 async def measure(source: Source, deadline_s: float) -> int | None:
-    """Return how many bytes it takes on the disk, None if that cannot be seen from here."""
+    """Return how many bytes a directory takes on the disk, None if that cannot be seen from here."""
     if not _can_copy():
         return None
     async with _viewing(source, measure=True) as viewer:
@@ -57,7 +57,7 @@ async def measure(source: Source, deadline_s: float) -> int | None:
 
 
 async def copy(source: Source, target: Path, deadline_s: float) -> bool:
-    """Copy it into an empty folder; False if that cannot be seen from here, and nothing was done.
+    """Copy a directory into an empty folder; False if it cannot be seen from here and nothing was done.
 
     Raises CopyFailedError.
     """
@@ -83,7 +83,7 @@ async def _copy(source: Source, folder: int) -> bool:
     try:
         async with (
             _viewing(source, measure=False, stdout=write_end) as viewer,
-            # By its descriptor: if the volume is made again meanwhile, nothing is written into the new one.
+            # By its descriptor, so that nothing is written into a new volume of the same name made meanwhile.
             _running(
                 *_EXTRACT,
                 f"--directory=/proc/self/fd/{folder}",

@@ -1,8 +1,8 @@
-"""Run as a separate program: looks at what one container holds, on the disk of its Engine.
+"""A program of its own that reads what one container holds, on the disk of its Engine.
 
-The container's own root is mounted read-only in a mount namespace of this process, so that nothing is left
-of it however the process ends. A path is opened part by part and never over a link: what a pod made must not
-lead to a place of the host. Ends with 3 where the disk cannot be looked at in this way, having done nothing.
+It mounts the container's own root read-only in a mount namespace of its own, so that the mount is gone
+however the process ends. It opens a path part by part and never follows a link: what a pod made must not lead
+to a place on the host. It ends with 3, having done nothing, if the disk cannot be read in this way.
 """
 
 import ctypes
@@ -40,9 +40,10 @@ def main() -> None:
 
 
 def _mounted(layer: Path) -> Path:
-    """Mount a layer of the driver overlay2 with all that is below it, and return where."""
+    """Mount a layer of the driver overlay2 with all layers below it, and return where."""
     lower = ":".join(["l/" + (layer / "link").read_text(), (layer / "lower").read_text()])
-    os.chdir(layer.parent)  # to which the driver's short names are relative, as a mount's options are short
+    # The driver's short names are relative to this folder. It has them because mount options must be short.
+    os.chdir(layer.parent)
     libc = ctypes.CDLL(None, use_errno=True)
     _done(libc.unshare(_CLONE_NEWNS))
     _done(libc.mount(b"none", b"/", None, _MS_REC | _MS_PRIVATE, None))
@@ -64,7 +65,7 @@ def _opened(root: Path, path: str) -> int:
 
 
 def _sizes(nested: frozenset[str]) -> Iterator[int]:
-    """Yield how many bytes each file takes on the disk; one with several names once."""
+    """Yield how many bytes each file takes on the disk; a file with several names counts once."""
     seen: set[tuple[int, int]] = set()
     for folder, folders, files in os.walk("."):
         folders[:] = [name for name in folders if f"{folder}/{name}" not in nested]
@@ -72,7 +73,7 @@ def _sizes(nested: frozenset[str]) -> Iterator[int]:
             try:
                 status = os.lstat(f"{folder}/{name}")
             except FileNotFoundError:
-                continue  # It is measured while the pod runs, and programs remove files.
+                continue  # This is measured while the pod runs, and its programs remove files.
             if stat.S_ISDIR(status.st_mode) or status.st_nlink == 1 or (key := _key(status)) not in seen:
                 yield status.st_blocks * _BLOCK
                 if not stat.S_ISDIR(status.st_mode) and status.st_nlink > 1:

@@ -24,11 +24,11 @@ from worker.pods.observation import ObservedContainer
 from worker.pods.own_root import Look, Measured, Standing
 
 _SLOWEST: Final = 20 * 10**6
-"""Bytes a second that a disk copies at least."""
+"""Bytes a second that every disk is expected to copy."""
 
 
 class Folders:
-    """Reads on the Engine's own disk where this process sees it, else by the Engine's archives."""
+    """Reads on the Engine's own disk if this process sees it, otherwise through the Engine's archives."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class Folders:
     async def look(
         self, container: ObservedContainer, changes: Sequence[Change], places: Collection[str]
     ) -> Look:
-        """Return what of `changes` and at `places` concerns the container's replacement. 1 call for few."""
+        """Return what in `changes` and at `places` matters to the container's replacement. 1 call each."""
         mounted = (*container.volumes, *container.binds)
         touches = touched(changes, frozenset(mounted), places)
         found: dict[str, Standing] = {}
@@ -76,7 +76,7 @@ class Folders:
 
     @asynccontextmanager
     async def source(self, source: str | Mapping[str, str]) -> AsyncIterator[str]:
-        """Have a container that holds some volumes, which is not started; one that is named stays."""
+        """Yield the container that is named, or a temporary one, never started, that mounts the volumes."""
         if isinstance(source, str):
             yield source
             return
@@ -101,7 +101,7 @@ class Folders:
             init_is_hidden=hides and await self._find_init() is None,
         )
         mounts = _mounts(entry)
-        is_known = bool(roughly)  # An Engine that does not say how large it all is has not said that it fits.
+        is_known = bool(roughly)  # If the Engine does not say how large the whole is, it may not fit.
         if is_known and measured.fits(floor_bytes) and all(_holder(mounts, path) is None for path in paths):
             return measured
         sizes = {}
@@ -134,7 +134,7 @@ class Folders:
         except (EngineUnavailableError, OutcomeUnknownError) as error:
             took_too_long = isinstance(error.__cause__, TimeoutError)
             if sieve.problem is None and "no space left" not in str(error).lower() and not took_too_long:
-                raise  # The Engine went away, say: that passes.
+                raise  # For example, the Engine went away: that passes.
             raise CopyFailedError(
                 f"{path} was not copied into volume {volume}: {sieve.problem or error}"
             ) from error
@@ -142,13 +142,13 @@ class Folders:
     async def _standing(
         self, container_id: str, path: str, touch: Touch, *, is_place: bool
     ) -> Standing | None:
-        """Return what is there now, where something was changed, None if that does not matter."""
+        """Return what stands now at a path that was changed, None if that does not matter."""
         if touch is Touch.DELETED:
             return None if is_place else Standing.NOTHING
         if touch is Touch.BELOW:
             return Standing.DIRECTORY
         standing = await self._scratch.standing(container_id, path)
-        # An empty one may be the Engine's, made for a working directory: another image may have a full one.
+        # The Engine may have made an empty one as the working directory. Another image may have a full one.
         empty = standing is Standing.DIRECTORY and touch is Touch.ADDED and not is_place
         return None if empty or standing is Standing.NOTHING else standing
 
@@ -157,7 +157,7 @@ class Folders:
     ) -> Standing | None:
         """Return what stands at a place that lies on a volume, or in a directory that is kept.
 
-        Elsewhere it is as the image has it. None if nothing is there.
+        Anywhere else, the place is as the image has it. None if nothing is there.
         """
         above = parents(place)
         holder = _holder(mounts, place)
@@ -172,14 +172,14 @@ class Folders:
         return Standing.DIRECTORY if holder is not None else found.get(place)
 
     async def _system(self, container: ObservedContainer, found: Mapping[str, Standing]) -> tuple[str, ...]:
-        """Return the real system directories that no volume holds and nobody changed."""
+        """Return the real system directories that are on no volume and that nobody changed."""
         open_ones = [path for path in SYSTEM_DIRECTORIES if path not in (*container.volumes, *found)]
         return tuple([path for path in open_ones if await self._scratch.has_directory(container.id, path)])
 
     async def _size(
         self, entry: Mapping[str, Any], root: Path, path: str, inside: Sequence[str]
     ) -> tuple[int, bool]:
-        """Return how many bytes a copy takes, and whether holes are kept in it."""
+        """Return how many bytes a copy takes, and whether it keeps the holes of sparse files."""
         source = await self._source(entry, root, path, inside)
         size = await disk_copy.measure(source, self._deadline_s) if source is not None else None
         if size is not None:
@@ -195,7 +195,7 @@ class Folders:
         if holder is not None:
             volume = await self._calls.json("volume_inspect", "GET", f"volumes/{mounts[holder]}")
             if volume.get("Driver") != "local" or volume.get("Options"):
-                return None  # It mounts something else while it is used.
+                return None  # While such a volume is in use, something else is mounted over its folder.
             folder = self._seen(root, volume["Mountpoint"])
             return Source(layer=None, root=folder, path=path.removeprefix(holder)[1:], nested=tuple(inside))
         driver = entry.get("GraphDriver") or {}
@@ -223,7 +223,7 @@ class Folders:
 
 
 def _mounts(entry: Mapping[str, Any]) -> dict[str, str]:
-    """Return mount path to volume name; of what is no volume the name is empty."""
+    """Return mount path to volume name; for mounts that are no volumes the name is empty."""
     return {mount["Destination"]: mount.get("Name", "") for mount in entry.get("Mounts") or ()}
 
 
@@ -233,12 +233,12 @@ def _holder(mounts: Collection[str], path: str) -> str | None:
 
 
 def _below(path: str, others: Collection[str]) -> list[str]:
-    """Return those of `others` that are below `path`, as seen from there."""
+    """Return those of `others` that are below `path`, relative to it."""
     return sorted({each.removeprefix(f"{path}/") for each in others if each.startswith(f"{path}/")})
 
 
 def _sieve(path: str, inside: Sequence[str]) -> Sieve:
-    """Return what leaves paths below a directory out of an archive of it."""
+    """Return a sieve that leaves paths below a directory out of its archive."""
     base = posixpath.basename(path)
     return Sieve([f"{base}/{each}" for each in inside])
 

@@ -27,7 +27,7 @@ _INIT_PATHS: Final = (
     "/usr/lib/docker/docker-init",
     "/usr/bin/tini-static",
 )
-"""Where distributions, Docker's own packages and its archive put it. The API reports only its name."""
+"""Where distributions, Docker's own packages and its archive put the init. The API reports only its name."""
 
 
 MakeVolume = Callable[[str, Mapping[str, str], Mapping[str, str]], Awaitable[ObservedVolume]]
@@ -36,7 +36,7 @@ DropVolume = Callable[[str], Awaitable[None]]
 
 
 class Layers:
-    """Makes the folders that overlays need, and finds out by really doing it whether overlays work here."""
+    """Makes the folders that overlays need, and finds out by trying whether overlays work here."""
 
     def __init__(
         self,
@@ -64,13 +64,13 @@ class Layers:
             pass
 
     async def init(self) -> str | None:
-        """Return where the Engine's host has the init that goes into pods, None if it cannot be found."""
+        """Return where the Engine's host has the init that is mounted in pods, None if it cannot be found."""
         if self._init is None:
             self._init = await self._find_init()
         return self._init
 
     def forget(self) -> None:
-        """Look for the init again: the one that was found is gone."""
+        """Forget where the init was found, so that it is looked for again."""
         self._init = None
 
     async def overlay_works(self) -> bool:
@@ -127,5 +127,5 @@ class Layers:
 
 
 def _is_about_mounting(error: PodError) -> bool:
-    """Whether the host cannot do it, rather than cannot do it now."""
+    """Whether the host cannot mount this at all, rather than not just now."""
     return "mount" in str(error) and "no space left" not in str(error)

@@ -1,4 +1,4 @@
-"""The shapes of images, each looked at once."""
+"""The shapes of images; each image is looked at once."""
 
 import asyncio
 from collections import defaultdict
@@ -18,7 +18,7 @@ _LOOK: Final = f"{naming.BASE_PREFIX}look-"
 
 
 class Shapes:
-    """Looks into containers that are never started, and keeps what was seen by image id."""
+    """Looks into containers that are never started, and remembers what it saw by image id."""
 
     def __init__(self, *, scratch: Scratch, under_way: UnderWay, installation: str) -> None:
         self._scratch = scratch
@@ -62,13 +62,13 @@ class Shapes:
 
 
 def never_started_body(image: PinnedImage, *, without: Collection[str] = ()) -> dict[str, Any]:
-    """Return the body of a container by which an image is looked at; `without` are paths that get a mount."""
+    """Return the body of a container for looking at an image; `without` are paths that get a mount."""
     return {
         "Image": image.id,
         "Cmd": ["/never-started"],
         "Entrypoint": [],
         "HostConfig": {
-            # Else the image's VOLUME paths would get anonymous volumes.
+            # Otherwise the image's VOLUME paths would get anonymous volumes.
             "Tmpfs": {path: "" for path in map(normal_path, image.volumes) if path not in without},
             "NetworkMode": "none",
             "RestartPolicy": {"Name": "no"},

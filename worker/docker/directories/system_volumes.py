@@ -23,7 +23,7 @@ _T = TypeVar("_T")
 
 
 class SystemDirectories:
-    """Decides on the mode, and sees to the base."""
+    """Decides on the mode, and makes sure that there is a base."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class SystemDirectories:
 
     async def _prepare(self, wanted: System, *, attempt: str) -> SystemPrepared:
         if wanted.mode is SystemMode.OVERLAY:
-            # Another pod may have made it while this one waited.
+            # Another pod may have made the base while this one waited.
             found = await self._find_base(wanted, await self._read_bases(), forget=True)
             if found is not None:
                 return found
@@ -69,7 +69,7 @@ class SystemDirectories:
     async def _find_base(
         self, wanted: System, present: Mapping[str, ObservedVolume], *, forget: bool = False
     ) -> SystemPrepared | None:
-        """Return the base if it is whole; `forget` takes its name from one that is not any more."""
+        """Return the base if it is whole; with `forget`, one that no longer is whole loses its name."""
         found = await self._bases.find(wanted.image.id)
         if found is None:
             return None
@@ -84,7 +84,7 @@ class SystemDirectories:
         return SystemPrepared(system=system, bases={volume: present[volume] for volume in wanted_volumes})
 
     async def _decide(self, wanted: System) -> System:
-        """Return how a new pod is kept: a link has no volume, and some hosts have no overlay."""
+        """Return how a new pod's directories are kept. A link gets no volume; some hosts have no overlay."""
         directories = await self._with_image(wanted, lambda: self._bases.directories(wanted.image))
         if not directories:
             return wanted.evolve(mode=SystemMode.OFF)
@@ -99,7 +99,7 @@ class SystemDirectories:
         return wanted.evolve(directories=directories)
 
     async def _with_image(self, system: System, do: Callable[[], Awaitable[_T]]) -> _T:
-        """Do what needs the image; if it is gone from the host, pull exactly the same one."""
+        """Do something that needs the image; if it is gone from the host, pull exactly the same one first."""
         try:
             return await do()
         except ImageGoneError as error:
@@ -107,7 +107,7 @@ class SystemDirectories:
             if image.repo_digest is None:
                 raise PermanentError(
                     f"{gone_for_good(image, _ROLE)}. What the pod "
-                    "changed lies as a layer over its files, so that no other image can take its place"
+                    "changed is a layer over the files of that image, so no other image can take its place"
                 ) from error
             await self._images.pull(image.repo_digest, pinned=True)
         return await do()

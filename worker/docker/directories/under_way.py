@@ -1,11 +1,11 @@
-"""What this process is making or looking at just now, by the name of its base."""
+"""What this process is making or looking at just now, by the name in its labels."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 
 class UnderWay:
-    """Names that have the labels of a base and are in no record yet: they must not go with unused bases."""
+    """Names in the labels of bases that no record knows yet: they must not be removed as unused bases."""
 
     def __init__(self) -> None:
         self._names: set[str] = set()
@@ -15,7 +15,7 @@ class UnderWay:
 
     @contextmanager
     def of(self, name: str) -> Iterator[None]:
-        """Count a name, never used before, among them for a while."""
+        """Keep a name, never used before, among them for a while."""
         self._names.add(name)
         try:
             yield

@@ -1,1 +1,1 @@
-"""Images: on the host, at a registry, and on the way between."""
+"""Images: on the host, at a registry, and being pulled."""

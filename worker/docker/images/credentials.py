@@ -1,4 +1,4 @@
-"""Credentials of private registries, from Docker's own config.json. Never logged, never kept."""
+"""Credentials of private registries, from Docker's own config.json. They are never logged and never kept."""
 
 import asyncio
 import base64
@@ -11,16 +11,16 @@ from worker.errors import PermanentError, RegistryUnavailableError
 from worker.pods.references import has_upper_case_host, registry_host
 
 _DEFAULT_REGISTRY: Final = "https://index.docker.io/v1/"
-"""The key under which Docker keeps the credentials of images whose name has no host."""
+"""The key under which Docker keeps the credentials for images whose name has no host."""
 _HELPER: Final = re.compile(r"[A-Za-z0-9._-]+")
 _HELPER_SECONDS: Final = 20.0
 
 
 async def auth_header(config_folder: Path, reference: str) -> dict[str, str]:
-    """Return the header that gives the Engine the credentials for an image, empty without any.
+    """Return the header that gives the Engine the credentials for an image, empty if there are none.
 
-    Raises PermanentError if config.json cannot be read as JSON or its credential helper fails, and
-    RegistryUnavailableError if that does not answer.
+    Raises PermanentError if config.json is not JSON or its credential helper fails, and
+    RegistryUnavailableError if the helper does not answer.
     """
     path = config_folder / "config.json"
     if not await asyncio.to_thread(path.is_file):
@@ -28,10 +28,10 @@ async def auth_header(config_folder: Path, reference: str) -> dict[str, str]:
     try:
         config = json.loads(await asyncio.to_thread(path.read_text))
     except ValueError as error:
-        raise PermanentError(f"{path}: is not JSON ({error}); allowed: Docker's own config.json") from None
+        raise PermanentError(f"{path} is not JSON ({error}); allowed: Docker's own config.json") from None
     server = registry_of(reference)
     if has_upper_case_host(reference):
-        # No registry's name, and some helpers find credentials whatever the case: they belong to another.
+        # No registry has such a name, and some helpers ignore case: what they found would be another's.
         return {}
     auth = await _from_helper(config, server) or _from_file(config, server)
     if auth is None:
@@ -70,7 +70,7 @@ async def _from_helper(config: dict[str, Any], server: str) -> dict[str, str] | 
 
 
 def _belongs(found: str, server: str) -> bool:
-    """Whether a helper found what is this registry's: some answer with the nearest that they have."""
+    """Whether what a helper found is for this registry: some answer with the nearest entry that they have."""
     return _host_of(found) == _host_of(server)
 
 
@@ -79,7 +79,7 @@ def _host_of(server: str) -> str:
 
 
 async def _ask_helper(program: str, server: str) -> dict[str, str] | None:
-    """Ask a helper, as Docker's protocol wants: the server on standard input, JSON on standard output."""
+    """Ask a helper by Docker's protocol: the server on standard input, JSON on standard output."""
     try:
         process = await asyncio.create_subprocess_exec(
             program,
@@ -102,7 +102,7 @@ async def _ask_helper(program: str, server: str) -> dict[str, str] | None:
             f"{program} gave no credentials within {_HELPER_SECONDS:g} s"
         ) from None
     if process.returncode != 0:
-        # It says the same for "none kept" and for every failure; without credentials the registry decides.
+        # A helper ends like this if it has none and if it fails. Without credentials, the registry decides.
         return None
     answer: dict[str, str] = json.loads(output)
     return answer

@@ -1,4 +1,4 @@
-"""Images: on the host, at the registry, and on the way between."""
+"""Images: finding them on the host, asking their registries, pulling them."""
 
 import asyncio
 import io
@@ -34,7 +34,7 @@ from worker.pods.references import has_upper_case_host, names_one
 _log: Final = structlog.get_logger(__name__)
 _PROGRESS_EVERY_S: Final = 5.0
 _ANSWER_S: Final = 5.0
-"""How long a registry may take to say whether it has an image; somebody waits in a thread."""
+"""Seconds that a registry has to say whether it has an image; a caller's task waits in a thread meanwhile."""
 _REFUSED: Final = (
     "not found",
     "manifest unknown",
@@ -43,7 +43,7 @@ _REFUSED: Final = (
     "unauthorized",
     "no basic auth",
 )
-"""What registries say, and the Engine passes on, of an image that is not there or not for us to read."""
+"""What registries say, and the Engine passes on, if an image does not exist or we may not read it."""
 
 
 class Images:
@@ -70,7 +70,7 @@ class Images:
             return None
         except PermanentError:
             if has_upper_case_host(reference):
-                # Older Engines take it for no name at all, so they cannot have it either.
+                # Older Engines do not accept it as a name, so they cannot have it either.
                 return None
             raise
         return inspected_image(reference, entry)
@@ -92,18 +92,18 @@ class Images:
             await self._pull(reference, headers)
         found = await self.find(reference)
         if found is None:
-            # Somebody removed it at once, or tagged another.
-            raise ObjectMissingError(f"image {reference!r} was pulled, and this host has not got it any more")
+            # Somebody removed it at once, or gave its tag to another image.
+            raise ObjectMissingError(f"image {reference!r} was pulled, but is not on this host any more")
         return found
 
     async def make(self, name: str, folders: Iterable[str]) -> None:
-        """Import an image that has folders of root's and nothing else. 1 call."""
+        """Import an image that has nothing but folders, owned by root. 1 call."""
         docker = await self._calls.client()
         self._calls.count("image_import")
         repository, _, tag = name.partition(":")
         timeout = aiohttp.ClientTimeout(total=60.0)
         try:
-            async with docker._query(  # noqa: SLF001 - `images.import_image` loads, which is another thing
+            async with docker._query(  # noqa: SLF001 - `images.import_image` is `docker load`
                 "images/create",
                 "POST",
                 params={"fromSrc": "-", "repo": repository, "tag": tag},
@@ -118,7 +118,7 @@ class Images:
             raise OutcomeUnknownError(f"image_import: broke off: {error}") from error
 
     async def _credentials(self, reference: str, *, pinned: bool) -> dict[str, str]:
-        """Return the header with them, empty where they are not for this image, or there are none."""
+        """Return the header with credentials, empty if there are none or they are not for this image."""
         if not pinned and not self._lends_credentials(reference):
             return {}
         return await auth_header(self._docker_config, reference)
@@ -126,9 +126,9 @@ class Images:
     async def _pull(self, reference: str, headers: dict[str, str]) -> None:
         docker = await self._calls.client()
         self._calls.count("image_pull")
-        # Without a tag the Engine would pull every one there is.
+        # Without a tag the Engine would pull all tags.
         params = {"fromImage": reference} | ({} if names_one(reference) else {"tag": "latest"})
-        # No limit for the whole, only for silence: a big image over a slow line is no failure.
+        # There is no limit for the whole pull, only for silence: a big image over a slow line is no failure.
         timeout = aiohttp.ClientTimeout(total=None, sock_read=self._pull_silence_s)
         try:
             async with docker._query(  # noqa: SLF001 - `images.pull` has no limit for silence
@@ -161,7 +161,7 @@ class Images:
         if any(part in text.lower() for part in _REFUSED) and "no such host" not in text.lower():
             return ImageNotFoundError(
                 f"spec.image: {reference!r} is not on this host, and its registry does not have it or does "
-                f"not show it to us ({text}); allowed: an image that exists; if it is private, one that a "
+                f"not let us read it ({text}); allowed: an image that exists; if it is private, one that a "
                 "pattern in PINACLE_IMAGES names, with credentials in Docker's config.json"
             )
         return RegistryUnavailableError(

@@ -1,4 +1,4 @@
-"""How far a pull has come, from the lines that the Engine sends of it."""
+"""How far a pull has come, from the lines that the Engine sends."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Turns for talking to registries: few at once, as one that does not answer would make everybody wait."""
+"""Turns for talking to registries: only a few at once, so that a silent one does not make everybody wait."""
 
 import asyncio
 from collections import Counter
@@ -11,14 +11,14 @@ from worker.errors import OutcomeUnknownError, RegistryBusyError
 from worker.pods.references import DOCKER_HUB, registry_host
 
 ASKED_AT_ONCE: Final = 4
-"""Questions under way, of all registries together. Somebody waits for each in a thread."""
+"""Questions under way, to all registries together. A caller's task waits in a thread for each."""
 PULLS_AT_ONCE: Final = 8
 """Pulls from one registry."""
 _SILENT_S: Final = 30.0
-"""For how long nobody asks a registry again that gave no answer."""
+"""For how long a registry that gave no answer is not asked again."""
 _AGAIN_S: Final = 10.0
 _TURN_S: Final = 3.0
-"""How long a pull waits for its turn, with its pod's lease: a stop waits as long at most."""
+"""How long a pull waits for its turn. It holds its pod's lease meanwhile, so a stop waits as long at most."""
 
 
 class Registries:
@@ -34,12 +34,12 @@ class Registries:
 
     @contextmanager
     def turn(self, reference: str) -> Iterator[None]:
-        """Ask the registry of an image within this. An OutcomeUnknownError in it means: no answer.
+        """Enter this to ask the registry of an image. An OutcomeUnknownError inside means: no answer.
 
-        Raises RegistryBusyError at once where there is no place, and in place of that error.
+        Raises RegistryBusyError at once if there is no place, and instead of that OutcomeUnknownError.
         """
         registry, now = _registry(reference), self._clock()
-        # Only a few stay in it: names of registries come from outside, and are never the same.
+        # Keep this small: callers name the registries, so there can be any number of them.
         self._silent_until = {name: until for name, until in self._silent_until.items() if until > now}
         if self._asked >= ASKED_AT_ONCE or registry in self._silent_until:
             raise _busy(reference, registry)
@@ -54,7 +54,7 @@ class Registries:
 
     @asynccontextmanager
     async def pulling(self, reference: str) -> AsyncIterator[None]:
-        """Pull an image within this. Raises RegistryBusyError if its turn does not come soon."""
+        """Enter this to pull an image. Raises RegistryBusyError if its turn does not come soon."""
         registry = _registry(reference)
         places = self._pulls.setdefault(registry, asyncio.Semaphore(PULLS_AT_ONCE))
         self._pulling[registry] += 1
