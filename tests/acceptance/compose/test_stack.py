@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from tornado.routing import URLSpec
 
 from tests.acceptance.compose.conftest import AUTH, REQUEST, Ask, call
 from tests.acceptance.conftest import ROOT, run_inside
+from tests.support.metric_files import alerts
 from tests.support.pods import Pod
 from worker.local.client import Client
 from worker.local.packages import require
@@ -206,6 +208,35 @@ def test_restarting_and_killing_each_service_loses_nothing(
     assert call(ask, "delete", "steady")["phase"] == "deleted"
 
 
+def test_the_worker_knows_how_much_is_free_on_the_disk_of_the_pods(
+    compose: Callable[..., str], ask: Ask, engine: PrivateEngine, environment: dict[str, str]
+) -> None:
+    """As this machine sees it; below the floor no pod is made, and none that exists is touched."""
+    doctor = ("exec", "-T", "worker", "sh", "-c", "pinacle doctor --json || test $? = 1")
+    (check,) = [check for check in json.loads(compose(*doctor))["checks"] if check["name"] == "disk space"]
+    free_mb = shutil.disk_usage(engine.data_root).free // 10**6
+    assert abs(int(check["detail"].split()[0]) - free_mb) < 2000, (check, free_mb)
+    assert "Read-only file system" in compose(
+        "exec", "-T", "worker", "sh", "-c", "touch /data-root/x 2>&1 || true"
+    )
+    assert call(ask, "create", "before", {"image": "pinacle-busybox"})["phase"] == "running"
+    up = ("up", "-d", "--no-build", "--wait", "--wait-timeout", "120", "worker")
+    environment["PINACLE_MIN_FREE_MB"] = "999999999"
+    try:
+        compose(*up)
+        status, text = ask(
+            "POST", "/api/task/apply/pods.create", {"args": ["after", {"image": "pinacle-busybox"}]}
+        )
+        assert (status, json.loads(text)["state"]) == (200, "FAILURE")
+        assert "HostFullError" in text
+        assert "PINACLE_MIN_FREE_MB" in text
+        assert call(ask, "get", "before")["phase"] == "running"
+    finally:
+        del environment["PINACLE_MIN_FREE_MB"]
+        compose(*up)
+    assert call(ask, "delete", "before")["phase"] == "deleted"
+
+
 def test_the_profile_metrics_collects_the_workers_figures(
     compose: Callable[..., str], engine: PrivateEngine
 ) -> None:
@@ -221,7 +252,7 @@ def test_the_profile_metrics_collects_the_workers_figures(
     wait_until(lambda: bool(found(get(up)[1])), 60, what="a scrape of the worker")
     assert [one["value"][1] for one in found(get(up)[1])] == ["1"]
     rules = json.loads(get("http://127.0.0.1:9090/api/v1/rules")[1])["data"]["groups"]
-    assert [len(group["rules"]) for group in rules] == [8]
+    assert [[rule["name"] for rule in group["rules"]] for group in rules] == [[name for name, _ in alerts()]]
     assert get("http://127.0.0.1:9464/metrics")[0] == 0
     listening = run_inside(engine, "ss", "-Htln").stdout
     assert "127.0.0.1:9090" in listening
