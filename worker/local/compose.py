@@ -1,5 +1,6 @@
 """Docker Compose v2, which Debian 12 does not have: taken out of a newer Debian's package, not installed."""
 
+import argparse
 import shutil
 import subprocess
 import tempfile
@@ -54,3 +55,15 @@ def _mirror() -> str:
         text=True,
     ).stdout.split()
     return next(site for site in listed if site.startswith("http") and not site.endswith("-security"))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m worker.local.compose", description="Put Compose v2 into a folder of Docker's plugins."
+    )
+    parser.add_argument("folder", type=Path, help="such as /usr/local/lib/docker/cli-plugins")
+    print(compose_program(parser.parse_args().folder))
+
+
+if __name__ == "__main__":
+    main()

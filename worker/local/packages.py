@@ -35,6 +35,7 @@ _PACKAGES: Final = {
     "promtool": "prometheus",
     "qemu-system-x86_64": "qemu-system-x86",
     "qemu-img": "qemu-utils",
+    "systemd-analyze": "systemd",
     "mkfs.ext4": "e2fsprogs",
 }
 """Program to the Debian and Ubuntu package that has it."""
