@@ -1,1 +1,1 @@
-"""All pods of one host: passes, events, its storage, and what others left on it."""
+"""All pods of one host: passes, events, its storage, and what other hosts left on it."""

@@ -1,4 +1,4 @@
-"""A base goes when its last pod has been gone for a while."""
+"""Removes a base when its last pod has been gone for a while."""
 
 from collections.abc import Callable, Collection, Iterable
 from time import monotonic
@@ -19,8 +19,8 @@ _log: Final = structlog.get_logger(__name__)
 class BaseCleanup:
     """Removes the bases of one host that nobody uses.
 
-    Whoever needs one again makes it again; so a mistake here would cost time and no data. The Engine
-    refuses to remove what a container mounts.
+    A base that is needed again is made again, so a mistake here costs time and no data. The Engine refuses
+    to remove a volume that a container mounts.
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class BaseCleanup:
         grace_s: float,
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        """`clock` gives seconds and is never set."""
+        """`clock` gives seconds and is monotonic."""
         self._engine = engine
         self._installation = installation
         self._grace_s = grace_s
@@ -39,12 +39,12 @@ class BaseCleanup:
         self._unused_since: dict[str, float] = {}
 
     async def run(self, records: Iterable[Record], seen: Snapshot) -> None:
-        """Remove what was unused at every look since the grace time began."""
+        """Remove the bases that were unused at every look for the whole grace time."""
         now, unused = self._clock(), unused_bases(records, seen, self._installation.name)
         before, making = self._unused_since, self._engine.bases_under_way()
         self._unused_since = {base: before.get(base, now) for base in unused if base not in making}
         for base, since in self._unused_since.items():
-            # One that was made since the records were read is in none of them: so two looks at least.
+            # No record names a base that was made after the records were read, so this takes two looks.
             if base in before and now - since >= self._grace_s:
                 await self._remove(base, unused[base])
 

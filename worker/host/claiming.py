@@ -1,4 +1,4 @@
-"""Holds an installation on one Engine for this process's store, against others of the same name."""
+"""Holds an installation on one Engine for this process's store, against other stores that use its name."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -21,7 +21,7 @@ _log: Final = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class _Asked:
-    """A question that an owner may answer."""
+    """This store's question whether it may have the installation; its owner may answer."""
 
     contender_id: str
     keeper_id: str | None
@@ -30,7 +30,7 @@ class _Asked:
 
 
 class Claiming:
-    """Says which store owns the installation, asks if another's id is there, and answers if one asks."""
+    """Says which store owns the installation, asks if another store's id is there, and answers questions."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class Claiming:
         interval_s: float = 30.0,
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        """`interval_s` is that of this process's passes; `clock` gives seconds."""
+        """`interval_s` is the time between this process's passes; `clock` gives seconds."""
         self._host = host
         self._engine = engine
         self._store = store
@@ -52,12 +52,12 @@ class Claiming:
         self._claimant = Claimant(store="")
         self._asked: _Asked | None = None
         self._refused = False
-        """Whether a living owner said no: that is asked once in a process's life."""
+        """Whether a living owner said no: a process asks once in its life."""
         self.problem: str | None = None
         """Why nothing may be made, changed or removed; None while the installation is this store's."""
 
     async def look(self, seen: Snapshot, store: str, *, knows_host: bool) -> Claim:
-        """Return which store owns the installation now; `store` is the id of this process's own."""
+        """Return which store owns the installation now; `store` is the id of this process's own store."""
         before = self._claimant
         former = before.former if before.store == store else before.former | {before.store}
         self._claimant = Claimant(store=store, former=former, held=before.held, knows_host=knows_host)
@@ -103,16 +103,16 @@ class Claiming:
         await self.take(seen)
 
     async def answer(self, seen: Snapshot) -> None:
-        """Turn away the stores that ask for what is this one's, and say so; what it asked itself goes too."""
+        """Refuse the stores that ask for this one's installation, and log that; drop its own question too."""
         for store, container in claim.contenders(seen, self._name):
             await self._turn_away(store, container.id)
 
     async def hear(self, contender: ContenderEvent) -> None:
-        """Answer one that asks now, if the installation is known to be this store's; passes are rare."""
+        """Answer a store that asks now, if this one is known to own the installation; passes are rare."""
         if not self._claimant.held or self.problem is not None:
             return
         if contender.store == (await self._store.noted()).store:
-            return  # Another process of this very store, which was lost since the last pass.
+            return  # Another process of this store, which was lost since the last pass and has a new id.
         await self._turn_away(contender.store, contender.container_id)
 
     async def _turn_away(self, store: str, container_id: str) -> None:
@@ -151,11 +151,11 @@ class Claiming:
             self._asked = asked = await self._stand(seen, now)
         elif not any(container.id == asked.contender_id for container in seen.containers.values()):
             if keeper is None and asked.keeper_id is not None:
-                self._asked = asked = await self._stand(seen, now)  # A prune took both.
+                self._asked = asked = await self._stand(seen, now)  # A prune removed both.
             else:
                 self._refuse(seen)
         elif keeper is not None and keeper.id != asked.keeper_id:
-            self._refuse(seen)  # Another one that asked was first, or the owner made its keeper again.
+            self._refuse(seen)  # Another store that asked was first, or the owner made its keeper again.
         elif now >= asked.until:
             await self.take(seen)
             return
@@ -176,7 +176,7 @@ class Claiming:
         store = self._claimant.store
         standing = dict(claim.contenders(seen, self._name)).get(store)
         if standing is not None:
-            return standing.id  # That of another process of this store, or of one that was killed.
+            return standing.id  # It is from another process of this store, or from one that was killed.
         name, labels = naming.contender_name(self._name, store), claim.contender_labels(self._name, store)
         return await self._engine.create_mark(name, labels)
 
@@ -186,7 +186,7 @@ class Claiming:
         self.check()
 
     async def _tell(self, seen: Snapshot) -> None:
-        """Say that it is another's, and have that one know."""
+        """Log that the installation is another store's, and let that store know."""
         if self.problem is None:
             with suppress(ConflictError):  # Another process of this store has just done so.
                 await self._contender(seen)

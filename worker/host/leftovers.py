@@ -1,4 +1,4 @@
-"""Leftovers of pods that were deleted on another host are removed here as well."""
+"""Removes, on this host, what is left of pods that were deleted on another host."""
 
 from collections.abc import Collection
 from typing import Final
@@ -32,7 +32,7 @@ class Leftovers:
         self._installation = installation
 
     async def run(self, own: Collection[str], seen: Snapshot) -> None:
-        """Remove what `seen` shows of deleted pods that are not among `own`; what fails is for the next pass.
+        """Remove what `seen` shows of deleted pods that are not in `own`; the next pass retries what fails.
 
         Raises StoreUnavailableError.
         """
@@ -55,7 +55,7 @@ class Leftovers:
             _log.warning("remains_not_removed", pod_id=pod_id, reason=str(error))
 
     async def _remove(self, pod_id: str, seen: Snapshot) -> None:
-        """With the lease in hand nobody makes anything of the pod; so what the record says now, holds."""
+        """Remove what is left of one pod. While this has the lease, nobody makes the pod again."""
         record = await self._store.load(pod_id)
         if record is None:
             return

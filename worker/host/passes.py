@@ -31,7 +31,7 @@ _PLANS_AT_ONCE: Final = 20
 
 @dataclass(frozen=True, kw_only=True)
 class PassResult:
-    """What one pass found and how far its repairs came while somebody waited."""
+    """What one pass found, and how far its repairs came while it waited for them."""
 
     host: str
     pods: int
@@ -76,7 +76,7 @@ class Passes:
         self._clock = clock
         self._observer = observer
         self.begun_at = -inf
-        """When the last one began, by the monotonic clock."""
+        """When the last pass began, by the monotonic clock."""
         self._looks = Shared(self._look)
         self._is_over = False
         self._unreadable: frozenset[str] = frozenset()
@@ -84,10 +84,10 @@ class Passes:
         self._under_way: set[str] = set()
         """Pods whose repair is not done."""
         self._total = 0
-        """How many there were since none was left."""
+        """How many repairs there were since the last time when none was left."""
 
     def recovering(self) -> dict[str, Any]:
-        """Return how far the repairs of this host are; empty while there are none."""
+        """Return how far the repairs of this host have come; empty while there are none."""
         return (
             {"host": self._host, "repairs": self._total, "left": left}
             if (left := len(self._under_way))
@@ -95,9 +95,9 @@ class Passes:
         )
 
     async def run(self, *, wait_s: float) -> PassResult:
-        """Look at all pods and start the repairs; wait for these at most `wait_s`.
+        """Look at all pods and start the repairs; wait for the repairs at most `wait_s`.
 
-        Raises EngineUnavailableError or OutcomeUnknownError when the Engine does not answer: then nothing is
+        Raises EngineUnavailableError or OutcomeUnknownError if the Engine does not answer: then nothing is
         known, and nothing is done.
         """
         with self._observer.passing():
@@ -130,24 +130,28 @@ class Passes:
         return result
 
     async def let_go(self) -> None:
-        """Begin no further look, and tell everybody who waits for one that this process ends."""
+        """Begin no further look; all callers that wait for one get an error that this process ends."""
         self._is_over = True
         await self._looks.close()
 
     async def _look_with_others(self) -> tuple[list[Record], list[Seen]]:
-        """Look once for everybody who asks while a look is under way, however long that takes."""
+        """Look once for all callers that ask while a look is under way, however long that takes."""
         if self._is_over:
             raise _ending()
         try:
             return await self._looks.get()
         except asyncio.CancelledError:
-            # What is cancelled is the look, or whoever asked for it.
+            # Either the look was cancelled, or the caller was.
             if not self._is_over or (task := asyncio.current_task()) is None or task.cancelling():
                 raise
             raise _ending() from None
 
     async def _look(self) -> tuple[list[Record], list[Seen]]:
-        """Records first, Engine second: what changes between the two changes the record as well."""
+        """Return all records, and what was seen of the pods that need repairs.
+
+        Records first, Engine second: what changes a pod between the two changes its record too, and a
+        reconcile does not use what was seen beside another record.
+        """
         await self._rebuild.run()
         records = await self._store.load_host(self._host)
         self._tell_unreadable(records)
@@ -160,28 +164,28 @@ class Passes:
             return list(records.values()), []
         now = self._clock()
         due = []
-        # What follows costs no Engine call: a pass that finds nothing to do makes two, however many pods
-        # (protocol 11).
+        # What follows makes no Engine call: a pass that finds nothing to do makes two calls, however many
+        # pods the host has (protocol 11).
         for number, record in enumerate(records.values()):
             if number % _PLANS_AT_ONCE == 0:
-                await asyncio.sleep(0)  # Others have a turn.
+                await asyncio.sleep(0)  # Let other work have a turn.
             seen = snapshot.pod(record.pod_id, full_names(record.pod_id, record.state))
             decided = plan(record, seen, now, self._installation)
             standing = (record.state.phase, record.state.reason)
             if decided.steps or (decided.phase, decided.reason) != standing:
                 due.append(Seen(record=record, observation=seen))
-        # Whoever used a pod last misses it first.
+        # The pods that were asked for last are probably in use, so they come first.
         return list(records.values()), sorted(due, key=lambda seen: -seen.record.intent.accepted_at)
 
     def _tell_unreadable(self, records: Mapping[str, Record]) -> None:
-        """Log each record that cannot be read once, when it is met."""
+        """Log each record that cannot be read, once."""
         found = {pod_id: record for pod_id, record in records.items() if record.unreadable is not None}
         for pod_id in found.keys() - self._unreadable:
             _log.error("record_unreadable", pod_id=pod_id, reason=found[pod_id].state.reason)
         self._unreadable = frozenset(found)
 
     async def _repair_all(self, due: list[Seen], wait_s: float) -> list[Phase | None]:
-        """Repair in this order, many at once, and say how far it is while that takes long."""
+        """Repair in this order, many at the same time, and log the progress while that takes long."""
         new = {seen.record.pod_id for seen in due} - self._under_way
         self._under_way |= new
         self._total += len(new)
@@ -213,11 +217,11 @@ class Passes:
 
 
 def _ending() -> RetryableError:
-    return RetryableError("this worker is about to end; allowed: to ask again, for a pass by the next one")
+    return RetryableError("this worker is about to end; ask again, and the next worker makes the pass")
 
 
 def _count(records: list[Record], due: list[Seen], reached: list[Phase | None]) -> Counter[Phase]:
-    """Count the pods in each phase; one whose repair is not done is on its way."""
+    """Count the pods in each phase; one whose repair is not done is `pending`."""
     now = {record.pod_id: visible_phase(record) for record in records}
     for seen, phase in zip(due, reached, strict=True):
         now[seen.record.pod_id] = phase or Phase.PENDING

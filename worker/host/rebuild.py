@@ -1,4 +1,4 @@
-"""An empty store is rebuilt from the labels of what is on the host, before any work is taken."""
+"""Rebuilds an empty store from the labels of what is on the host, before any work is taken."""
 
 import asyncio
 from collections import Counter
@@ -46,9 +46,9 @@ class Rebuild:
     async def run(self) -> None:
         """Rebuild this host, unless the store has heard of it.
 
-        Container by container: one that cannot be read does not keep the others from being reported. Raises
-        what Engine and store raise; what was reported stays, and the rest is due the next time. Raises
-        InstallationAskedError and InstallationTakenError if the pods are another store's.
+        It goes container by container: one that cannot be read does not keep the others from being reported.
+        Raises what Engine and store raise; what was reported then stays, and the rest is done the next time.
+        Raises InstallationAskedError and InstallationTakenError if the pods are another store's.
         """
         if self._host in await self._store.reported_hosts():
             return
@@ -63,13 +63,13 @@ class Rebuild:
             due = await self._report(container, seen) or due
         if due is not None:
             raise due
-        # Last: until this is noted, no unknown pod is created here, as it may be one that is not reported yet
-        # (protocol 8).
+        # This comes last: until it is noted, no unknown pod is created here, because it may be a pod that is
+        # not reported yet (protocol 8).
         await self._store.report_host(self._host)
         self._failures.clear()
 
     def _ours(self, seen: Snapshot) -> Iterator[ObservedContainer]:
-        """Yield each pod's container, whatever its name; of two of one pod the one that runs."""
+        """Yield each pod's container, whatever its name; if a pod has two, the one that runs."""
         for those in seen.by_pod.values():
             ours = filter(self._is_ours, those)
             best = sorted(ours, key=lambda each: (each.state not in ALIVE, not _is_named(each)))
@@ -79,7 +79,7 @@ class Rebuild:
         return container.labels.get(naming.LABEL_INSTALLATION) == self._installation.name
 
     async def _report(self, container: ObservedContainer, seen: Snapshot) -> RetryableError | None:
-        """Report one pod; returns why it has to be tried again. Raises StoreUnavailableError."""
+        """Report one pod; return an error if it has to be tried again. Raises StoreUnavailableError."""
         try:
             evidence = await self._engine.inspect_evidence(container.id)
             record = rebuilt_record(self._host, container, evidence, seen.volumes)
@@ -87,7 +87,7 @@ class Rebuild:
         except (GenerationConflictError, LeaseHeldError) as error:
             _log.info("pod_known_already", pod_id=container.pod_id, reason=str(error))
         except ObjectMissingError as error:
-            # It went after the list was made: its volumes stay, and `pods.create` adopts them.
+            # It was removed after the list was made. Its volumes stay, and `pods.create` adopts them.
             _log.error("pod_not_rebuilt", pod_id=container.pod_id, reason=str(error))
         except StoreUnavailableError:
             raise
@@ -97,7 +97,7 @@ class Rebuild:
                 return error
             _log.error("pod_not_rebuilt", pod_id=container.pod_id, reason=str(error))
         except PermanentError as error:
-            # Its container and volumes stay; `pods.create` adopts the volumes.
+            # Its container and volumes stay, and `pods.create` adopts the volumes.
             _log.error("pod_not_rebuilt", pod_id=container.pod_id, reason=str(error))
         except Exception:  # noqa: BLE001 - a bug in one pod must not keep the others unknown; logged whole
             _log.exception("pod_not_rebuilt", pod_id=container.pod_id)
@@ -106,7 +106,7 @@ class Rebuild:
         return None
 
     async def _accept(self, record: Record, container: ObservedContainer) -> None:
-        """Write the whole record under the lease, so that nobody acts on a half of it."""
+        """Write the whole record under the lease, so that nobody acts on half of it."""
         async with leased(self._store, record.pod_id) as lease:
             await self._store.accept(
                 Proposal(
@@ -118,7 +118,7 @@ class Rebuild:
                 )
             )
             known = await self._store.load(record.pod_id)
-            # Where an earlier attempt came this far, somebody may have worked on the pod since.
+            # If an earlier attempt came this far, somebody may have worked on the pod since.
             if known is not None and known.state == PodState():
                 await self._store.save(record, lease)
 

@@ -1,4 +1,4 @@
-"""A host that was renamed gets the pods that are recorded under its former name."""
+"""Gives a host that was renamed the pods that are recorded under its former name."""
 
 import structlog
 
@@ -11,10 +11,10 @@ _log = structlog.get_logger(__name__)
 
 
 async def rename_host(engine: Engine, store: Store, installation: Installation, old: str, new: str) -> int:
-    """Give the records, ports and storage of `old` to `new`, whose Engine has them; return how many pods.
+    """Give the records, ports and storage of `old` to `new`, whose Engine has its pods; return how many pods.
 
-    `engine` is that of `new`. Raises InvalidInputError, having written nothing, where `old` is at work or
-    its storage is another.
+    `engine` is that of `new`. Raises InvalidInputError, having written nothing, if a worker of `old` is alive
+    or its storage is not the Engine's.
     """
     storages = await store.storages()
     refusal = rename_refusal(storages, await store.live_hosts(), old, new)

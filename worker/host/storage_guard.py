@@ -1,4 +1,4 @@
-"""Whether the storage under the Engine is the one that holds this host's pods."""
+"""Judges whether the storage under the Engine is the one that holds this host's pods."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
@@ -26,8 +26,8 @@ class StorageGuard:
     """Gives a host's storage an identity, and recognises it.
 
     The identity is on a sentinel volume, which a created container keeps from being pruned, and in the
-    store. If the two differ, another disk is mounted, or none: the planner leaves every pod alone then.
-    A sentinel that is merely gone is made again, if the pods' own volumes prove the storage.
+    store. If the two differ, another disk is mounted, or none, and the planner leaves every pod alone.
+    If only the sentinel is gone, it is made again, provided that the pods' own volumes prove the storage.
     """
 
     def __init__(
@@ -40,11 +40,11 @@ class StorageGuard:
         self._installation = installation
         self._problem: str | None = None
         self.former_names: tuple[str, ...] = ()
-        """Hosts that the store knows with this very storage: this one, before it was renamed."""
+        """Hosts that the store knows with the same storage: this one, before it was renamed."""
 
     @property
     def is_accepted(self) -> bool:
-        """Whether the storage was the host's own when it was last looked at, and nobody else's."""
+        """Whether, when last looked at, the storage was the host's and the installation this store's."""
         return self._problem is None and self._claiming.problem is None
 
     @property
@@ -59,14 +59,14 @@ class StorageGuard:
         await self.check(records.values(), seen)
         others = former_names(await self._store.storages(), self._host, self._found(seen))
         if others and not self.former_names:
-            # An older worker took the storage for this name as well: the pods of the other are left behind.
+            # An older worker accepted the storage under this name too: the former name still has its pods.
             _log.warning("host_renamed", host=self._host, reason=renamed_problem(self._host, others))
 
     async def check(self, records: Collection[Record], seen: Snapshot) -> Snapshot:
-        """Give the storage its identity, adopt the one that it has, or say that it is missing.
+        """Give the storage an identity, adopt the one that it has, or report that the storage is missing.
 
-        Returns `seen` as it is then; `is_accepted` says whether the storage is the host's own. Another
-        store that asks for the installation gets its answer here.
+        Returns `seen` with the identity in it. `is_accepted` then says whether the storage is the host's own.
+        Another store that asks for the installation gets its answer here.
         """
         noted = await self._store.noted()
         claimed = await self._claiming.look(seen, noted.store, knows_host=True)
@@ -100,14 +100,14 @@ class StorageGuard:
         self._claiming.check()
 
     def refuse_renamed(self) -> None:
-        """Raise StorageMissingError if a new pod here would lie beside those of the host's former name."""
+        """Raise StorageMissingError if a new pod here would be beside those of the host's former name."""
         if self.former_names:
             raise StorageMissingError(renamed_problem(self._host, self.former_names))
 
     async def accept(self) -> str:
-        """Take the storage that is there now for this host's, as a person decided; returns its identity.
+        """Accept the storage that is there now as this host's, as a person decided; return its identity.
 
-        Raises PermanentError if it is that of a host which was renamed.
+        Raises PermanentError if it is the storage of a host that was renamed.
         """
         noted, seen = await self._store.noted(), await self._engine.observe_all()
         known, found = noted.storages.get(self._host), self._found(seen)
@@ -120,14 +120,14 @@ class StorageGuard:
         return await self._adopt(known, found)
 
     async def take_over(self, old: str) -> int:
-        """Give the pods of this host's former name to its present one; see `rename_host`."""
+        """Give the pods of this host's former name to its current one; see `rename_host`."""
         return await rename_host(self._engine, self._store, self._installation, old, self._host)
 
     def _found(self, seen: Snapshot) -> str | None:
         return seen.storages.get(self._installation.name)
 
     async def _keep(self, known: str | None) -> str:
-        """Make the sentinel, then the note: if that is lost, the sentinel is adopted the next time."""
+        """Make the sentinel, then note it in the store. If that fails, the sentinel is adopted next time."""
         kept = await self._engine.keep_storage(
             self._installation.name, known or uuid4().hex, self._claiming.labels()
         )
@@ -143,7 +143,7 @@ class StorageGuard:
         return found
 
     def _report(self, problem: str | None) -> None:
-        """Log when the storage goes missing and when it is back, once each."""
+        """Log once when the storage goes missing, and once when it is back."""
         if problem is not None and self._problem is None:
             _log.error("storage_missing", host=self._host, reason=problem)
         if problem is None and self._problem is not None:

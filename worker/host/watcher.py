@@ -1,4 +1,4 @@
-"""Follows the Engine's events: a pod that is not as it should be is reconciled at once."""
+"""Follows the Engine's events and reconciles at once a pod that is not as it should be."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -16,14 +16,14 @@ from worker.reconcile.dispatcher import Dispatcher
 
 _log: Final = structlog.get_logger(__name__)
 _LONGEST_WAIT_S: Final = 2.0
-"""Between two attempts to reach an Engine that is away."""
+"""Seconds between two attempts to reach an Engine that is away."""
 
 
 class Watcher:
     """Watches one Engine for as long as it runs.
 
-    Whenever the stream is connected again, subscription comes first and a whole pass second: what happened
-    in between is seen by one of the two.
+    At each connection it subscribes first and then makes a whole pass: whatever happens in between is seen by
+    one of the two (protocol 10).
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Watcher:
         self._pass_wait_s = pass_wait_s
         self._observer = observer
         self._latest: dict[str, ContainerEvent] = {}
-        """What happened last, of pods whose event is not looked into yet."""
+        """The last event of each pod whose event has not been looked into yet."""
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
@@ -75,7 +75,7 @@ class Watcher:
                 async for event in events:
                     self._take(event)
             except EngineUnavailableError as error:
-                # A connection that was made had no fault: the next one is tried at once.
+                # The connection worked before it ended, so the next one is tried at once.
                 _log.warning("events_disconnected", reason=str(error))
             finally:
                 self._observer.stream_disconnected()
@@ -98,16 +98,17 @@ class Watcher:
             self._spawn(self._look_into(event.pod_id))
 
     async def _look_into(self, pod_id: str) -> None:
-        """Judge by the last event of the pod, once whoever works on it here has ended: most are our own."""
+        """Judge by the pod's last event, once nobody here works on the pod: most events are our own doing."""
         try:
             await self._dispatcher.until_resting(pod_id)
         finally:
-            # Whatever comes between, its next event has to be looked into.
+            # Whatever happens in between, the pod's next event has to be looked into.
             event = self._latest.pop(pod_id)
         record = await self._store.load(pod_id)
-        if record is not None and is_unasked(event, record):
+        if record is not None and is_unexpected(event, record):
             _log.info("event_unasked", pod_id=pod_id, action=event.action, container_id=event.container_id)
-            # As many at once as passes repair, so that a loss of many pods leaves room for requests.
+            # Not urgent: these share the places for repairs, so that the loss of many pods leaves room for
+            # requests.
             self._dispatcher.poke(pod_id, urgent=False)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
@@ -126,8 +127,8 @@ async def _logged(work: Coroutine[Any, Any, None]) -> None:
         _log.exception("event_not_followed")
 
 
-def is_unasked(event: ContainerEvent, record: Record) -> bool:
-    """Whether a pod's last event left it otherwise than its intent says."""
+def is_unexpected(event: ContainerEvent, record: Record) -> bool:
+    """Whether a pod's last event was unexpected: after it, the pod is not as its intent says."""
     if event.container_id != record.state.container_id:
         # Of a container that was replaced or removed since, or that is not noted yet: then it is being made.
         return False

@@ -8,7 +8,7 @@ from typing import Any, Final
 import pytest
 
 from tests.support.fake_store import FakeStore
-from worker.host.watcher import Watcher, is_unasked
+from worker.host.watcher import Watcher, is_unexpected
 from worker.interfaces import ContainerEvent
 from worker.pods.model import Intent, IntentKind, PodState, Record
 from worker.process.repeating import kept_going
@@ -24,7 +24,7 @@ DIED: Final = ContainerEvent(pod_id="a", container_id="c1", action="die")
 
 
 @pytest.mark.parametrize(
-    ("record", "action", "container_id", "unasked"),
+    ("record", "action", "container_id", "unexpected"),
     [
         (RUNS, "die", "c1", True),
         (RUNS, "destroy", "c1", True),
@@ -37,11 +37,11 @@ DIED: Final = ContainerEvent(pod_id="a", container_id="c1", action="die")
         (STOPPED, "die", "c1", False),
     ],
 )
-def test_an_event_is_unasked_where_it_leaves_a_pod_otherwise_than_its_intent_says(
-    record: Record, action: str, container_id: str, unasked: bool
+def test_an_event_is_unexpected_if_it_leaves_a_pod_not_as_its_intent_says(
+    record: Record, action: str, container_id: str, unexpected: bool
 ) -> None:
     event = ContainerEvent(pod_id="a", container_id=container_id, action=action)
-    assert is_unasked(event, record) == unasked
+    assert is_unexpected(event, record) == unexpected
 
 
 class Connections:
