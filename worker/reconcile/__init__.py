@@ -1,1 +1,1 @@
-"""One pod: observed, planned for, changed, recorded, by one keeper at a time."""
+"""One pod: observed, planned for, changed and recorded, by one keeper at a time."""

@@ -1,4 +1,4 @@
-"""From a step to the one Engine call it stands for."""
+"""Turns a step into the one Engine call that it stands for."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ from worker.pods.shape import ImageShape
 
 @dataclass(frozen=True, kw_only=True)
 class Surroundings:
-    """What a step is done with: one Engine, one pod, and what is known of it."""
+    """What a step is done with: one Engine, one pod, and what is known of the pod."""
 
     engine: Engine
     record: Record
@@ -51,7 +51,7 @@ class Surroundings:
 async def apply(step: Step, at: Surroundings) -> StepResult:
     """Do one step and return what it found out, as `worker.planner.fold` wants it.
 
-    Raises what the Engine raises, and ValueError for a step that is not the Engine's.
+    Raises what the Engine raises, and ValueError for a step that is not for the Engine.
     """
     if isinstance(step, ImageStep):
         return await _apply_image(step, at)
@@ -105,7 +105,8 @@ async def _apply_volume(step: VolumeStep, at: Surroundings) -> StepResult:
             names = full_names(record.pod_id, record.state)
             return VolumesRead(await engine.read_volumes(record.pod_id, names))
         case steps.CommitFill():
-            # What the Engine copied is in the page cache yet: noted as filled, a power cut would empty it.
+            # What the Engine copied may be in memory only. If the fill were noted before it is on the disk, a
+            # power cut could leave a volume that counts as filled and is empty.
             await engine.sync_volumes()
         case steps.NoteRestored():
             pass
@@ -186,7 +187,7 @@ async def _apply_end(step: EndStep, at: Surroundings) -> StepResult:
 
 
 async def _shape(engine: Engine, record: Record, seen: Observation) -> ImageShape:
-    """Return what the pinned image has at the pod's places; it was looked at before, as a rule."""
+    """Return what the pinned image has at the pod's places; usually it was looked at before."""
     if record.image is None:
         raise ValueError(f"pod {record.pod_id}: a container needs a pinned image")
     known = seen.shapes.get(record.image.id)

@@ -1,7 +1,7 @@
 """Which pod is worked on when: one keeper a pod, retries with back-off, and callers that wait for an outcome.
 
-A keeper lives for as long as its pod needs something. It reconciles, and where that was not the end it
-waits until the time of the next try, until another process gives the pod's lease back, or until it is woken.
+A keeper lives as long as its pod needs something. It reconciles the pod. If more is to be done, it waits
+until the next try is due, until another process gives the pod's lease back, or until it is woken.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from worker.reconcile.reconciler import Outcome, Reconciler, Seen
 
 _log: Final = structlog.get_logger(__name__)
 _LEASE_WATCH_S: Final = 5.0
-"""How long to watch another process's lease before trying again: that one expires is not announced."""
+"""How long to watch another process's lease before trying again: nothing announces that a lease expires."""
 
 
 @dataclass(eq=False)
@@ -34,27 +34,27 @@ class _Keeper:
     pod_id: str
     seen: Seen | None
     urgent: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set once somebody waits: then it does not queue behind a pass any more."""
+    """Set once a caller waits: then the work no longer queues for one of the places for repairs."""
     woken: asyncio.Event = field(default_factory=asyncio.Event)
     resting: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set while it waits for something, clear while it works."""
+    """Set while the keeper waits for something, clear while it works."""
     waiters: list[asyncio.Future[Outcome]] = field(default_factory=list)
     found_at: float = field(default_factory=monotonic)
     """When it was noticed that the pod needs something, by the monotonic clock."""
     errors: int = 0
     """Attempts in a row that could not even be recorded."""
     cause: Context = field(default_factory=copy_context)
-    """The context of whoever asked for the next reconcile, for its log lines and its trace."""
+    """The context of the caller that asked for the next reconcile, for its log lines and its trace."""
 
     def wake(self, *, urgent: bool) -> None:
-        """Make it look again. A waiting caller counts as the cause before a pass that came meanwhile."""
+        """Make it look again. A caller that waits counts as the cause rather than a pass that comes later."""
         if urgent or not self.woken.is_set():
             self.cause = copy_context()
         self.woken.set()
 
 
 class Dispatcher:
-    """Runs reconciles. All methods are for the event loop that it was made in."""
+    """Runs reconciles. All methods are to be called in the event loop that it was made in."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class Dispatcher:
         repairs_at_once: int,
         observer: Observer = UNOBSERVED,
     ) -> None:
-        """`clock` gives seconds since the epoch; `repairs_at_once` bounds what passes start."""
+        """`clock` gives seconds since the epoch; `repairs_at_once` bounds the work that is not urgent."""
         self._reconciler = reconciler
         self._store = store
         self._clock = clock
@@ -75,7 +75,7 @@ class Dispatcher:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def poke(self, pod_id: str, *, seen: Seen | None = None, urgent: bool = True) -> None:
-        """Have a pod reconciled soon; what is not `urgent` queues, so many at once."""
+        """Have a pod reconciled soon; if it is not `urgent`, it queues for one of the places for repairs."""
         self._keeper(pod_id, seen, urgent=urgent).wake(urgent=urgent)
 
     async def settle(
@@ -83,7 +83,7 @@ class Dispatcher:
     ) -> Outcome | None:
         """Have a pod reconciled and return how that ended for the intent `generation` or a later one.
 
-        None when time is up, or the process is about to end; the work goes on after that.
+        Returns None if time is up or the process is about to end; the work goes on after that.
         """
         self.poke(pod_id, seen=seen, urgent=urgent)
         steps: tuple[str, ...] = ()
@@ -144,12 +144,12 @@ class Dispatcher:
                 keeper.resting.set()
                 if keeper.woken.is_set():
                     if delay is None:
-                        keeper.found_at = monotonic()  # The pod rested: what woke it is new.
+                        keeper.found_at = monotonic()  # The pod rested, so what woke it is new.
                     delay = 0.0
                 elif delay is not None:
                     await _wait(keeper.woken, delay)
         finally:
-            # Nothing is awaited between the last look at `woken` and this: no wake-up is lost.
+            # Nothing is awaited between the last look at `woken` and this, so no wake-up is lost.
             del self._keepers[keeper.pod_id]
             keeper.resting.set()
             _tell_off(keeper)
@@ -179,7 +179,7 @@ class Dispatcher:
     async def _reconcile(self, keeper: _Keeper) -> Outcome:
         seen, keeper.seen = keeper.seen, None
         async with self._turn(keeper):
-            # The keeper's own context is that of whoever was first, and it lives longer.
+            # The keeper's own context is that of its first caller, and the keeper outlives that caller.
             work = self._reconcile_and_report(keeper, seen)
             return await asyncio.create_task(work, context=keeper.cause.copy())
 
@@ -206,7 +206,7 @@ class Dispatcher:
         self._observer.reconciled(told)
 
     async def _watch_lease(self, keeper: _Keeper) -> float:
-        """Wait until the process that has the lease gives it back or changes something; return 0."""
+        """Wait until the process that has the lease gives it back or changes something; return the delay."""
         try:
             record = await self._store.load(keeper.pod_id)
             if record is not None:
@@ -219,7 +219,7 @@ class Dispatcher:
 
     @asynccontextmanager
     async def _turn(self, keeper: _Keeper) -> AsyncIterator[None]:
-        """Wait for one of the places for repairs, unless and until it becomes urgent."""
+        """Wait for one of the places for repairs, unless the work is or becomes urgent."""
         if not keeper.urgent.is_set() and await self._place_or_urgent(keeper):
             try:
                 yield
@@ -229,7 +229,7 @@ class Dispatcher:
             yield
 
     async def _place_or_urgent(self, keeper: _Keeper) -> bool:
-        """Return whether the place came first; then it has to be released."""
+        """Return whether a place was taken; then it has to be released."""
         place = asyncio.create_task(self._repairs.acquire())
         urgent = asyncio.create_task(keeper.urgent.wait())
         try:
@@ -268,12 +268,12 @@ def _tell(keeper: _Keeper, news: Outcome | Exception) -> None:
 
 
 def _tell_off(keeper: _Keeper) -> None:
-    """End all waiting with a TimeoutError: there will be no news from this process."""
+    """End all waiting with a TimeoutError: this process will have no news."""
     _tell(keeper, TimeoutError())
 
 
 def _report_failure(pod_id: str, error: Exception) -> None:
-    """One line where nothing could be recorded. A held lease or an unknown pod is no fault."""
+    """Log one line if nothing could be recorded. A held lease or an unknown pod is no fault."""
     match error:
         case LeaseHeldError() | PodNotFoundError():
             pass
@@ -284,7 +284,7 @@ def _report_failure(pod_id: str, error: Exception) -> None:
 
 
 def _report(outcome: Outcome, seconds: float) -> None:
-    """One line for each reconcile that did or found something."""
+    """Log one line for each reconcile; at level debug if it did nothing."""
     record, state = outcome.record, outcome.record.state
     quiet = not outcome.steps and outcome.error is None
     _log.log(

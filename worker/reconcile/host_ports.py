@@ -1,4 +1,4 @@
-"""Choosing host ports: only those reservations of others that matter are read."""
+"""Chooses host ports, and reads only those reservations of other pods that matter."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -10,7 +10,7 @@ from worker.pods.model import PublishedPort
 from worker.pods.spec import PodSpec
 
 _LOOKED: Final = (16, 256, 4096)
-"""Free ports that are looked at in one round trip for each that is asked for; the first are mostly enough."""
+"""Candidates that are looked up in one round trip for each port; the first number is mostly enough."""
 
 
 async def chosen_ports(
@@ -43,5 +43,5 @@ async def chosen_ports(
     try:
         return choose_ports(pod_id, spec, before=before, reserved=reserved, free=free, avoid=avoid)
     except RangeUsedUpError as error:
-        # Callers know it by this name.
+        # Callers know this failure as a PortTakenError.
         raise PortTakenError(str(error)) from error

@@ -1,4 +1,4 @@
-"""A pod's lease, for as long as somebody works on the pod."""
+"""A pod's lease, held while somebody works on the pod."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,9 +11,9 @@ from worker.interfaces import Lease, Store
 async def leased(store: Store, pod_id: str) -> AsyncIterator[Lease]:
     """Hold the lease of one pod.
 
-    It is given back at the end and after an error of ours. After anything else, a cancellation in the
-    middle of a step or a bug for example, it is left to expire, as the Engine may still be at work. Raises
-    LeaseHeldError if somebody else has it, and StoreUnavailableError.
+    It is given back at the end, and after one of our errors. After anything else, such as a cancellation in
+    the middle of a step or a bug, it is left to expire, because the Engine may still be at work (protocol 5).
+    Raises LeaseHeldError if somebody else has it, and StoreUnavailableError.
     """
     lease = await store.lease(pod_id)
     try:

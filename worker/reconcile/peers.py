@@ -1,4 +1,4 @@
-"""What happened to other pods of this host lately: it tells a failing Engine from a failing pod."""
+"""What happened to other pods of this host lately. It distinguishes a failing Engine from a failing pod."""
 
 from collections import defaultdict
 from collections.abc import Callable
@@ -7,9 +7,9 @@ from time import monotonic
 from typing import Final
 
 _LATELY_S: Final = 120.0
-"""Longer than two tries of a pod that keeps failing are apart."""
+"""Longer than the time between two tries of a pod that keeps failing."""
 _OWN_TRIES: Final = 2
-"""So often this process has to see a failure, so that other pods had the time to meet the same."""
+"""How often this process has to see a failure, so that other pods had time to meet the same."""
 
 
 @dataclass
@@ -39,7 +39,7 @@ class Peers:
         self._worked_at[step] = self._clock()
 
     def failed(self, pod_id: str, step: str, text: str) -> None:
-        """Note that a step failed; `text` is without what is another each time."""
+        """Note that a step failed; `text` is the error without the parts that differ each time."""
         self._forget_old()
         now, seen = self._clock(), self._failed[step, text].get(pod_id)
         if seen is None:
@@ -48,7 +48,7 @@ class Peers:
             seen.last_at, seen.count = now, seen.count + 1
 
     def is_own(self, pod_id: str, step: str, text: str) -> bool:
-        """Whether that failure is this pod's own, and not the host's."""
+        """Whether that failure is this pod's own, not the host's."""
         pods = self._failed[step, text]
         seen = pods.get(pod_id)
         if seen is None:

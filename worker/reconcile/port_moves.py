@@ -1,4 +1,4 @@
-"""Other host ports for a pod whose chosen ones a program of the host has taken."""
+"""Gives a pod other host ports if a program of the host took those that were chosen for it."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -13,9 +13,9 @@ from worker.reconcile.host_ports import chosen_ports
 
 _log: Final = structlog.get_logger(__name__)
 MOST_MOVES: Final = 5
-"""In one reconcile; if so many ports in a row are taken, that is reported as a failure."""
+"""In one reconcile; if this many ports in a row are taken, that is reported as a failure."""
 _PATIENCE: Final = 2
-"""Tries of a pod that ran before: the Engine may still be giving back the port of its last container."""
+"""Tries for a pod that ran before: the Engine may still be freeing the port of its last container."""
 _AGAIN_S: Final = 1.0
 _RACES: Final = 3
 
@@ -32,8 +32,8 @@ class PortMoves:
     ) -> tuple[PublishedPort, ...]:
         """Return the ports to choose others for; `before` are those found taken in this reconcile.
 
-        Raises `error` where it is about a port that was asked for, and a RetryableError if the port may be
-        the pod's own again in a moment: it stays the same as long as it can be had.
+        Raises `error` if it is about a port that the spec names. Raises a RetryableError if the port may be
+        free again in a moment: a pod keeps its ports if at all possible.
         """
         taken = chosen_and_taken(record.intent, str(error))
         if not taken or len(before) >= MOST_MOVES:
@@ -50,7 +50,7 @@ class PortMoves:
         *,
         avoid: tuple[PublishedPort, ...],
     ) -> tuple[PublishedPort, ...]:
-        """Give the pod other ports than `taken`, none of `avoid`, and return all that it has then.
+        """Give the pod other ports than `taken`, none of `avoid`, and return all its ports.
 
         Raises PortTakenError if none is free, and what the store raises.
         """
@@ -67,7 +67,7 @@ class PortMoves:
             except PortTakenError:
                 if last:
                     raise
-                continue  # Another pod has reserved it since the look.
+                continue  # Another pod has reserved it since it was looked up.
             _log.warning(
                 "ports_moved",
                 pod_id=record.pod_id,

@@ -1,4 +1,4 @@
-"""Reconcile one pod: observe, plan, apply, record. Nothing else changes a container or a volume."""
+"""Reconciles one pod: observe, plan, apply, record. Nothing else changes a container or a volume."""
 
 import asyncio
 from collections.abc import Callable
@@ -52,16 +52,16 @@ from worker.reconcile.port_moves import PortMoves
 
 _log: Final = structlog.get_logger(__name__)
 _LONGEST_WAY: Final = 40
-"""Rounds of planning; the longest way, an update that first rolls back a creation, takes about ten."""
+"""Rounds of planning; the longest path, an update that first rolls back a creation, takes about ten."""
 _MAY_PASS: Final = (AlwaysFailsError, PortTakenError)
-"""What is told at once and still tried again before long: what is thought to be the pod's own may be the
-host's after all, and whatever has a port may end at any time."""
+"""Failures that are reported at once and still tried again soon: what looks like the pod's own fault may be
+the host's after all, and the program that has a port may end at any time."""
 _SETTLED: Final = frozenset({Phase.RUNNING, Phase.STOPPED, Phase.DELETED})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Seen:
-    """An observation made earlier, good for as long as the record is still the one it was made beside."""
+    """An observation made earlier. It is good as long as the record is the one that it was made beside."""
 
     record: Record
     observation: Observation
@@ -81,7 +81,7 @@ class Outcome:
 
 
 class Reconciler:
-    """Makes the pods of one host as their intents say."""
+    """Brings the pods of one host to what their intents say."""
 
     def __init__(
         self,
@@ -96,10 +96,10 @@ class Reconciler:
         observer: Observer = UNOBSERVED,
         stands_back: Callable[[], str | None] = lambda: None,
     ) -> None:
-        """`clock` gives seconds since the epoch; `observer` is told of each step how it ended.
+        """`clock` gives seconds since the epoch; `observer` hears how each step ended.
 
-        From `free_ports` others are chosen where a chosen one is taken. `stands_back` says why no step may be
-        sent on this host, None if they may.
+        If a chosen port is taken, another one is chosen from `free_ports`. `stands_back` returns why no step
+        may be sent on this host, None if they may.
         """
         self.stands_back = stands_back
         self.engine = engine
@@ -125,7 +125,7 @@ class Reconciler:
             return await self._reconcile(pod_id, lease, seen)
 
     async def _reconcile(self, pod_id: str, lease: Lease, seen: Seen | None) -> Outcome:
-        # Read after the lease was taken: what was read before it may have been changed by its last holder.
+        # Read after the lease was taken: its last holder may have changed what was read before.
         record = await self.store.load(pod_id)
         if record is None:
             raise PodNotFoundError(f"pod {pod_id}: there is no such pod")
@@ -149,7 +149,7 @@ class Reconciler:
 
 
 class Attempt:
-    """One pod, one lease, one walk from what is to what should be."""
+    """One pod, one lease, one way from what is to what should be."""
 
     def __init__(self, reconciler: Reconciler, lease: Lease, record: Record) -> None:
         self._own = reconciler
@@ -162,7 +162,7 @@ class Attempt:
         """The step that the Engine failed with, in words that may be about this pod."""
 
     async def go(self, seen: Observation) -> Plan:
-        """Plan and apply until nothing is left to do; returns the plan without steps.
+        """Plan and apply until nothing is left to do; return the last plan, which has no steps.
 
         An intent accepted meanwhile is taken up before the lease is given back.
         """
@@ -172,8 +172,8 @@ class Attempt:
             decided = self._plan(seen)
             if decided.steps:
                 seen = await self._apply_all(decided.steps, seen)
-            # Looked at before the lease is given back: whoever accepted an intent meanwhile found the lease
-            # held, and would otherwise wait for the next pass.
+            # Before the lease is given back, look for an intent that was accepted meanwhile: the process that
+            # accepted it found the lease held, and the pod would otherwise wait for the next pass.
             if not await self._take_up_new_intent() and not decided.steps:
                 return decided
         raise RetryableError(
@@ -201,8 +201,8 @@ class Attempt:
         return seen
 
     async def _apply(self, steps: tuple[Step, ...], seen: Observation) -> Observation:
-        """Send steps at the same time, and note those that were done also when one of them fails."""
-        # All are awaited even when one fails: a step that nobody waits for would change the Engine without a
+        """Send steps at the same time, and note those that were done even if one of them fails."""
+        # All are awaited even if one fails: a step that nobody waits for would change the Engine without a
         # lease.
         results = await asyncio.gather(*(self._send(step, seen) for step in steps), return_exceptions=True)
         for step, result in zip(steps, results, strict=True):
@@ -248,7 +248,7 @@ class Attempt:
         record, seen = fold(self.record, seen, step, result, self._own.clock())
         self.done.append(step_name(step))
         before, self.record = self.record.state, record
-        # A save waits for Redis' disk; a change of phase is worth it, as somebody follows the pod.
+        # A save waits for Redis' disk. A change of phase is worth that, as somebody may follow the pod.
         later = isinstance(step, SAVED_WITH_NEXT) and record.state.phase is before.phase
         if record.state != before and not later:
             await self._save()
@@ -256,7 +256,7 @@ class Attempt:
         return seen
 
     def _tell_of_own_root(self, step: Step, seen: Observation) -> None:
-        """Log that a container went whose own root nobody looked into: one that was dead, say."""
+        """Log if a container was removed without a look at its own root, for example because it was dead."""
         container, look = seen.container, seen.look
         if container is None or not isinstance(step, RemoveContainer) or step.container_id != container.id:
             return
@@ -270,7 +270,7 @@ class Attempt:
             )
 
     def _note_failed_stop(self, error: PodError) -> None:
-        """Forget a stop that the Engine was not reached with, or refused: nothing is under way."""
+        """Forget a stop that did not reach the Engine, or that the Engine refused: no stop is under way."""
         if not isinstance(error, OutcomeUnknownError):
             self.record = self.record.evolve(state=self.record.state.evolve(stop=None))
 
@@ -279,9 +279,9 @@ class Attempt:
         if reason is not None:
             raise RetryableError(reason, delay_s=LONGEST_ERROR_DELAY_S)
         if self._own.draining:
-            raise LeaseLostError("the worker is stopping: whoever comes next takes over from here")
-        # A lease fences the record, not the Engine. Whoever takes it over next waits one step's deadline
-        # longer than it lasts, so no step of ours may still be under way by then (protocol 5).
+            raise LeaseLostError("the worker is stopping: the next worker takes over from here")
+        # A lease fences the record, not the Engine. The next holder waits one step's deadline longer than the
+        # lease lasts, so no step of ours may still be under way by then (protocol 5).
         if self._lease.remaining() <= self._own.step_deadline_s:
             raise LeaseLostError(
                 f"pod {self.record.pod_id}: the lease ends in {self._lease.remaining():.1f} s, "
@@ -345,12 +345,12 @@ class Attempt:
             state = state.evolve(phase=self._pending_phase(), retry_at=now + self._delay(error, state.errors))
         self.record = self.record.evolve(state=state)
         await self._save()
-        # What was stopped for an intent that failed goes on as it was: that is looked for at once.
+        # A container that was stopped for an intent that failed is to run again as it was: look at once.
         again = isinstance(error, PermanentError) and bool(self.done)
         return self._outcome(error, now if again else state.retry_at)
 
     def _judged(self, error: EngineFailedError, step: str) -> PodError:
-        """Count how often in a row it was the same, and return what it is: passing, or the pod's own."""
+        """Count how often in a row the failure was the same; return it as it is, or as the pod's own."""
         record, peers = self.record, self._own.peers
         if record.intent.kind is not IntentKind.RUNNING or record.purging:
             return error
@@ -360,7 +360,7 @@ class Attempt:
         if failure.count < OFTEN or not peers.is_own(record.pod_id, step, failure.text):
             return error
         return AlwaysFailsError(
-            f"{error}. It is the same each time, and with this pod alone: change what it says by pods.update"
+            f"{error}. It is the same each time, and with this pod alone: fix what it says by pods.update"
         )
 
     def _outcome(self, error: PodError | None, retry_at: float | None) -> Outcome:
@@ -373,7 +373,7 @@ class Attempt:
         return error_delay(errors, self.record.pod_id) if given is None else given
 
     def _pending_phase(self) -> Phase:
-        """A pod that had reached its intent and merely could not be looked at keeps its phase."""
+        """Return the phase until the next try: a pod that reached its intent and is unchanged keeps it."""
         if self.record.purging:
             return Phase.DELETING
         settled = self.record.state.settled_generation == self.record.intent.generation
