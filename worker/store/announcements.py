@@ -1,4 +1,4 @@
-"""Waiting for a pod to change: one subscription for the whole process, shared by everybody who waits."""
+"""Waits for pods to change: one subscription for the whole process, shared by all callers that wait."""
 
 import asyncio
 from collections import defaultdict
@@ -19,7 +19,7 @@ _RECONNECT_S: Final = 0.5
 
 
 class Announcements:
-    """Follows the announcements of all pods for as long as anybody waits for one."""
+    """Follows the announcements of all pods while anybody waits for one."""
 
     def __init__(self, *, redis: Redis) -> None:
         self._redis = redis
@@ -28,17 +28,17 @@ class Announcements:
         self._subscribed = asyncio.Event()
 
     async def wait(self, pod_id: str, is_over: Callable[[], Awaitable[bool]], timeout_s: float) -> None:
-        """Return when `is_over` says so, looked at after each announcement, or time is up.
+        """Return once `is_over`, asked after each announcement, says so, or time is up.
 
-        Subscribes first and looks second, so that no change falls between the two. Raises
-        StoreUnavailableError when looking fails.
+        It subscribes first and asks second, so that no change falls between the two. Raises
+        StoreUnavailableError if asking fails.
         """
         news = asyncio.Event()
         self._waiting[pod_id].add(news)
         try:
             deadline = asyncio.get_running_loop().time() + timeout_s
             await self._follow(deadline)
-            # The deadline is not around `is_over`: what cuts that off could get lost in it, see `end`.
+            # The deadline is not around `is_over`: a cancellation inside it could get lost, see `end`.
             while not await is_over() and await _is_set(news, deadline):
                 news.clear()
         finally:
@@ -56,7 +56,7 @@ class Announcements:
         await _is_set(self._subscribed, deadline)
 
     async def _listen(self) -> None:
-        """Read announcements while anybody waits; everybody looks again after each reconnect."""
+        """Read announcements while anybody waits; after each reconnect all look again."""
         try:
             while self._waiting:
                 try:
@@ -92,7 +92,7 @@ class Announcements:
 
 
 async def _is_set(event: asyncio.Event, deadline: float) -> bool:
-    """Wait for an event; return False when `deadline`, of the loop's clock, comes first."""
+    """Wait for an event; return False if `deadline`, by the loop's clock, comes first."""
     with suppress(TimeoutError):
         async with asyncio.timeout_at(deadline):
             return await event.wait()

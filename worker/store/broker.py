@@ -1,7 +1,7 @@
-"""Broker and results on a Redis that at times refuses to write: the same to Celery as one that is away.
+"""Broker and results on a Redis that sometimes refuses to write: Celery sees that as a lost connection.
 
-Celery ends its consumer, and with it the worker's process, at an answer it has no plan for. It has one for a
-lost connection: wait with back-off, connect again, go on.
+Celery ends its consumer, and with it the worker's process, at an answer that it does not expect. For a lost
+connection it has a plan: wait with back-off, connect again, go on.
 """
 
 from base64 import b64decode
@@ -42,20 +42,20 @@ _ANSWER_S: Final = 300
 
 
 _HELD_BYTES: Final = 16 * 10**6
-"""Bodies of the messages that were taken and not answered yet; in memory each is there several times."""
+"""Bytes in the bodies of messages taken and not answered yet; memory holds each of them several times."""
 _AT_ONCE: Final = 100
-"""Messages that are taken in one step."""
+"""Messages that are taken in one step, at most."""
 _AT_ONCE_BYTES: Final = 10**6
 _FULL_WAIT_S: Final = 0.1
-"""How long to wait for other messages while a queue is left out: its places may be free again."""
+"""How long to wait for other messages while a queue is left out: it may have free places again soon."""
 
 
 class RefusedError(RedisConnectionError):
-    """Redis is there, and refuses commands for a while."""
+    """Redis answers, but refuses commands for a while."""
 
 
 class _Refusing(Answering):
-    """Makes a refusal a lost connection; after a failover the next one may reach another server."""
+    """Turns a refusal into a lost connection; after a failover the next one may reach another server."""
 
     def read_response(self, *args: Any, **kwargs: Any) -> Any:
         try:
@@ -69,7 +69,7 @@ class _Refusing(Answering):
 
 
 class Connection(_Refusing, redis.Connection):
-    """A connection in clear."""
+    """A connection without encryption."""
 
 
 class SSLConnection(_Refusing, redis.SSLConnection):
@@ -77,7 +77,7 @@ class SSLConnection(_Refusing, redis.SSLConnection):
 
 
 class ResultBackend(RedisBackend):
-    """Tries again for as long as results are refused, as it does while Redis is away."""
+    """Tries again as long as results are refused, as it does while Redis is away."""
 
     connection_class_ssl = SSLConnection
     _short_lived: ClassVar[ContextVar[bool]] = ContextVar("short_lived", default=False)
@@ -89,7 +89,7 @@ class ResultBackend(RedisBackend):
         parameters["connection_class"] = SSLConnection if is_secure else Connection
 
     def _store_result(self, task_id: str, result: Any, state: str, *args: Any, **kwargs: Any) -> Any:
-        """Keep the answer to a question, and what is said of a message that was refused, for minutes only."""
+        """Keep the answer to a question, and the error for a refused message, for minutes only."""
         request = kwargs.get("request")
         token = self._short_lived.set(request is None or getattr(request, "task", None) in QUESTIONS)
         try:
@@ -115,9 +115,9 @@ class Taken(NamedTuple):
 
 
 class Message(virtual.Message):
-    """A message as it arrived; if that cannot be read, an empty one with the reason among its `errors`.
+    """A message as it arrived; if it cannot be read, an empty one with the reason in its `errors`.
 
-    kombu would raise where nothing catches it, and decompress before anybody looked at what it is.
+    kombu itself would raise at a place where nothing catches it, and decompress what nobody has checked.
     """
 
     def __init__(self, payload: Any, channel: Any = None, **kwargs: Any) -> None:
@@ -128,7 +128,7 @@ class Message(virtual.Message):
 
 
 def _properties_problem(payload: Any) -> str | None:
-    """Return what is wrong with what kombu itself needs of what was in the queue."""
+    """Return what is wrong with those parts of a message that kombu itself needs."""
     if not isinstance(payload, dict) or not isinstance(payload.get("properties"), dict):
         return "message: allowed: an object with properties, as kombu writes it"
     properties = payload["properties"]
@@ -146,7 +146,7 @@ def _content_problem(payload: dict[str, Any]) -> str | None:
     if not isinstance(headers, dict):
         return "headers: allowed: an object"
     if headers.get("compression") is not None:
-        return "headers.compression: is not taken; allowed: messages as they are"
+        return "headers.compression: not supported; allowed: messages without compression"
     if not isinstance(body, str):
         return "body: allowed: a string"
     if encoding not in (None, "base64"):
@@ -169,7 +169,7 @@ def _empty(payload: Any) -> dict[str, Any]:
     given = payload.get("properties") if isinstance(payload, dict) else None
     tag = given.get("delivery_tag") if isinstance(given, dict) else None
     properties = {
-        # Under its own it may be noted as taken already.
+        # If it has a tag of its own, it may be noted as taken under that tag.
         "delivery_tag": tag if isinstance(tag, str) else str(uuid4()),
         "delivery_info": {"exchange": "", "routing_key": ""},
     }
@@ -177,12 +177,12 @@ def _empty(payload: Any) -> dict[str, Any]:
 
 
 class _Held(NamedTuple):
-    """What is known of a message that is held."""
+    """What is known of a message that was taken and not answered yet."""
 
     size: int
     """Of its body."""
     queue: str
-    """It came by this one."""
+    """The queue that it came by."""
 
 
 class _QoS(kombu_redis.QoS):
@@ -192,15 +192,15 @@ class _QoS(kombu_redis.QoS):
         super().__init__(*args, **kwargs)
         self._held: dict[str, _Held] = {}
         self.noted: set[str] = set()
-        """Tags of messages that were noted as taken where they were taken."""
+        """Tags of messages that were noted as taken in the same step in which they were taken."""
 
     def can_consume(self) -> bool:
-        """Whether there is room for one more, by number and by size."""
+        """Whether there is room for one more message, by number and by size."""
         return self.room_bytes() > 0 and bool(super().can_consume())
 
     def room(self) -> int:
         """Return how many more messages may be held."""
-        # None if there is no limit.
+        # kombu returns None if there is no limit.
         estimate = cast("int | None", super().can_consume_max_estimate())
         return _AT_ONCE if estimate is None else estimate
 
@@ -208,7 +208,7 @@ class _QoS(kombu_redis.QoS):
         return _HELD_BYTES - sum(held.size for held in list(self._held.values()))
 
     def room_in(self, queue: str) -> int:
-        """Return how many more messages of one queue may be held, of those that there is room for."""
+        """Return how many more messages of one queue may be held; `room` bounds that as well."""
         if queue != QUESTIONS_QUEUE:
             return self.room()
         held = sum(held.queue == queue for held in list(self._held.values()))
@@ -237,7 +237,7 @@ class _QoS(kombu_redis.QoS):
         try:
             super().append(message, delivery_tag)
         except channel.connection_errors:
-            # It is in no queue any more. If it was noted after all it comes twice, which is harmless.
+            # The message is in no queue any more. If it was noted after all, it comes twice, without harm.
             Channel.taken.append(
                 Taken(message._raw, where["exchange"], where["routing_key"])  # noqa: SLF001
             )
@@ -246,24 +246,24 @@ class _QoS(kombu_redis.QoS):
 
 
 class _Turn:
-    """The queues in turns, less those of which enough is held: what kombu calls a cycle."""
+    """The queues in turns, without those of which enough is held. kombu calls this a cycle."""
 
     def __init__(self, has_room: Callable[[str], bool]) -> None:
         self._has_room = has_room
         self._queues: list[str] = []
         self.last = ""
-        """The one that a message was taken from last."""
+        """The queue that a message was taken from last."""
 
     def update(self, queues: Iterable[str]) -> None:
-        """Have these from now on."""
+        """Use these queues from now on."""
         self._queues = list(queues)
 
     def consume(self, _most: int) -> list[str]:
-        """Return the queues to take from, the one that had its turn last at the end."""
+        """Return the queues to take from; the one that had its turn last is at the end."""
         return [queue for queue in self._queues if self._has_room(queue)]
 
     def rotate(self, last_used: str) -> None:
-        """Note that a message was taken from this one."""
+        """Note that a message was taken from this queue."""
         self.last = last_used
         self._queues.sort(key=lambda queue: queue == last_used)
 
@@ -271,8 +271,8 @@ class _Turn:
 class Channel(kombu_redis.Channel):
     """A channel that opens only if Redis can be written to, and takes many messages in one step.
 
-    Taken one by one, each of hundreds takes three turns of the loop between kombu and Redis' disk; those
-    of other callers wait behind them.
+    If hundreds of messages are taken one by one, each takes three round trips and waits for Redis' disk, and
+    the messages of other callers wait behind them.
     """
 
     QoS = _QoS
@@ -280,13 +280,13 @@ class Channel(kombu_redis.Channel):
     connection_class = Connection
     connection_class_ssl = SSLConnection
     taken: ClassVar[deque[Taken]] = deque()
-    """Messages of this process that wait for a Redis that takes them back: the next channel gives them."""
+    """Messages of this process that Redis could not take back yet: the next channel puts them back."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.turn = self._queue_cycle = _Turn(lambda queue: cast("Any", self).qos.room_in(queue) > 0)
         try:
-            # Changes nothing, and is refused whenever a write would be.
+            # This changes nothing, and is refused whenever a write would be.
             self.client.lpushx(keys.PROBE, "")
             self._put_back()
         except BaseException:
@@ -295,7 +295,7 @@ class Channel(kombu_redis.Channel):
 
     @contextmanager
     def conn_or_acquire(self, client: Any = None) -> Iterator[Any]:
-        """Have one client for all threads: kombu makes one for each acknowledgement."""
+        """Use one client for all threads: kombu makes one for each acknowledgement."""
         yield client or self._shared
 
     @cached_property
@@ -317,7 +317,7 @@ class Channel(kombu_redis.Channel):
         try:
             found = cast("Any", super())._brpop_read(**options)  # noqa: SLF001
         except (ValueError, RecursionError) as error:
-            # It has left its queue already, and has no id to report it under. A trace would quote it.
+            # It has left its queue, and has no id to report it under. A stack trace would quote it.
             _log_unreadable(error)
             return True
         if found:
@@ -325,7 +325,7 @@ class Channel(kombu_redis.Channel):
         return found
 
     def _take_more(self) -> None:
-        """Take what else waits, from all queues in turns; what ends something is begun with first."""
+        """Take what else waits, from all queues in turns; tasks that end something are begun first."""
         inner = cast("Any", self)
         qos: _QoS = inner.qos
         queues = self.turn.consume(len(inner.active_queues))
@@ -347,12 +347,12 @@ class Channel(kombu_redis.Channel):
                 self.turn.rotate(queue)
                 inner.connection._deliver(one, queue)  # noqa: SLF001
         finally:
-            # Where that was ended: they go back into their queues when the channel is closed.
+            # If delivering was cut off, the rest goes back into its queues when the channel is closed.
             for _, one in messages:
                 qos.append(Message(one, channel=self), one["properties"]["delivery_tag"])
 
     def _read(self, tag: bytes, raw: bytes) -> dict[str, Any] | None:
-        """Return a message that was taken; one that is none for Python after all is refused."""
+        """Return a message that was taken; None, and refuse it, if Python cannot read it after all."""
         try:
             message: dict[str, Any] = loads(bytes_to_str(raw))
         except Exception as error:  # noqa: BLE001 - whatever kombu makes of it, the others must be taken

@@ -1,4 +1,4 @@
-"""Leases: fenced, expiring, renewed by themselves until they are released."""
+"""Leases: fenced, expiring, and renewed automatically until they are released."""
 
 import asyncio
 from collections.abc import Callable
@@ -22,7 +22,7 @@ class RedisLease:
     """The right to change one pod; see `worker.interfaces.Lease`."""
 
     def __init__(self, *, token: int, owner: str, valid_until: float, clock: Callable[[], float]) -> None:
-        """`valid_until` in seconds of `clock`, which is monotonic."""
+        """`valid_until` is in seconds of `clock`, which is monotonic."""
         self.token = token
         self.owner = owner
         self.valid_until = valid_until
@@ -37,8 +37,8 @@ class RedisLease:
 class Leases:
     """Gives, renews and takes back leases.
 
-    A lease counts for `ttl_s` from before it was asked for; Redis keeps it for `takeover_delay_s` longer, so
-    that the last step of a holder that died has ended before anybody else begins one.
+    A lease is valid for `ttl_s`, counted from before it was asked for. Redis keeps it for `takeover_delay_s`
+    longer, so that the last step of a holder that died has ended before anybody else begins one (protocol 5).
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Leases:
         return lease
 
     async def release(self, pod_id: str, lease: RedisLease) -> None:
-        """Give a lease back; one that is lost already stays lost."""
+        """Give a lease back; does nothing if it is lost."""
         if lease.renewal is not None:
             await end([lease.renewal])
         lease.valid_until = self._clock()
@@ -78,14 +78,14 @@ class Leases:
             await self._release(keys=[keys.lease(pod_id)], args=[lease.owner, keys.changed(pod_id)])
 
     def abandon(self, lease: RedisLease) -> None:
-        """Leave a lease to expire. Not a coroutine: whoever is being cancelled has no time to wait."""
+        """Leave a lease to expire. This is no coroutine: a task that is being cancelled cannot wait."""
         lease.abandoned = True
         if lease.renewal is not None:
             lease.renewal.cancel()
 
     async def _keep(self, pod_id: str, lease: RedisLease) -> None:
         """Renew until cancelled; a renewal that fails leaves the lease to expire."""
-        # A single cancellation may be dropped, see `worker.cancelling`: so it looks as well.
+        # A single cancellation may get lost, see `worker.cancelling`, so `abandoned` is checked as well.
         while lease.remaining() > 0 and not lease.abandoned:
             await asyncio.sleep(self._ttl_s / 3)
             asked_at = self._clock()

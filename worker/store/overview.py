@@ -1,4 +1,4 @@
-"""What an operator asks of Redis as a whole, such as its clock and all heartbeats. Writes nothing."""
+"""What an operator asks about Redis as a whole, such as its clock and all heartbeats. It writes nothing."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _SEPARATOR: Final = "\x06\x16"
 _PRIORITIES: Final = ("", *(f"{_SEPARATOR}{priority}" for priority in (3, 6, 9)))
 """What kombu adds to a queue's name for messages with a priority."""
 _REPLIES: Final = ".reply.celery.pidbox"
-"""End of the names of what answers Celery's remote control; each is read by whoever asked, or by nobody."""
+"""Suffix of the queues for answers to Celery's remote control; only the program that asked reads one."""
 _SCANNED_AT_ONCE: Final = 5000
 _US: Final = 10**6
 _MS: Final = 1000
@@ -27,7 +27,7 @@ class PhaseChange:
     """One entry of the stream of changes of phase."""
 
     id: str
-    """Its place in the stream; those that came after it are read from here."""
+    """Its place in the stream; later entries are read from here on."""
     at: float
     """Seconds since the epoch, by Redis' clock."""
     pod_id: str
@@ -39,7 +39,7 @@ class PhaseChange:
 
 
 class Overview:
-    """Reads what is not about one pod. All methods raise StoreUnavailableError."""
+    """Reads what is not about a single pod. All methods raise StoreUnavailableError."""
 
     def __init__(self, *, redis: Redis, longest_wait_s: float) -> None:
         """`longest_wait_s`: how long one call may block before its connection counts as dead."""
@@ -53,7 +53,7 @@ class Overview:
         return float(seconds) + float(microseconds) / _US
 
     async def heartbeat_ages(self) -> dict[str, float]:
-        """Return host to seconds since its last heartbeat; also those too old to count, oldest first."""
+        """Return host to seconds since its last heartbeat, oldest first; includes those too old to count."""
         with translated("heartbeats"):
             async with self._redis.pipeline(transaction=False) as pipe:
                 pipe.time()
@@ -62,7 +62,7 @@ class Overview:
         return {host: float(seconds) - beat for host, beat in beats}
 
     async def queue_lengths(self, queues: Sequence[str]) -> dict[str, int]:
-        """Return how many messages wait in each of the broker's queues, those under way left out."""
+        """Return how many messages wait in each of the broker's queues, without those under way."""
         with translated("queues"):
             async with self._redis.pipeline(transaction=False) as pipe:
                 for queue in queues:
@@ -72,16 +72,16 @@ class Overview:
         return {queue: sum(next(lengths) for _ in _PRIORITIES) for queue in queues}
 
     async def unread(self, heartbeat_ttl_s: float) -> int:
-        """Return how many messages wait where nobody sends them on purpose, or for hosts without a worker.
+        """Return how many messages wait in queues that nobody uses on purpose, or for hosts without a worker.
 
-        Asks for few names, so that it may be asked often; `unread_queues` looks for all others.
+        It looks at a few names only, so it can be called often; `unread_queues` looks for all others.
         """
         live = await self._live(heartbeat_ttl_s)
         silent = [host_queue(host) for host in await self.storages() if host not in live]
         return sum((await self.queue_lengths([UNREAD_QUEUE, *silent])).values())
 
     async def unread_queues(self, heartbeat_ttl_s: float) -> dict[str, int]:
-        """Return messages by the queue that no worker reads; goes through all names in Redis."""
+        """Return how many messages wait in each queue that no worker reads. It scans all names in Redis."""
         read = {PODS_QUEUE, QUESTIONS_QUEUE, *map(host_queue, await self._live(heartbeat_ttl_s))}
         with translated("queues"):
             found: set[str] = {
@@ -103,19 +103,19 @@ class Overview:
         return dict(found)
 
     async def store_id(self) -> str | None:
-        """Return what identifies this store, None if no worker has asked for it yet."""
+        """Return the id of this store, None if no worker has asked for it yet."""
         with translated("load"):
             found: Any = await self._redis.get(keys.STORE_ID)
         return None if found is None else str(found)
 
     async def contender(self, host: str) -> str | None:
-        """Return what is noted of another store that asked for a host's installation, for a day."""
+        """Return the note about another store that asked for a host's installation in the last day."""
         with translated("load"):
             found: Any = await self._redis.get(keys.CONTENDER + host)
         return None if found is None else str(found)
 
     async def durability_lacks(self) -> list[str]:
-        """Return what keeps an accepted intent from surviving a power cut, in sentences for a person."""
+        """Return why an accepted intent may not survive a power cut, in sentences for a person."""
         found: dict[str | None, str | None] = {}
         with translated("durability"):
             for name in _DURABLE:
@@ -127,13 +127,13 @@ class Overview:
         ]
 
     async def last_change(self) -> str:
-        """Return the place of the newest change of phase, to read on from."""
+        """Return the place of the newest change of phase, from which to read on."""
         with translated("events"):
             newest: Any = await self._redis.xrevrange(keys.EVENTS, count=1)
         return str(newest[0][0]) if newest else "0"
 
     async def changes_after(self, place: str, wait_s: float) -> Sequence[PhaseChange]:
-        """Return the changes of phase since `place`, oldest first; waits up to `wait_s` for one."""
+        """Return the changes of phase after `place`, oldest first; wait up to `wait_s` for one."""
         block = max(1, round(min(wait_s, self._longest_wait_s) * _MS))
         with translated("events"):
             answer: Any = await self._redis.xread({keys.EVENTS: place}, count=_EVENTS_AT_ONCE, block=block)

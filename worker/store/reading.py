@@ -1,4 +1,4 @@
-"""What is in Redis about a pod, read as a record; one that cannot be read does not stop the others."""
+"""Reads what Redis has about a pod as a record; one that cannot be read does not stop the others."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -9,14 +9,14 @@ from pydantic import TypeAdapter, ValidationError
 from worker.pods.model import INTENT, STATE, Intent, IntentKind, Phase, PodState, Record, Unreadable
 
 FIELDS: Final = ("host", "generation", "intent", "state")
-"""Of a pod's hash, in the order in which they are read."""
+"""The fields of a pod's hash, in the order in which they are read."""
 
 
 def read_record(pod_id: str, fields: Sequence[str | None], storages: Mapping[str, str]) -> Record | None:
-    """Return the record, None if there is none. `storages` are host to the identity of its storage.
+    """Return the record, None if there is none. `storages` maps a host to the identity of its storage.
 
-    Of what cannot be read the record says so in `unreadable`; what is in its place then is good to be shown,
-    and for nothing else. A deletion needs neither spec nor state: it is read without.
+    If a part cannot be read, the record says so in `unreadable`; what is in its place may be shown and is of
+    no other use. A deletion needs neither spec nor state, so it is read without them.
     """
     host, generation, intent_text, state_text = fields
     if host is None or intent_text is None:
@@ -31,7 +31,7 @@ def read_record(pod_id: str, fields: Sequence[str | None], storages: Mapping[str
 
 
 def no_record(pod_id: str) -> Record:
-    """Return what is shown of a pod under whose name something is kept that is no record at all."""
+    """Return what is shown of a pod if what is kept under its name is no record at all."""
     intent = Intent(kind=IntentKind.RUNNING, generation=0, spec=None)
     text = (
         "the record cannot be read: something else is kept under its name in Redis; restore it from a backup"
@@ -69,7 +69,7 @@ def _intent(text: str, generation: str | None) -> tuple[Intent, str | None, bool
         known: Intent = INTENT.validate_python({**whole, "spec": None})
     except ValidationError:
         number = int(generation) if generation is not None and generation.isdecimal() else 0
-        # What it should do is not known, but that there is such a pod is.
+        # It is not known what the pod should do, but it is known that there is such a pod.
         return Intent(kind=IntentKind.RUNNING, generation=number, spec=None), wrong, False
     return known, None if known.kind is IntentKind.DELETED else wrong, True
 
@@ -84,7 +84,7 @@ def _state(text: str | None, intent: Intent) -> tuple[PodState, str | None]:
 
 
 def _read(kind: TypeAdapter[Any], text: str, part: str) -> tuple[str | None, Any]:
-    """Return what is wrong, never with a value in it, and what was read."""
+    """Return what is wrong, without any value in it, and what was read."""
     try:
         return None, kind.validate_json(text)
     except ValidationError as error:

@@ -27,10 +27,10 @@ from worker.store.translate import translated
 
 _TASK_MEMORY_S: Final = 7 * 24 * 3600
 _TOMBSTONE_MEMORY_S: Final = 6 * 24 * 3600
-"""Shorter than that of tasks, so that a message as old as its pod's tombstone is still known."""
+"""Shorter than the memory of tasks, so that a message as old as its pod's tombstone is still known."""
 _CONTENDER_MEMORY_S: Final = 24 * 3600
 _ATTEMPTS_MEMORY_S: Final = 6 * 3600
-"""A message that ends workers comes again within minutes; one that was refused is not to be kept for long."""
+"""A message that kills workers comes again within minutes; the count of a refused one is not kept long."""
 _STREAM_LENGTH: Final = 10_000
 
 
@@ -51,12 +51,12 @@ class RedisStore:
         self._redis = Redis.from_url(
             url,
             decode_responses=True,
-            # What is no UTF-8 spoils one record, and not the answer with all the others.
+            # Text that is not UTF-8 then spoils one record, not the whole answer.
             encoding_errors="surrogateescape",
             socket_timeout=socket_timeout_s,
             socket_connect_timeout=socket_timeout_s,
             health_check_interval=10,
-            # One more try, for a connection that was closed while it lay in the pool. Everything that is
+            # One more try, for a connection that was closed while it was idle in the pool. Everything that is
             # sent is idempotent: by task id, by token, or by the owner of a lease.
             retry=Retry(NoBackoff(), 1),
         )
@@ -286,7 +286,7 @@ class RedisStore:
         await self._watch.wait(pod_id, is_over, timeout_s)
 
     async def durability_problems(self) -> list[str]:
-        """Return what keeps an accepted intent from surviving a power cut, in sentences for a person."""
+        """Return why an accepted intent may not survive a power cut, in sentences for a person."""
         try:
             return await self.overview.durability_lacks()
         except StoreUnavailableError as error:
@@ -305,13 +305,13 @@ class RedisStore:
                     pipe.hmget(keys.pod(pod_id), FIELDS)
                 pipe.hgetall(keys.STORAGES)
                 *rows, storages = await pipe.execute(raise_on_error=False)
-        # Not in the event loop: others are answered meanwhile.
+        # Not in the event loop, so that others are answered meanwhile.
         records = await asyncio.to_thread(_records, ids, rows, storages)
         await self._forget(key, (pod_id for pod_id, record in records.items() if record is None))
         return {pod_id: record for pod_id, record in records.items() if record is not None}
 
     async def _forget(self, key: str, expired: Iterable[str]) -> None:
-        """Take tombstones that have expired out of a set."""
+        """Remove the ids of expired tombstones from a set."""
         ids = list(expired)
         if ids:
             with translated("load"):
@@ -323,7 +323,7 @@ def _records(ids: Sequence[str], rows: Sequence[Any], storages: Any) -> dict[str
 
 
 def _record(pod_id: str, fields: Any, storages: Any) -> Record | None:
-    """Return the record of what Redis answered, an error among it. Raises StoreUnavailableError."""
+    """Return the record in Redis' answer, which may contain errors. Raises StoreUnavailableError."""
     with translated("load"):
         for answer in (storages, fields):
             if isinstance(answer, Exception) and (answer is storages or "WRONGTYPE" not in str(answer)):

@@ -1,4 +1,4 @@
-"""Redis answers, and refuses commands for a while: it is a replica now, full, loading, or busy."""
+"""Answers by which Redis refuses commands for a while: it is a replica now, full, loading, or busy."""
 
 import re
 from typing import Final
@@ -19,11 +19,11 @@ REMEDIES: Final = {
     "TRYAGAIN": "the cluster of this Redis is moving its keys",
 }
 _CODE: Final = re.compile(r"(?:^-?| -)([A-Z]+)(?= )")
-"""Where a code is: it comes first, or after a dash in what Redis says of a script that met it."""
+"""Where a code is: at the beginning, or after a dash if a script met the error."""
 
 
 def refusal(error: RedisError) -> str | None:
-    """Return what to do if `error` says that Redis does not do this now, None if it does not."""
-    # redis-py takes the code out of those texts for which it has a class.
+    """Return what to do if `error` says that Redis refuses commands now, None if it says anything else."""
+    # redis-py removes the code from the text if it has a class for it.
     found = (getattr(error, "status_code", None), *_CODE.findall(str(error)))
     return next((REMEDIES[code] for code in found if code in REMEDIES), None)

@@ -1,9 +1,9 @@
-"""The Lua scripts: whatever has to be read and written in one step."""
+"""The Lua scripts: everything that has to be read and written in one step."""
 
 from typing import Final
 
 _OWNED: Final = """
--- Returns the host ports that a pod has, by its recorded intent: the others of the host are not looked at.
+-- Returns the host ports that a pod has, from its recorded intent: other pods' ports are not looked at.
 local function owned(ports, pod, intent)
   local found = {}
   if not intent then return found end
@@ -25,11 +25,11 @@ end
 _RESERVE: Final = (
     _OWNED
     + """
--- Returns another pod's port that one cannot be bound beside, and that pod.
+-- Returns another pod that has a port which excludes this one.
 local function clash(ports, pod, port)
   local place, address = string.match(port, '^([^/]+/[^/]+)/(.+)$')
   if address == '0.0.0.0' or address == '::' then
-    -- Whatever the address of the other: these are not known.
+    -- Any address of another pod excludes this, and those addresses are not known.
     local taken = redis.call('HGETALL', ports)
     for i = 1, #taken, 2 do
       if taken[i + 1] ~= pod and string.sub(taken[i], 1, #place + 1) == place .. '/' then
@@ -43,7 +43,7 @@ local function clash(ports, pod, port)
   end
 end
 
--- Reserves host ports for a pod and gives back those that it had; returns one that another pod has, with it.
+-- Reserves host ports for a pod and frees those that it had. If another pod has one, returns port and pod.
 local function reserve(ports, pod, wanted, intent)
   for port, _ in pairs(wanted) do
     local owner = clash(ports, pod, port)
@@ -72,14 +72,14 @@ for i = 7, #ARGV do wanted[ARGV[i]] = true end
 local before = redis.call('HGET', KEYS[1], 'intent')
 local taken = reserve(KEYS[5], ARGV[1], wanted, before)
 if taken then return taken end
--- A new pod may live on another host than the deleted one of its name did.
+-- A new pod may live on another host than the deleted pod of its name did.
 local former = redis.call('HGET', KEYS[1], 'host')
 if former and former ~= ARGV[3] then
   redis.call('SREM', string.sub(KEYS[4], 1, -1 - #ARGV[3]) .. former, ARGV[1])
   reserve(string.sub(KEYS[5], 1, -1 - #ARGV[3]) .. former, ARGV[1], {}, before)
 end
 redis.call('HSET', KEYS[1], 'host', ARGV[3], 'intent', ARGV[4], 'generation', ARGV[5])
--- The record of a deleted pod expires; one that is asked for again must not.
+-- The record of a deleted pod expires. If the pod is asked for again, it must not.
 redis.call('PERSIST', KEYS[1])
 redis.call('SADD', KEYS[3], ARGV[1])
 redis.call('SADD', KEYS[4], ARGV[1])
@@ -127,7 +127,7 @@ if ARGV[4] ~= previous then
     'previous', previous, 'host', redis.call('HGET', KEYS[1], 'host'), 'generation', ARGV[7],
     'reason', ARGV[5])
 end
--- Only if no new pod was asked for in the meantime: that one keeps its ports and its record.
+-- Only if no new pod was asked for in the meantime: a new pod keeps its ports and its record.
 if ARGV[6] == '1' and generation == ARGV[7] then
   for _, port in ipairs(owned(KEYS[3], ARGV[1], redis.call('HGET', KEYS[1], 'intent'))) do
     redis.call('HDEL', KEYS[3], port)
@@ -141,15 +141,15 @@ return 'saved'
 
 TAKE_LEASE: Final = """
 -- KEYS: lease, fence   ARGV: owner, milliseconds until somebody else may take it
--- The same owner asks again when the answer was lost on its way: it gets the lease that it has.
+-- The same owner asks again if the answer was lost: it gets the lease that it has.
 local owner = redis.call('HGET', KEYS[1], 'owner')
 if owner == ARGV[1] then
   redis.call('PEXPIRE', KEYS[1], ARGV[2])
   return redis.call('HGET', KEYS[1], 'token')
 end
 if owner then
-  -- Expiry goes by the wall clock: one that was set back has made the lease of a dead holder last longer
-  -- than any lease does. A holder that lives renews it anyway.
+  -- Expiry follows the wall clock. If that was set back, the lease of a dead holder lasts longer than any
+  -- lease should. A holder that is alive renews it anyway.
   if redis.call('PTTL', KEYS[1]) > 2 * ARGV[2] then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
   return false
 end
@@ -197,7 +197,7 @@ return {store, redis.call('HGETALL', KEYS[2])}
 
 LIVE_HOSTS: Final = """
 -- KEYS: heartbeats   ARGV: seconds for which a heartbeat counts
--- One from the future is from before the clock was set back: a live host beats again soon.
+-- A heartbeat from the future is from before the clock was set back: a live host beats again soon.
 local now = redis.call('TIME')[1]
 return redis.call('ZRANGEBYSCORE', KEYS[1], now - ARGV[1], now + ARGV[1])
 """
@@ -231,8 +231,8 @@ return moved
 """
 
 TAKE: Final = """
--- Takes messages from queues in turns and notes them as taken, in one piece.
--- Returns queue, tag and text of each. What cannot be read stays where it is, to be taken alone and refused.
+-- Takes messages from queues in turns and notes them as taken, in one step.
+-- Returns queue, tag and text of each. What cannot be read stays in its queue, to be taken alone and refused.
 -- KEYS: times of the taken, the taken, then queues, the first one first
 -- ARGV: now, most messages, most bytes, then for each queue the most of it
 local most, room, taken = tonumber(ARGV[2]), tonumber(ARGV[3]), {}

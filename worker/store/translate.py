@@ -1,4 +1,4 @@
-"""What Redis says when it fails, made one of our errors with what to do about it."""
+"""Turns Redis' errors into our own, which say what to do about them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
