@@ -1,1 +1,1 @@
-"""What arrives from Celery: messages judged, the threads that take them, remote control."""
+"""What arrives from Celery: checks of messages, the threads that run tasks, remote control."""

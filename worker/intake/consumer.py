@@ -1,4 +1,4 @@
-"""What arrives in the queues is judged before Celery takes it: nothing that anybody sends ends a worker."""
+"""Checks what arrives in the queues before Celery takes it: nothing that anybody sends ends a worker."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -22,7 +22,7 @@ _celerys: Final = get_logger(__name__)
 
 
 class StrictConsumer(_Base):
-    """Celery's consumer of messages. What it cannot take is rejected for good, in a line without the body."""
+    """Celery's consumer of messages. What it cannot take is rejected for good; its log line has no body."""
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], None]:
         handle = cast("Any", super()).create_task_handler(*args, **kwargs)
@@ -45,11 +45,11 @@ class StrictConsumer(_Base):
         return on_task_received
 
     def on_unknown_task(self, _body: Any, message: Any, _error: Exception) -> None:
-        """Refuse a task that there is none of."""
+        """Refuse a task that does not exist."""
         self._refuse(message, NotRegistered(shown(message.headers["task"])))
 
     def on_invalid_task(self, _body: Any, message: Any, error: Exception) -> None:
-        """Refuse what Celery itself finds fault with; its words may quote a value."""
+        """Refuse what Celery itself finds fault with. Its words are not used, as they may quote a value."""
         self._refuse(
             message, InvalidInputError(f"message: {type(error).__name__}, such as an eta that is none")
         )
@@ -58,7 +58,7 @@ class StrictConsumer(_Base):
         self._refuse(message, InvalidInputError("message: not one of Celery's message protocol 2"))
 
     def on_decode_error(self, message: Any, error: Exception) -> None:
-        """Refuse what could not be read; only our own words about it quote nothing."""
+        """Refuse what could not be read. Only our own words are used, as others may quote it."""
         ours = isinstance(error, InvalidInputError)
         said = str(error) if ours else f"message: {type(error).__name__} where it was read"
         self._refuse(message, InvalidInputError(said))

@@ -1,4 +1,4 @@
-"""Remote control as a program with our app sends it: what no worker does is refused before it is sent."""
+"""Remote control as programs with our app send it: what no worker can do is refused before it is sent."""
 
 from collections.abc import Iterable
 from typing import Any, Final
@@ -10,8 +10,8 @@ from worker.errors import PermanentError
 
 NO_TERMINATE: Final = (
     "a pod task that has begun cannot be terminated: its intent is recorded and is carried out in any case; "
-    "allowed: revoke without terminate, for one that no worker has taken yet; or another task that asks for "
-    "what is wanted instead, such as pods.stop"
+    "allowed: revoke without terminate, for a task that no worker has taken yet; or another task that asks "
+    "for what you want instead, such as pods.stop"
 )
 NO_RATE_LIMIT: Final = (
     "rate limits are not supported: messages that wait for one would take the places of all other tasks; "
@@ -24,14 +24,14 @@ NO_TIME_LIMIT: Final = (
 
 
 class ControlRefusedError(PermanentError):
-    """What was asked for by remote control is not done by any worker."""
+    """No worker does what was asked for by remote control."""
 
 
 class PodControl(Control):
-    """Celery's remote control, less what would not come true."""
+    """Celery's remote control, without what would have no effect."""
 
     def revoke(self, task_id: Any, *args: Any, terminate: bool = False, **kwargs: Any) -> Any:
-        """Have tasks that no worker has taken yet never run. Raises ControlRefusedError for any other."""
+        """Revoke tasks that no worker has taken yet. Raises ControlRefusedError for any other."""
         text = why_not_revoked(self.app, ids_of(task_id), terminate=terminate)
         if text is not None:
             raise ControlRefusedError(text)
@@ -47,7 +47,7 @@ def ids_of(task_id: Any) -> list[str]:
 
 
 def why_not_revoked(app: Celery, task_ids: Iterable[str], *, terminate: bool = False) -> str | None:
-    """Return why these tasks cannot be revoked, or not all; None if they can."""
+    """Return why not all of these tasks can be revoked; None if they can."""
     if terminate:
         return NO_TERMINATE
     found = {task_id: app.AsyncResult(task_id).state for task_id in task_ids}

@@ -1,4 +1,4 @@
-"""Which tasks share threads: one kind of work never waits for a thread that another kind has. Pure."""
+"""Which tasks share threads: no kind of work waits for a thread that another kind uses. Pure."""
 
 from enum import Enum
 from typing import Final
@@ -10,20 +10,20 @@ class Lane(Enum):
     """A kind of work with threads of its own."""
 
     QUESTIONS = "questions"
-    """What only reads, and came by their own queue."""
+    """Tasks that only read, and came by the queue for them."""
     MISPLACED = "misplaced"
-    """Questions that came by another queue: those that came by their own do not wait for them."""
+    """Questions that came by another queue: those that came by their own queue do not wait for them."""
     ENDINGS = "endings"
-    """What ends something: these are sent when there is too much of everything else."""
+    """Tasks that end something: they are sent when there is too much of everything else."""
     PASSES = "passes"
     CHANGES = "changes"
 
 
 _PASSES: Final = frozenset({"pods.reconcile"})
 _THREADS: Final = {Lane.QUESTIONS: 8, Lane.MISPLACED: 2, Lane.PASSES: 4}
-"""Few for what only reads: all threads share one interpreter, and more would only slow others down."""
+"""Few for tasks that only read: all threads share one interpreter, and more would only slow others down."""
 RESERVED: Final = {Lane.ENDINGS: 8, Lane.CHANGES: 8}
-"""Threads that no waiting task takes: the next one is accepted at once, and answers without waiting."""
+"""Threads that no task occupies to wait for its pod: the next task is accepted at once, and does not wait."""
 
 
 def lane_of(task: str, queue: str | None = None) -> Lane:

@@ -1,7 +1,7 @@
-"""Whether a message is one that Celery can take: its protocol 2, as JSON. Pure: nothing is logged or read.
+"""Whether Celery can take a message: its protocol 2, as JSON. Pure: nothing is logged or read.
 
-Celery takes for granted what its own senders never get wrong. A wrong type there ends the worker, the message
-goes back into its queue, and the next worker ends by it as well.
+Celery does not check what its own senders never get wrong. A wrong type there ends the worker, the message
+goes back into its queue, and it ends the next worker as well.
 """
 
 import json
@@ -12,12 +12,12 @@ from typing import Any, Final
 from worker.quoting import json_type, shown
 
 LARGEST_BYTES: Final = 1_000_000
-"""Of a message's body as it arrives. A spec holds 128,000 bytes at most; a chain carries some of them."""
+"""Of a message's body as it arrives. A spec has 128,000 bytes at most; a chain carries several."""
 _JSON: Final = "application/json"
 _ENCODINGS: Final = frozenset({"utf-8", "utf8", "us-ascii"})
 _CELERYS: Final = "celery."
 _OF_CHORDS: Final = frozenset({"celery.accumulate", "celery.chord_unlock"})
-"""What Celery itself sends where chords hold groups."""
+"""What Celery itself sends for chords that contain groups."""
 _PARTS: Final = "[arguments, keyword arguments, options]"
 _ID: Final = re.compile(r"[\x21-\x7e]{1,255}")
 
@@ -81,13 +81,13 @@ _EMBEDDED: Final[Mapping[str, tuple[Judge, str]]] = {
 
 
 def task_id(headers: Any) -> str | None:
-    """Return the id under which a failure can be reported, None without a usable one."""
+    """Return the id under which a failure can be reported, None if there is no usable one."""
     given = headers.get("id") if isinstance(headers, dict) else None
     return given if isinstance(given, str) and _ID.fullmatch(given) else None
 
 
 def head_problem(headers: Any, properties: Any, content_type: Any, content_encoding: Any) -> str | None:
-    """Return what is wrong with all that comes beside a body; never a value that is not a short word."""
+    """Return what is wrong with the parts beside the body. It quotes no value except short words."""
     for name, value in (("headers", headers), ("properties", properties)):
         if not isinstance(value, dict):
             return f"{name}: {json_type(value)}; allowed: an object"
@@ -104,8 +104,8 @@ def _name_problem(headers: Mapping[str, Any]) -> str | None:
     if not isinstance(task, str) or not task:
         return f"headers.task: {json_type(task)}; allowed: a task's name, by Celery's message protocol 2"
     if task.startswith(_CELERYS) and task not in _OF_CHORDS:
-        # `celery.map` and its like run other tasks within themselves: without an id, by which a request is
-        # accepted once, and in whatever lane they themselves are in.
+        # `celery.map` and the like run other tasks within themselves: without an id, by which a request is
+        # accepted only once, and in the lane of `celery.map` rather than their own.
         return f"headers.task: {shown(task)} is one of Celery's own; allowed: the tasks of pods and hosts"
     if task_id(headers) is None:
         given = json_type(headers.get("id"))
@@ -122,7 +122,7 @@ def _content_type_problem(content_type: Any, content_encoding: Any) -> str | Non
 
 
 def body_problem(body: Any) -> str | None:
-    """Return what is wrong with a body as it arrived, None if it is three parts as they should be."""
+    """Return what is wrong with a body as it arrived, None if it has the three parts that it should have."""
     if isinstance(body, str | bytes) and len(body) > LARGEST_BYTES:
         return f"body: {len(body)} bytes; allowed: {LARGEST_BYTES}"
     try:

@@ -1,4 +1,4 @@
-"""Remote control as this worker obeys it: what would not come true is answered with a refusal."""
+"""Remote control as this worker obeys it: what would have no effect is refused."""
 
 from collections.abc import Callable
 from typing import Any, cast
@@ -15,7 +15,7 @@ _CELERYS: dict[str, Any] = dict(_COMMANDS)
 
 
 def _command(name: str) -> Callable[[Command], Command]:
-    """Take the place of Celery's own command of that name, with its arguments as they are described."""
+    """Replace Celery's own command of that name, and keep the description of its arguments."""
 
     def taken(command: Command) -> Command:
         _COMMANDS[name] = command
@@ -26,7 +26,7 @@ def _command(name: str) -> Callable[[Command], Command]:
 
 @_command("revoke")
 def revoke(state: Any, task_id: Any, terminate: bool = False, **kwargs: Any) -> Answer:  # noqa: FBT001, FBT002
-    """Have tasks that no worker has taken yet never run."""
+    """Revoke tasks that no worker has taken yet."""
     ids = ids_of(task_id)
     running = {request.id for request in worker_state.active_requests}
     text = why_not_revoked(state.app, ids, terminate=terminate)
@@ -43,7 +43,7 @@ def revoke_by_stamped_headers(
     terminate: bool = False,  # noqa: FBT001, FBT002
     **kwargs: Any,
 ) -> Answer:
-    """Have tasks with these stamps that no worker has taken yet never run."""
+    """Revoke tasks with these stamps that no worker has taken yet."""
     if terminate:
         return refused(NO_TERMINATE)
     answer: Answer = _CELERYS["revoke_by_stamped_headers"](state, headers, **kwargs)
@@ -69,5 +69,5 @@ def time_limit(_state: Any, **_kwargs: Any) -> Answer:
 
 
 def refused(text: str) -> Answer:
-    """Return what Celery shows as an error."""
+    """Return an answer that Celery shows as an error."""
     return {"error": text}

@@ -1,7 +1,7 @@
-"""The threads that tasks run in: those of one lane never wait for those of another.
+"""The threads that tasks run in: tasks of one lane never wait for those of another.
 
 Celery's consumer takes many messages at a time, and each waits in its lane. So a stop that was sent after
-hundreds of creations has a thread at once.
+hundreds of creations gets a thread at once.
 """
 
 from collections.abc import Callable
@@ -41,7 +41,7 @@ class LanePool(_Base):
         accept_callback: Callable[..., Any] | None = None,
         **_: Any,
     ) -> Any:
-        """Run a task in a thread of its lane; its name comes first among `args`."""
+        """Run a task in a thread of its lane; the first of `args` is its name."""
         if self._is_closed:
             # Its message goes back into its queue when the connection is closed.
             return _Result(Future())
@@ -56,7 +56,7 @@ class LanePool(_Base):
     def let_go(self) -> None:
         """Begin nothing more: what waits for a thread goes back into its queue.
 
-        Takes no lock, as it is called where a signal arrives.
+        It takes no lock, as it is called from a signal handler.
         """
         self._is_closed = True
 
@@ -69,8 +69,8 @@ class LanePool(_Base):
 
 
 def _origin(args: tuple[Any, ...]) -> tuple[str, str | None]:
-    """Return a task's name and the queue that it was taken from, which its message may not be right about."""
-    # Celery has a task's name, its id and its request here, and more behind them.
+    """Return a task's name and the queue that it was taken from, which its message may state wrongly."""
+    # Celery passes a task's name, its id, its request, and more.
     name = str(args[0]) if args else ""
     request = args[2] if len(args) > 2 and isinstance(args[2], dict) else {}  # noqa: PLR2004
     return name, getattr(request.get("pinacle_message"), "queue", None)
