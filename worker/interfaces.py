@@ -1,4 +1,4 @@
-"""What the reconciler needs of an Engine and of a store, and who is told of what it does.
+"""What the reconciler needs from an Engine and a store, and the observer that hears what it does.
 
 One contract suite runs against every Engine and every store.
 """
@@ -21,21 +21,21 @@ from worker.pods.shape import ImageShape
 
 @dataclass(frozen=True, kw_only=True)
 class EngineInfo:
-    """What an Engine says of itself."""
+    """What an Engine says about itself."""
 
     name: str
     api_version: str
     runtimes: frozenset[str]
     data_root: Path
-    """Where this process sees the Engine's data root, if it does."""
+    """Where this process sees the Engine's data root, if it sees it."""
     storage_driver: str
-    """What keeps images and containers there, such as `overlay2`."""
+    """The driver that keeps images and containers there, such as `overlay2`."""
     live_restore: bool = False
     user_namespaces: bool = False
     """Whether root in a container is another user on the host."""
     """Whether containers outlive a restart of the Engine."""
     default_runtime: str | None = None
-    """What containers get that name none."""
+    """The runtime of containers that name none."""
 
 
 class Engine(Protocol):
@@ -47,34 +47,34 @@ class Engine(Protocol):
     """
 
     async def info(self) -> EngineInfo:
-        """Return what the Engine says of itself. 1 call."""
+        """Return what the Engine says about itself. 1 call."""
 
     async def observe(
         self, pod_id: str, volume_names: frozenset[str], sure_of: str | None = None
     ) -> Observation:
         """Return one pod as it is: an inspect by exact name, then one list of volumes. 2 calls.
 
-        `volume_names` are the full names that the pod has or would have; volumes whose labels and whole name
-        say that they are this pod's are found as well. An ended container comes with its `exit`.
+        `volume_names` are the full names that the pod has or would have. Volumes whose labels and whole name
+        say that they are this pod's are found as well. A container that has ended comes with its `exit`.
 
-        Where there are volumes, and the name is not that of our container `sure_of`, one more call asks for
-        all containers with the pod's labels.
+        If there are volumes, and the container of that name is not our `sure_of`, one more call asks for all
+        containers with the pod's labels.
         """
 
     async def observe_all(self) -> Snapshot:
         """Return everything on the host: one list of containers, then one of volumes. Exactly 2 calls.
 
-        What is known of images by earlier looks comes with it.
+        It includes what is known of images from earlier looks.
         """
 
     async def read_volumes(self, pod_id: str, volume_names: frozenset[str]) -> Observation:
-        """Return what `observe` does of volumes; nothing of the container. 1 call."""
+        """Return the volumes as `observe` does, without the container. 1 call."""
 
     async def inspect_exit(self, container_id: str) -> Exit:
         """Return how a container ended. Raises ObjectMissingError if it is gone. 1 call."""
 
     async def changes(self, container_id: str) -> Sequence[Change]:
-        """Return what is otherwise in a container's own root than in its image. 1 call.
+        """Return what differs between a container's own root and its image. 1 call.
 
         Raises ObjectMissingError if it is gone.
         """
@@ -85,32 +85,32 @@ class Engine(Protocol):
     async def look(self, container: ObservedContainer, places: Collection[str]) -> Look:
         """Return what a container holds outside its volumes, directly below `/`, and what is at `places`.
 
-        1 call, and 1 for each that may be a file or a link. Raises ObjectMissingError if the container is
-        gone.
+        1 call, and 1 for each path that may be a file or a link. Raises ObjectMissingError if the container
+        is gone.
         """
 
     async def look_at_volumes(self, mounts: Mapping[str, str], places: Collection[str]) -> Look:
-        """Return what is at `places` in volumes, given by the paths where they are mounted.
+        """Return what is at `places` in volumes; `mounts` gives these by the paths where they are mounted.
 
-        2 calls, and 1 at least for each place.
+        2 calls, and at least 1 for each place.
         """
 
     async def measure_folders(
         self, source: str | Mapping[str, str], paths: Sequence[str], *, floor_bytes: int
     ) -> Measured:
-        """Return whether directories of a container can be copied into volumes, and leave `floor_bytes` free.
+        """Return whether directories of a container can be copied into volumes and leave `floor_bytes` free.
 
-        `source` is its id, or gives volumes by the paths where they are mounted. 2 calls; where they may not
-        fit, more for each. Raises ObjectMissingError.
+        `source` is the container's id, or gives volumes by the paths where they are mounted. 2 calls, and
+        more for each directory if they may not fit. Raises ObjectMissingError.
         """
 
     async def copy_folder(
         self, source: str | Mapping[str, str], path: str, volume: str, nested: Collection[str]
     ) -> None:
-        """Copy all below a directory of a container into an empty volume, but for what `nested` will hold.
+        """Copy everything in a directory of a container into an empty volume, except for the paths `nested`.
 
-        What is on other mounts below it is left out too. 3 calls on the Engine's own disk, else 8. Raises
-        CopyFailedError; the volume may be half filled then.
+        What is on other mounts below it is left out too. 3 calls on the Engine's own disk, otherwise 8.
+        Raises CopyFailedError; the volume may then be half filled.
         """
 
     async def inspect_evidence(self, container_id: str) -> Evidence:
@@ -122,13 +122,13 @@ class Engine(Protocol):
     async def create_volume(
         self, name: str, labels: Mapping[str, str], options: Mapping[str, str] = ...
     ) -> ObservedVolume:
-        """Create a local volume; one that exists is returned as it is, with its own labels. 1 call."""
+        """Create a local volume; if it exists, return it as it is, with its own labels. 1 call."""
 
     async def look_at_image(self, image: PinnedImage, paths: Collection[str]) -> ImageShape:
         """Return what an image has at `paths`, and in its `/run`.
 
-        What was seen once is kept, and takes no call. Otherwise 3 calls, and 1 for each path that nobody
-        looked at. Raises ImageGoneError.
+        What was seen once is remembered, and takes no call. Otherwise 3 calls, and 1 for each path that was
+        not looked at before. Raises ImageGoneError.
         """
 
     async def prepare_system(
@@ -136,52 +136,52 @@ class Engine(Protocol):
     ) -> SystemPrepared:
         """Return how a pod's system directories are kept: as `wanted`, as far as image and host allow.
 
-        For `overlay` the base of `wanted.image` is found among the volumes `present`, or made under a name
-        with `attempt`, which was never used before. 1 call if there is a base. Raises PermanentError
-        if it has to be made and its image is gone.
+        For `overlay`, the base of `wanted.image` is found among the volumes `present`, or made under a name
+        that contains `attempt`, which was never used before. 1 call if there is a base. Raises PermanentError
+        if the base has to be made and the image is gone.
         """
 
     def bases_under_way(self) -> frozenset[str]:
-        """Return the names of bases, and of looks at images, that this process makes just now. No call."""
+        """Return the names of the bases, and of the looks at images, that this process is making. No call."""
 
     async def fill_layers(self, name: str) -> None:
-        """Make the folders in an empty volume that overlays need. 2 calls."""
+        """Make the folders that overlays need in an empty volume. 2 calls."""
 
     async def remove_volume(self, name: str) -> None:
-        """Remove a volume; one that is not there is fine. Raises ConflictError while it is in use. 1 call."""
+        """Remove a volume if it exists. Raises ConflictError while it is in use. 1 call."""
 
     async def remove_empty_volume(self, name: str) -> bool:
-        """Remove a volume if there is nothing in it; whether it is gone. 4 calls.
+        """Remove a volume if it is empty; return whether it is gone. 4 calls.
 
         Raises ConflictError while it is in use.
         """
 
     async def sync_volumes(self) -> None:
-        """Return once everything written to volumes is on the disk, so that a power cut leaves it there.
+        """Return once everything written to volumes is on the disk, so that it survives a power cut.
 
-        Raises OutcomeUnknownError when the disk fails or does not answer. Behind a forwarded socket the
-        Engine's disk is not this kernel's: nothing is promised there.
+        Raises OutcomeUnknownError if the disk fails or does not answer. Behind a forwarded socket, the
+        Engine's disk belongs to another kernel, and nothing is promised.
         """
 
     async def create_container(self, request: ContainerRequest) -> ObservedContainer:
         """Create, without starting; this fills volumes that are mounted without `no_copy`. 1 call, 2 at most.
 
         The network of `request` is made if the Engine says that it is missing (then: 5 calls at most).
-        Raises ConflictError if the name is taken (also by a creation still under way),
-        ImageGoneError if the image id is not there, PermanentError for what can never work.
+        Raises ConflictError if the name is taken (also by a creation still under way), ImageGoneError if the
+        image id does not exist, and PermanentError if it can never work.
         """
 
     async def start_container(self, container_id: str) -> None:
-        """Start; one that runs is fine. Raises ObjectMissingError, PortTakenError, PermanentError. 1 call.
+        """Start, unless it runs. Raises ObjectMissingError, PortTakenError, PermanentError. 1 call.
 
-        A network that was removed since, or made again, is made and put in its place (then: 6 calls).
+        If its network was removed since, or made again, it gets the new one (then: 6 calls).
         """
 
     async def unpause_container(self, container_id: str) -> None:
-        """Unpause; one that is not paused is fine. Raises ObjectMissingError. 1 call."""
+        """Unpause, if it is paused. Raises ObjectMissingError. 1 call."""
 
     async def stop_container(self, container_id: str, timeout_s: int) -> None:
-        """Stop within `timeout_s`, then kill; one that does not run is fine. 1 call.
+        """Stop within `timeout_s`, then kill, if it runs. 1 call.
 
         Raises ObjectMissingError. A stop that takes longer than a step's deadline raises
         OutcomeUnknownError and goes on in the Engine.
@@ -191,54 +191,54 @@ class Engine(Protocol):
         """Change processors and memory, running or not. Raises ObjectMissingError. 1 call."""
 
     async def rename_container(self, container_id: str, name: str) -> None:
-        """Give a container another name, running or not; one that has it is fine. 1 call.
+        """Give a container another name, running or not, unless it has that name. 1 call.
 
         Raises ObjectMissingError, and ConflictError if another container has the name.
         """
 
     async def connect_network(self, container_id: str, network: str) -> None:
-        """Attach a container to a network, running or not; one that is attached is fine. 1 call.
+        """Attach a container to a network, running or not, unless it is attached. 1 call.
 
         Its published ports answer again. The network of all pods is made if the Engine says that it is
         missing. Raises ObjectMissingError, PortTakenError.
         """
 
     async def remove_container(self, container_id: str, *, force: bool = False) -> None:
-        """Remove a container and nothing else; one that is not there is fine. 1 call.
+        """Remove a container and nothing else, if it exists. 1 call.
 
         Raises ConflictError while a removal is under way, or if it runs and `force` is false.
         """
 
     async def find_image(self, reference: str) -> PinnedImage | None:
-        """Return the image as the host has it, None if it does not. 1 call."""
+        """Return the image as the host has it, None if the host does not have it. 1 call."""
 
     async def check_registry(self, reference: str, *, pinned: bool = False) -> None:
         """Ask the registry whether the image exists, without pulling it. 1 call.
 
-        With the operator's credentials where it is `pinned`, the digest of an image that a pod has, or where
-        the policy lends them for it; so does `pull_image`.
+        It uses the operator's credentials if the reference is `pinned`, the digest of an image that a pod
+        has, or if the policy allows them for this image. So does `pull_image`.
 
-        Raises ImageNotFoundError if it does not exist or may not be read, RegistryUnavailableError where
+        Raises ImageNotFoundError if the image does not exist or may not be read, RegistryUnavailableError if
         the registry cannot be asked.
         """
 
     async def pull_image(self, reference: str, *, pinned: bool = False) -> PinnedImage:
-        """Pull and return what the host has then. Raises ImageNotFoundError if there is none. 2 calls.
+        """Pull an image and return it as the host then has it. Raises ImageNotFoundError. 2 calls.
 
-        Has no deadline for the whole, only one for silence: progress goes to the log.
+        There is no deadline for the whole pull, only one for silence. Progress is logged.
         """
 
     async def network_refusal(self) -> str | None:
-        """Return why no new pod may be on the network, such as that pods reach each other there, else None.
+        """Return why no new pod may be on the network, such as that pods reach each other there, or None.
 
-        As last seen: no call if nothing was wrong, 1 otherwise.
+        The answer is as last seen: no call if nothing was wrong, otherwise 1.
         """
 
     async def keep_storage(self, installation: str, identity: str, labels: Mapping[str, str]) -> str:
         """Make the sentinel volume with this identity and the container that keeps it; 2 calls, 4 at most.
 
-        Where there is such a volume already it stays, and its own identity is returned. The container gets
-        `labels`; one that is there already stays as well.
+        If the volume exists, it stays, and its own identity is returned. The container gets `labels`; if it
+        exists, it stays as it is.
         """
 
     async def create_mark(self, name: str, labels: Mapping[str, str]) -> str:
@@ -248,7 +248,7 @@ class Engine(Protocol):
         """
 
     async def close(self) -> None:
-        """Give up the connection."""
+        """Close the connection."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -275,17 +275,17 @@ class EventSource(Protocol):
     def subscribed(self) -> AbstractAsyncContextManager[AsyncIterator[ContainerEvent | ContenderEvent]]:
         """Subscribe: what happens after this is entered is delivered, in the Engine's order.
 
-        Entering, and the iteration when the stream ends, raise EngineUnavailableError. What happened
-        before has to be looked for by a pass, begun after this was entered.
+        EngineUnavailableError is raised if this cannot be entered, and by the iteration when the stream ends.
+        What happened before has to be found by a pass that begins after this was entered.
         """
 
 
 class Lease(Protocol):
-    """The fenced, expiring, exclusive right to change one pod; renews itself until it is released."""
+    """The fenced, expiring, exclusive right to change one pod; it renews itself until it is released."""
 
     @property
     def token(self) -> int:
-        """Grows with every lease that is given; a write with an older one is refused."""
+        """A number that grows with every lease; a write with an older one is refused."""
 
     def remaining(self) -> float:
         """Return seconds until it expires unless it is renewed; 0 or less once it is lost."""
@@ -298,10 +298,10 @@ class Proposal:
     pod_id: str
     task_id: str
     expected_generation: int
-    """0 for a pod without any record."""
+    """0 for a pod without a record."""
     host: str
     intent: Intent
-    """With its `generation` one above the expected."""
+    """Its `generation` is one above the expected."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -310,15 +310,15 @@ class Accepted:
 
     generation: int
     seen_before: bool
-    """Whether this task id had set an intent already; then nothing was changed."""
+    """Whether this task id had already set an intent; then nothing was changed."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Noted:
-    """What a store has beside records."""
+    """What a store has besides records."""
 
     store: str
-    """What identifies it. It is lost together with the records, and the next store has another one."""
+    """The store's id. It is lost together with the records, and the next store has another one."""
     storages: Mapping[str, str]
     """Host to the identity of the storage that holds its pods."""
 
@@ -329,14 +329,14 @@ class Store(Protocol):
     async def load(self, pod_id: str) -> Record | None:
         """Return the record or tombstone. One round trip.
 
-        One that cannot be read says why in `unreadable`; it never keeps others from being read.
+        If it cannot be read, `unreadable` says why; that never keeps others from being read.
         """
 
     async def load_host(self, host: str) -> dict[str, Record]:
         """Return all records and tombstones of one host. A constant number of round trips."""
 
     async def count_host(self, host: str) -> int:
-        """Return how many records and tombstones one host has. As quick for thousands as for one."""
+        """Return how many records and tombstones one host has. This is quick however many there are."""
 
     async def load_all(self) -> dict[str, Record]:
         """Return all records and tombstones. A constant number of round trips."""
@@ -362,19 +362,19 @@ class Store(Protocol):
         """Note the identity of the storage that holds a host's pods."""
 
     async def noted(self) -> Noted:
-        """Return what is noted of the store itself and of its hosts; its id is given now if it has none.
+        """Return the notes about the store itself and its hosts; if the store has no id, it gets one now.
 
         One round trip.
         """
 
     async def note_contender(self, host: str, text: str) -> None:
-        """Note for a day what a person has to know of another store that asked for this installation."""
+        """Note for a day what a person has to know about another store that asked for this installation."""
 
     async def rename_host(self, old: str, new: str, identity: str) -> int | None:
         """Give all records, host ports and the storage `identity` of a host to another, in one script.
 
         Returns how many records these were; None, having written nothing, if `old` has a fresh heartbeat
-        or one of the two has another storage. A port that `new` has given away stays as it is.
+        or one of the two has another storage. A port that is reserved on `new` already stays reserved.
         """
 
     async def reported_hosts(self) -> frozenset[str]:
@@ -384,10 +384,10 @@ class Store(Protocol):
         """Note that the store knows all pods of this host."""
 
     async def move_ports(self, record: Record, ports: Sequence[PublishedPort], lease: Lease) -> None:
-        """Give the present intent of a pod other host ports and reserve these, in one script.
+        """Give the current intent of a pod other host ports and reserve them, in one script.
 
         Raises LeaseLostError, GenerationConflictError if another intent was accepted meanwhile, and
-        PortTakenError if another pod has reserved one of them; nothing was written then.
+        PortTakenError if another pod has reserved one of them; then nothing was written.
         """
 
     async def reserved_ports(self, host: str) -> Sequence[tuple[PublishedPort, str]]:
@@ -398,15 +398,15 @@ class Store(Protocol):
     ) -> Sequence[tuple[PublishedPort, str]]:
         """Return which of these ports of a host are reserved, with their pods. One round trip.
 
-        The work does not grow with the reservations of others.
+        The work does not grow with the number of other reservations.
         """
 
     async def save(self, record: Record, lease: Lease) -> None:
         """Write the state, if the lease is the newest and has not expired; announce a change of phase.
 
-        Raises LeaseLostError otherwise, and RecordUnreadableError for a record that could not be read, having
-        written nothing. A state that was purged while its intent is
-        still `deleted` gives back the pod's host ports.
+        Otherwise it raises LeaseLostError, and RecordUnreadableError for a record that could not be read, and
+        writes nothing. If everything of a pod is removed and its intent is still `deleted`, its host ports
+        become free.
         """
 
     async def lease(self, pod_id: str) -> Lease:
@@ -416,19 +416,19 @@ class Store(Protocol):
         """Give the lease back at once, if it is still ours."""
 
     def abandon(self, lease: Lease) -> None:
-        """Renew it no more: others get it once it has expired and its last step has ended."""
+        """Stop renewing it: others get it once it has expired and its last step has ended."""
 
     async def count_attempt(self, task_id: str) -> int:
-        """Count one more taking of a message; returns how often it was taken.
+        """Count that a message was taken once more; return how often it was taken.
 
-        Of one that was accepted only those takings count that came after that.
+        If its request was accepted, only what came after that counts.
         """
 
     async def beat_heart(self, host: str) -> None:
-        """Say that a worker of this host is alive."""
+        """Report that a worker of this host is alive."""
 
     async def stop_heart(self, host: str) -> None:
-        """Say that a worker of this host ends; another worker of the same host says otherwise soon."""
+        """Report that a worker of this host ends; another worker of the same host reports again soon."""
 
     async def live_hosts(self) -> frozenset[str]:
         """Return the hosts whose heartbeat is fresh."""
@@ -437,7 +437,7 @@ class Store(Protocol):
         """Return when the pod's state differs from `known`, its lease is released, or time is up."""
 
     async def close(self) -> None:
-        """Give up the connections."""
+        """Close the connections."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -447,9 +447,9 @@ class Reconciled:
     seconds: float
     """How long it took."""
     since_found_s: float
-    """How many seconds ago it was noticed that the pod needs something."""
+    """Seconds since it was noticed that the pod needs something."""
     record: Record | None = None
-    """As it was left; None where it broke off with `error` and nothing could be recorded."""
+    """The record afterwards; None if the reconcile broke off with `error` and nothing could be recorded."""
     before: PodState | None = None
     """The pod's state when it began."""
     steps: tuple[str, ...] = ()
@@ -464,18 +464,18 @@ class PassReport:
     """By the monotonic clock."""
     seconds: float
     phases: Mapping[Phase, int]
-    """Of all pods of the host and of all tombstones, after the repairs; without those that no pod is in."""
+    """Number of pods and tombstones of the host in each phase, after the repairs; without empty phases."""
     storage_accepted: bool
     """Whether the host's storage is its own."""
     told: Mapping[str, str | int | float]
-    """What whoever asked for the pass is told of it."""
+    """The answer to the caller that asked for the pass."""
 
 
 class Observer(Protocol):
-    """Is told what happens, and changes nothing of it. Called in the event loop, so nothing may take long."""
+    """Hears what happens and changes nothing. It is called in the event loop, so it must be quick."""
 
     def engine_asked(self, call: str) -> None:
-        """Note that a request is sent to the Engine; `call` is the kind of it."""
+        """Note that a request is sent to the Engine; `call` is its kind."""
 
     def engine_answered(self, call: str, seconds: float, error: Exception | None) -> None:
         """Note, for most requests, how long the Engine took and how it failed."""
@@ -484,26 +484,26 @@ class Observer(Protocol):
         """Note that the Engine's event stream is connected."""
 
     def stream_disconnected(self) -> None:
-        """Note that it is not any more."""
+        """Note that it is no longer connected."""
 
     def step_ended(self, step: str, error: Exception | None) -> None:
         """Note how one step ended."""
 
     def reconciling(self, pod_id: str) -> AbstractContextManager[object]:
-        """Return what to enter for one reconcile; `reconciled` is called within."""
+        """Return a context for one reconcile; `reconciled` is called within it."""
 
     def reconciled(self, news: Reconciled) -> None:
         """Note how a reconcile ended."""
 
     def passing(self) -> AbstractContextManager[object]:
-        """Return what to enter for one pass; if that is completed, `pass_ended` is called within."""
+        """Return a context for one pass; if the pass is completed, `pass_ended` is called within it."""
 
     def pass_ended(self, report: PassReport) -> None:
         """Note how a pass ended."""
 
 
 class Unobserved:
-    """Takes no note of anything. An observer that notes some things only derives from it."""
+    """Ignores everything. An observer that needs only a few of these calls derives from it."""
 
     def engine_asked(self, call: str) -> None: ...
     def engine_answered(self, call: str, seconds: float, error: Exception | None) -> None: ...
