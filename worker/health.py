@@ -54,6 +54,7 @@ class Heart:
         self._folder = folder or usual_folder()
         self._path = self._folder / f"{host}.{os.getpid()}"
         self._consumer: int | None = None
+        self._consumer_beat_at = self._beat_at = monotonic()
         self._file = self._opened()
 
     def _opened(self) -> int:
@@ -75,6 +76,7 @@ class Heart:
             os.close(self._file)
             self._file = self._opened()
         _touch(self._file)
+        self._beat_at = monotonic()
 
     def consumer_begins(self) -> None:
         """Note that messages are taken from now on, and that it is a fault if that ends in silence."""
@@ -87,6 +89,13 @@ class Heart:
         """Note that the consumer's loop runs."""
         if self._consumer is not None:
             _touch(self._consumer)
+            self._consumer_beat_at = monotonic()
+
+    def ages(self) -> dict[str, float]:
+        """Return seconds since each part last beat; without the consumer while it is not connected."""
+        now = monotonic()
+        consumer = {} if self._consumer is None else {"consumer": now - self._consumer_beat_at}
+        return {"event_loop": now - self._beat_at, **consumer}
 
     def consumer_ends(self) -> None:
         """Note that it lost its connection or ends as it should. May be called again."""

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -67,7 +68,7 @@ def pods_in(phase: Phase, number: int) -> Any:
 
 
 def test_before_anything_happened_every_series_that_can_be_known_is_there(
-    pod_worker: WorkerProcess, port: int
+    pod_worker: WorkerProcess, engine: PrivateEngine, port: int
 ) -> None:
     """At 0, so that the first increase counts."""
     scrape = scrape_once(port, "the first pass", lambda s: s("pinacle_last_pass_timestamp_seconds") > 0)
@@ -85,6 +86,10 @@ def test_before_anything_happened_every_series_that_can_be_known_is_there(
         assert scrape(name) == 0
     assert scrape("pinacle_storage_accepted") == scrape("pinacle_event_stream_up") == 1
     assert scrape("pinacle_queue_length", queue="pods") == 0
+    assert abs(scrape("pinacle_disk_free_bytes") - shutil.disk_usage(engine.data_root).free) < 2 * 10**9
+    assert scrape("pinacle_disk_floor_bytes") == 100 * 10**6
+    assert 0 <= scrape("pinacle_heartbeat_age_seconds", part="event_loop") < 30
+    assert 0 <= scrape("pinacle_heartbeat_age_seconds", part="consumer") < 30
     assert scrape.has("pinacle_unread_messages")
     assert scrape("pinacle_unread_messages") == 0
     assert scrape("process_resident_memory_bytes") > 0

@@ -69,6 +69,25 @@ def test_a_consumer_that_hangs_is_named_while_the_loop_beats(heart: Heart, folde
     assert problems(folder) == []
 
 
+def test_the_ages_of_beats_are_told_and_none_of_a_consumer_without_a_connection(
+    heart: Heart, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For the metrics: by the machine's own seconds, as all else here."""
+    now = monotonic()
+    monkeypatch.setattr("worker.health.monotonic", lambda: now)
+    heart.beat()
+    assert heart.ages() == {"event_loop": 0.0}
+    heart.consumer_begins()
+    now += 40
+    assert heart.ages() == {"event_loop": 40.0, "consumer": 40.0}
+    heart.beat()
+    now += 1
+    heart.consumer_beats()
+    assert heart.ages() == {"event_loop": 1.0, "consumer": 0.0}
+    heart.consumer_ends()
+    assert heart.ages() == {"event_loop": 1.0}
+
+
 def test_another_worker_does_not_speak_for_one_that_hangs(heart: Heart, folder: Path) -> None:
     """Each is told by its host; that of one host alone can be asked for."""
     other = Heart("there", folder)

@@ -167,8 +167,12 @@ class DockerEngine:
             user_namespaces=any(each == "name=userns" for each in entry.get("SecurityOptions") or ()),
         )
 
+    async def data_root(self) -> Path:
+        """Return where this process sees the Engine's data root, if it sees it; asked for once."""
+        return self._data_root or (await self.info()).data_root
+
     async def sync_volumes(self) -> None:
-        await self._disk.sync(self._data_root or (await self.info()).data_root)
+        await self._disk.sync(await self.data_root())
 
     async def observe(
         self, pod_id: str, volume_names: frozenset[str], sure_of: str | None = None

@@ -12,7 +12,9 @@ import structlog
 from config.celery import PODS_QUEUE, QUESTIONS_QUEUE, host_queue
 from config.settings import Settings, listed
 from worker.cancelling import end
+from worker.docker.directories.disk import free_bytes
 from worker.errors import InstallationTakenError, PodError
+from worker.hanging import HangingThreads
 from worker.health import Heart, UnsafeFolderError
 from worker.intake.lanes import Lane, waiting
 from worker.interfaces import Observer
@@ -44,6 +46,7 @@ class Runtime:
         self._watchdog = Watchdog(self.loop.loop, settings.loop_stall_s)
         self._beaten_at = -inf
         self._closed_at = monotonic()
+        self._disk = HangingThreads(at_once=1)
         self.heart: Heart | None = None
         self._background: list[asyncio.Task[None]] = []
         self.metrics = Metrics()
@@ -53,8 +56,7 @@ class Runtime:
         serving = None if self._server is None else kept_going("metrics_server", self._server.open)
         self._serving = None if serving is None else self.loop.submit(serving)
         self.parts: Parts = self.loop.run(self._connect())
-        self.metrics.queues.read = self._queue_lengths
-        self.metrics.unread.read = self._unread
+        self._answer_scrapes()
         structlog.contextvars.bind_contextvars(host=self.parts.host)
 
     async def _connect(self) -> Parts:
@@ -98,12 +100,19 @@ class Runtime:
     def done_waiting(self, lane: Lane) -> None:
         self._waiting[lane].release()
 
-    def _queue_lengths(self) -> Mapping[str, int]:
+    def _answer_scrapes(self) -> None:
+        overview, ttl_s = self.parts.store.overview, self.settings.heartbeat_ttl_s
         queues = (PODS_QUEUE, QUESTIONS_QUEUE, host_queue(self.parts.host))
-        return self._ask(self.parts.store.overview.queue_lengths(queues)) or {}
+        floor = {"": float(self.settings.min_free_mb * 10**6)}
+        self.metrics.queues.read = lambda: self._ask(overview.queue_lengths(queues)) or {}
+        self.metrics.unread.read = lambda: _unless_unknown(self._ask(overview.unread(ttl_s)))
+        self.metrics.disk_free.read = lambda: _unless_unknown(self._ask(self._free_bytes()))
+        self.metrics.disk_floor.read = lambda: floor
+        self.metrics.heartbeats.read = lambda: {} if self.heart is None else self.heart.ages()
 
-    def _unread(self) -> int | None:
-        return self._ask(self.parts.store.overview.unread(self.settings.heartbeat_ttl_s))
+    async def _free_bytes(self) -> int | None:
+        root = await self.parts.engine.data_root()
+        return await self._disk.run(lambda: free_bytes(root), _SCRAPE_WAIT_S)
 
     def _ask(self, question: Coroutine[Any, Any, _T]) -> _T | None:
         """Ask from another thread than the loop's; None where Redis does not answer soon."""
@@ -193,6 +202,10 @@ def _make_server(settings: Settings, metrics: Metrics) -> MetricsServer | None:
     if settings.metrics_port is None:
         return None
     return MetricsServer(metrics.registry, address=settings.metrics_address, port=settings.metrics_port)
+
+
+def _unless_unknown(number: float | None) -> Mapping[str, float]:
+    return {} if number is None else {"": number}
 
 
 _SCRAPE_WAIT_S: Final = 2.0

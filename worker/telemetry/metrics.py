@@ -60,10 +60,7 @@ class Metrics(Unobserved):
         self._count_reconciles()
         self._count_passes()
         self._count_engine()
-        self.queues = Queues()
-        self.registry.register(self.queues)
-        self.unread = Unread()
-        self.registry.register(self.unread)
+        self._ask()
         GCCollector(self.registry)
         PlatformCollector(self.registry)
         ProcessCollector(registry=self.registry)
@@ -142,6 +139,32 @@ class Metrics(Unobserved):
         )
         self._was_connected = False
 
+    def _ask(self) -> None:
+        self.queues = self._asked(
+            "pinacle_queue_length",
+            "Messages that wait in `pods`, in `questions` and in this host's own queue; none while "
+            "Redis does not answer.",
+            "queue",
+        )
+        self.unread = self._asked(
+            "pinacle_unread_messages",
+            "Messages that no worker takes: in Celery's default queue `celery`, and in the queues of hosts "
+            "whose worker is silent; none while Redis does not answer.",
+        )
+        self.heartbeats = self._asked(
+            "pinacle_heartbeat_age_seconds",
+            "Seconds since the worker's `event_loop` and its `consumer` of messages last gave a sign of "
+            "life; none of the consumer while it is not connected to Redis.",
+            "part",
+        )
+        self.disk_free = self._asked(
+            "pinacle_disk_free_bytes",
+            "Free bytes on the disk of the pods' volumes; none while the worker cannot see it.",
+        )
+        self.disk_floor = self._asked(
+            "pinacle_disk_floor_bytes", "Free bytes below which no pod is created: `PINACLE_MIN_FREE_MB`."
+        )
+
     def step_ended(self, step: str, error: Exception | None) -> None:
         self._steps.labels(step, "ok" if error is None else _kind(error)).inc()
 
@@ -188,6 +211,11 @@ class Metrics(Unobserved):
     def _counter(self, name: str, meaning: str, *labels: str) -> Counter:
         return Counter(name, meaning, labels, registry=self.registry)
 
+    def _asked(self, name: str, meaning: str, *labels: str) -> "Asked":
+        asked = Asked(name, meaning, *labels)
+        self.registry.register(asked)
+        return asked
+
     def _gauge(self, name: str, meaning: str, *labels: str) -> Gauge:
         return Gauge(name, meaning, labels, registry=self.registry)
 
@@ -197,55 +225,28 @@ class Metrics(Unobserved):
         return Histogram(name, meaning, labels, registry=self.registry, buckets=buckets)
 
 
-class Queues(Collector):
-    """Messages that wait, asked for at each scrape and in its thread, so that passes do not ask for them."""
+class Asked(Collector):
+    """A gauge that is asked for at each scrape and in its thread, so that passes do not ask for it."""
 
-    def __init__(self) -> None:
-        self.read: Callable[[], Mapping[str, int]] = dict
-        """Returns queue to messages; empty until there is a Redis to ask."""
-
-    def describe(self) -> Iterable[GaugeMetricFamily]:
-        yield self._family()
-
-    def collect(self) -> Iterable[GaugeMetricFamily]:
-        family = self._family()
-        for queue, length in self.read().items():
-            family.add_metric([queue], length)
-        yield family
-
-    def _family(self) -> GaugeMetricFamily:
-        return GaugeMetricFamily(
-            "pinacle_queue_length",
-            "Messages that wait in `pods`, in `questions` and in this host's own queue; none while "
-            "Redis does not answer.",
-            labels=["queue"],
-        )
-
-
-class Unread(Collector):
-    """Messages that nobody takes, asked for like those of the queues."""
-
-    def __init__(self) -> None:
-        self.read: Callable[[], int | None] = lambda: None
-        """Returns how many there are; None while there is no Redis to ask."""
+    def __init__(self, name: str, meaning: str, *labels: str) -> None:
+        """`labels` has one at most."""
+        self._name = name
+        self._meaning = meaning
+        self._labels = labels
+        self.read: Callable[[], Mapping[str, float]] = dict
+        """Returns label to value, or one value by any name; empty while nobody knows."""
 
     def describe(self) -> Iterable[GaugeMetricFamily]:
         yield self._family()
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
         family = self._family()
-        number = self.read()
-        if number is not None:
-            family.add_metric([], number)
+        for label, value in self.read().items():
+            family.add_metric([label] if self._labels else [], value)
         yield family
 
     def _family(self) -> GaugeMetricFamily:
-        return GaugeMetricFamily(
-            "pinacle_unread_messages",
-            "Messages that no worker takes: in Celery's default queue `celery`, and in the queues of hosts "
-            "whose worker is silent; none while Redis does not answer.",
-            labels=[],
-        )
+        return GaugeMetricFamily(self._name, self._meaning, labels=self._labels)
 
 
 def _result(news: Reconciled) -> str:

@@ -49,7 +49,7 @@ def test_a_metric_follows_the_conventions(family: Family) -> None:
     """Base units, counters end in `_total`, and no label could hold a pod."""
     assert family.name.endswith("_total") == (family.kind == "counter")
     assert family.name.endswith("_duration_seconds") == (family.kind == "histogram")
-    assert set(family.labels) <= {"phase", "result", "step", "call", "reason", "queue"}
+    assert set(family.labels) <= {"phase", "result", "step", "call", "reason", "queue", "part"}
 
 
 @pytest.mark.parametrize(("where", "expression"), [*alerts(), *queries()])
@@ -67,7 +67,7 @@ def test_every_metric_is_on_the_dashboard_or_in_a_rule() -> None:
 def test_every_alert_says_what_to_do_and_is_tested_firing_and_not_firing() -> None:
     rules, tests = RULES.read_text(), RULES_TEST.read_text()
     names = [name for name, _ in alerts()]
-    assert len(names) == len(set(names)) == rules.count("- alert:") == 9
+    assert len(names) == len(set(names)) == rules.count("- alert:") == 14
     assert rules.count("summary:") == rules.count("action:") == rules.count("severity:") == len(names)
     for name in names:
         assert f"alertname: {name}}}" in tests, f"{name} is not tested not to fire"

@@ -1,7 +1,6 @@
 """`pinacle doctor`: looks at Engine, Redis and workers, and leaves nothing changed."""
 
 import asyncio
-import shutil
 from collections.abc import Collection
 from pathlib import Path
 from time import time
@@ -13,6 +12,7 @@ from worker.cli.doctor import checks, kernel_checks, queue_checks, storage_check
 from worker.cli.doctor.checks import Check, Status, fail, ok, warn
 from worker.cli.doctor.socket_access import remedy_for
 from worker.cli.screen import live, show
+from worker.docker.directories.disk import free_bytes
 from worker.docker.engine import DockerEngine
 from worker.errors import EngineTooOldError, PodError
 from worker.interfaces import EngineInfo
@@ -71,7 +71,7 @@ async def _engine(
         checks.live_restore(info),
         kernel_checks.user_namespaces(are_remapped=info.user_namespaces),
         kernel_checks.kernel_limits(kernel_checks.read_limits()),
-        checks.disk_space(info.data_root, _free_bytes(info.data_root), given.min_free_mb),
+        checks.disk_space(info.data_root, free_bytes(info.data_root), given.min_free_mb),
     ]
     try:
         found.append(checks.network(given.network, await engine.network_problem()))
@@ -156,13 +156,6 @@ def _env_file(path: Path) -> list[Check]:
         return [checks.private_file(path, path.stat().st_mode)]
     except OSError:
         return []
-
-
-def _free_bytes(root: Path) -> int | None:
-    try:
-        return shutil.disk_usage(root).free
-    except OSError:
-        return None
 
 
 def _filesystem(path: Path) -> str | None:

@@ -3,6 +3,7 @@
 import asyncio
 import ctypes
 import os
+import shutil
 from pathlib import Path
 from typing import Final
 
@@ -41,6 +42,14 @@ class Disk:
             raise OutcomeUnknownError(f"the disk of {root} cannot be written to: {error}") from error
         finally:
             told.cancel()
+
+
+def free_bytes(root: Path) -> int | None:
+    """Return how much an ordinary user may still write, None where `root` cannot be seen. May hang."""
+    try:
+        return shutil.disk_usage(root).free
+    except OSError:
+        return None
 
 
 def _tell(root: Path) -> None:
