@@ -1,1 +1,1 @@
-"""What callers ask for: accepted, refused or answered."""
+"""Requests of callers: accepted, refused or answered."""

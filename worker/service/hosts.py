@@ -1,4 +1,4 @@
-"""What callers ask about whole hosts."""
+"""Requests about whole hosts."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,7 +11,7 @@ from worker.quoting import shown
 
 
 class Hosts:
-    """Passes, and what a person decides about a host, on the host that it is about."""
+    """Runs passes and carries out what a person decided about a host, on that host."""
 
     def __init__(
         self, *, host: str, store: Store, guard: StorageGuard, passes: Passes, task_wait_s: float
@@ -26,7 +26,7 @@ class Hosts:
     async def is_here(self, host: Any) -> bool:
         """Whether `host` is this one; False for another one that has a worker.
 
-        Raises InvalidInputError for all else.
+        Raises InvalidInputError for anything else.
         """
         if host == self._host:
             return True
@@ -47,16 +47,16 @@ class Hosts:
         return result.as_json()
 
     async def accept_storage(self) -> dict[str, Any]:
-        """Take the storage that is there now for this host's own.
+        """Accept the storage that is there now as this host's own.
 
-        Raises PermanentError where it is that of a host which was renamed.
+        Raises PermanentError if it is the storage of a host that was renamed.
         """
         identity = await self._guard.accept()
         await self._passes.run(wait_s=0.0)
         return {"host": self._host, "storage": identity}
 
     async def rename(self, old: Any) -> dict[str, Any]:
-        """Give the pods of a host that is gone by the name `old` to this one, which has its storage.
+        """Give the pods that are recorded under the former name `old` to this host, which has their storage.
 
         Raises InvalidInputError, having written nothing.
         """

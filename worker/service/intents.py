@@ -1,4 +1,4 @@
-"""Accept an intent, then reconcile that pod: what every task does that changes something."""
+"""Accepts an intent, then has that pod reconciled: every task that changes something does this."""
 
 import asyncio
 from collections.abc import Callable
@@ -33,12 +33,12 @@ from worker.service.preflight import Preflight
 
 _log: Final = structlog.get_logger(__name__)
 _ACCEPTED_AT_ONCE: Final = 12
-"""Changes that are looked into at a time. More than the questions to registries that are under way."""
+"""Changes that are examined at the same time. More than the questions to registries that may be under way."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Forward:
-    """The pod lives on another host, whose worker has to give the answer."""
+    """The pod lives on another host, and that host's worker has to answer."""
 
     host: str
     accepted: bool
@@ -46,7 +46,7 @@ class Forward:
 
 
 class Intents:
-    """What changes a pod: accepted or refused on one host, and once accepted carried out."""
+    """Accepts or refuses changes of pods on one host, and has accepted ones carried out."""
 
     def __init__(
         self,
@@ -63,10 +63,10 @@ class Intents:
         task_wait_s: float,
         task_attempts: int,
     ) -> None:
-        """`hosts` must have reported before an id that is not known counts as new.
+        """All of `hosts` must have reported their pods before an unknown id counts as new.
 
-        `clock` gives seconds since the epoch; a task waits `task_wait_s` seconds for the outcome, and one
-        that was taken more than `task_attempts` times is not worked on any more.
+        `clock` gives seconds since the epoch. A task waits `task_wait_s` seconds for the outcome. A task that
+        was taken more than `task_attempts` times is given up.
         """
         self._host = host
         self._hosts = hosts
@@ -86,8 +86,8 @@ class Intents:
     ) -> dict[str, Any] | Forward:
         """Accept the request, once for each `task_id`, have the pod reconciled and return its result.
 
-        With `wait` false the answer is given as soon as the intent is accepted. Raises PodError of every
-        kind; nothing was written then.
+        If `wait` is false, the answer is given as soon as the intent is accepted. Raises a PodError of any
+        kind; then nothing was written.
         """
         if await self._patience.until_answered(lambda: self._was_taken_too_often(task_id)):
             return pod_result(await self._load(pod_id))
@@ -109,11 +109,11 @@ class Intents:
         return await self._store.accepted_generation(task_id) is not None
 
     async def _was_taken_too_often(self, task_id: str) -> bool:
-        """Count the taking of a message, and tell whether it is to be answered without any work for it.
+        """Count that a message was taken; return whether to answer it without any work.
 
-        So it is with one that was accepted and came again and again: its sender asks once more, or whatever
-        it begins ends the worker each time. What is left to do for its pod is found by a pass. Raises
-        PoisonedTaskError for one that was never accepted.
+        That is so if the request was accepted and the message still comes again and again: either its sender
+        repeats it, or the work that it begins ends the worker each time. A pass finds what is left to do for
+        its pod. Raises PoisonedTaskError if the request was never accepted.
         """
         attempts = await self._store.count_attempt(task_id)
         if attempts <= self._task_attempts:
@@ -128,7 +128,7 @@ class Intents:
     async def _accept_in_turn(
         self, pod_id: str, request: Request, task_id: str
     ) -> tuple[int, Seen | None] | Forward:
-        """Accept what ends something at once, and of all else so many at a time that this stays quick."""
+        """Accept what ends something at once, and a limited number of other changes at a time."""
         if isinstance(request, Stop | Delete):
             return await self._accept(pod_id, request, task_id)
         async with self._turns:
@@ -142,7 +142,7 @@ class Intents:
         record = await self._known(pod_id)
         check(pod_id, record, request)
         if record is not None and record.exists and record.host != self._host:
-            # A new spec can be looked into only where it will run.
+            # A new spec can be examined only on the host where it will run.
             looks = isinstance(request, Create | Update) or replaces(record, request)
             if looks and record.host in await self._store.live_hosts():
                 return Forward(host=record.host, accepted=False)
@@ -170,15 +170,15 @@ class Intents:
         return generation, Seen(record=looked.record.evolve(intent=intent), observation=looked.observation)
 
     def _place(self, record: Record | None, request: Request) -> str:
-        """Return the host of what is asked for: a new pod, of which nothing is left elsewhere, lives here."""
+        """Return the pod's host: this one for a new pod of whose name nothing is left elsewhere."""
         if record is None or (isinstance(request, Create) and not record.exists and not record.purging):
             return self._host
         return record.host
 
     async def _remover(self, record: Record) -> str:
-        """Return the host that has still to remove what was deleted, and makes the new pod after that.
+        """Return the host that still has to remove the deleted pod, and makes the new one after that.
 
-        Raises RemovalUnfinishedError where nobody is there to do it.
+        Raises RemovalUnfinishedError if that host has no worker.
         """
         if record.host in await self._store.live_hosts():
             return record.host
@@ -188,7 +188,7 @@ class Intents:
         )
 
     async def _known(self, pod_id: str) -> Record | None:
-        """Return a pod's record; None only where every host has told the store of its pods."""
+        """Return a pod's record; None only if every host has reported its pods to the store."""
         record = await self._store.load(pod_id)
         if record is not None:
             return record
@@ -197,7 +197,7 @@ class Intents:
         if silent:
             raise HostsSilentError(
                 f"pod_id: pod {pod_id!r} is not known, and these hosts have not reported their pods since "
-                f"Redis was emptied: {', '.join(sorted(silent))}. Start their workers, or take them out of "
+                f"Redis was emptied: {', '.join(sorted(silent))}. Start their workers, or remove them from "
                 "PINACLE_HOSTS"
             )
         return await self._store.load(pod_id)
@@ -212,7 +212,7 @@ class Intents:
         return Resolved()
 
     async def _first_look(self, pod_id: str, record: Record | None, request: Request) -> Seen | None:
-        """Look where a new pod would go, so that what stands in its way is refused before it is accepted."""
+        """Look at the place of a new pod, so that what is in its way is reported before it is accepted."""
         if not isinstance(request, Create) or (record is not None and record.exists):
             return None
         self._guard.refuse_renamed()
@@ -225,7 +225,7 @@ class Intents:
         return Seen(record=candidate, observation=seen)
 
     async def _rehearsed(self, record: Record, request: Request, resolved: Resolved) -> Seen:
-        """Look into the container that another one is to replace, so that a loss is refused beforehand."""
+        """Examine the container that is to be replaced, so that a loss is refused before anything changes."""
         candidate = record.evolve(intent=intent_for(record, request, resolved))
         return Seen(record=candidate, observation=await self._preflight.rehearse(candidate))
 

@@ -1,4 +1,4 @@
-"""While Engine or Redis do not answer, those who ask for something wait rather than being refused."""
+"""Lets callers wait, rather than refusing them, while Engine or Redis do not answer."""
 
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
@@ -22,12 +22,12 @@ _PASSING: Final = (
     StoreUnavailableError,
     GenerationConflictError,
 )
-"""What is worth another try while the caller waits anyway."""
+"""Errors after which it is worth trying again while the caller waits anyway."""
 _T = TypeVar("_T")
 
 
 class Patience:
-    """Tries again for as long as a task may take, and not at all once the process is about to end."""
+    """Tries again as long as a task may take, but no more once the process is about to end."""
 
     def __init__(self, *, dispatcher: Dispatcher, task_wait_s: float) -> None:
         """`task_wait_s` is how long a task may take, in seconds."""
@@ -35,7 +35,7 @@ class Patience:
         self._task_wait_s = task_wait_s
 
     async def until_answered(self, do: Callable[[], Awaitable[_T]]) -> _T:
-        """Try again with back-off while Engine or Redis do not answer. Raises what the last try raised."""
+        """Try with back-off until Engine and Redis answer. Raises what the last try raised."""
         async for attempt in stamina.retry_context(
             on=self._is_passing, attempts=None, timeout=self._task_wait_s, wait_initial=0.05, wait_max=2.0
         ):

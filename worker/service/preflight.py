@@ -1,4 +1,4 @@
-"""What has to be known before a new spec is accepted: bad input is refused while nothing is written yet."""
+"""Checks a new spec before it is accepted: bad input is refused before anything is written."""
 
 import shutil
 from collections.abc import Callable
@@ -41,7 +41,7 @@ _LONGEST_WALK = 10
 
 
 class Preflight:
-    """Looks into a spec on the host that will run it."""
+    """Examines a spec on the host that will run it."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Preflight:
         max_pods: int,
         policy: Policy | None = None,
     ) -> None:
-        """`clock` gives seconds since the epoch; with `policy` None there are the defaults."""
+        """`clock` gives seconds since the epoch; `policy` None means the default policy."""
         self._host = host
         self._engine = engine
         self._store = store
@@ -69,9 +69,9 @@ class Preflight:
         self._threads = HangingThreads()
 
     def judge(self, record: Record | None, request: Request, *, alone: bool = False) -> None:
-        """Refuse what the operator of this host does not allow; raises InvalidInputError.
+        """Raise InvalidInputError for what the operator of this host does not allow.
 
-        Judged where the pod will run, or `alone` where nobody is there to look into the rest.
+        This is called on the host where the pod will run, or with `alone` elsewhere if that host is silent.
         """
         if not isinstance(request, Create | Update):
             return
@@ -84,8 +84,8 @@ class Preflight:
     async def resolved(self, pod_id: str, record: Record | None, spec: PodSpec) -> Resolved:
         """Return image and host ports for a spec.
 
-        Raises InvalidInputError, ImageNotFoundError, PortTakenError, HostFullError where there is no room for
-        a new pod, NetworkOpenError where others would reach it, or what keeps the Engine from answering.
+        Raises InvalidInputError, ImageNotFoundError, PortTakenError, HostFullError if there is no room for a
+        new pod, NetworkOpenError if other pods would reach it, and what the Engine raises.
         """
         is_new = record is None or not record.exists
         if is_new:
@@ -104,11 +104,11 @@ class Preflight:
         return replace(pinned, ports=ports)
 
     async def pinned(self, record: Record | None, spec: PodSpec) -> Resolved:
-        """Return the image to pin for a spec; of an existing pod it is the one that was pinned.
+        """Return the image to pin for a spec; for an existing pod, the one that was pinned.
 
-        Whatever its reference has come to mean since: another one takes its place only where it is gone from
-        the host and there is no digest to pull. Raises ImageNotFoundError, InvalidInputError for a registry
-        that is not allowed, and what keeps the Engine from answering.
+        It stays the same even if its reference now means another image. Another one replaces it only if it is
+        gone from the host and has no digest to pull. Raises ImageNotFoundError, InvalidInputError for a
+        registry that is not allowed, and what the Engine raises.
         """
         pinned = record.image if record is not None else None
         if record is None or pinned is None or pinned.reference != spec.image:
@@ -124,11 +124,11 @@ class Preflight:
         return Resolved(image=await self._image(spec), replaced_image=pinned.id)
 
     async def first_look(self, candidate: Record) -> Observation:
-        """Observe the place where a new pod would go.
+        """Observe the place of a new pod.
 
-        Raises ForeignObjectError where somebody else's container or volume bears its names, and
-        StorageMissingError where the host's storage is not there. What a deletion has still to remove is no
-        hindrance.
+        Raises ForeignObjectError if somebody else's container or volume has one of its names, and
+        StorageMissingError if the host's storage is missing. What a deletion still has to remove does not
+        matter.
         """
         names = full_names(candidate.pod_id, candidate.state)
         sure_of = candidate.state.container_id
@@ -141,9 +141,9 @@ class Preflight:
         return seen
 
     async def rehearse(self, candidate: Record) -> Observation:
-        """Find out whether a pod's container can be replaced by what `candidate` asks for; changes nothing.
+        """Find out, without any change, whether a pod's container can be replaced as `candidate` asks.
 
-        Returns what was seen. Raises UpdateRefusedError where it would lose something, or cannot succeed.
+        Returns what was seen. Raises UpdateRefusedError if data would be lost, or if it cannot succeed.
         """
         wanted = candidate.evolve(intent=candidate.intent.evolve(kind=IntentKind.RUNNING))
         sure_of = None if wanted.state.seconds else wanted.state.container_id
@@ -152,7 +152,7 @@ class Preflight:
         return await self._walked(wanted, seen)
 
     async def _walked(self, record: Record, seen: Observation) -> Observation:
-        """Plan, and do what only looks, until something would be changed."""
+        """Plan, and do the steps that only look, until a step would change something."""
         for _ in range(_LONGEST_WALK):
             decided = plan(record, seen, self._clock(), self._installation)
             if decided.given_up is not None:
@@ -167,7 +167,10 @@ class Preflight:
         return seen
 
     async def _check_number(self) -> None:
-        """Count only where it may matter: records of deleted pods are in the quick figure as well."""
+        """Raise HostFullError if the host has as many pods as it may.
+
+        The quick count includes the records of deleted pods, so the slow one is made only if it may matter.
+        """
         if await self._store.count_host(self._host) < self._max_pods:
             return
         there = sum(record.exists for record in (await self._store.load_host(self._host)).values())
@@ -205,9 +208,10 @@ class Preflight:
     async def _image(
         self, spec: PodSpec, *, accepted: bool = False, can_wait: bool = False
     ) -> PinnedImage | None:
-        """Return the image of this host; `accepted` before is the pull of one that is not there yet.
+        """Return this host's image; None if it is to be pulled once the intent is accepted.
 
-        `can_wait` says that nothing is lost where its registry gives no answer now, and is asked later.
+        `accepted` says that its pull was allowed before. `can_wait` says that nothing is lost if its registry
+        does not answer now and is asked later.
         """
         found = await self._engine.find_image(spec.image)
         if found is None:
@@ -222,7 +226,7 @@ class Preflight:
         return found
 
     async def _check_shape(self, pod_id: str, record: Record | None, spec: PodSpec, found: Resolved) -> None:
-        """Raise InvalidInputError where a pod does not fit its new image; it is None for a new one."""
+        """Raise InvalidInputError if a pod does not fit its new image; `record` is None for a new pod."""
         intent = Intent(
             kind=IntentKind.RUNNING,
             generation=1,
@@ -244,7 +248,7 @@ class Preflight:
             raise InvalidInputError(f"spec.image: {problem}")
 
     async def _check_space(self, root: Path) -> None:
-        # An Engine behind a forwarded socket keeps its data on another machine: nothing to measure here.
+        # An Engine behind a forwarded socket keeps its data on another machine, so it cannot be measured.
         try:
             free_mb = await self._threads.run(lambda: _free_mb(root), _MEASURE_S)
         except TimeoutError as error:
@@ -261,5 +265,5 @@ class Preflight:
 
 
 def _free_mb(root: Path) -> int | None:
-    """Return how many megabytes are free, None where `root` is not to be seen."""
+    """Return how many megabytes are free, None if `root` cannot be seen."""
     return shutil.disk_usage(root).free // _MB if root.is_dir() else None

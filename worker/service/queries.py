@@ -1,4 +1,4 @@
-"""What callers ask about pods: answered from the record, and where it helps from the Engine."""
+"""Questions of callers about pods: answered from the record, and if it helps from the Engine."""
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,7 +18,7 @@ from worker.service.patience import Patience, load_pod, no_pod
 
 _log: Final = structlog.get_logger(__name__)
 _CHANGES_S: Final = 3.0
-"""How long a question waits for what the Engine finds changed in a container: others wait for the thread."""
+"""Seconds that a question waits for a container's changes: other questions wait for the thread meanwhile."""
 
 
 class Queries:
@@ -42,9 +42,9 @@ class Queries:
         self._patience = patience
 
     async def get(self, pod_id: str) -> dict[str, Any]:
-        """Return one pod as recorded, or the tombstone of one. Raises PodNotFoundError, also for nothing's.
+        """Return one pod, or its tombstone, as recorded. Raises PodNotFoundError if there is neither.
 
-        `unprotected_paths` names what would be lost with its container; None where that cannot be seen.
+        `unprotected_paths` names what would be lost with its container; None if that cannot be seen.
         """
         record = await self._patience.until_answered(lambda: load_pod(self._store, pod_id))
         if not record.existed and not record.purging:
@@ -62,8 +62,8 @@ class Queries:
         except (PodError, TimeoutError) as error:
             _log.info("changes_not_seen", pod_id=record.pod_id, reason=str(error) or "no answer soon")
             return None
-        # Not where the layout has volumes: one that the container does not mount protects nothing, and one
-        # whose path leads over a link of the image is mounted where that leads.
+        # By what is mounted rather than by the layout: a volume that the container does not mount protects
+        # nothing, and one whose path leads over a link of the image is mounted where the link leads.
         return unprotected_paths(changes, mounted)
 
     async def list(self, *, orphans: bool = False) -> dict[str, Any]:
@@ -73,7 +73,7 @@ class Queries:
         on this host of pods that have no record.
         """
         records = await self._patience.until_answered(self._store.load_all)
-        # Thousands take a while, in which others are to be answered.
+        # Thousands of records take a while, and others are to be answered meanwhile.
         pods = await asyncio.to_thread(_results, records.values())
         shown_too = {"recovering": recovering} if (recovering := self._passes.recovering()) else {}
         return {"pods": pods} | shown_too | ({"orphans": await self._orphans(records)} if orphans else {})
