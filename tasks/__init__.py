@@ -1,1 +1,1 @@
-"""The tasks that other programs call by name. Thin: parse, call, shape the answer."""
+"""The tasks that other programs call by name. They are thin: parse, call, shape the answer."""

@@ -1,4 +1,4 @@
-"""From a Celery task to the service, and back: waiting, passing on, and what a caller sees of an error."""
+"""From a Celery task to the service and back: waiting, passing on, and what a caller sees of an error."""
 
 from collections.abc import Coroutine
 from functools import partial
@@ -20,7 +20,7 @@ from worker.service.intents import Forward
 
 
 class PodTask(app.Task):  # type: ignore[misc, name-defined]  # Celery makes the class at run time
-    """A task that says itself which arguments it has: Python's words about others may quote them."""
+    """A task that checks its arguments itself: Python's own errors may quote them, and they may be secret."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         allowed = signature(self.run)
@@ -43,23 +43,23 @@ pod_task: Final = partial(
 )
 """Makes a task of a function.
 
-What the worker tells others of its arguments is redacted, and a refusal is no fault to be traced back.
+Its arguments are redacted wherever others see them. A refusal is no bug, so it is logged without a traceback.
 """
 question: Final = partial(pod_task, track_started=False)
-"""Makes a task of a function that only reads: that it has begun is not worth a write to Redis' disk."""
+"""Makes a task of a function that only reads: its start is not worth a write to Redis' disk."""
 _in_flight: Final[set[str]] = set()
-"""Ids of the tasks that run in this process now."""
+"""Ids of the tasks that are running in this process."""
 
 
 def submit(task: AnyTask, pod_id: str, request: Request) -> dict[str, Any]:
-    """Have the request accepted and its pod reconciled; raises PodError with a text for the caller."""
+    """Have the request accepted and its pod reconciled. Raises PodError with a text for the caller."""
     task_id = str(task.request.id)
     own = runtime()
     if task_id in worker_state.revoked and not getattr(task.request, ACCEPTED, False):
-        # While it waited for a thread; its result says so.
+        # It was revoked while it waited for a thread, and its result says so.
         raise Ignore
     if task_id in _in_flight and own.loop.run(own.parts.intents.is_accepted(task_id)):
-        # A second copy of a message whose first copy is at work: that one will give the answer.
+        # This is a second copy of a message whose first copy is being worked on: that one gives the answer.
         raise Ignore
     lane = lane_of(str(task.name))
     may_wait = own.may_wait(lane)
@@ -82,7 +82,7 @@ def answer(work: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:
 
 
 def host_pass(task: AnyTask, host: str | None) -> dict[str, Any]:
-    """Run a pass here; sent to nobody in particular, it is sent on to every other live host as well.
+    """Run a pass here; if no `host` is named, send the task on to every other live host as well.
 
     Raises InvalidInputError for a `host` that has no worker.
     """
@@ -102,7 +102,7 @@ def host_pass(task: AnyTask, host: str | None) -> dict[str, Any]:
 
 
 def be_there(task: AnyTask, host: Any) -> None:
-    """Return on the host that is named, and pass the message on to it from any other one.
+    """Return on the host that is named; on any other host, pass the message on to it.
 
     Raises InvalidInputError for a `host` that has no worker.
     """

@@ -1,6 +1,6 @@
-"""A message on its way to another host's worker: the very message, not one made from what is known of it.
+"""Moves a message to another host's worker: the message itself, not a new one made from what is known of it.
 
-So whatever it carries goes along: chains, chords, groups, links, stamps, priority, expiry, time limits.
+So everything in it goes along: chains, chords, groups, links, stamps, priority, expiry, time limits.
 """
 
 from typing import TYPE_CHECKING, Any, Final, NoReturn
@@ -25,8 +25,8 @@ _OF_ITS_DELIVERY: Final = frozenset({"body_encoding", "delivery_info", "delivery
 def pass_on(task: AnyTask, host: str, *, accepted: bool = False) -> NoReturn:
     """Move the message of the running task to a host's own queue; its result is given there.
 
-    One whose intent is `accepted` does not expire any more: it is obeyed, and the answer is to say so.
-    Raises PermanentError where it has been moved too often already.
+    If its intent is `accepted`, it no longer expires: the intent is carried out, and the answer has to say
+    so. Raises PermanentError if it has been moved too often.
     """
     request: Any = task.request
     message = request.pinacle_message
@@ -41,7 +41,7 @@ def pass_on(task: AnyTask, host: str, *, accepted: bool = False) -> NoReturn:
     properties = {key: value for key, value in message.properties.items() if key not in _OF_ITS_DELIVERY}
     expiration = properties.pop("expiration", None)
     app: Any = task.app
-    # As Celery tells of each message that it sends: traces follow it by what they put into its headers.
+    # Celery announces each message that it sends like this; traces add their headers to it then.
     told = {
         "sender": task.name,
         "body": message.body,
@@ -57,10 +57,10 @@ def pass_on(task: AnyTask, host: str, *, accepted: bool = False) -> NoReturn:
             routing_key=host_queue(host),
             content_type=message.content_type,
             content_encoding=message.content_encoding,
-            # The body was unpacked when it was taken.
+            # The body was decoded when it was taken.
             compression=headers.pop("compression", None),
             headers=headers,
-            # Taken in seconds, and kept in milliseconds.
+            # kombu takes seconds and keeps milliseconds.
             expiration=None if expiration is None else int(expiration) / 1000,
             retry=True,
             retry_policy=app.conf.task_publish_retry_policy,
