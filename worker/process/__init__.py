@@ -1,1 +1,1 @@
-"""One worker process: its event loop, and the work that runs by itself."""
+"""One worker process: its event loop, and the work that it does on its own."""

@@ -1,4 +1,4 @@
-"""What a worker does besides taking tasks."""
+"""What a worker does besides running tasks."""
 
 from typing import Any, Final
 
@@ -10,18 +10,18 @@ _BEAT_EVERY_S: Final = 1.0
 class PodWork(bootsteps.StartStopStep):
     """Heartbeat and passes, from when the worker has started until it stops.
 
-    A step of the worker and not of its consumer: it goes on while the broker is away.
+    It is a step of the worker and not of its consumer, so it goes on while the broker is away.
     """
 
     def start(self, parent: Any) -> None:
-        """Begin; the runtime was put together when the worker was set up."""
+        """Begin; the runtime was made when the worker was set up."""
         parent.pod_runtime.start()
 
 
 class ConsumerHeart(bootsteps.StartStopStep):
-    """Says that messages are taken, for as long as they are, by a timer of the very loop that takes them.
+    """Beats while messages are taken, by a timer of the same loop that takes them.
 
-    A step of the consumer: without a connection to the broker nothing is said, and nothing is missed.
+    It is a step of the consumer: without a connection to the broker there are no beats, and none are missed.
     """
 
     requires = ("celery.worker.consumer.tasks:Tasks",)

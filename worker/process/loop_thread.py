@@ -1,4 +1,4 @@
-"""An event loop for callers in other threads: Celery's."""
+"""An event loop for callers in other threads, those of Celery."""
 
 import asyncio
 import threading

@@ -1,4 +1,4 @@
-"""What a process does by itself: begun again whenever it fails. Nothing of it ever ends in silence."""
+"""What a process does on its own: it is begun again whenever it fails, and never ends silently."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
@@ -20,7 +20,7 @@ _T = TypeVar("_T")
 
 
 async def patiently(do: Callable[[], Awaitable[_T]]) -> _T:
-    """Try until Engine and Redis answer, as long as it takes; say once what it waits for."""
+    """Try until Engine and Redis answer, as long as it takes; log once what it waits for."""
     told = ""
     async for attempt in stamina.retry_context(on=RetryableError, attempts=None, timeout=None, wait_max=5.0):
         with attempt:
@@ -37,11 +37,11 @@ async def patiently(do: Callable[[], Awaitable[_T]]) -> _T:
 async def kept_going(
     name: str, work: Work, *, clock: Callable[[], float] = monotonic, sleep: Sleep = asyncio.sleep
 ) -> None:
-    """Do something until it returns by itself, or for ever.
+    """Do something until it returns, or for ever.
 
-    Whenever it fails it is begun again, after a wait that grows and is short again once it went well for a
-    while. A failure of a known kind is logged with its reason, any other one whole: a bug must not end what
-    keeps the pods. `clock` gives seconds.
+    Whenever it fails it is begun again, after a wait that grows, and is short again once it worked for a
+    while. A known kind of failure is logged with its reason, any other with its traceback: a bug must not end
+    what keeps the pods. `clock` gives seconds.
     """
     failures = 0
     while True:
@@ -68,7 +68,7 @@ async def repeatedly(
 ) -> None:
     """Do something for ever, whenever it is due by `clock`, in seconds.
 
-    A failure of a known kind is logged when it begins and when it ends; any other one each time.
+    A known kind of failure is logged when it begins and when it ends; any other one each time.
     """
     failing = False
 

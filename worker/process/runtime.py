@@ -1,4 +1,4 @@
-"""One event loop, one Engine client and one Redis client for a process, and the work that runs by itself."""
+"""A worker process: one event loop, one client each of Engine and Redis, and work that it does on its own."""
 
 import asyncio
 import threading
@@ -33,10 +33,10 @@ _T = TypeVar("_T")
 
 
 class Runtime:
-    """What a worker process keeps for as long as it lives."""
+    """What a worker process has as long as it lives."""
 
     def __init__(self, settings: Settings, *observers: Observer) -> None:
-        """`observers` are told of what happens beside the metrics, which every process has."""
+        """`observers` hear what happens, in addition to the metrics, which every process has."""
         self.settings = settings
         self.loop = LoopThread()
         self._waiting = {
@@ -52,7 +52,7 @@ class Runtime:
         self.metrics = Metrics()
         self._observer = Observers(self.metrics, *observers)
         self._server = _make_server(settings, self.metrics)
-        # Before it waits for Engine or Redis: a worker that cannot begin is to be seen as one.
+        # Before this waits for Engine or Redis, so that a worker that cannot begin is visible as such.
         serving = None if self._server is None else kept_going("metrics_server", self._server.open)
         self._serving = None if serving is None else self.loop.submit(serving)
         self.parts: Parts = self.loop.run(self._connect())
@@ -72,16 +72,16 @@ class Runtime:
             await patiently(parts.rebuild.run)
             await patiently(parts.guard.establish)
         except InstallationTakenError:
-            pass  # It was logged, and whoever asks for something is told.
+            pass  # It was logged, and every request gets it as its answer.
         return parts
 
     def start(self) -> None:
-        """Begin what runs by itself: the heartbeat, passes at an interval, and the watch over events."""
+        """Begin what a worker does on its own: the heartbeat, passes at an interval, following events."""
         self.loop.run(self._begin())
         self._watchdog.start()
 
     def stop(self, grace_s: float) -> None:
-        """Finish steps under way within `grace_s`, give leases back, close the connections."""
+        """Finish steps under way within `grace_s`, give leases back, and close the connections."""
         self._watchdog.stop()
         if self._serving is not None and self._server is not None:
             self._serving.cancel()
@@ -90,11 +90,11 @@ class Runtime:
         self.loop.close()
 
     def stop_waiting(self) -> None:
-        """Answer everybody who waits now: the process is about to end."""
+        """Answer all callers that wait, as the process is about to end."""
         self.loop.submit(self._let_go())
 
     def may_wait(self, lane: Lane) -> bool:
-        """Take one of the places for tasks that wait; False when only room for short work is left."""
+        """Take one of the places for tasks that wait; False if only room for short work is left."""
         return self._waiting[lane].acquire(blocking=False)
 
     def done_waiting(self, lane: Lane) -> None:
@@ -115,7 +115,7 @@ class Runtime:
         return await self._disk.run(lambda: free_bytes(root), _SCRAPE_WAIT_S)
 
     def _ask(self, question: Coroutine[Any, Any, _T]) -> _T | None:
-        """Ask from another thread than the loop's; None where Redis does not answer soon."""
+        """Ask from another thread than the loop's; None if Redis does not answer soon."""
         asked = self.loop.submit(question)
         try:
             return asked.result(_SCRAPE_WAIT_S)
@@ -174,7 +174,7 @@ class Runtime:
         await self.parts.engine.close_egress_again()
 
     async def _pass_where_none_came(self) -> None:
-        """Do without beat, as long as it takes: a pass is due when none has begun for a little too long."""
+        """Make passes without beat: one is due if none has begun for a little longer than the interval."""
 
         def due() -> float:
             return self.parts.passes.begun_at + _PATIENCE * self.settings.reconcile_interval_s
@@ -190,7 +190,7 @@ class Runtime:
 
 
 def _make_heart(host: str) -> Heart | None:
-    """Return what `worker.health` looks at; a worker works without, and is not taken for well then."""
+    """Return what `worker.health` looks at. A worker works without it, but then does not count as healthy."""
     try:
         return Heart(host)
     except (UnsafeFolderError, OSError) as error:
@@ -209,12 +209,12 @@ def _unless_unknown(number: float | None) -> Mapping[str, float]:
 
 
 _SCRAPE_WAIT_S: Final = 2.0
-"""What a scrape waits for Redis; Prometheus itself gives up after ten seconds."""
+"""How long a scrape waits for Redis; Prometheus itself gives up after ten seconds."""
 
 
 _RULES_EVERY_S: Final = 300.0
-"""Somebody may have loaded the host's whole filter anew, without what others had put into it."""
+"""Seconds. Somebody may have loaded the host's whole packet filter again, without the rules of others."""
 
 
 _PATIENCE: Final = 1.1
-"""Intervals after which a pass is due by itself: with beat at work it never is."""
+"""Intervals after which the worker makes a pass on its own; with beat running that never happens."""

@@ -1,4 +1,4 @@
-"""Ends a process whose event loop stalls: it takes messages and does nothing for them."""
+"""Ends a process whose event loop stalls: it would take messages and do nothing for them."""
 
 import asyncio
 import os
@@ -12,20 +12,20 @@ import structlog
 
 _log: Final = structlog.get_logger(__name__)
 EXIT_CODE: Final = 70
-"""As sysexits.h has it: a fault of the program. Whatever supervises the worker starts it again."""
+"""EX_SOFTWARE of sysexits.h: a fault in the program. Whatever supervises the worker starts it again."""
 _LOOKS: Final = 20
-"""Looks before a loop counts as stalled."""
+"""How many looks it takes before a loop counts as stalled."""
 
 
 def end_process() -> None:
-    """End at once: what is under way cannot be ended properly without the loop, and goes on by the record."""
+    """End at once: without the loop, nothing can be ended properly. The records say where to go on."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(EXIT_CODE)
 
 
 class Watchdog:
-    """Asks a loop for a sign of life, from a thread of its own."""
+    """Asks an event loop for a sign of life, from a thread of its own."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class Watchdog:
         end: Callable[[], None] = end_process,
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        """`end` is called once, when there was none for `limit_s` seconds; `clock` gives seconds."""
+        """`end` is called once, if there was no sign for `limit_s` seconds; `clock` gives seconds."""
         self._loop = loop
         self._limit_s = limit_s
         self._end = end
@@ -50,13 +50,14 @@ class Watchdog:
         self._thread.start()
 
     def stop(self) -> None:
-        """Watch no more; to be called before the loop ends."""
+        """Stop watching; this has to be called before the loop ends."""
         self._over.set()
 
     def look(self) -> bool:
         """Ask once more; return whether the loop has stalled.
 
-        A look that comes late counts as one on time: the whole process was suspended then, and not the loop.
+        A look that comes late counts like one on time: the whole process was suspended then, not just the
+        loop.
         """
         now = self._clock()
         self._silent_s += min(now - self._looked_at, 2 * self._every_s)

@@ -1,4 +1,4 @@
-"""What a worker process is made of, and from which settings."""
+"""Makes the parts of a worker process from the settings."""
 
 from dataclasses import dataclass
 from time import time
@@ -30,7 +30,7 @@ from worker.store.redis_store import RedisStore
 
 @dataclass(frozen=True, kw_only=True)
 class Parts:
-    """What one process works with; made in its event loop."""
+    """The parts that one process works with; they are made in its event loop."""
 
     host: str
     engine: DockerEngine
@@ -86,12 +86,12 @@ def make_engine(settings: Settings, observer: Observer = UNOBSERVED) -> DockerEn
 
 
 async def closes_egress(settings: Settings, engine: DockerEngine) -> bool:
-    """Whether pods are to be kept from the host's own networks: as set, or as the installation began."""
+    """Whether pods are kept from the host's own networks: as it is set, or as the installation began."""
     return await engine.began_closed() if settings.egress is None else settings.egress == CLOSED
 
 
 async def find_host(settings: Settings, engine: DockerEngine) -> str:
-    """Return the name of this host: as set, or the Engine's own. Waits for the Engine as long as it takes."""
+    """Return the name of this host: as it is set, or the Engine's own. This may wait for the Engine."""
     info = await patiently(engine.info)
     return settings.host_id or info.name
 
@@ -104,7 +104,7 @@ def make_parts(
     store: RedisStore,
     observer: Observer = UNOBSERVED,
 ) -> Parts:
-    """Put the parts of one process together."""
+    """Make the parts of one process."""
     given = _Given(
         settings=settings,
         host=host,
@@ -150,7 +150,7 @@ def make_parts(
 
 
 class _Owned(TypedDict):
-    """What everything that is about a whole host takes."""
+    """The arguments of every part that is about a whole host."""
 
     host: str
     engine: DockerEngine
@@ -160,7 +160,7 @@ class _Owned(TypedDict):
 
 @dataclass(frozen=True, kw_only=True)
 class _Given:
-    """What the parts of one process are made from."""
+    """What the parts of one process are made of."""
 
     settings: Settings
     host: str
