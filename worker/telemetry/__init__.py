@@ -1,1 +1,1 @@
-"""What others may see of a worker: figures, traces, and arguments without secrets."""
+"""What others may see of a worker: metrics, traces, and arguments without secrets."""

@@ -1,4 +1,4 @@
-"""How this worker shows a task that it was given: never with a value of `env`."""
+"""How this worker shows its tasks to others: never with a value of `env`."""
 
 from typing import Any, cast
 
@@ -9,10 +9,10 @@ from worker.telemetry.redaction import redacted_arguments
 
 
 class RedactedRequest(Request):
-    """Celery's request of a task; what it tells others of its arguments is redacted.
+    """Celery's request of a task, whose arguments are redacted wherever others see them.
 
-    Celery sends these representations in worker events, from where Flower has them, answers `inspect` with
-    them and logs them with failures. The task itself gets its arguments as they were sent.
+    Celery sends these representations in worker events (Flower gets them from there), answers `inspect` with
+    them, and logs them with failures. The task itself gets its arguments as they were sent.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -28,11 +28,11 @@ class RedactedRequest(Request):
         )
 
     def info(self, safe: bool = False) -> Any:  # noqa: ARG002, FBT001, FBT002 - Celery's signature
-        """Return what `inspect` shows; Celery would give the arguments themselves unless `safe`."""
+        """Return what `inspect` shows. Celery would return the arguments themselves unless `safe` is set."""
         return super().info(safe=True)
 
     def revoked(self) -> bool:
-        """Return whether it has expired or was revoked; neither counts once its intent was accepted."""
+        """Return whether it has expired or was revoked. Neither counts once its intent is accepted."""
         if cast("Any", self)._request_dict.get(ACCEPTED):  # noqa: SLF001
             return False
         return bool(super().revoked())

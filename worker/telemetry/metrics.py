@@ -1,7 +1,7 @@
 """What a worker counts and measures, for Prometheus.
 
-The parts tell an observer what they did; this turns it into figures, and none of them knows it. A
-label is always one of a few words from the code: never a pod, and nothing that came with a message.
+The parts of a worker report what they did to an observer. This one turns that into metrics, and no part knows
+it. A label is always one of a few words from the code: never a pod, and nothing that came with a message.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -38,22 +38,22 @@ _STEP_RESULTS: Final = ("ok", "retry", "failed", "bug")
 _RECONCILE_RESULTS: Final = ("unchanged", "changed", "retry", "failed", "busy", "bug")
 _ENGINE_FAILURES: Final = ("unavailable", "unknown", "refused")
 _MAY_REFUSE: Final = ("container_create", "container_start")
-"""Calls whose failure may be about what one pod's spec says, also where it comes as a 5xx."""
+"""Calls whose failure may be about what one pod's spec says, even if it comes as a 5xx."""
 _MAY_TAKE_LONGER: Final = "container_stop"
-"""The call that may outlast its deadline although the Engine is well: a pod's processes take their time."""
+"""The call that may outlast its deadline on a healthy Engine: a pod's processes may take long to end."""
 _CALL_BUCKETS: Final = (0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, inf)
 _WORK_BUCKETS: Final = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, inf)
 
 
 class Metrics(Unobserved):
-    """The figures of one process, in a registry of their own: Flower has its own in the global one.
+    """The metrics of one process, in a registry of their own: Flower uses the global one.
 
-    Series whose labels are known are there from the beginning, at 0: the first increase of one that only
-    just appeared would not count.
+    Series whose labels are known exist from the beginning, at 0: if a series appeared with its first
+    increase, that increase would not count.
     """
 
     def __init__(self) -> None:
-        # Each counter would bring another series, with the time at which it was made.
+        # Otherwise each counter would have a second series, with the time at which it was made.
         disable_created_metrics()  # type: ignore[no-untyped-call] # its types were forgotten
         self.registry = CollectorRegistry(auto_describe=True)
         self._count_pods()
@@ -184,7 +184,7 @@ class Metrics(Unobserved):
         self._last_pass.set_to_current_time()
         self._pass_duration.observe(report.seconds)
         if report.began < self._pass_began:
-            return  # It waited longer for its repairs than a later one, which knows better.
+            return  # This pass waited longer for its repairs than a later one, whose figures are newer.
         self._pass_began = report.began
         self._storage.set(report.storage_accepted)
         for phase in Phase:
@@ -226,7 +226,7 @@ class Metrics(Unobserved):
 
 
 class Asked(Collector):
-    """A gauge that is asked for at each scrape and in its thread, so that passes do not ask for it."""
+    """A gauge that is read at each scrape and in its thread, so that passes need not read it."""
 
     def __init__(self, name: str, meaning: str, *labels: str) -> None:
         """`labels` has one at most."""

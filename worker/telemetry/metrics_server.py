@@ -1,4 +1,4 @@
-"""Serves the figures to Prometheus, on one port."""
+"""Serves the metrics to Prometheus, on one port."""
 
 import asyncio
 from typing import TYPE_CHECKING, Final
@@ -15,7 +15,7 @@ _AGAIN_AFTER_S: Final = 5.0
 
 
 class MetricsServer:
-    """An HTTP server in a thread of its own, so that a busy event loop is seen and not unseen."""
+    """An HTTP server in a thread of its own, so that it answers even if the event loop is busy."""
 
     def __init__(self, registry: CollectorRegistry, *, address: str, port: int) -> None:
         self._registry = registry
@@ -24,13 +24,13 @@ class MetricsServer:
         self._running: tuple[WSGIServer, threading.Thread] | None = None
 
     async def open(self) -> None:
-        """Listen as soon as the port is free, as long as that takes; say once that it is not.
+        """Listen as soon as the port is free, however long that takes; log once that it is not free.
 
-        A worker without figures still keeps pods alive, and one that takes the place of another may come
-        before that has gone.
+        A worker without metrics still keeps pods alive. And a worker that replaces another one may start
+        before that one has ended.
         """
         told = False
-        # In a thread, as the library asks the name service for the address's name.
+        # In a thread, as the library looks the address's name up.
         while not await asyncio.to_thread(self._listen, tell=not told):
             told = True
             await asyncio.sleep(_AGAIN_AFTER_S)

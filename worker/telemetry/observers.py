@@ -1,4 +1,4 @@
-"""Several observers as one. What fails in one of them harms neither the others nor the work."""
+"""Several observers as one. A failure in one of them harms neither the others nor the work."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -12,7 +12,7 @@ _log: Final = structlog.get_logger(__name__)
 
 
 class Observers:
-    """Tells each of them, in their order. A failure is logged once for each observer and kind of error."""
+    """Passes everything on to each of them, in order. Logs a failure once for each observer and type."""
 
     def __init__(self, *observers: Observer) -> None:
         self._observers = observers
@@ -68,7 +68,7 @@ class Observers:
     def _leave(
         self, entered: list[tuple[Observer, AbstractContextManager[object]]], error: BaseException | None
     ) -> None:
-        """Leave them all, the last one first; each sees the error, and none can keep it from others."""
+        """Leave all contexts, the last one first; each sees the error, and none can hide it from others."""
         for each, context in reversed(entered):
             with self._harmless(each):
                 if error is None:

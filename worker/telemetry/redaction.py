@@ -9,14 +9,14 @@ from worker.quoting import is_word
 _MASK: Final = "***"
 _OPEN_KEYS: Final = frozenset(each.name for each in (*fields(PodSpec), *fields(PortSpec))) - SECRET_FIELDS
 _WORDS: Final = "command"
-"""The one open key whose value is not plain words: a list of strings, as a shell takes them."""
+"""The one open key whose value is not made of plain words: a list of strings, as a shell takes them."""
 
 
 def redacted(value: Any) -> Any:
-    """Return plain JSON with everything masked that is neither a short word nor an open key of a spec.
+    """Return plain JSON in which everything is masked that is neither a short word nor an open key of a spec.
 
-    The names within what is secret stay, such as those of `env`. A misspelt key is masked whole, as it may
-    stand for a secret one, and so is a text that is no word, as it may be a whole spec.
+    The names in what is secret stay, such as those in `env`. A misspelt key is masked with its value, as a
+    secret one may be meant. A text that is no word is masked too, as it may be a whole spec.
     """
     match value:
         case dict():
@@ -44,7 +44,7 @@ def _redacted_item(key: str, item: Any) -> Any:
 
 
 def redacted_arguments(args: Any, kwargs: Any) -> tuple[str, str]:
-    """Return the `repr` of positional and keyword arguments of a task, redacted."""
+    """Return the `repr` of a task's positional and keyword arguments, redacted."""
     named = kwargs if isinstance(kwargs, dict) else {}
     return repr(redacted(list(args or ()))), repr(
         {_key(name): redacted(item) for name, item in named.items()}

@@ -1,7 +1,7 @@
-"""Traces by OpenTelemetry. Imported only where they are turned on: what it loads takes memory.
+"""Traces by OpenTelemetry. This is imported only if they are turned on, because it takes memory.
 
-OpenTelemetry's own instrumentation makes the spans of tasks, of the Engine's calls and of Redis'. What is
-ours is a span for each reconcile and each pass, and that nothing secret and nothing endless is sent.
+OpenTelemetry's own instrumentation makes the spans of tasks, of Engine calls and of Redis commands. We add a
+span for each reconcile and each pass, and see to it that nothing secret and nothing endless is sent.
 """
 
 import logging
@@ -29,24 +29,24 @@ _log: Final = structlog.get_logger(__name__)
 _tracer: Final = trace.get_tracer("pinacle")
 _WHOLE_HOST: Final = "pass"
 _LONGEST_TEXT: Final = 500
-"""Characters of a name or an attribute: a pipeline that loads all pods names a command for each."""
+"""Characters of a name or an attribute: a pipeline that loads all pods names one command for each."""
 _CHATTY: Final = ("opentelemetry.exporter", "opentelemetry.sdk._shared_internal")
-"""Loggers with a line for each try while the collector is away; we have one for all."""
+"""Loggers that write a line for each try while the collector is away; we write one line for all."""
 _VERBS: Final = frozenset({"archive", "changes", "create", "json", "start", "stop", "unpause", "update"})
-"""What ends a path of the Engine's and is not the name of anything."""
+"""Last parts of Engine paths that are not the name of an object."""
 
 
 class Traces(Unobserved):
-    """Traces of this process, from when this is made until it is stopped."""
+    """Traces of this process, from the moment this is made until it is stopped."""
 
     def __init__(self) -> None:
-        """Begin; where to send them, and whatever else can be set, OpenTelemetry reads by itself."""
+        """Begin; OpenTelemetry itself reads where to send them, and its other settings."""
         for name in _CHATTY:
             logging.getLogger(name).setLevel(logging.CRITICAL)
         self._exporter = DiscreetExporter(OTLPSpanExporter())
         self._provider = TracerProvider(
             resource=_resource(),
-            # It would wait for the collector at the end of the process, for half a minute.
+            # Otherwise it would wait for the collector at the end of the process, for half a minute.
             shutdown_on_exit=False,
             span_limits=SpanLimits(max_span_attribute_length=_LONGEST_TEXT),
         )
@@ -58,7 +58,7 @@ class Traces(Unobserved):
         RedisInstrumentor().instrument()
 
     def stop(self, grace_s: float) -> None:
-        """Send what is left within `grace_s`; nothing waits for a collector that is known to be away."""
+        """Send what is left within `grace_s`; do not wait for a collector that is known to be away."""
         ending = Thread(target=self._provider.shutdown, name="traces-end", daemon=True)
         ending.start()
         ending.join(0.0 if self._exporter.is_failing else grace_s)
@@ -95,7 +95,7 @@ class Traces(Unobserved):
 
 
 def _place() -> tuple[Context | None, list[Link]]:
-    """Return where a reconcile belongs: to what asked for it, or into a trace of its own that points there.
+    """Return where a reconcile belongs: to what asked for it, or to a trace of its own that links to that.
 
     A pass may repair any number of pods, and a pod may be tried again long after its task has answered.
     """
@@ -106,7 +106,7 @@ def _place() -> tuple[Context | None, list[Link]]:
 
 
 class NoLoneCalls(Sampler):
-    """Leaves out calls that belong to nothing: Celery's polling, heartbeats, the Engine's event stream."""
+    """Leaves out calls that belong to no trace: Celery's polling, heartbeats, the Engine's event stream."""
 
     def __init__(self, otherwise: Sampler) -> None:
         self._otherwise = otherwise
@@ -130,9 +130,9 @@ class NoLoneCalls(Sampler):
 
 
 class DiscreetExporter(SpanExporter):
-    """Hands spans on without the texts of errors, and tells once when they cannot be sent.
+    """Passes spans on without the texts of errors, and logs once if they cannot be sent.
 
-    An error of Redis' or of a parser quotes what it was given, which may be a pod's `env`.
+    An error of Redis or of a parser quotes its input, which may be a pod's `env`.
     """
 
     def __init__(self, inner: SpanExporter) -> None:
@@ -144,7 +144,7 @@ class DiscreetExporter(SpanExporter):
         failing = result is not SpanExportResult.SUCCESS
         if failing and not self.is_failing:
             _log.warning(
-                "traces_not_sent", reason="the collector does not take them; tried again, in silence"
+                "traces_not_sent", reason="the collector does not take them; this tries again silently"
             )
         elif self.is_failing and not failing:
             _log.info("traces_sent_again")
@@ -185,7 +185,7 @@ def _resource() -> Resource:
 
 
 def _name_by_path(span: Span, request: Any) -> None:
-    """Name a call by what it does: only its method is in the name otherwise."""
+    """Name a span by what its call does; otherwise its name would be the method alone."""
     _, *parts = request.url.path.removeprefix("/v1.").split("/")
     last = [parts[-1]] if len(parts) > 1 and parts[-1] in _VERBS else []
     named = ["{name}"] if len(parts) > 1 + len(last) else []
