@@ -1,1 +1,1 @@
-"""Settings and data tables. A leaf: nothing in here imports `worker` or `tasks`."""
+"""Settings and data tables. A leaf: nothing here imports `worker` or `tasks`."""

@@ -9,23 +9,23 @@ from kombu.transport import TRANSPORT_ALIASES
 from config.settings import Settings, SettingsError, settings
 
 PODS_QUEUE: Final = "pods"
-"""Takes work from anybody, questions included."""
+"""Takes work from everybody, questions included."""
 QUESTIONS_QUEUE: Final = "questions"
-"""Takes what only reads: no question waits behind changes there."""
+"""Takes tasks that only read, so that no question waits behind changes."""
 UNREAD_QUEUE: Final = "celery"
-"""Celery's own default, for whoever names none: no worker of ours reads it."""
+"""Celery's own default, for programs that name no queue. No worker of ours reads it."""
 QUESTIONS: Final = frozenset({"pods.get", "pods.list"})
 """The tasks that only read."""
 ENDINGS: Final = frozenset({"pods.stop", "pods.delete"})
-"""The tasks that end something: these are sent when there is too much of everything else."""
+"""The tasks that end something: they are sent when there is too much of everything else."""
 HELD_QUESTIONS: Final = 100
-"""Messages by the queue for questions that a worker holds at most: more than it answers at a time, and each
-that it takes costs others."""
+"""Messages from the queue for questions that a worker holds at most. That is more than it answers at a time,
+and each further message that it takes delays others."""
 _HELD_MESSAGES: Final = 1000
-"""Messages that a worker has taken and not answered yet. Each waits for a thread of its own kind of work, so
-that a stop passes hundreds of creations that were sent before it."""
+"""Messages that a worker has taken and not answered yet, at most. Each waits for a thread of its own kind of
+work, so that a stop overtakes hundreds of creations that were sent before it."""
 HOPS: Final = "pinacle_hops"
-"""Header of a message: how often it was passed on from host to host."""
+"""Header of a message: how often one host passed it on to another."""
 ACCEPTED: Final = "pinacle_accepted"
 """Header of a message: its intent was accepted on the way, so that it can neither expire nor be revoked."""
 _SCHEMES: Final = ("redis", "rediss")
@@ -37,14 +37,14 @@ def host_queue(host: str) -> str:
 
 
 def queue_of(task: str) -> str:
-    """Return the queue for a task that is for no host in particular."""
+    """Return the queue for a task that is for no particular host."""
     return QUESTIONS_QUEUE if task in QUESTIONS else PODS_QUEUE
 
 
 def make_app(**more: Any) -> Celery:
-    """Return an app with this configuration, and with `more` of it.
+    """Return an app with this configuration; `more` is passed to Celery.
 
-    Ends the process with one line if the environment has an invalid value.
+    Ends the process with one line if a variable of the environment has an invalid value.
     """
     app = Celery("pinacle", control="worker.intake.control:PodControl")
     # By their schemes, as kombu knows by these whether the connection is a secure one.
@@ -58,7 +58,7 @@ def make_app(**more: Any) -> Celery:
 
 
 def celery_config(settings: Settings) -> dict[str, Any]:
-    """Return everything that `app.conf` is given."""
+    """Return the whole of `app.conf`."""
     return _connections(settings) | _tasks(settings) | _worker(settings)
 
 
@@ -67,9 +67,10 @@ def _connections(settings: Settings) -> dict[str, Any]:
     url = settings.redis_address
     transport = {
         "visibility_timeout": settings.visibility_timeout_s,
-        # How soon after that it is noticed: each 4 s, instead of each 100 s.
+        # How often expired ones are looked for: every 4 s, instead of every 100 s.
         "unacked_restore_limit": 100,
-        # A worker killed in the middle of looking would keep all others from it for five minutes.
+        # A worker that is killed while it looks would otherwise keep all others from looking for five
+        # minutes.
         "unacked_mutex_expire": 30,
         "socket_timeout": settings.redis_timeout_s * 4,
         "socket_connect_timeout": settings.redis_timeout_s,
@@ -81,7 +82,7 @@ def _connections(settings: Settings) -> dict[str, Any]:
         "result_backend": url,
         "broker_transport_options": transport,
         "broker_connection_retry_on_startup": True,
-        # Redis may be away for longer than any number of tries.
+        # Without a limit: Redis may be away for long.
         "broker_connection_max_retries": None,
         "result_backend_transport_options": {"retry_policy": {"timeout": 5.0}},
         "redis_socket_timeout": settings.redis_timeout_s,
@@ -89,13 +90,13 @@ def _connections(settings: Settings) -> dict[str, Any]:
         "redis_retry_on_timeout": True,
         "redis_socket_keepalive": True,
         "result_backend_always_retry": True,
-        # One for all threads: each of its own would have its own connections, and take long to be made.
+        # One for all threads. If each thread had its own, each would open connections and take long to make.
         "result_backend_thread_safe": True,
     }
 
 
 def _tasks(settings: Settings) -> dict[str, Any]:
-    """Return what tasks, their messages and their results are like, and when beat sends one."""
+    """Return the settings of tasks, messages and results, and what beat sends."""
     return {
         "result_expires": settings.result_keep_s,
         "result_extended": False,
@@ -105,7 +106,7 @@ def _tasks(settings: Settings) -> dict[str, Any]:
         "task_default_queue": PODS_QUEUE,
         "task_queues": [Queue(PODS_QUEUE), Queue(QUESTIONS_QUEUE)],
         "task_routes": {name: {"queue": QUESTIONS_QUEUE} for name in QUESTIONS},
-        # A typo would make a queue that nobody reads.
+        # Otherwise a typo would make a queue that nobody reads.
         "task_create_missing_queues": False,
         "task_acks_late": True,
         "task_reject_on_worker_lost": True,
@@ -135,7 +136,7 @@ def _worker(settings: Settings) -> dict[str, Any]:
         "worker_hijack_root_logger": False,
         "worker_redirect_stdouts": False,
         "worker_send_task_events": True,
-        # Tasks under way go on through an outage of Redis, and are harmless when they come twice.
+        # Tasks under way go on during an outage of Redis, and do no harm if they come twice.
         "worker_cancel_long_running_tasks_on_connection_loss": False,
         "worker_enable_remote_control": True,
     }

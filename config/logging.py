@@ -1,4 +1,4 @@
-"""structlog for our own events and for everything that logs through the standard library."""
+"""Sets structlog up for our own events and for everything that logs through the standard library."""
 
 import logging
 import sys
@@ -33,12 +33,12 @@ def configure_logging(*, level: str = "info", style: str = "auto") -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    # Celery's own line for each received task holds the arguments, and with them a pod's `env`.
+    # Celery's own line for each received task has the arguments, and with them a pod's `env`.
     logging.getLogger("celery.worker.strategy").setLevel(logging.WARNING)
 
 
 def _formatter(*, console: bool) -> logging.Formatter:
-    # Without local variables: they hold specs, and with them a pod's `env`.
+    # Without local variables: they contain specs, and with them a pod's `env`.
     traceback = structlog.processors.format_exc_info
     render: list[Processor] = (
         [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]

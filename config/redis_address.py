@@ -1,4 +1,4 @@
-"""Redis' address from what is set: one URL that redis-py, kombu and Celery all read in the same way."""
+"""Makes Redis' address from the settings: one URL that redis-py, kombu and Celery read in the same way."""
 
 import re
 from typing import Final
@@ -8,13 +8,13 @@ SCHEMES: Final = ("redis", "rediss")
 _PLACE: Final = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]|")
 _BARE_PERCENT: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _CHECKED: Final = ("required", "optional", "none")
-_APART: Final = "; a password that has any of / ? # % belongs into PINACLE_REDIS_PASSWORD, as it is"
+_APART: Final = "; a password that has any of / ? # % belongs in PINACLE_REDIS_PASSWORD, as it is"
 
 
 def redis_address(url: str, *, password: str | None = None, ca_file: str | None = None) -> str:
-    """Return the URL that every client is given, with `password`, and with certificates checked for rediss.
+    """Return the URL for every client, with `password`, and for rediss with a check of certificates.
 
-    Raises ValueError, without a part of what was given, as each part may be one of a password.
+    Raises ValueError, whose text quotes no part of the URL, as any part may belong to a password.
     """
     parts = _parsed(url)
     user = parts.username or ""
@@ -28,7 +28,7 @@ def redis_address(url: str, *, password: str | None = None, ca_file: str | None 
     place = parts.netloc.rpartition("@")[2]
     query = dict(parse_qsl(parts.query, keep_blank_values=True))
     if parts.scheme == "rediss":
-        # Without it kombu would check no certificate, and Celery's results would not begin.
+        # Without it kombu would check no certificate, and Celery's result backend would not start.
         checked = query.get("ssl_cert_reqs", "required").lower().removeprefix("cert_")
         if checked not in _CHECKED:
             raise ValueError(f"has another ssl_cert_reqs; allowed: {', '.join(_CHECKED)}")

@@ -17,7 +17,7 @@ from config.spelling import nearest
 _PREFIX: Final = "PINACLE_"
 _LOOKS_LIKE_OURS: Final = "PIN"
 _LETTERS: Final = 2
-"""So close to a setting's name, a variable is taken for that setting misspelt."""
+"""Letters. A variable that is this close to a setting's name is taken for a typing error."""
 _PORTS = 65536
 _SCHEMES = ("unix://", "tcp://", "http://", "https://", "npipe://")
 _MAY_HOLD_A_PASSWORD = frozenset({"redis_url", "redis_password", "OTEL_EXPORTER_OTLP_ENDPOINT"})
@@ -27,9 +27,9 @@ _REGISTRY = r"([a-z0-9][a-z0-9.-]*|\[[0-9a-f:]+\])(:[0-9]{1,5})?"
 
 
 class Settings(BaseSettings):
-    """Everything that can be set, all of it by environment variables that begin with PINACLE_.
+    """Everything that can be set, by environment variables that begin with PINACLE_.
 
-    Those that Docker and OpenTelemetry define themselves keep the names that they have there.
+    Variables that Docker and OpenTelemetry define keep their own names.
     """
 
     model_config = SettingsConfigDict(env_prefix=_PREFIX, extra="ignore", frozen=True)
@@ -230,7 +230,7 @@ class Settings(BaseSettings):
 
     @property
     def redis_address(self) -> str:
-        """The URL for all clients of Redis, with its password. Never to be shown."""
+        """The URL for all clients of Redis, with its password. It must never be shown."""
         password = self.redis_password.get_secret_value() if self.redis_password is not None else ""
         return redis_address(
             self.redis_url.get_secret_value(),
@@ -240,9 +240,9 @@ class Settings(BaseSettings):
 
     @property
     def visibility_timeout_s(self) -> int:
-        """Seconds after which Redis hands a message that was not acknowledged to another worker.
+        """Seconds after which Redis gives a message that was not acknowledged to another worker.
 
-        Longer than any task, as a task that outlives it runs twice.
+        This is longer than any task, as a task that takes longer runs twice.
         """
         return int(2 * self.task_wait_s + 3 * self.step_deadline_s)
 
@@ -285,7 +285,7 @@ class Settings(BaseSettings):
 
 
 class StackSettings(BaseSettings):
-    """What can be set of the stack that `make up` runs, beside what its programs read themselves."""
+    """What can be set for the stack that `make up` runs, besides the settings that its programs read."""
 
     model_config = SettingsConfigDict(extra="ignore", frozen=True, env_ignore_empty=True)
 
@@ -300,7 +300,7 @@ class StackSettings(BaseSettings):
 
 
 def listed(value: str) -> tuple[str, ...]:
-    """Return what a setting names with commas."""
+    """Return the parts of a setting that are separated by commas."""
     return tuple(filter(None, value.split(",")))
 
 
@@ -310,7 +310,7 @@ def _port_range(value: str) -> range:
 
 
 class SettingsError(Exception):
-    """The environment says something that cannot be; the message names each variable and what is wrong."""
+    """The environment has invalid values; the message names each variable and what is wrong."""
 
 
 @cache
@@ -322,23 +322,23 @@ def settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        # Without `from`: the library's text quotes the input, which may hold a password.
+        # Without `from`: the library's text quotes the input, which may contain a password.
         raise SettingsError("; ".join(map(_in_words, error.errors()))) from None
 
 
 @cache
 def stack_settings() -> StackSettings:
-    """Return what is set of the local stack, read once."""
+    """Return the settings of the local stack, read once."""
     return StackSettings()
 
 
 def unknown_variables() -> tuple[str, ...]:
-    """Return the variables that begin as settings do, and are none: another version's, or somebody's own."""
+    """Return the variables that begin like settings but are none: another version's, or somebody's own."""
     return tuple(name for name, near in _strangers(os.environ) if near is None)
 
 
 def _strangers(names: Iterable[str]) -> list[tuple[str, str | None]]:
-    """Return each variable that looks like ours and is not, with the setting that it may be meant for."""
+    """Return each variable that looks like ours but is not, with the setting that may be meant."""
     ours = {
         _variable(name, str(field.validation_alias or ""))
         for model in (Settings, StackSettings)
@@ -367,6 +367,6 @@ def _in_words(problem: ErrorDetails) -> str:
         return what
     name = str(problem["loc"][0])
     variable = _variable(name, name if name.isupper() else "")
-    # A URL that is not one may hold a password all the same.
+    # Even an invalid URL may contain a password.
     given = "" if name in _MAY_HOLD_A_PASSWORD else f" {problem['input']!r}:"
     return f"{variable}:{given} {what}"

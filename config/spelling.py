@@ -1,10 +1,10 @@
-"""How far two names are apart, in letters."""
+"""How many letters two names differ by."""
 
 from collections.abc import Iterable
 
 
 def nearest(name: str, known: Iterable[str], *, most: int) -> str | None:
-    """Return the known name that is at most so many letters from this one, None if there is none."""
+    """Return the nearest known name that differs by at most `most` letters, None if there is none."""
     close = [(_letters(name, one), one) for one in sorted(known) if abs(len(name) - len(one)) <= most]
     distance, found = min(close, default=(most + 1, ""))
     return found if distance <= most else None

@@ -1,4 +1,4 @@
-"""The sizes in which pods are rented out."""
+"""The sizes of pods."""
 
 from typing import Final, NamedTuple
 
@@ -9,7 +9,7 @@ class Tier(NamedTuple):
     cpus: int
     memory_gib: int
     storage_gb: int
-    """Recorded for quotas to come; nothing enforces it yet."""
+    """This is recorded for later quotas; nothing enforces it yet."""
 
 
 TIERS: Final[dict[str, Tier]] = {
