@@ -1,1 +1,1 @@
-"""The local stack: what a developer's machine, a demonstration or a test needs beside the worker."""
+"""The local stack: what a developer's machine, a demonstration or a test needs besides the worker."""

@@ -1,4 +1,4 @@
-"""`make bases`: base images for docker compose out of Debian's packages, where no registry can be reached."""
+"""`make bases`: base images for docker compose from Debian's packages, if no registry can be reached."""
 
 import shutil
 import subprocess
@@ -29,7 +29,7 @@ class DefaultEngine:
 def main() -> None:
     """Make the images and say what to write into .env."""
     engine = DefaultEngine()
-    engine.docker("version")  # before minutes of work that would be for nothing
+    engine.docker("version")  # This fails now if there is no Engine, rather than after minutes of work.
     try:
         name = import_python(engine, _CACHE)
     except MissingProgramsError as error:

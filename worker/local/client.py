@@ -1,4 +1,4 @@
-"""A caller of the tasks, by name and without any of our code, as a web app is."""
+"""Calls the tasks by name and without any of our code, as a web app does."""
 
 import threading
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Client:
-    """Sends tasks and waits for what they answer."""
+    """Sends tasks and waits for their answers."""
 
     def __init__(self, redis_url: str) -> None:
         self._app = Celery(broker=redis_url, backend=redis_url)
@@ -25,17 +25,18 @@ class Client:
         return self._app.send_task(f"pods.{task}", args=args, kwargs=kwargs, queue=queue, task_id=task_id)
 
     def signature(self, task: str, *args: Any, queue: str = "pods", **kwargs: Any) -> Any:
-        """Return a task to be sent later, by its whole name, for chains, groups and links."""
+        """Return a task, by its full name, to be sent later: for chains, groups and links."""
         return self._app.signature(task, args=args, kwargs=kwargs, immutable=True, options={"queue": queue})
 
     def receive(self, sent: "AsyncResult[Any]", timeout_s: float = 90) -> Any:
         """Wait for a result; raises what the task raised, in a class that Celery makes from its name."""
         try:
-            # Asked first: for a result that came while another one was waited for, `get` waits a second more.
+            # Ask first: if a result came while another one was waited for, `get` would wait a second more.
             sent.ready()
             return sent.get(timeout=timeout_s)
         finally:
-            # Celery unsubscribes when it collects the result, which may be after the server has ended.
+            # Celery unsubscribes when the result object is collected, which may be after the server has
+            # ended.
             self.forget(sent)
 
     def call(self, task: str, *args: Any, timeout_s: float = 90, **kwargs: Any) -> Any:
@@ -43,7 +44,7 @@ class Client:
         return self.receive(self.send(task, *args, **kwargs), timeout_s)
 
     def call_task(self, name: str, *args: Any, timeout_s: float = 90) -> Any:
-        """Send a task by its whole name and return its result."""
+        """Send a task by its full name and return its result."""
         return self.receive(self._app.send_task(name, args=args, queue="pods"), timeout_s)
 
     def error(self, task: str, *args: Any, **kwargs: Any) -> str:
@@ -55,14 +56,14 @@ class Client:
         raise AssertionError(f"pods.{task} should have failed and answered {answer}")
 
     def outcome(self, sent: "AsyncResult[Any]") -> str:
-        """Wait for a task to end either way; return its phase or what its caller sees of its error."""
+        """Wait for a task to succeed or fail; return its phase, or what its caller sees of its error."""
         try:
             return str(self.receive(sent)["phase"])
         except Exception as error:  # noqa: BLE001 - its class is made by Celery, from its name
             return f"{type(error).__name__}: {error}"
 
     def forget(self, sent: "AsyncResult[Any]") -> None:
-        """Wait for nothing more of a task."""
+        """Stop waiting for a task's result."""
         result: Any = sent
         backend, result.backend = result.backend, None
         backend.remove_pending_result(result)
@@ -73,7 +74,7 @@ class Client:
         return self._app.control
 
     def inspect_everything(self) -> list[str]:
-        """Return all that workers tell of their tasks when they are asked."""
+        """Return all that workers answer about their tasks."""
         inspect = self._app.control.inspect(timeout=2.0)
         return [
             repr(answer()) for answer in (inspect.active, inspect.reserved, inspect.scheduled, inspect.stats)

@@ -1,4 +1,4 @@
-"""Docker Compose v2, which Debian 12 does not have: taken out of a newer Debian's package, not installed."""
+"""Docker Compose v2, which Debian 12 lacks: it is unpacked from a newer Debian's package, not installed."""
 
 import argparse
 import shutil

@@ -1,4 +1,4 @@
-"""`make demo`: a pod keeps its data while its container is destroyed. Everything shown is checked."""
+"""`make demo`: a pod keeps its data while its container is destroyed. Everything it shows is checked."""
 
 import subprocess
 import sys
@@ -23,12 +23,12 @@ ROOT: Final = Path(__file__).parents[2]
 DIRECTORIES: Final = ("/workspace", "/home", "/root", "/etc", "/usr/local", "/opt", "/var", "/srv")
 POD, NEIGHBOUR = "demo", "neighbour"
 PROGRAMS: Final = ("/usr/local/bin/greet", "/usr/bin/cheer", "/bin/salute")
-"""Where a person installs programs, and where packages do."""
+"""One place where a person installs programs, and one where packages do."""
 _screen: Final = Console(highlight=False)
 
 
 class Stage:
-    """The running stack, and what a user and an accident can do to it."""
+    """The running stack, and what users and accidents do to it."""
 
     def __init__(self, engine: PrivateEngine, redis_url: str) -> None:
         self.engine = engine
@@ -59,7 +59,7 @@ class Stage:
 
 
 def main() -> None:
-    """Set the stage in a scratch folder, tell the story, clear everything away."""
+    """Set the stage in a temporary folder, tell the story, remove everything."""
     began = monotonic()
     try:
         require(*ENGINE, wanted=FILTER)
@@ -68,12 +68,12 @@ def main() -> None:
     except MissingProgramsError as error:
         raise SystemExit(f"error: {error}") from None
     except KeyboardInterrupt:
-        raise SystemExit("interrupted; everything was cleared away") from None
+        raise SystemExit("interrupted; everything was removed") from None
     _screen.print(f"\n[bold green]Done in {monotonic() - began:.0f} s.[/] Nothing is left behind.")
 
 
 def tell(stage: Stage) -> None:
-    """Tell the story; raises AssertionError where it is not true."""
+    """Tell the story. Raises AssertionError if a part of it is not true."""
     _create(stage)
     _fill(stage)
     _stop_and_start(stage)
@@ -163,7 +163,7 @@ def _check(holds: bool, claim: str) -> None:  # noqa: FBT001 - reads as the clai
 
 @contextmanager
 def _stage() -> Iterator[Stage]:
-    # The folder goes last, after everything that lives in it.
+    # The folder is removed last, after everything that uses it has ended.
     with tempfile.TemporaryDirectory(prefix="pin-") as name, ExitStack() as ends:
         folder = Path(name)
         _screen.print("[bold]Setting the stage:[/] a private Docker Engine, a Redis, a worker, beat")
@@ -202,7 +202,7 @@ def _start(ends: ExitStack, folder: Path, environment: dict[str, str], module: s
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            # Ctrl-C is for this process, which then ends all of them in order.
+            # Ctrl-C is for this process only, which then ends the others in order.
             start_new_session=True,
         )
     ends.callback(process.wait, 60)

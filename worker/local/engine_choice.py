@@ -1,7 +1,6 @@
-"""Which Engine an installation lives on: chosen once, noted beside it, and never another by itself.
+"""Which Engine an installation uses: chosen once, noted in its folder, and never changed automatically.
 
-The pods are on the Engine that they were made on. One that answers today where none answered yesterday has
-none of them.
+The pods are on the Engine on which they were made. If another Engine answers one day, it has none of them.
 """
 
 from collections.abc import Callable
@@ -9,24 +8,24 @@ from pathlib import Path
 from typing import Final
 
 PRIVATE: Final = "private"
-"""What is noted for an Engine of the installation's own, in its folder."""
+"""The note for an Engine of the installation's own, in its folder."""
 
 
 class WrongEngineError(Exception):
-    """The Engine that the installation lives on is not the one that was named, or does not answer."""
+    """The installation's Engine is not the one that was named, or does not answer."""
 
 
 def choose_engine(
     note: Path, *, given: str | None, usual: str, private: str, answers: Callable[[str], bool]
 ) -> str:
-    """Return the address of the Engine to use, `private` for that of the installation's own.
+    """Return the address of the Engine to use; for one of the installation's own that is `private`.
 
-    `note` is the file that says which one it was. `given` is what DOCKER_HOST names, None where it names
-    none, and `usual` is what it stands for then. Raises WrongEngineError with what to do.
+    `note` is the file that says which one it was. `given` is DOCKER_HOST, None if it is not set, and `usual`
+    is the address that is meant then. Raises WrongEngineError, which says what to do.
     """
     noted = _noted(note)
     if noted is None and given is None and (note.parent / "engine" / "data").is_dir():
-        noted = PRIVATE  # From before there was a note.
+        noted = PRIVATE  # The folder is older than the note.
     if noted is None:
         wanted = given or usual
         return wanted if wanted != private and answers(wanted) else private
@@ -46,7 +45,7 @@ def choose_engine(
 
 
 def note_engine(note: Path, address: str, *, private: str) -> None:
-    """Note which Engine it is, for the next time; the private one wherever its folder may be moved to."""
+    """Note which Engine it is, for the next time; the private one by a word, as its folder may be moved."""
     note.write_text(f"{PRIVATE if address == private else address}\n", encoding="utf-8")
 
 

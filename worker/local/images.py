@@ -1,4 +1,4 @@
-"""Base images made on this machine, where no registry can be reached."""
+"""Base images made on this machine, for use without a registry."""
 
 import io
 import json
@@ -20,9 +20,9 @@ from worker.local.processes import inherited
 
 ROOT: Final = Path(__file__).parents[2]
 SUITE: Final = "bookworm"
-"""Debian 12, whose Python is the oldest that we run on."""
+"""Debian 12, whose Python is the oldest that we support."""
 STAY: Final = 'trap "exit 0" TERM; while :; do sleep 1 & wait; done'
-"""A command that stays up and ends at once when it is asked to."""
+"""A command that keeps running, and ends at once on SIGTERM."""
 _FOLDERS: Final = (
     *("bin", "lib", "etc", "home", "root", "opt", "srv", "var/log", "var/lib", "usr/local/bin", "usr/bin"),
     *("workspace", "tmp", "run", "proc", "sys", "dev"),
@@ -63,9 +63,9 @@ def import_busybox(
 ) -> str:
     """Make a 2 MB image with real /bin and /lib folders, and return its name.
 
-    `changes` are Dockerfile lines, such as `VOLUME /var/lib/db`; `files` are further files by their path, and
-    `folders` further directories. `links` give path and target, as `home` and `var/home`; what is a link is
-    no directory, and what lies below it goes where it leads: with `bin` and `usr/bin`, `/usr` is merged.
+    `changes` are Dockerfile lines, such as `VOLUME /var/lib/db`; `files` are additional files by their path,
+    and `folders` additional directories. `links` give path and target, as `home` and `var/home`: the path is
+    then no directory, and what is below it is put where it leads. With `bin` and `usr/bin`, `/usr` is merged.
     """
     require("busybox")
     command = f"CMD {json.dumps(['sh', '-c', STAY])}"
@@ -84,8 +84,8 @@ def import_debian(
 ) -> str:
     """Make a Debian image from the distribution's packages, and return its name.
 
-    The root is made once (about 40 s) and kept in `cache` as a tar of about 120 MB; one for each choice of
-    `packages`. `changes` are Dockerfile lines.
+    The root is made once for each choice of `packages` (about 40 s), and kept in `cache` as a tar of about
+    120 MB. `changes` are Dockerfile lines.
     """
     root = cache / f"{'-'.join(('debian', SUITE, *packages))}.tar"
     with _made_once(root) as missing:
@@ -101,9 +101,9 @@ def import_debian(
 def import_python(engine: CommandLine, cache: Path, name: str = "pinacle-python") -> str:
     """Make a base image with Python and a Redis server from the distribution's packages; return its name.
 
-    It also holds what requirements-traces.lock names, and so all of requirements.lock, and what builds the
-    package: the worker's image can be built on it from either without any network. Made once (about
-    2 minutes) and kept in `cache`, for as long as the locks stay the same.
+    It also has everything in requirements-traces.lock, and so all of requirements.lock, and what builds the
+    package: the worker's image can be built on it from either lock without any network. It is made once
+    (about 2 minutes) and kept in `cache` until a lock changes.
     """
     locks = (ROOT / "requirements-traces.lock", ROOT / "requirements-build.lock")
     root = cache / f"python-{sha256(b''.join(lock.read_bytes() for lock in locks)).hexdigest()[:12]}.tar"
@@ -119,7 +119,7 @@ def import_python(engine: CommandLine, cache: Path, name: str = "pinacle-python"
 
 @contextmanager
 def _made_once(root: Path) -> Iterator[bool]:
-    """Give whether it has yet to be made; whoever else wants it waits meanwhile, in other processes too."""
+    """Yield whether it has yet to be made; others that want it wait meanwhile, in other processes too."""
     root.parent.mkdir(parents=True, exist_ok=True)
     with root.with_suffix(".lock").open("w") as lock:
         flock(lock, LOCK_EX)
@@ -149,14 +149,14 @@ def bootstrap(folder: Path, packages: tuple[str, ...] = (), *, suite: str = SUIT
         stdout=subprocess.DEVNULL,
         env=environment,
     )
-    folder.chmod(0o755)  # or none but root could enter the pods' root
-    # Published images hold neither: what was downloaded to make them would fill every pod's /var.
+    folder.chmod(0o755)  # Otherwise only root could enter the pods' root.
+    # Published images have neither: what was downloaded to make the image would fill every pod's /var.
     for leftover in (*folder.glob("var/cache/apt/archives/*.deb"), *folder.glob("var/lib/apt/lists/*_*")):
         leftover.unlink()
 
 
 def download_wheels(lock: Path, folder: Path) -> None:
-    """Fetch what a lock names, for Debian's Python."""
+    """Download what a lock names, for Debian's Python."""
     pip = [sys.executable, "-m", "pip", "-q", "--disable-pip-version-check"]
     wanted = ["--require-hashes", "-r", str(lock), "--python-version", "3.11", "--only-binary=:all:"]
     subprocess.run([*pip, "download", *wanted, "-d", str(folder)], check=True)

@@ -1,4 +1,4 @@
-"""Programs that the local stack needs, installed from the distribution's packages where that is possible."""
+"""Programs that the local stack needs, installed from the distribution's packages if that is possible."""
 
 import os
 import shutil
@@ -41,7 +41,7 @@ _PACKAGES: Final = {
 """Program to the Debian and Ubuntu package that has it."""
 ENGINE: Final = ("dockerd", "containerd", "runc", "iptables", "ip", "nsenter", "busybox")
 FILTER: Final = ("nft",)
-"""What keeps pods from private networks. An Engine runs without, and `doctor` says then what that means."""
+"""What keeps pods from private networks. An Engine runs without it, and `doctor` says what that means."""
 MACHINE: Final = ("qemu-system-x86_64", "qemu-img", "mkfs.ext4")
 """What `make test-vm` needs, and nothing else does."""
 _ON_DEMAND: Final = (*MACHINE, "runsc")
@@ -49,18 +49,19 @@ _SEARCH_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/
 
 
 class MissingProgramsError(Exception):
-    """Programs are missing that only a person can install."""
+    """Programs are missing, and only a person can install them."""
 
 
 def find(program: str) -> str | None:
-    """Return where a program is, also where a user's PATH does not lead."""
+    """Return where a program is, even if a user's PATH does not contain its folder."""
     return shutil.which(program, path=f"{os.defpath}:{_SEARCH_PATH}")
 
 
 def require(*programs: str, wanted: Collection[str] = ()) -> None:
-    """Install what is missing when that can be done: as root on Debian or Ubuntu.
+    """Install what is missing if possible: as root on Debian or Ubuntu.
 
-    Raises MissingProgramsError, which says what to install, otherwise. What is only `wanted` is told of.
+    Otherwise it raises MissingProgramsError, which says what to install. If something is missing that is only
+    `wanted`, it prints a warning.
     """
     missing = [program for program in programs if find(program) is None]
     lacking = [program for program in wanted if find(program) is None]
@@ -87,7 +88,7 @@ def _packages(programs: Collection[str]) -> str:
 
 
 def _install_some(missing: list[str], lacking: list[str]) -> None:
-    """Raise CalledProcessError only where something is missing that must not be."""
+    """Raise CalledProcessError only if something is still missing that is required."""
     if not missing and not lacking:
         return
     try:
@@ -100,7 +101,7 @@ def _install_some(missing: list[str], lacking: list[str]) -> None:
 def _install(packages: list[str]) -> None:
     print(f"Installing {' '.join(packages)} ...", flush=True)
     environment = inherited(DEBIAN_FRONTEND="noninteractive")
-    # Packages start their services on installation, unless this says that they may not.
+    # Packages start their services when they are installed, unless this file forbids it.
     policy = Path("/usr/sbin/policy-rc.d")
     had_policy = policy.exists()
     if not had_policy:

@@ -1,4 +1,4 @@
-"""Processes: what a child inherits, and those that are told by the words of their command."""
+"""Processes: what a child inherits, and finding processes by the words of their command."""
 
 import os
 from collections.abc import Collection
@@ -12,9 +12,9 @@ _ENDED_S: Final = 30.0
 
 
 def inherited(*, paths: str = "", **more: str) -> dict[str, str]:
-    """Return this process's environment for a child, with more variables, and `paths` behind its search path.
+    """Return this process's environment for a child, with more variables, and `paths` after its search path.
 
-    For handing on only: what is set is read by `config.settings`.
+    It is only handed on: `config.settings` reads what is set.
     """
     environment = {**os.environ, **more}
     if paths:
@@ -28,7 +28,7 @@ def commands() -> dict[psutil.Process, list[str]]:
 
 
 def children(process: psutil.Process) -> list[psutil.Process]:
-    """Return what a process started and all that came of it; nothing once it has ended."""
+    """Return the descendants of a process; none once it has ended."""
     try:
         return process.children(recursive=True)
     except psutil.NoSuchProcess:
@@ -46,7 +46,7 @@ def end(processes: Collection[psutil.Process]) -> None:
 
 
 def _is_alive(process: psutil.Process) -> bool:
-    """Whether it runs; what has ended and waits for its parent to notice does not."""
+    """Whether a process runs; a zombie does not."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

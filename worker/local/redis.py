@@ -1,4 +1,4 @@
-"""An embedded Redis-compatible server, as durable as an accepted intent has to be."""
+"""An embedded Redis-compatible server, durable enough for accepted intents."""
 
 import os
 import signal
@@ -17,9 +17,9 @@ _ENDED_S: Final = 20.0
 
 
 def server_command(folder: Path, port: int, *, config: Path | None = None) -> list[str]:
-    """Return what runs the server in the foreground, on loopback only, with its data in `folder`.
+    """Return the command that runs the server in the foreground, on loopback only, with its data in `folder`.
 
-    `config` is a file of its settings for what is not to be read among the arguments, as a password.
+    `config` is a file for settings that must not be visible in the arguments, such as a password.
     """
     settings = {
         "bind": "127.0.0.1",
@@ -36,7 +36,7 @@ def server_command(folder: Path, port: int, *, config: Path | None = None) -> li
 
 
 def free_port() -> int:
-    """Return a TCP port of 127.0.0.1 that nobody listens on now."""
+    """Return a TCP port of 127.0.0.1 on which nobody listens now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -55,7 +55,7 @@ class RedisServer:
     def __init__(
         self, folder: Path, port: int | None = None, environment: Mapping[str, str] | None = None
     ) -> None:
-        """`environment` adds to this process's own."""
+        """`environment` is added to this process's own."""
         self.folder = folder
         self._environment = dict(environment or {})
         self.port = port or free_port()
@@ -86,7 +86,7 @@ class RedisServer:
         self._end(signal.SIGTERM)
 
     def pause(self) -> None:
-        """Have it hang: connections stay open, nothing is answered."""
+        """Make it hang: connections stay open, and nothing is answered."""
         self._signal(signal.SIGSTOP)
 
     def go_on(self) -> None:

@@ -1,4 +1,4 @@
-"""Waiting that watches: a condition and a deadline."""
+"""Waits for a condition, with a deadline."""
 
 from collections.abc import Callable
 from time import monotonic, sleep
@@ -14,9 +14,9 @@ def wait_until(
     what: str,
     failed: Callable[[], str | None] = lambda: None,
 ) -> None:
-    """Return once `condition` holds; it is looked at 20 times a second.
+    """Return once `condition` is true; it is checked 20 times a second.
 
-    Raises TimeoutError when it does not within `timeout_s`, or as soon as `failed` says why it never will.
+    Raises TimeoutError if that takes longer than `timeout_s`, or as soon as `failed` says why it never will.
     """
     deadline = monotonic() + timeout_s
     while not condition():
