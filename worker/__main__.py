@@ -1,6 +1,6 @@
-"""`python -m worker`: the worker, as `celery -A worker.app:app worker` has it, in a sixth less memory.
+"""`python -m worker`: the worker, like `celery -A worker.app:app worker`, in a sixth less memory.
 
-Celery's own command line loads all that any installed package adds to it: Flower, and a shell.
+Celery's own command line loads everything that installed packages add to it: Flower, and a shell.
 """
 
 import argparse

@@ -35,7 +35,7 @@ _FLUSH_S: Final = 3.0
 
 
 class _Process:
-    """What lives as long as the worker process does."""
+    """What lives as long as the worker process."""
 
     runtime: Runtime | None = None
     pool: "LanePool | None" = None
@@ -52,7 +52,7 @@ def runtime() -> Runtime:
 @setup_logging.connect
 def _configure_logging(**_: Any) -> None:
     configure_logging(level=settings().log_level, style=settings().log_format)
-    # Each of its tries is logged by those who wait for the outcome.
+    # Code that retries logs its own tries.
     stamina.instrumentation.set_on_retry_hooks([])
 
 
@@ -66,7 +66,7 @@ def _name_unknown_settings(**_: Any) -> None:
 
 @celeryd_after_setup.connect
 def _start_traces(**_: Any) -> None:
-    """Turn traces on where they are asked for, before there are clients of Redis and the Engine."""
+    """Turn traces on if they are wanted, before there are clients of Redis and the Engine."""
     if settings().otlp_endpoint is None:
         return
     try:
@@ -87,7 +87,7 @@ def _join_host(instance: Any, **_: Any) -> None:
     try:
         _Process.runtime = Runtime(settings(), *_traces())
     except PodError as error:
-        # Celery logs what a signal's receiver raises and goes on without it, unless it is a SystemExit.
+        # Celery logs what a receiver of a signal raises, and goes on without it, unless it is a SystemExit.
         _log.critical("worker_cannot_start", reason=str(error))
         raise SystemExit(f"error: {error}") from None
     instance.app.amqp.queues.select_add(host_queue(_Process.runtime.parts.host))

@@ -1,6 +1,6 @@
-"""`python -m worker.beat`: sends what is due at an interval, and knows nothing of the code behind the tasks.
+"""`python -m worker.beat`: sends what is due at an interval, without the code behind the tasks.
 
-Beat sends messages by their names. `celery -A worker.app:app beat` does the same, in more memory.
+Beat sends tasks by their names. `celery -A worker.app:app beat` does the same with more memory.
 """
 
 import argparse

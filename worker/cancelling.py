@@ -1,4 +1,4 @@
-"""The end of tasks of the event loop: cancelled until they have ended."""
+"""Ends tasks of the event loop: cancels them until they have ended."""
 
 import asyncio
 from collections.abc import Iterable
@@ -10,8 +10,8 @@ _AGAIN_S: Final = 0.5
 async def end(tasks: Iterable[asyncio.Task[Any]]) -> None:
     """Cancel tasks and return when all have ended; what they raise is dropped.
 
-    Once is not enough: until Python 3.12 `asyncio.wait_for`, in which redis-py sends, drops a cancellation
-    that comes in the moment in which it is done anyway (cpython#86296).
+    Cancelling once is not enough: before Python 3.12, `asyncio.wait_for`, which redis-py uses to send, drops
+    a cancellation that arrives at the moment when it is done anyway (cpython#86296).
     """
     ended, left = set[asyncio.Task[Any]](), set(tasks)
     while left:

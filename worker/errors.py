@@ -1,19 +1,19 @@
 """Two kinds of error: try again later, or never.
 
-Adapters translate what their library raises and chain it with `from`. Errors carry one text, made for
-the person who reads a task's result, and never a value of a pod's `env`. They do not log; the edge does.
+Adapters translate what their libraries raise, and chain it with `from`. An error has one text, made for the
+person who reads a task's result, and never a value of a pod's `env`. Errors do not log; the edge does.
 """
 
 
 class PodError(Exception):
-    """What every error of ours is; the text says what was wrong and what to do."""
+    """The base of all our errors; the text says what is wrong and what to do."""
 
 
 class RetryableError(PodError):
-    """It may work later, without anybody changing anything."""
+    """It may work later although nobody changes anything."""
 
     def __init__(self, message: str, *, delay_s: float | None = None) -> None:
-        """`delay_s`: when to try again, if the raiser knows better than the back-off."""
+        """`delay_s` is when to try again, if the raiser knows better than the back-off."""
         super().__init__(message)
         self.delay_s = delay_s
 
@@ -23,7 +23,7 @@ class PermanentError(PodError):
 
 
 class EngineUnavailableError(RetryableError):
-    """The Engine cannot be reached or fails inside (5xx): what is true there is unknown, not gone."""
+    """The Engine cannot be reached or fails inside (5xx): what it has is unknown, not gone."""
 
 
 class EngineFailedError(EngineUnavailableError):
@@ -31,7 +31,7 @@ class EngineFailedError(EngineUnavailableError):
 
 
 class EngineTooOldError(EngineUnavailableError):
-    """The Engine answers, and speaks an API that is too old; a newer one may take its place."""
+    """The Engine answers but speaks an API that is too old; a newer Engine may replace it."""
 
 
 class OutcomeUnknownError(RetryableError):
@@ -39,11 +39,11 @@ class OutcomeUnknownError(RetryableError):
 
 
 class ConflictError(RetryableError):
-    """The Engine is busy with the same object: in use, or being made or removed."""
+    """The object is in use, or the Engine is making or removing it."""
 
 
 class ObjectMissingError(RetryableError):
-    """The object of a step is not there any more: look and plan again."""
+    """The object of a step no longer exists: look and plan again."""
 
 
 class StoreUnavailableError(RetryableError):
@@ -55,7 +55,7 @@ class LeaseHeldError(RetryableError):
 
 
 class LeaseLostError(RetryableError):
-    """The right to change this pod expired or passed on; nothing more may be sent."""
+    """The right to change this pod expired or another process has it; nothing more may be sent."""
 
 
 class GenerationConflictError(RetryableError):
@@ -71,7 +71,7 @@ class StorageMissingError(PermanentError):
 
 
 class InstallationAskedError(RetryableError):
-    """The installation may be another store's: its owner has the time to say so."""
+    """The installation may be another store's: its owner gets time to say so."""
 
 
 class InstallationTakenError(PermanentError):
@@ -83,7 +83,7 @@ class RemovalUnfinishedError(PermanentError):
 
 
 class NetworkOpenError(PermanentError):
-    """On the network of all pods they reach each other: no new one is put there."""
+    """Pods could reach each other on their network, so no new pod is attached to it."""
 
 
 class HostsSilentError(PermanentError):
@@ -107,11 +107,11 @@ class PodExistsError(PermanentError):
 
 
 class ForeignObjectError(PermanentError):
-    """A container or volume has a pod's name and is not ours."""
+    """A container or volume has a pod's name but is not ours."""
 
 
 class ImageNotFoundError(PermanentError):
-    """The image is neither on the host nor where its name points."""
+    """The image is neither on the host nor in the registry that its name points to."""
 
 
 class ImageGoneError(RetryableError):
@@ -119,11 +119,11 @@ class ImageGoneError(RetryableError):
 
 
 class RegistryUnavailableError(RetryableError):
-    """The image is not on the host, and its registry cannot be asked for it."""
+    """The image is not on the host, and its registry cannot be asked."""
 
 
 class RegistryBusyError(RegistryUnavailableError):
-    """Nobody waits for this registry now: it does not answer, or many others ask."""
+    """The registry is not asked now: it does not answer, or too many ask."""
 
 
 class AlwaysFailsError(PermanentError):
@@ -135,7 +135,7 @@ class UpdateRefusedError(PermanentError):
 
 
 class CopyFailedError(PermanentError):
-    """What a container holds could not be copied into a volume; it still has it."""
+    """Data of a container could not be copied into a volume; the container still has it."""
 
 
 class PortTakenError(PermanentError):
@@ -143,7 +143,7 @@ class PortTakenError(PermanentError):
 
 
 class RangeUsedUpError(PortTakenError):
-    """No port is left to be chosen."""
+    """No port is left to choose."""
 
 
 class PoisonedTaskError(PermanentError):

@@ -1,7 +1,7 @@
-"""The app as Flower is given it: `celery -A worker.flower:app flower`.
+"""The app for Flower: `celery -A worker.flower:app flower`.
 
-Flower does not wait for what workers answer to a revoke, and shows it as done. So here it is asked first
-whether it would be.
+Flower does not wait for the workers' answers to a revoke, and shows it as done. So this checks first whether
+it would be done.
 """
 
 from typing import Any, Final

@@ -1,4 +1,4 @@
-"""Work that may hang in the kernel for ever, such as the sync of a disk that does not answer."""
+"""Runs work that may hang in the kernel for ever, such as the sync of a disk that does not answer."""
 
 import asyncio
 from collections.abc import Callable
@@ -12,7 +12,7 @@ AT_ONCE: Final = 4
 
 
 class HangingThreads:
-    """Does such work in threads of its own, so many at most; none of them holds up the end of the process."""
+    """Does such work in threads of its own, a limited number; none of them delays the end of the process."""
 
     def __init__(self, at_once: int = AT_ONCE) -> None:
         self._places = asyncio.Semaphore(at_once)
@@ -20,7 +20,7 @@ class HangingThreads:
     async def run(self, work: Callable[[], _T], deadline_s: float) -> _T:
         """Return what `work` returns, or raise what it raises.
 
-        Raises TimeoutError after `deadline_s` seconds, also if no thread was free; the thread goes on.
+        Raises TimeoutError after `deadline_s` seconds, even if no thread was free; the thread goes on.
         """
         loop = asyncio.get_running_loop()
         done: asyncio.Future[_T] = loop.create_future()
@@ -43,7 +43,7 @@ class HangingThreads:
             result = work()
         except Exception as error:  # noqa: BLE001 - whoever waits gets it
             failure = error
-        with suppress(RuntimeError):  # The loop has ended, and with it whoever waited.
+        with suppress(RuntimeError):  # The loop has ended, so nobody waits any more.
             loop.call_soon_threadsafe(self._finish, done, result, failure)
 
     def _finish(self, done: asyncio.Future[_T], result: _T, failure: Exception | None) -> None:

@@ -1,7 +1,7 @@
-"""`python -m worker.health`: whether the workers of this user on this machine are well.
+"""`python -m worker.health`: whether the workers of this user on this machine are healthy.
 
-Each keeps a file for its event loop, and one for its consumer of messages while that is connected; both are
-touched by what they speak for. An outage of Redis or of the Engine is no reason to restart a worker.
+Each worker has a file for its event loop, and while it is connected another one for its consumer of messages.
+Loop and consumer touch their files. An outage of Redis or of the Engine is no reason to restart a worker.
 """
 
 import argparse
@@ -19,23 +19,23 @@ from typing import Final
 OLDEST_S: Final = 30.0
 """Age at which the beat of an event loop counts as missed."""
 CONSUMER_FACTOR: Final = 2.0
-"""How much longer a consumer may take, which waits for Redis now and then."""
+"""How much longer a consumer may take, as it sometimes waits for Redis."""
 _CONSUMER: Final = ".consumer"
 _UNNAMED: Final = ".new-"
 _FLAGS: Final = os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class UnsafeFolderError(Exception):
-    """Others than this user may write to the folder: they could speak for a worker."""
+    """Other users may write to the folder, and could make a dead worker look alive."""
 
 
 def usual_folder() -> Path:
-    """Return where the workers of this user keep their files."""
+    """Return the folder in which the workers of this user keep their files."""
     return Path(tempfile.gettempdir()) / f"pinacle-{os.getuid()}"
 
 
 def check_folder(folder: Path) -> None:
-    """Raise UnsafeFolderError unless it is this user's alone, and FileNotFoundError without it."""
+    """Raise UnsafeFolderError unless only this user has access, FileNotFoundError if there is no folder."""
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
         raise UnsafeFolderError(
@@ -44,10 +44,10 @@ def check_folder(folder: Path) -> None:
 
 
 class Heart:
-    """What one worker process says of itself, under a lock that ends with the process however that ends.
+    """The signs of life of one worker process, under a lock that ends with the process in any case.
 
-    Raises UnsafeFolderError and OSError where it cannot be kept. Its times are the machine's own seconds,
-    which no change of the clock changes.
+    Raises UnsafeFolderError and OSError if its files cannot be kept. Its times are those of the monotonic
+    clock, so setting the machine's clock does not matter.
     """
 
     def __init__(self, host: str, folder: Path | None = None) -> None:
@@ -58,7 +58,7 @@ class Heart:
         self._file = self._opened()
 
     def _opened(self) -> int:
-        """Return a new file, which gets its name only once it is locked: a name without a lock is dead."""
+        """Return a new file, which gets its name only once it is locked: an unlocked file counts as dead."""
         with suppress(FileExistsError):
             self._folder.mkdir(mode=0o700)
         check_folder(self._folder)
@@ -72,14 +72,14 @@ class Heart:
     def beat(self) -> None:
         """Note that the event loop runs."""
         if os.fstat(self._file).st_nlink == 0:
-            # Somebody clears that folder, as some systems do by age.
+            # Somebody cleared that folder, as some systems do with old files.
             os.close(self._file)
             self._file = self._opened()
         _touch(self._file)
         self._beat_at = monotonic()
 
     def consumer_begins(self) -> None:
-        """Note that messages are taken from now on, and that it is a fault if that ends in silence."""
+        """Note that messages are taken from now on; if the beats then stop, that is a fault."""
         if self._consumer is None:
             path = self._path.with_name(self._path.name + _CONSUMER)
             self._consumer = os.open(path, os.O_RDWR | os.O_CREAT | _FLAGS, 0o600)
@@ -98,7 +98,7 @@ class Heart:
         return {"event_loop": now - self._beat_at, **consumer}
 
     def consumer_ends(self) -> None:
-        """Note that it lost its connection or ends as it should. May be called again."""
+        """Note that the consumer lost its connection or ends as it should. May be called twice."""
         if self._consumer is None:
             return
         self._path.with_name(self._path.name + _CONSUMER).unlink(missing_ok=True)
@@ -106,14 +106,14 @@ class Heart:
         self._consumer = None
 
     def close(self) -> None:
-        """Note that the worker ends as it should: nobody should miss its heart."""
+        """Note that the worker ends as it should, so that its beats are not missed."""
         self.consumer_ends()
         self._path.unlink(missing_ok=True)
         os.close(self._file)
 
 
 def problems(folder: Path, *, host: str | None = None, oldest_s: float = OLDEST_S) -> list[str]:
-    """Return what is wrong with the workers that are alive, or that none is; of one `host` if it is named.
+    """Return what is wrong with the workers that are alive, or that none is; of `host` only, if given.
 
     Raises UnsafeFolderError.
     """
@@ -146,7 +146,7 @@ def _hearts(folder: Path) -> list[Path]:
 
 
 def _is_alive(path: Path) -> bool:
-    """Whether a process holds the lock; nobody does of a link, which is not followed."""
+    """Whether a process holds the lock of a file. A link is not followed and counts as dead."""
     if path.is_symlink():
         return False
     with suppress(FileNotFoundError), _opened(path) as opened:
@@ -158,7 +158,7 @@ def _is_alive(path: Path) -> bool:
 
 
 def _remove_dead(folder: Path) -> None:
-    """Remove what workers left that were killed."""
+    """Remove the files of workers that were killed."""
     for path in _hearts(folder):
         if not _is_alive(path):
             path.unlink(missing_ok=True)

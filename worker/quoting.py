@@ -1,4 +1,4 @@
-"""What of a value may be shown in an error or a log: a short word, or of what JSON type it is."""
+"""What an error or a log may show of a value: the value if it is a short word, otherwise its JSON type."""
 
 import re
 from typing import Any, Final
@@ -7,12 +7,12 @@ _WORD: Final = re.compile(r"[A-Za-z0-9_.:@/+-]{0,80}")
 
 
 def is_word(text: str) -> bool:
-    """Whether a text is short, and of the characters of ids, names, references and paths."""
+    """Whether a text is short and has only characters of ids, names, references and paths."""
     return _WORD.fullmatch(text) is not None
 
 
 def shown(value: Any) -> str:
-    """Return a value if it is a short, plain word, and otherwise its JSON type: it may hold a secret."""
+    """Return a value if it is a short, plain word, otherwise its JSON type, as it may contain a secret."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):

@@ -1,4 +1,4 @@
-"""One answer for all callers that ask the same at the same time."""
+"""One answer for all callers that ask the same question at the same time."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -13,8 +13,8 @@ class Shared(Generic[_T]):
     """A call whose answer goes to all callers that asked before it was sent.
 
     Nobody gets an answer that is older than the question: a caller that asks during a call waits for the
-    next one, together with all others that ask meanwhile. Any number of callers at once cost at most
-    two calls; one after the other, each has its own.
+    next one, together with all others that ask meanwhile. Any number of callers at the same time cost at most
+    two calls. Callers that ask one after the other each have their own.
     """
 
     def __init__(self, call: Callable[[], Awaitable[_T]]) -> None:
@@ -24,7 +24,7 @@ class Shared(Generic[_T]):
         self._sent_at = 0.0
 
     def busy_s(self) -> float:
-        """Return for how many seconds a call is under way, 0 if none is."""
+        """Return for how many seconds a call has been under way, 0 if none is."""
         if self._under_way is None or self._under_way.done():
             return 0.0
         return asyncio.get_running_loop().time() - self._sent_at
