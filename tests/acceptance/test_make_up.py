@@ -53,16 +53,22 @@ def inside() -> Iterator[list[str]]:
     subprocess.run([ip, "netns", "delete", name], check=True)
 
 
-def test_make_up_runs_everything_until_sigterm(scratch: Path, inside: list[str]) -> None:
-    """Redis, Engine, worker, beat and Flower come up by themselves, and nothing of them is left."""
-    folder = scratch / "up"
-    environment = {**os.environ, "PINACLE_FOLDER": str(folder), "DOCKER_HOST": f"unix://{scratch}/none.sock"}
+@pytest.mark.parametrize("way", ["make", "service"])
+def test_make_up_runs_everything_until_sigterm(scratch: Path, inside: list[str], way: str) -> None:
+    """Redis, Engine, worker, beat and Flower come up by themselves, and nothing of them is left.
+
+    As a person starts it, and as systemd does, which gives it no more than a path to programs.
+    """
+    folder = scratch / way
+    environment = {**os.environ} if way == "make" else {"PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
+    environment |= {"PINACLE_FOLDER": str(folder), "DOCKER_HOST": f"unix://{scratch}/none.sock"}
+    service = [sys.executable, "-m", "worker.local.up"]
     for name in ("PINACLE_REDIS_URL", "FLOWER_BASIC_AUTH"):
         environment.pop(name, None)
-    log = scratch / "up.log"
-    with log.open("wb") as output:
+    log = scratch / f"{way}.log"
+    with log.open("ab") as output:
         stack = subprocess.Popen(
-            [*inside, "make", "--no-print-directory", "up"],
+            [*inside, *(["make", "--no-print-directory", "up"] if way == "make" else service)],
             cwd=ROOT,
             env=environment,
             stdin=subprocess.DEVNULL,

@@ -1,4 +1,4 @@
-"""What docs/operations.md says about backups, done to the letter: back up, lose, restore."""
+"""What the pages for operators say about backups and moving, done to the letter."""
 
 import json
 import re
@@ -12,10 +12,12 @@ import pytest
 from tests.acceptance.compose.conftest import PROJECT, Ask, call
 from tests.acceptance.conftest import CACHE, ROOT
 from tests.support.pods import Pod
+from tests.support.worker import WorkerProcess
 from worker.local.client import Client
 from worker.local.compose import compose_program
 from worker.local.packages import find
 from worker.local.private_engine import PrivateEngine
+from worker.local.redis import RedisServer
 from worker.local.waiting import wait_until
 
 FILE = "/home/letters"
@@ -53,7 +55,7 @@ def lines(
 
 
 def _block(title: str) -> str:
-    text = (ROOT / "docs" / "operations.md").read_text()
+    text = "".join((ROOT / "docs" / page).read_text() for page in ("operations.md", "moving.md"))
     found = re.search(rf"<!-- {title}\b[^>]*-->\n```sh\n(.*?)```", text, re.DOTALL)
     assert found is not None, f"there is no block {title!r}"
     return found[1]
@@ -109,3 +111,38 @@ def test_what_was_backed_up_comes_back(
     assert later.container_id() == first, "it was taken up as it ran"
     for name in ("abc", "later"):
         assert call(ask, "delete", name)["phase"] == "deleted"
+
+
+def test_a_stack_of_compose_goes_on_as_services(
+    compose: Callable[..., str], ask: Ask, engine: PrivateEngine, lines: Lines, tmp_path: Path
+) -> None:
+    """Another Redis gets its data, and a worker that is no container the pods, as they run."""
+    for pod_id in ("runs", "gone"):
+        assert call(ask, "create", pod_id, {"image": "pinacle-busybox"})["phase"] == "running"
+    assert call(ask, "delete", "gone")["phase"] == "deleted"
+    first = Pod(Client("redis://nobody"), engine, "runs").container_id()
+    lines("compose, to services")
+    redis = RedisServer(tmp_path / "redis")
+    redis.folder.mkdir()
+    subprocess.run(["tar", "-C", redis.folder, "-xpf", tmp_path / "redis.tar"], check=True)
+    redis.start()
+    given = {"DOCKER_HOST": engine.url, "PINACLE_REDIS_URL": redis.url, "PINACLE_RECONCILE_INTERVAL_S": "3"}
+    worker, client = WorkerProcess(tmp_path, given), Client(redis.url)
+    try:
+        worker.start()
+        pod = Pod(client, engine, "runs")
+        assert [(each["pod_id"], each["phase"]) for each in client.call("list")["pods"]] == [
+            ("runs", "running")
+        ]
+        assert pod.container_id() == first
+        assert client.call("get", "gone")["phase"] == "deleted", "it is remembered"
+        assert "pod_rebuilt" not in worker.text()
+        pod.lose_container()
+        pod.wait_for_another_container()
+    finally:
+        client.close()
+        worker.stop()
+        redis.stop()
+        compose("start")
+    wait_until(lambda: _is_known(ask, "runs"), 90, what="the stack's answer after its start")
+    assert call(ask, "delete", "runs")["phase"] == "deleted"

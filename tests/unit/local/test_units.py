@@ -17,7 +17,7 @@ CONFINED: Final = ("pinacle-beat.service", "pinacle-worker.service")
 MOST_EXPOSED: Final = 40
 """What `systemd-analyze security` gives them at most, in tenths; it calls that OK."""
 COMPOSE: Final = (ROOT / "docker-compose.yml").read_text()
-PAGE: Final = (ROOT / "docs" / "operations.md").read_text()
+PAGE: Final = (ROOT / "docs" / "moving.md").read_text()
 
 
 def analyze(*words: str | Path) -> str:
