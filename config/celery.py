@@ -15,7 +15,11 @@ QUESTIONS_QUEUE: Final = "questions"
 UNREAD_QUEUE: Final = "celery"
 """Celery's own default, for programs that name no queue. No worker of ours reads it."""
 QUESTIONS: Final = frozenset({"pods.get", "pods.list"})
-"""The tasks that only read."""
+"""The tasks that only read what is recorded."""
+LOOKS: Final = frozenset({"pods.exec", "pods.logs"})
+"""The tasks that look into a pod. Their answers hold what it printed, and are kept for minutes only."""
+BY_QUESTIONS: Final = QUESTIONS | {"pods.logs"}
+"""The tasks that change nothing, and have a queue of their own."""
 ENDINGS: Final = frozenset({"pods.stop", "pods.delete"})
 """The tasks that end something: they are sent when there is too much of everything else."""
 HELD_QUESTIONS: Final = 100
@@ -38,7 +42,7 @@ def host_queue(host: str) -> str:
 
 def queue_of(task: str) -> str:
     """Return the queue for a task that is for no particular host."""
-    return QUESTIONS_QUEUE if task in QUESTIONS else PODS_QUEUE
+    return QUESTIONS_QUEUE if task in BY_QUESTIONS else PODS_QUEUE
 
 
 def make_app(**more: Any) -> Celery:
@@ -105,7 +109,7 @@ def _tasks(settings: Settings) -> dict[str, Any]:
         "result_serializer": "json",
         "task_default_queue": PODS_QUEUE,
         "task_queues": [Queue(PODS_QUEUE), Queue(QUESTIONS_QUEUE)],
-        "task_routes": {name: {"queue": QUESTIONS_QUEUE} for name in QUESTIONS},
+        "task_routes": {name: {"queue": QUESTIONS_QUEUE} for name in BY_QUESTIONS},
         # Otherwise a typo would make a queue that nobody reads.
         "task_create_missing_queues": False,
         "task_acks_late": True,

@@ -150,6 +150,9 @@ class Settings(BaseSettings):
     task_wait_s: float = Field(
         default=25.0, gt=0, le=600, description="Longest that a task waits before it answers `pending`."
     )
+    exec: Literal["on", "off"] = Field(
+        default="on", description="Whether `pods.exec` and `pods.logs` are answered."
+    )
     task_attempts: int = Field(
         default=5, ge=1, description="How often a message is taken before it is given up as poison."
     )

@@ -16,7 +16,11 @@ from worker.app import app, runtime
 from worker.errors import InvalidInputError, PodError
 from worker.intake.lanes import lane_of
 from worker.pods.requests import Request
+from worker.service.inside.asked import Execution, Logs
 from worker.service.intents import Forward
+
+_LITTLE: Final = 32
+"""Characters of a result: the beginning of the pod's id, which comes first."""
 
 
 class PodTask(app.Task):  # type: ignore[misc, name-defined]  # Celery makes the class at run time
@@ -47,6 +51,8 @@ Its arguments are redacted wherever others see them. A refusal is no bug, so it 
 """
 question: Final = partial(pod_task, track_started=False)
 """Makes a task of a function that only reads: its start is not worth a write to Redis' disk."""
+peek: Final = partial(question, resultrepr_maxsize=_LITTLE)
+"""Makes a task of a function that looks into a pod: nothing that it printed is shown to others."""
 _in_flight: Final[set[str]] = set()
 """Ids of the tasks that are running in this process."""
 
@@ -73,6 +79,24 @@ def submit(task: AnyTask, pod_id: str, request: Request) -> dict[str, Any]:
             own.done_waiting(lane)
     if isinstance(result, Forward):
         pass_on(task, result.host, accepted=result.accepted)
+    return result
+
+
+def look(task: AnyTask, pod_id: str, asked: Logs | Execution) -> dict[str, Any]:
+    """Look into a pod, on its host; raises PodError with a text for the caller."""
+    task_id = str(task.request.id)
+    own = runtime()
+    if task_id in _in_flight:
+        # A second copy of a message whose first copy is at work: that one will give the answer.
+        raise Ignore
+    _in_flight.add(task_id)
+    try:
+        with bound_contextvars(task_id=task_id, pod_id=pod_id, host=own.parts.host):
+            result = own.loop.run(own.parts.inside.look(pod_id, asked, task_id=task_id))
+    finally:
+        _in_flight.discard(task_id)
+    if isinstance(result, Forward):
+        pass_on(task, result.host)
     return result
 
 

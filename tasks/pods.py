@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from tasks.calling import answer, host_pass, pod_task, question, submit
+from tasks.calling import answer, host_pass, look, peek, pod_task, question, submit
 from tasks.moving import AnyTask
 from worker.app import runtime
 from worker.pods.naming import parse_pod_id
 from worker.pods.parsing import parse_discard, parse_flag, parse_spec
 from worker.pods.requests import Create, Delete, Restart, Start, Stop, Update
+from worker.service.inside.asked import DEFAULT_TIMEOUT_S, parse_execution, parse_logs
 
 Answer = dict[str, Any]
 
@@ -60,6 +61,25 @@ def get(_self: AnyTask, pod_id: Any = None) -> Answer:
 def list_(_self: AnyTask, orphans: Any = False) -> Answer:
     """Return all pods as they are recorded, and with `orphans` what there is of pods without one."""
     return answer(runtime().parts.queries.list(orphans=parse_flag("orphans", orphans)))
+
+
+@peek(name="pods.logs")
+def logs(self: AnyTask, pod_id: Any = None, tail: Any = 100, since: Any = None) -> Answer:
+    """Return the last lines that the pod printed."""
+    return look(self, parse_pod_id(pod_id), parse_logs(tail, since))
+
+
+@peek(name="pods.exec")
+def exec_(
+    self: AnyTask,
+    pod_id: Any = None,
+    command: Any = None,
+    user: Any = None,
+    timeout_s: Any = DEFAULT_TIMEOUT_S,
+) -> Answer:
+    """Run a command in the pod, once, and return what it printed and how it ended."""
+    longest_s = runtime().settings.task_wait_s
+    return look(self, parse_pod_id(pod_id), parse_execution(command, user, timeout_s, longest_s=longest_s))
 
 
 @pod_task(name="pods.reconcile")

@@ -86,6 +86,10 @@ class NetworkOpenError(PermanentError):
     """Pods could reach each other on their network, so no new pod is attached to it."""
 
 
+class HostAwayError(RetryableError):
+    """The pod is on a host whose worker is away: only that can answer."""
+
+
 class HostsSilentError(PermanentError):
     """Redis was emptied, and not all hosts have reported their pods yet."""
 
@@ -100,6 +104,18 @@ class PodNotFoundError(PermanentError):
 
 class RecordUnreadableError(PermanentError):
     """What is recorded of the pod cannot be read; nothing was written."""
+
+
+class NotRunningError(PermanentError):
+    """The pod's container does not run, so nothing can run in it."""
+
+
+class PodBusyError(RetryableError):
+    """Too much is asked of one pod at a time."""
+
+
+class InsideClosedError(PermanentError):
+    """The operator does not allow anybody to look into pods."""
 
 
 class PodExistsError(PermanentError):

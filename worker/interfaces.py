@@ -269,6 +269,47 @@ class ContenderEvent:
     container_id: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """How a command ended that ran in a container."""
+
+    exit_code: int | None
+    """None for one that runs on."""
+    timed_out: bool
+    stdout: bytes
+    stderr: bytes
+
+
+class Streams(Protocol):
+    """What goes in and out of containers, as they are given and print it: nothing is masked."""
+
+    async def given_values(self, container_id: str) -> Sequence[str]:
+        """Return the values of the container's `env` that are not its image's. Raises ObjectMissingError."""
+
+    async def logs(self, container_id: str, *, tail: int, since: float | None, most_bytes: int) -> bytes:
+        """Return the last `tail` lines that it printed since then, in seconds of the epoch.
+
+        At least the last `most_bytes` of them, and enough before that for a value of `env`. Raises
+        ObjectMissingError.
+        """
+
+    async def execute(
+        self,
+        container_id: str,
+        command: Sequence[str],
+        *,
+        user: str | None,
+        timeout_s: float,
+        most_bytes: int,
+    ) -> Ended:
+        """Run a command and wait for it, for `timeout_s` seconds; one that takes longer goes on in there.
+
+        Returns at least the first `most_bytes` of what it prints, and enough after that for a value of
+        `env`. Raises ObjectMissingError, ConflictError if the container does not run, PermanentError for a
+        command that prints without end, OutcomeUnknownError.
+        """
+
+
 class EventSource(Protocol):
     """The Engine's event stream."""
 
@@ -423,6 +464,9 @@ class Store(Protocol):
 
         If its request was accepted, only what came after that counts.
         """
+
+    async def begin_once(self, task_id: str) -> bool:
+        """Note that what a task asks for begins, durably; false if that was noted before, in seven days."""
 
     async def beat_heart(self, host: str) -> None:
         """Report that a worker of this host is alive."""

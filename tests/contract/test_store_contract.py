@@ -234,6 +234,12 @@ async def test_attempts_are_counted_anew_once_the_task_was_accepted(store: Store
     assert await store.count_attempt("t1") == 1
 
 
+async def test_what_a_task_asks_for_begins_once(store: Store) -> None:
+    """A command that runs twice may do harm that its caller did not ask for."""
+    assert [await store.begin_once("t1") for _ in range(3)] == [True, False, False]
+    assert await store.begin_once("t2")
+
+
 async def test_a_host_is_live_after_a_heartbeat(store: Store) -> None:
     """And only then."""
     assert await store.live_hosts() == frozenset()

@@ -110,6 +110,14 @@ def test_a_group_has_all_its_results(client: Client, make: Make) -> None:
     assert phases(client, *sent.results) == ["stopped", "running"]
 
 
+def test_a_look_into_a_pod_is_answered_where_it_lives(client: Client, make: Make) -> None:
+    command = ["sh", "-c", "echo ran >>/root/runs; cat /root/runs"]
+    ran = client.receive(client.send("exec", "one", command, queue=HERE), ANSWER_S)
+    assert (ran["exit_code"], ran["stdout"]) == (0, "ran\n")
+    logs = client.receive(client.send("logs", "one", queue=HERE), ANSWER_S)
+    assert logs["container_id"] == ran["container_id"]
+
+
 @pytest.mark.filterwarnings("ignore:Call to deprecated setex:DeprecationWarning")
 def test_the_body_of_a_chord_is_run(client: Client, make: Make) -> None:
     header = [make("pods.stop", "one"), make("pods.stop", "two")]

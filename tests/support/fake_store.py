@@ -41,6 +41,7 @@ class FakeStore:
         self.abandoned: set[int] = set()
         """Tokens of leases that were left to expire."""
         self.attempts: dict[str, int] = {}
+        self.begun: set[str] = set()
         self.hosts: dict[str, float] = {}
         self.reported: set[str] = set()
         self.identities: dict[str, str] = {}
@@ -212,6 +213,11 @@ class FakeStore:
     async def count_attempt(self, task_id: str) -> int:
         self.attempts[task_id] = self.attempts.get(task_id, 0) + 1
         return self.attempts[task_id]
+
+    async def begin_once(self, task_id: str) -> bool:
+        was_begun = task_id in self.begun
+        self.begun.add(task_id)
+        return not was_begun
 
     async def beat_heart(self, host: str) -> None:
         self.hosts[host] = self.now

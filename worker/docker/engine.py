@@ -19,6 +19,7 @@ from worker.docker.events import Events
 from worker.docker.failures import half_removed
 from worker.docker.host_rules import HostRules
 from worker.docker.images.images import Images
+from worker.docker.inside.streams import ContainerStreams
 from worker.docker.network import Bridge, Network
 from worker.docker.parse import (
     evidence,
@@ -102,6 +103,7 @@ class DockerEngine:
             calls=self._calls, name=network, installation=installation, close=self._close_egress
         )
         self.events = Events(calls=self._calls, installation=installation)
+        self.streams = ContainerStreams(calls=self._calls, deadline_s=step_deadline_s)
         self._images = Images(
             calls=self._calls,
             docker_config=docker_config,

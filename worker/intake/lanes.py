@@ -3,7 +3,7 @@
 from enum import Enum
 from typing import Final
 
-from config.celery import ENDINGS, QUESTIONS, QUESTIONS_QUEUE
+from config.celery import ENDINGS, LOOKS, QUESTIONS, QUESTIONS_QUEUE
 
 
 class Lane(Enum):
@@ -15,12 +15,14 @@ class Lane(Enum):
     """Questions that came by another queue: those that came by their own queue do not wait for them."""
     ENDINGS = "endings"
     """Tasks that end something: they are sent when there is too much of everything else."""
+    LOOKS = "looks"
+    """Tasks that look into pods, and take as long as a pod likes."""
     PASSES = "passes"
     CHANGES = "changes"
 
 
 _PASSES: Final = frozenset({"pods.reconcile"})
-_THREADS: Final = {Lane.QUESTIONS: 8, Lane.MISPLACED: 2, Lane.PASSES: 4}
+_THREADS: Final = {Lane.QUESTIONS: 8, Lane.MISPLACED: 2, Lane.LOOKS: 16, Lane.PASSES: 4}
 """Few for tasks that only read: all threads share one interpreter, and more would only slow others down."""
 RESERVED: Final = {Lane.ENDINGS: 8, Lane.CHANGES: 8}
 """Threads that no task occupies to wait for its pod: the next task is accepted at once, and does not wait."""
@@ -32,6 +34,8 @@ def lane_of(task: str, queue: str | None = None) -> Lane:
         return Lane.QUESTIONS if queue == QUESTIONS_QUEUE else Lane.MISPLACED
     if task in ENDINGS:
         return Lane.ENDINGS
+    if task in LOOKS:
+        return Lane.LOOKS
     return Lane.PASSES if task in _PASSES else Lane.CHANGES
 
 

@@ -21,6 +21,7 @@ from worker.process.repeating import patiently
 from worker.reconcile.dispatcher import Dispatcher
 from worker.reconcile.reconciler import Reconciler
 from worker.service.hosts import Hosts
+from worker.service.inside.inside import Inside
 from worker.service.intents import Intents
 from worker.service.patience import Patience
 from worker.service.preflight import Preflight
@@ -42,6 +43,7 @@ class Parts:
     watcher: Watcher
     intents: Intents
     queries: Queries
+    inside: Inside
     hosts: Hosts
 
 
@@ -144,6 +146,13 @@ def make_parts(
             installation=settings.installation,
             passes=passes,
             patience=patience,
+        ),
+        inside=Inside(
+            host=host,
+            store=store,
+            streams=engine.streams,
+            patience=patience,
+            is_open=settings.exec == "on",
         ),
         hosts=Hosts(host=host, store=store, guard=guard, passes=passes, task_wait_s=settings.task_wait_s),
     )

@@ -24,7 +24,7 @@ from kombu.utils.json import loads
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
-from config.celery import ENDINGS, HELD_QUESTIONS, QUESTIONS, QUESTIONS_QUEUE
+from config.celery import ENDINGS, HELD_QUESTIONS, LOOKS, QUESTIONS, QUESTIONS_QUEUE
 from worker.errors import InvalidInputError
 from worker.store import keys, scripts
 from worker.store.refusals import refusal
@@ -91,7 +91,7 @@ class ResultBackend(RedisBackend):
     def _store_result(self, task_id: str, result: Any, state: str, *args: Any, **kwargs: Any) -> Any:
         """Keep the answer to a question, and the error for a refused message, for minutes only."""
         request = kwargs.get("request")
-        token = self._short_lived.set(request is None or getattr(request, "task", None) in QUESTIONS)
+        token = self._short_lived.set(request is None or getattr(request, "task", None) in QUESTIONS | LOOKS)
         try:
             return cast("Any", super())._store_result(task_id, result, state, *args, **kwargs)  # noqa: SLF001
         finally:

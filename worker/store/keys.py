@@ -49,6 +49,11 @@ def task(task_id: str) -> str:
     return f"{PREFIX}task:{task_id}"
 
 
+def begun(task_id: str) -> str:
+    """That what a task asks for has begun, which happens once."""
+    return f"{PREFIX}begun:{task_id}"
+
+
 def attempts(task_id: str) -> str:
     return f"{PREFIX}attempts:{task_id}"
 

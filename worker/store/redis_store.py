@@ -261,6 +261,10 @@ class RedisStore:
         with translated("attempt"):
             return int(await self._count_attempt(keys=[keys.attempts(task_id)], args=[_ATTEMPTS_MEMORY_S]))
 
+    async def begin_once(self, task_id: str) -> bool:
+        with translated("begin"):
+            return bool(await self._redis.set(keys.begun(task_id), 1, nx=True, ex=_TASK_MEMORY_S))
+
     async def beat_heart(self, host: str) -> None:
         with translated("heartbeat"):
             await self._beat(keys=[keys.HEARTBEATS], args=[host])

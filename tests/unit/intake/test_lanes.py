@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from config.celery import HELD_QUESTIONS, QUESTIONS, celery_config, queue_of
+from config.celery import BY_QUESTIONS, HELD_QUESTIONS, LOOKS, celery_config, queue_of
 from config.settings import Settings
 from worker.docker.images.registries import ASKED_AT_ONCE, PULLS_AT_ONCE, Registries
 from worker.errors import OutcomeUnknownError, RegistryBusyError
@@ -27,6 +27,8 @@ DEAD, OTHER = "registry.invalid/a:1", "other.invalid/a:1"
         ("pods.delete", Lane.ENDINGS),
         ("pods.reconcile", Lane.PASSES),
         ("pods.create", Lane.CHANGES),
+        ("pods.logs", Lane.LOOKS),
+        ("pods.exec", Lane.LOOKS),
         ("hosts.rename", Lane.CHANGES),
         ("", Lane.CHANGES),
     ],
@@ -40,6 +42,13 @@ def test_a_question_that_came_by_its_own_queue_waits_for_no_other() -> None:
     assert lane_of("pods.get", "questions") is lane_of("pods.list", "questions") is Lane.QUESTIONS
     assert lane_of("pods.get", "pods") is lane_of("pods.list", "pods.host.a") is Lane.MISPLACED
     assert lane_of("pods.stop", "questions") is Lane.ENDINGS
+
+
+def test_a_look_into_a_pod_keeps_no_question_waiting() -> None:
+    """It takes as long as the pod likes, and comes by any queue."""
+    assert {lane_of(task, queue) for task in LOOKS for queue in ("questions", "pods", "pods.a")} == {
+        Lane.LOOKS
+    }
 
 
 def test_the_queue_is_the_one_that_it_was_taken_from() -> None:
@@ -70,7 +79,7 @@ def test_questions_are_routed_to_a_queue_of_their_own() -> None:
     """For callers that use our app; those that send to `pods` get answers too."""
     config = celery_config(Settings())
     assert {name: route["queue"] for name, route in config["task_routes"].items()} == dict.fromkeys(
-        QUESTIONS, "questions"
+        BY_QUESTIONS, "questions"
     )
     assert {queue.name for queue in config["task_queues"]} == {"pods", "questions"}
     assert (queue_of("pods.get"), queue_of("pods.stop")) == ("questions", "pods")
