@@ -302,6 +302,19 @@ class StackSettings(BaseSettings):
     )
 
 
+class TerminalSettings(BaseSettings):
+    """What is known of the terminal that a person sits at."""
+
+    model_config = SettingsConfigDict(extra="ignore", frozen=True, env_ignore_empty=True)
+
+    kind: str = Field(default="xterm", validation_alias="TERM", description="Its kind, as terminfo names it.")
+
+
+def terminal_kind() -> str:
+    """Return the kind of terminal that a person sits at, as terminfo names it."""
+    return TerminalSettings().kind
+
+
 def listed(value: str) -> tuple[str, ...]:
     """Return the parts of a setting that are separated by commas."""
     return tuple(filter(None, value.split(",")))

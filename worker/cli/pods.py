@@ -8,6 +8,7 @@ from config.tiers import TIERS
 from worker.cli import tables, watching
 from worker.cli.confirm import confirm
 from worker.cli.exits import EndingError, Exit
+from worker.cli.inside import commands as inside
 from worker.cli.options import AsJson, TaskId, Timeout, Yes
 from worker.cli.screen import say, show
 from worker.cli.sending import Call, call
@@ -147,6 +148,9 @@ def list_(
     """Show all pods of all hosts."""
     answer = call(Call(name="pods.list", kwargs={"orphans": orphans}, timeout_s=timeout))
     show(answer, as_json=as_json, table=lambda console: tables.pod_list(answer, console))
+
+
+inside.add_to(app)
 
 
 @app.command()

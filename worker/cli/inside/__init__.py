@@ -1,0 +1,1 @@
+"""What people do inside pods: read what they print, run commands, copy files."""

@@ -1,0 +1,103 @@
+"""The person's end of a session: what is typed goes into the pod, what that prints is shown."""
+
+import asyncio
+import os
+import shutil
+import signal
+import sys
+import termios
+import threading
+import tty
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from worker.docker.inside.frames import STDERR
+from worker.docker.inside.session import Session
+
+_PIECE: Final = 65536
+_INPUT: Final = 0
+
+
+def is_terminal() -> bool:
+    """Whether there is a person with a terminal at both ends."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+async def joined(session: Session, *, on_terminal: bool) -> int:
+    """Pass everything on until the command ends; return its exit code.
+
+    On a terminal each key goes into the pod, Ctrl-C too, and the terminal is as before afterwards.
+    """
+    if not on_terminal:
+        return await _passed_on(session)
+    with _raw(), _resized(session):
+        return await _passed_on(session)
+
+
+async def _passed_on(session: Session) -> int:
+    typing = asyncio.create_task(_type(session))
+    try:
+        while (piece := await session.read()) is not None:
+            shown = sys.stderr.buffer if piece.stream == STDERR else sys.stdout.buffer
+            shown.write(piece.content)
+            shown.flush()
+    finally:
+        typing.cancel()
+    return await session.exit_code()
+
+
+async def _type(session: Session) -> None:
+    typed = _typed(asyncio.get_running_loop())
+    while piece := await typed.get():
+        await session.write(piece)
+    session.end_input()
+
+
+def _typed(loop: asyncio.AbstractEventLoop) -> asyncio.Queue[bytes]:
+    """Return what standard input brings, piece by piece; an empty one is its end.
+
+    A thread reads, as a loop cannot wait for files; it ends with the process, as nothing interrupts a read.
+    """
+    found: asyncio.Queue[bytes] = asyncio.Queue()
+
+    def read() -> None:
+        piece = b" "
+        while piece:
+            piece = os.read(_INPUT, _PIECE)
+            loop.call_soon_threadsafe(found.put_nowait, piece)
+
+    threading.Thread(target=read, daemon=True).start()
+    return found
+
+
+@contextmanager
+def _raw() -> Iterator[None]:
+    """Have each key as it is typed."""
+    before = termios.tcgetattr(_INPUT)
+    tty.setraw(_INPUT)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(_INPUT, termios.TCSADRAIN, before)
+
+
+@contextmanager
+def _resized(session: Session) -> Iterator[None]:
+    """Have the pod's terminal as large as the person's, also when that changes."""
+    loop = asyncio.get_running_loop()
+    under_way: set[asyncio.Task[None]] = set()
+
+    def resize() -> None:
+        size = shutil.get_terminal_size()
+        # Kept, as a task that nobody holds may be collected before it is done.
+        task = loop.create_task(session.resize(size.lines, size.columns))
+        under_way.add(task)
+        task.add_done_callback(under_way.discard)
+
+    resize()
+    loop.add_signal_handler(signal.SIGWINCH, resize)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGWINCH)
