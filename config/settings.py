@@ -295,6 +295,9 @@ class StackSettings(BaseSettings):
     folder: Path | None = Field(
         default=None, validation_alias="PINACLE_FOLDER", description="Where the stack keeps all that it has."
     )
+    flower_port: Annotated[int, Field(ge=1, lt=_PORTS)] | None = Field(
+        default=None, validation_alias="FLOWER_PORT", description="Port of Flower's page."
+    )
     flower_basic_auth: SecretStr | None = Field(
         default=None,
         validation_alias="FLOWER_BASIC_AUTH",
@@ -344,8 +347,11 @@ def settings() -> Settings:
 
 @cache
 def stack_settings() -> StackSettings:
-    """Return the settings of the local stack, read once."""
-    return StackSettings()
+    """Return the settings of the local stack, read once. Raises SettingsError."""
+    try:
+        return StackSettings()
+    except ValidationError as error:
+        raise SettingsError("; ".join(map(_in_words, error.errors()))) from None
 
 
 def unknown_variables() -> tuple[str, ...]:

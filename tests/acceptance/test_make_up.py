@@ -1,19 +1,28 @@
 """`make up`: the whole stack in the foreground, on a machine where nothing else runs."""
 
 import os
+import re
+import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from signal import SIGTERM
-from typing import Final
+from typing import IO, Final
 from urllib.parse import urlsplit
 
+import pexpect
 import pytest
 
+from tests.conftest import CACHE
+from tests.support.machine import OUTSIDE, PORT, Machine, debian_repository, machine
 from tests.support.worker import ROOT
+from worker.local.images import import_debian
 from worker.local.packages import find
-from worker.local.private_engine import PrivateEngine
+from worker.local.private_engine import EngineFailedError, PrivateEngine
 from worker.local.waiting import wait_until
 
 CALL: Final = """
@@ -34,7 +43,7 @@ except Exception as error:
 FLOWER: Final = """
 import urllib.error, urllib.request
 try:
-    urllib.request.urlopen("http://127.0.0.1:5555/workers", timeout=5)
+    urllib.request.urlopen("http://127.0.0.1:5566/workers", timeout=5)
 except urllib.error.HTTPError as error:
     print(error.code)
 except OSError as error:
@@ -42,57 +51,157 @@ except OSError as error:
 """
 
 
-@pytest.fixture
-def inside() -> Iterator[list[str]]:
-    """A network namespace of its own, as the stack's ports are fixed; gives the words that enter it."""
-    name = f"pinacle-up-{os.getpid()}"
-    ip = find("ip") or "ip"
-    subprocess.run([ip, "netns", "add", name], check=True)
-    subprocess.run([ip, "-n", name, "link", "set", "lo", "up"], check=True)
-    yield [find("nsenter") or "nsenter", f"--net=/run/netns/{name}", "--"]
-    subprocess.run([ip, "netns", "delete", name], check=True)
+PROMPT: Final = "root@abc:[^#]*# "
 
 
-@pytest.mark.parametrize("way", ["make", "service"])
-def test_make_up_runs_everything_until_sigterm(scratch: Path, inside: list[str], way: str) -> None:
-    """Redis, Engine, worker, beat and Flower come up by themselves, and nothing of them is left.
+@pytest.fixture(scope="module")
+def here(scratch: Path) -> Iterator[Machine]:
+    """A machine where nothing else runs, as the stack's ports are fixed; outside is a package repository."""
+    served = scratch / "served"
+    debian_repository(served, "busybox-greeter", Path(find("busybox") or "busybox"))
+    with machine("up", served) as here:
+        yield here
 
-    As a person starts it, and as systemd does, which gives it no more than a path to programs.
-    """
-    folder = scratch / way
-    environment = {**os.environ} if way == "make" else {"PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
-    environment |= {"PINACLE_FOLDER": str(folder), "DOCKER_HOST": f"unix://{scratch}/none.sock"}
-    service = [sys.executable, "-m", "worker.local.up"]
-    for name in ("PINACLE_REDIS_URL", "FLOWER_BASIC_AUTH"):
-        environment.pop(name, None)
-    log = scratch / f"{way}.log"
-    with log.open("ab") as output:
-        stack = subprocess.Popen(
-            [*inside, *(["make", "--no-print-directory", "up"] if way == "make" else service)],
+
+@pytest.fixture(scope="module")
+def environment(scratch: Path) -> dict[str, str]:
+    """As systemd gives it to services: no more than a path to programs. No Engine answers on this machine."""
+    return {
+        "PATH": os.environ["PATH"],
+        "LANG": "C.UTF-8",
+        # Long, and with a space in it.
+        "PINACLE_FOLDER": str(
+            scratch / "a-folder-with-a-name-that-is-long" / "as-those-of-some-homes are" / "up"
+        ),
+        "DOCKER_HOST": f"unix://{scratch}/none.sock",
+        "FLOWER_PORT": "5566",
+    }
+
+
+@pytest.fixture(scope="module")
+def stack(scratch: Path, here: Machine, environment: dict[str, str]) -> Iterator["Stack"]:
+    """The stack, with its standard output on a socket, as journald's is."""
+    folder, log = Path(environment["PINACLE_FOLDER"]), scratch / "up.log"
+    ours, theirs = socket.socketpair()
+    with log.open("wb") as written:
+        keeper = threading.Thread(target=_keep, args=(ours, written))
+        keeper.start()
+        process = subprocess.Popen(
+            [*here.inside, "make", "--no-print-directory", "up"],
             cwd=ROOT,
             env=environment,
             stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
+            stdout=theirs.fileno(),
+            stderr=theirs.fileno(),
         )
+        theirs.close()
+        try:
+            wait_until(
+                lambda: "It runs." in log.read_text(errors="replace") and _ask(here, FLOWER) == "401",
+                90,
+                what="worker and Flower",
+                failed=lambda: log.read_text()[-2000:] if process.poll() is not None else None,
+            )
+            yield Stack(folder, log, PrivateEngine(folder / "engine"), process)
+        finally:
+            process.send_signal(SIGTERM)
+            process.wait(90)
+            keeper.join(30)
+            # Pods would outlive the stack, and so does the place that they run in.
+            PrivateEngine(folder / "engine").destroy()
+
+
+@dataclass(frozen=True)
+class Stack:
+    folder: Path
+    log: Path
+    engine: PrivateEngine
+    process: "subprocess.Popen[bytes]"
+
+    def lines(self) -> list[str]:
+        """Return what it says should be typed into another terminal."""
+        said = self.log.read_text(errors="replace").partition("It runs. In another terminal:")[2]
+        return [line.strip() for line in said.splitlines() if line.startswith("  ")]
+
+
+def _keep(reading: socket.socket, written: IO[bytes]) -> None:
+    while piece := reading.recv(65536):
+        written.write(piece)
+        written.flush()
+    reading.close()
+
+
+def test_everything_runs_and_is_its_owners_alone(stack: Stack, here: Machine) -> None:
+    """Redis, Engine, worker, beat and Flower come up by themselves."""
+    file = stack.folder / "redis-url"
+    url = file.read_text()
+    assert _ask(here, CALL, url) == "{'pods': []}"
+    assert [path.stat().st_mode & 0o077 for path in (file, stack.folder / "redis" / "redis.conf")] == [0, 0]
+    assert "NOAUTH" in _ask(here, ANYBODY, "redis://127.0.0.1:6399/0")
+    assert str(urlsplit(url).password) not in stack.log.read_text() + _arguments()
+
+
+def test_a_second_one_says_that_it_runs(stack: Stack, here: Machine, environment: dict[str, str]) -> None:
+    done = subprocess.run(
+        [*here.inside, sys.executable, "-m", "worker.local.up"],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=environment,
+    )
+    assert done.returncode == 1
+    assert re.fullmatch(r"error: it runs already, as process \d+; that is ended by: kill \d+\n", done.stderr)
+
+
+def test_the_lines_that_it_prints_lead_to_a_pod_that_keeps_what_is_installed(
+    stack: Stack, here: Machine, tmp_path: Path
+) -> None:
+    """Pasted as they are: a pod, a shell in it, a package from outside, a port that answers, an accident."""
+    import_debian(stack.engine, CACHE, "debian:12-slim")
+    *before, create, shell = stack.lines()
+    script = tmp_path / "paste"
+    script.write_text("\n".join(["set -e", *before, f"{create} --port 8080:8080", f"exec {shell}"]))
+    shown = StringIO()
+    with pexpect.spawn(
+        here.inside[0], [*here.inside[1:], "bash", str(script)], env=_clean(), encoding="utf-8", timeout=120
+    ) as terminal:
+        terminal.logfile_read = shown
+        source = f"deb [trusted=yes] http://{OUTSIDE}:{PORT} ./"
+        # Each once the one before has ended: apt-get would read what is typed ahead.
+        for line in (
+            f"echo '{source}' >/etc/apt/sources.list; rm -f /etc/apt/sources.list.d/*",
+            "apt-get update",
+            "apt-get install -y busybox-greeter",
+            "mkdir /srv/www; echo hello >/srv/www/index.html",
+            "busybox-greeter httpd -p 8080 -h /srv/www",
+            "exit 4",
+        ):
+            terminal.expect(PROMPT)
+            terminal.sendline(line)
+        terminal.expect(pexpect.EOF)
+        assert terminal.wait() == 4, shown.getvalue()
+    assert _answer(here) == "hello\n"
+    stack.engine.docker("rm", "-f", "pinacle-pod-abc")
+    wait_until(lambda: _installed(stack) == "hello\n", 60, what="the package, in another container")
+
+
+def _installed(stack: Stack) -> str:
     try:
-        wait_until(
-            lambda: " ready." in log.read_text(errors="replace") and _ask(inside, FLOWER) == "401",
-            90,
-            what="worker and Flower",
-            failed=lambda: log.read_text()[-2000:] if stack.poll() is not None else None,
-        )
-        file = folder / "redis-url"
-        url = file.read_text()
-        assert _ask(inside, CALL, url) == "{'pods': []}"
-        assert [path.stat().st_mode & 0o077 for path in (file, folder / "redis" / "redis.conf")] == [0, 0]
-        assert "NOAUTH" in _ask(inside, ANYBODY, "redis://127.0.0.1:6399/0")
-        assert str(urlsplit(url).password) not in log.read_text() + _arguments()
-    finally:
-        stack.send_signal(SIGTERM)
-        stack.wait(90)
-        # Pods would outlive the stack, and so does the place that they run in.
-        PrivateEngine(folder / "engine").destroy()
+        return stack.engine.docker("exec", "pinacle-pod-abc", "busybox-greeter", "cat", "/srv/www/index.html")
+    except EngineFailedError as error:
+        return str(error)
+
+
+def _answer(here: Machine) -> str:
+    return here.run("curl", "-sS", "--max-time", "5", "http://127.0.0.1:8080/")
+
+
+def _clean() -> dict[str, str]:
+    """Return the environment of a person who has set nothing of ours."""
+    return {
+        name: value for name, value in os.environ.items() if not name.startswith(("PINACLE_", "DOCKER_"))
+    } | {"TERM": "xterm"}
 
 
 def _arguments() -> str:
@@ -100,7 +209,7 @@ def _arguments() -> str:
     return subprocess.run(["ps", "axo", "args"], check=True, capture_output=True, text=True).stdout
 
 
-def _ask(inside: list[str], script: str, *arguments: str) -> str:
-    command = [*inside, sys.executable, "-c", script, *arguments]
+def _ask(here: Machine, script: str, *arguments: str) -> str:
+    command = [*here.inside, sys.executable, "-c", script, *arguments]
     done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=ROOT, timeout=60)
     return done.stdout.strip()

@@ -18,6 +18,7 @@ _PACKAGES: Final = {
     "nft": "nftables",
     "ip": "iproute2",
     "nsenter": "util-linux",
+    "pasta": "passt",
     "busybox": "busybox-static",
     "debootstrap": "debootstrap",
     "setfattr": "attr",

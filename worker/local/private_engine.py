@@ -17,6 +17,8 @@ from worker.local.waiting import wait_until
 
 _READY_S: Final = 60.0
 _ENDED_S: Final = 30.0
+_LONGEST_ROOT: Final = 60
+"""Characters of a folder for sockets: the kernel takes paths of 107, and those of containerd are long."""
 _PROJECT: Final = Path(__file__).parents[2]
 
 
@@ -28,18 +30,26 @@ class PrivateEngine:
     """A dockerd of our own, for as long as it is needed. Needs root."""
 
     def __init__(
-        self, root: Path, *, config: Mapping[str, object] | None = None, programs: Path | None = None
+        self,
+        root: Path,
+        *,
+        config: Mapping[str, object] | None = None,
+        programs: Path | None = None,
+        port_proxy: Path | None = None,
     ) -> None:
-        """`root` holds everything, and must be short enough for a socket's path. `config` is daemon.json.
+        """`root` holds everything that is to be kept. `config` is daemon.json.
 
-        `programs` is the root of another Debian whose Docker is used, None for this machine's.
+        `programs` is the root of another Debian whose Docker is used, None for this machine's. `port_proxy`
+        is a program by which published ports answer elsewhere than in the Engine's network namespace.
         """
         self._programs = programs
+        self._port_proxy = port_proxy
         self.root = root
-        self.socket = root / "docker.sock"
         self.data_root = root / "data"
         self.namespace = f"pinacle-{sha256(str(root).encode()).hexdigest()[:8]}"
-        self._exec_root = root / "exec"
+        self._sockets = root if len(str(root)) <= _LONGEST_ROOT else Path("/run") / self.namespace
+        self.socket = self._sockets / "docker.sock"
+        self._exec_root = self._sockets / "exec"
         self._pid_file = root / "dockerd.pid"
         self._containerd_pid_file = self._exec_root / "containerd" / "containerd.pid"
         self._config = dict(config or {})
@@ -69,6 +79,7 @@ class PrivateEngine:
     def prepare(self) -> None:
         """Make folder and network namespace, and clear away what a killed Engine left in this folder."""
         self.root.mkdir(parents=True, exist_ok=True)
+        self._sockets.mkdir(mode=0o700, exist_ok=True)
         self._clear_pid_files()
         (self.root / "daemon.json").write_text(json.dumps(self._config))
         if not Path("/run/netns", self.namespace).exists():
@@ -111,12 +122,15 @@ class PrivateEngine:
         if Path("/run/netns", self.namespace).exists():
             _run("ip", "netns", "delete", self.namespace)
         shutil.rmtree(self.root)
+        if self._sockets != self.root:
+            shutil.rmtree(self._sockets)
 
     def mounts(self) -> list[str]:
         """Return the mounts below the Engine's folder, the innermost first."""
         lines = Path("/proc/self/mounts").read_text().splitlines()
         points = [line.split()[1] for line in lines]
-        return sorted((point for point in points if point.startswith(f"{self.root}/")), reverse=True)
+        folders = (f"{self.root}/", f"{self._sockets}/")
+        return sorted((point for point in points if point.startswith(folders)), reverse=True)
 
     def docker(self, *arguments: str, stdin: IO[bytes] | bytes | None = None) -> str:
         """Run Docker's command line against this Engine; return what it prints."""
@@ -139,6 +153,7 @@ class PrivateEngine:
             f"--exec-root={self._exec_root}",
             f"--pidfile={self._pid_file}",
             f"--config-file={self.root / 'daemon.json'}",
+            *([] if self._port_proxy is None else [f"--userland-proxy-path={self._port_proxy}"]),
         ]
 
     def _is_ready(self) -> bool:

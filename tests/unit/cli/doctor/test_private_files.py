@@ -6,7 +6,7 @@ import pytest
 
 from worker.cli.doctor.checks import Status
 from worker.cli.doctor.examination import _env_file
-from worker.local.up import _redis_url, write_private
+from worker.local.up.secrets_kept import redis_url, write_private
 
 
 @pytest.mark.parametrize(
@@ -32,10 +32,10 @@ def test_the_embedded_redis_keeps_its_password_for_its_owner(tmp_path: Path) -> 
     """Made once, also after a start that was cut off before it was written, and made private again."""
     path = tmp_path / "redis-url"
     path.touch(mode=0o644)
-    url = _redis_url(tmp_path)
+    url = redis_url(tmp_path, 6399)
     assert url.startswith("redis://:")
     path.chmod(0o644)
-    assert _redis_url(tmp_path) == url == path.read_text()
+    assert redis_url(tmp_path, 6399) == url == path.read_text()
     assert path.stat().st_mode & 0o077 == 0
 
 

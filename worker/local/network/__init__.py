@@ -1,0 +1,1 @@
+"""What connects a private Engine's network namespace with this machine."""
