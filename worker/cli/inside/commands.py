@@ -73,7 +73,7 @@ def execute(
     answer = call(
         Call(
             name="pods.exec",
-            args=(pod_id, command or []),
+            args=(pod_id, _words(command)),
             kwargs=given,
             task_id=task_id,
             timeout_s=timeout,
@@ -93,7 +93,7 @@ def execute(
 
 def shell(pod_id: _PodId, command: _Command = None, *, user: _User = None) -> None:
     """Open a shell in a pod, or run a command with input and without a limit; needs the Engine."""
-    code = _done(_shell(pod_id, command or _SHELL, user))
+    code = _done(_shell(pod_id, _words(command) or _SHELL, user))
     raise typer.Exit(code)
 
 
@@ -103,6 +103,12 @@ def cp(
 ) -> None:
     """Copy a file or a directory into a pod or out of it; needs the Engine."""
     say(_done(_cp(source, target)))
+
+
+def _words(command: list[str] | None) -> list[str]:
+    """Return a command without the dashes that may stand before it."""
+    words = command or []
+    return words[1:] if words[:1] == ["--"] else words
 
 
 def add_to(app: typer.Typer) -> None:
