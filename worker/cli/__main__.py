@@ -3,7 +3,7 @@
 import signal
 import sys
 
-# Until something could have been sent an interrupt just ends it, without a word.
+# As long as nothing can have been sent, an interrupt just ends it, without a message.
 signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 from worker.cli.command import main  # noqa: E402 - loading takes long enough to be interrupted

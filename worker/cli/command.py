@@ -1,4 +1,4 @@
-"""The command `pinacle` as a whole: its parts, and how it reports whatever goes wrong."""
+"""The command `pinacle` as a whole: its parts, and how it reports errors."""
 
 from importlib import metadata
 from traceback import extract_tb
@@ -18,7 +18,7 @@ _PACKAGE: Final = "pinacle-pod-worker"
 _MARK: Final = "error: "
 _UNSENT: Final = "interrupted: nothing was sent"
 
-# Plain: read as well on a narrow terminal, and without one.
+# Plain, so that it can be read on a narrow terminal and without one.
 app: Final = typer.Typer(
     help="The operator's side of pods: personal VMs that are Docker containers.",
     rich_markup_mode=None,
@@ -48,7 +48,7 @@ def _command(
 @app.command()
 def doctor(*, as_json: AsJson = False) -> None:
     """Look at everything that pods need, change nothing, and say what to do."""
-    # Loading what speaks to the Engine takes longer than all else, and no other command needs it.
+    # Loading the Engine's client takes longer than anything else, and no other command needs it.
     from worker.cli.doctor.examination import examine  # noqa: PLC0415
 
     if not examine(as_json=as_json):
@@ -56,7 +56,7 @@ def doctor(*, as_json: AsJson = False) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command and return its exit code. Never shows a traceback, as one could hold anything."""
+    """Run one command and return its exit code. It never shows a traceback, which could contain anything."""
     configure_logging(level="critical")
     try:
         settings()
@@ -69,7 +69,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _told(error: Exception) -> tuple[Exit, str]:
-    """Return how a command ends that raised, and what is said."""
+    """Return the exit code and the message for an error."""
     match error:
         case EndingError():
             return error.code, str(error)
@@ -90,10 +90,10 @@ def _end(code: Exit, text: str) -> int:
 
 
 def _usage(error: typer.TyperException) -> str:
-    """Return what was wrong with the command, without a word too many: it may be part of a value."""
+    """Return what was wrong with the command, without any extra word: that may be part of a value."""
     text = error.format_message().rstrip(".")
     if "unexpected extra argument" in text:
-        text = "there are more words than it takes; a value with spaces needs quotes"
+        text = "there are too many words; a value with spaces needs quotes"
     context: Any = getattr(error, "ctx", None)
     return f"{text}. See: {context.command_path if context else _NAME} --help"
 

@@ -1,4 +1,4 @@
-"""Asking before something that cannot be undone."""
+"""Asks before something that cannot be undone."""
 
 import sys
 
@@ -8,12 +8,12 @@ from worker.cli.exits import EndingError, Exit
 
 
 def confirm(question: str, *, yes: bool) -> None:
-    """Return if it may be done. Raises EndingError if not, and if there is nobody to ask."""
+    """Return if the answer is yes. Raises EndingError if it is no, and if there is nobody to ask."""
     if yes:
         return
     if not sys.stdin.isatty():
         raise EndingError(
-            Exit.USAGE, "there is no terminal to ask on, so nothing was sent: add --yes to do it"
+            Exit.USAGE, "there is no terminal to ask on, so nothing was sent: add --yes to confirm"
         )
     if not typer.confirm(question, err=True):
         raise EndingError(Exit.FAILED, "you said no, so nothing was sent")

@@ -1,4 +1,4 @@
-"""How a command ends. Part of what scripts rely on; docs/cli.md has the list."""
+"""How a command ends. Scripts rely on this; docs/cli.md has the list."""
 
 from enum import IntEnum
 
@@ -6,13 +6,13 @@ from enum import IntEnum
 class Exit(IntEnum):
     DONE = 0
     FAILED = 1
-    """The worker refused it, or it was done and is in trouble; or a check failed; or you said no."""
+    """The worker refused it, or accepted it and the pod is in trouble, or a check failed, or you said no."""
     USAGE = 2
     """The command or the settings are wrong; nothing was sent."""
     UNFINISHED = 3
-    """Accepted, and not there yet: it goes on."""
+    """It was accepted and is not done yet: the worker goes on."""
     NOBODY = 4
-    """Redis or every worker is away, or no answer came in time."""
+    """Redis or all workers are away, or no answer came in time."""
     INTERRUPTED = 130
 
 

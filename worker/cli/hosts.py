@@ -1,4 +1,4 @@
-"""`pinacle hosts ...`: whole hosts."""
+"""`pinacle hosts ...`: commands about whole hosts."""
 
 from collections import Counter
 from typing import Annotated, Any, Final
@@ -14,7 +14,7 @@ from worker.cli.screen import plain, show
 from worker.cli.sending import Call, call
 from worker.store.redis_store import RedisStore
 
-app: Final = typer.Typer(help="Hosts: one Docker Engine and the worker beside it, each.")
+app: Final = typer.Typer(help="Hosts: each is one Docker Engine and the worker beside it.")
 
 
 @app.command("list")
@@ -33,9 +33,9 @@ def accept_storage(
     as_json: AsJson = False,
     timeout: Timeout = None,
 ) -> None:
-    """Take the storage that a host has now for its own, after a deliberate change of it."""
+    """Accept the storage that a host has now as its own, after a deliberate change."""
     confirm(
-        f"Take the storage that {host} has now for its own? Pods whose volumes are on another stay "
+        f"Accept the storage that {host} has now as its own? Pods whose volumes are on another one stay "
         "storage_missing.",
         yes=yes,
     )
@@ -53,10 +53,10 @@ def rename(
     as_json: AsJson = False,
     timeout: Timeout = None,
 ) -> None:
-    """Give the pods that are recorded under a host's former name to the name that it has now."""
+    """Give the pods that are recorded under a host's former name to its current name."""
     confirm(f"Record all pods of {old} under {new} from now on?", yes=yes)
     answer = call(Call(name="hosts.rename", args=(old, new), timeout_s=timeout))
-    text = f"{answer['pods']} records of {answer['former']} are those of {answer['host']} now"
+    text = f"{answer['pods']} records of {answer['former']} now belong to {answer['host']}"
     show(answer, as_json=as_json, table=lambda _console: plain(text))
 
 

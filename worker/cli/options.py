@@ -18,7 +18,7 @@ TaskId = Annotated[
     typer.Option(
         "--task-id",
         metavar="ID",
-        help="Send again what got no answer: what has the same id is accepted once.",
+        help="Send again a task that got no answer: a task with the same id is accepted only once.",
         show_default=False,
     ),
 ]

@@ -27,19 +27,19 @@ _Env = Annotated[
     typer.Option(
         "--env",
         metavar="NAME=VALUE",
-        help="Adds to env; again for each. Everybody on this machine can see it in this command's arguments: "
-        "secrets go into --spec.",
+        help="Adds to env; may be repeated. Everybody on this machine can see it in this command's "
+        "arguments, so put secrets into --spec.",
     ),
 ]
 _Ports = Annotated[
     list[str] | None,
-    typer.Option("--port", metavar="CONTAINER[:HOST][/udp]", help="Publishes a port; again for each."),
+    typer.Option("--port", metavar="CONTAINER[:HOST][/udp]", help="Publishes a port; may be repeated."),
 ]
 _Tier = Annotated[str | None, typer.Option("--tier", help=f"{', '.join(TIERS)}.")]
 _Discard = Annotated[
     list[str] | None,
     typer.Option(
-        "--discard", metavar="PATH", help="Gives up what the container has at a path; again for each."
+        "--discard", metavar="PATH", help="Gives up what the container has at a path; may be repeated."
     ),
 ]
 
@@ -90,7 +90,7 @@ def update(
 
 @app.command()
 def start(pod_id: PodId, *, as_json: AsJson = False, timeout: Timeout = None, task_id: TaskId = None) -> None:
-    """Have a stopped pod run again."""
+    """Start a stopped pod."""
     _change("start", pod_id, as_json=as_json, timeout=timeout, task_id=task_id)
 
 
@@ -104,13 +104,13 @@ def stop(pod_id: PodId, *, as_json: AsJson = False, timeout: Timeout = None, tas
 def restart(
     pod_id: PodId,
     *,
-    force: Annotated[bool, typer.Option("--force", help="A healthy one as well.")] = False,
-    recreate: Annotated[bool, typer.Option("--recreate", help="Replace its container as well.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Also a healthy one.")] = False,
+    recreate: Annotated[bool, typer.Option("--recreate", help="Also replace its container.")] = False,
     as_json: AsJson = False,
     timeout: Timeout = None,
     task_id: TaskId = None,
 ) -> None:
-    """Bring a pod back after a crash; a healthy one is left alone."""
+    """Start a pod again after a crash; a healthy one is left alone."""
     given = {"recreate": True} if recreate else {}
     _change("restart", pod_id, force=force, **given, as_json=as_json, timeout=timeout, task_id=task_id)
 
@@ -140,7 +140,7 @@ def get(pod_id: PodId, *, as_json: AsJson = False, timeout: Timeout = None) -> N
 def list_(
     *,
     orphans: Annotated[
-        bool, typer.Option("--orphans", help="Also what is on the host of pods without a record.")
+        bool, typer.Option("--orphans", help="Also what the host has of pods without a record.")
     ] = False,
     as_json: AsJson = False,
     timeout: Timeout = None,
@@ -155,13 +155,13 @@ inside.add_to(app)
 
 @app.command()
 def watch(
-    pod_id: Annotated[str | None, typer.Argument(metavar="[ID]", help="One pod; else all.")] = None,
+    pod_id: Annotated[str | None, typer.Argument(metavar="[ID]", help="One pod; all if left out.")] = None,
     *,
     until: Annotated[
-        Phase | None, typer.Option("--until", help="Ends once the pod has this phase; with an ID only.")
+        Phase | None, typer.Option("--until", help="Ends once the pod has this phase; needs an ID.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document a line.")] = False,
-    timeout: Annotated[float | None, typer.Option("--timeout", help="Ends after so many seconds.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document per line.")] = False,
+    timeout: Annotated[float | None, typer.Option("--timeout", help="Ends after this many seconds.")] = None,
 ) -> None:
     """Show changes of phase as they come, until Ctrl-C."""
     if until is not None and pod_id is None:
@@ -170,7 +170,7 @@ def watch(
 
 
 def reconcile(*, as_json: AsJson = False, timeout: Timeout = None) -> None:
-    """Have every host look at all its pods now, and repair them."""
+    """Let every host look at all its pods now, and repair them."""
     answer = call(Call(name="pods.reconcile", timeout_s=timeout))
     show(answer, as_json=as_json, table=lambda _console: tables.pass_line(answer))
     if answer["failed"]:
@@ -188,7 +188,7 @@ def _change(
     task_id: str | None,
     **kwargs: Any,
 ) -> None:
-    """Send what sets a pod's intent, show the pod, and end as it stands."""
+    """Send a task that sets a pod's intent, show the pod, and end according to its phase."""
     pod = call(
         Call(
             name=f"pods.{verb}",

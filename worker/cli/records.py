@@ -1,4 +1,4 @@
-"""The store, for a command that waits for each answer."""
+"""The store, for commands that wait for each answer."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
@@ -23,7 +23,7 @@ class Records:
         self._store = make_store(settings())
 
     def ask(self, question: Callable[[RedisStore], Coroutine[Any, Any, _T]]) -> _T:
-        """Return the answer. Raises EndingError if Redis does not give any."""
+        """Return the answer. Raises EndingError if Redis gives none."""
         try:
             return self._runner.run(question(self._store))
         except StoreUnavailableError as error:

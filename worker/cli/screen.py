@@ -1,4 +1,4 @@
-"""What is written where: results to standard output, everything else to standard error."""
+"""Writes results to standard output, and everything else to standard error."""
 
 import json
 import shutil
@@ -11,19 +11,19 @@ from rich.console import Console, RenderableType
 from rich.text import Text
 
 _WIDE: Final = 200
-"""Columns if there is neither a terminal nor COLUMNS: lines stay whole, to be searched."""
+"""Columns if there is neither a terminal nor COLUMNS: lines stay whole, so that they can be searched."""
 NARROW: Final = 80
-"""Columns below which a table leaves out what is needed least."""
+"""With fewer columns, a table leaves out what is needed least."""
 
 
 def plain(text: object) -> str:
-    """Return a text on one line and without anything that a terminal would obey."""
+    """Return a text on one line, without control characters."""
     return "".join(letter if letter.isprintable() else " " for letter in str(text))
 
 
 def results() -> Console:
     """Return standard output, for tables."""
-    # Texts come from elsewhere: nothing in them is markup.
+    # Texts come from elsewhere, so nothing in them is taken for markup.
     return Console(width=_width(sys.stdout.isatty()), markup=False, highlight=False, emoji=False)
 
 
@@ -33,7 +33,7 @@ def messages() -> Console:
 
 
 def say(text: object, style: str = "") -> None:
-    """Write one message to standard error, never broken into lines except by the terminal."""
+    """Write one message to standard error; only the terminal breaks it into lines."""
     messages().print(Text(plain(text), style=style), soft_wrap=True)
 
 
@@ -45,18 +45,18 @@ def show(answer: Any, *, as_json: bool, table: Callable[[Console], RenderableTyp
     console = results()
     with console.capture() as drawn:
         console.print(table(console))
-    # A table pads its lines, which is in the way if somebody copies or compares them.
+    # A table pads its lines, which disturbs when they are copied or compared.
     print("\n".join(line.rstrip() for line in drawn.get().splitlines()), flush=True)  # noqa: T201 - as below
 
 
 def write_json(answer: Any, *, indent: int | None = 2) -> None:
-    """Write one JSON document; without `indent` on a line of its own, at once."""
+    """Write one JSON document; if `indent` is None, on one line, and flush it."""
     print(json.dumps(answer, indent=indent), flush=True)  # noqa: T201 - this is what the program is for
 
 
 @contextmanager
 def live(text: str) -> Iterator[Callable[[str], None]]:
-    """Show that something goes on, on a terminal only; what is yielded replaces the text."""
+    """Show that something is under way, on a terminal only. Call what is yielded to replace the text."""
     console = messages()
     if not console.is_terminal:
         yield lambda _text: None

@@ -1,4 +1,4 @@
-"""Sending a task by its name, and waiting for what it answers."""
+"""Sends a task by its name, and waits for its answer."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -27,7 +27,7 @@ _ONE_TRY: Final[dict[str, Any]] = {
     "broker_connection_retry": False,
     "result_backend_transport_options": {"retry_policy": {"max_retries": 0, "timeout": 1.0}},
 }
-"""A person sees the error at once, and tries again when Redis is back."""
+"""There is no retry: a person sees the error at once, and tries again when Redis is back."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,18 +38,18 @@ class Call:
     args: tuple[Any, ...] = ()
     kwargs: dict[str, Any] | None = None
     pod_id: str | None = None
-    """The pod whose intent it sets, if it sets one."""
+    """The pod whose intent the task sets, if it sets one."""
     task_id: str | None = None
-    """An id that it was sent under before."""
+    """The id under which the task was sent before."""
     timeout_s: float | None = None
-    """Longest wait for an answer; None for longer than any task takes."""
+    """Longest wait for an answer, in seconds; None means longer than any task takes."""
 
 
 def call(wanted: Call) -> Any:
     """Send a task and return its result.
 
-    Raises EndingError: with the worker's own words where it refused, and with what to do next where nobody
-    answered or somebody interrupted.
+    Raises EndingError: with the worker's own words if it refused, and with what to do next if there was no
+    answer or somebody interrupted.
     """
     with opened() as records, live(_doing(wanted)) as update:
         _check_workers(records)
@@ -62,7 +62,7 @@ def call(wanted: Call) -> Any:
 
 
 def _check_workers(records: Records) -> None:
-    """Send nothing that nobody would take: it would be done when it is not expected any more."""
+    """Raise EndingError if there is no worker: the task would be done later, when nobody expects it."""
     ages = records.ask(lambda store: store.overview.heartbeat_ages())
     if not any(age <= settings().heartbeat_ttl_s for age in ages.values()):
         raise EndingError(
@@ -82,7 +82,8 @@ def _ask(wanted: Call, look: Callable[[float], None]) -> Any:
         try:
             answer = _receive(sent, wanted, look)
         finally:
-            # Celery would unsubscribe when it collects the result, on a connection that may be gone by then.
+            # Otherwise Celery unsubscribes when the result object is collected, when the connection may be
+            # gone.
             sent.backend = None
     if sent.state != SUCCESS:
         raise EndingError(Exit.FAILED, _refusal(answer))
@@ -109,7 +110,7 @@ def _refusal(error: object) -> str:
         case PodError():
             return str(error)
         case _:
-            # Its text was not made for people, and could hold anything.
+            # Its text was not made for people, and could contain anything.
             return f"the worker failed with {type(error).__name__}: its log says what happened"
 
 
@@ -117,14 +118,14 @@ def _unanswered(wanted: Call, task_id: str, timeout_s: float) -> str:
     if wanted.pod_id is None:
         return f"no answer within {timeout_s:g} s: `pinacle doctor` looks into it"
     return (
-        f"no answer within {timeout_s:g} s, and it may be done still: send it again with "
-        f"--task-id {task_id}, under which it is accepted once, or look: pinacle pods get {wanted.pod_id}"
+        f"no answer within {timeout_s:g} s, and it may still be done: send it again with "
+        f"--task-id {task_id}, so that it is accepted once, or look: pinacle pods get {wanted.pod_id}"
     )
 
 
 def _interrupted(wanted: Call) -> str:
     if wanted.pod_id is None:
-        return "interrupted: what was sent is done all the same"
+        return "interrupted: what was sent is done anyway"
     return (
         f"interrupted: pod {wanted.pod_id} goes on converging; follow it: pinacle pods watch {wanted.pod_id}"
     )
@@ -136,7 +137,7 @@ def _doing(wanted: Call, waited_s: float = 0.0, now: str = "") -> str:
 
 
 def _now(records: Records, wanted: Call) -> str:
-    """Return where the pod stands now, as far as it is known."""
+    """Return the pod's current state, as far as it is known."""
     pod_id = wanted.pod_id
     if pod_id is None:
         return ""

@@ -1,4 +1,4 @@
-"""A spec from what is typed: a JSON file, and options that add to it. The worker judges it."""
+"""Makes a spec from a JSON file and options that add to it. The worker judges it."""
 
 import json
 import re
@@ -58,7 +58,7 @@ def port_of(text: str) -> dict[str, Any]:
 def _variable(text: str) -> tuple[str, str]:
     name, separator, value = text.partition("=")
     if not (name and separator):
-        # Not quoted: somebody may have typed the value alone.
+        # It is not quoted: somebody may have typed only the value.
         raise typer.BadParameter("one of them is not NAME=VALUE", param_hint="--env")
     return name, value
 
@@ -84,7 +84,7 @@ def _read(file: str) -> dict[str, Any]:
 def _part(spec: dict[str, Any], key: str, kind: type) -> Any:
     found = spec.get(key, kind())
     if not isinstance(found, kind):
-        raise _bad_file(f"its {key!r} is of another type, so --{key.removesuffix('s')} cannot add to it")
+        raise _bad_file(f"its {key!r} has another type, so --{key.removesuffix('s')} cannot add to it")
     return found
 
 

@@ -1,4 +1,4 @@
-"""Answers as people read them: on any width, and without colours as well."""
+"""Answers for people: readable at any width, and without colours."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -33,7 +33,7 @@ Answer = Mapping[str, Any]
 
 
 def word(text: str) -> Text:
-    """Return a phase or a state in its colour, which repeats what the word says."""
+    """Return a phase or a state in its colour, which says the same as the word."""
     return Text(plain(text), style=_STYLES.get(text, ""))
 
 
@@ -48,7 +48,7 @@ def pod_line(pod: Answer) -> RenderableType:
 
 
 def pod_list(answer: Answer, console: Console) -> RenderableType:
-    """Return all pods in a table, and below it what keeps those that are in trouble."""
+    """Return all pods in a table, and below it the reasons of those that are in trouble."""
     pods: Sequence[Answer] = answer["pods"]
     draw = _pod_table if console.width >= NARROW else _pod_lines
     parts: list[RenderableType] = [draw(pods)] if pods else []
@@ -63,7 +63,7 @@ def pod_list(answer: Answer, console: Console) -> RenderableType:
 
 
 def pod_details(pod: Answer) -> RenderableType:
-    """Return everything about one pod, one thing a line."""
+    """Return everything about one pod, one fact per line."""
     grid = _grid()
     for name, value in _details(pod):
         if value is not None and value != "":
@@ -137,7 +137,7 @@ def _pod_table(pods: Sequence[Answer]) -> RenderableType:
 
 
 def _pod_lines(pods: Sequence[Answer]) -> RenderableType:
-    """Return pods below one another: in the columns of a narrow terminal names would be broken."""
+    """Return pods below one another: in a table on a narrow terminal, names would be broken."""
     lines: list[Text] = []
     for pod in pods:
         lines.append(Text.assemble((plain(pod["pod_id"]), "bold"), "  ", word(pod["phase"])))
@@ -146,7 +146,7 @@ def _pod_lines(pods: Sequence[Answer]) -> RenderableType:
 
 
 def _why(pods: Iterable[Answer]) -> list[RenderableType]:
-    """Return what the pods wait for or what went wrong, a line each."""
+    """Return what each pod waits for or what went wrong, one line each."""
     return [
         Text.assemble((plain(pod["pod_id"]), "bold"), f": {plain(pod['last_error'])}")
         for pod in pods
@@ -179,7 +179,7 @@ def _details(pod: Answer) -> Iterable[tuple[str, Any]]:
     yield "container", pod["container_id"]
     for key in ("tier", "restart", "runtime", "hostname", "user", "command"):
         yield key, _spec_value(pod, key)
-    # After a loss of Redis; an older worker does not say it.
+    # It is set after a loss of Redis; an older worker does not report it.
     yield "not certain", ", ".join(pod.get("unsure") or ()) or None
     yield "restarts", str(pod["restarts"])
     yield "ended with", _ending(pod)
@@ -221,7 +221,7 @@ def _age(seconds: float | None) -> str:
 def _table(*columns: str) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for column in columns:
-        # Never cut: what is shown is what is typed next.
+        # It is never cut, as people type or copy it next.
         table.add_column(column, overflow="fold")
     return table
 

@@ -1,4 +1,4 @@
-"""`pinacle pods watch`: where pods stand, then every change of phase from Redis' stream."""
+"""`pinacle pods watch`: the current phases, then every change of phase from Redis' stream."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -20,7 +20,7 @@ _LOOK_EVERY_S: Final = 1.0
 def watch(pod_id: str | None, *, until: Phase | None, as_json: bool, timeout_s: float | None) -> None:
     """Show changes until one pod has the phase `until`, time is up, or somebody interrupts.
 
-    Raises EndingError for a pod that does not exist, and in the two latter cases.
+    Raises EndingError for a pod that does not exist, when time is up, and at an interrupt.
     """
     what = "all pods" if pod_id is None else f"pod {pod_id}"
     deadline = inf if timeout_s is None else monotonic() + timeout_s
@@ -31,14 +31,14 @@ def watch(pod_id: str | None, *, until: Phase | None, as_json: bool, timeout_s: 
                 if change["phase"] == until:
                     return
     except KeyboardInterrupt:
-        raise EndingError(Exit.INTERRUPTED, f"watching ended; {what}: nothing was changed by it") from None
+        raise EndingError(Exit.INTERRUPTED, f"watching ended; {what}: watching changed nothing") from None
     waited_for = f" is not {until} yet, and" if until is not None else ":"
     raise EndingError(Exit.UNFINISHED, f"{what}{waited_for} {timeout_s:g} s are over")
 
 
 def _changes(records: Records, pod_id: str | None, deadline: float) -> Iterator[dict[str, Any]]:
-    """Yield where the pods stand now, then each change of theirs until the deadline."""
-    # The place before the look: what happens between the two is shown twice rather than not at all.
+    """Yield the pods' current phases, then each change until the deadline."""
+    # The place in the stream is read first: what happens between the two is shown twice rather than never.
     place = records.ask(lambda store: store.overview.last_change())
     phases: dict[str, str] = {}
     for record in _look(records, pod_id):
@@ -52,7 +52,7 @@ def _changes(records: Records, pod_id: str | None, deadline: float) -> Iterator[
                 phases[change.pod_id] = change.phase
                 yield asdict(change)
         if pod_id is not None and not news:
-            # An intent that is accepted or reached within one phase is in the record only.
+            # If an intent is accepted or reached without a change of phase, only the record shows it.
             for record in _look(records, pod_id):
                 if (phase := visible_phase(record)) != phases[pod_id]:
                     before, phases[pod_id] = phases[pod_id], phase
@@ -76,7 +76,7 @@ def _look(records: Records, pod_id: str | None) -> list[Record]:
 
 
 def _now(record: Record, before: str) -> dict[str, Any]:
-    """Return where a pod stands, in the form of a change."""
+    """Return a pod's current phase, in the form of a change."""
     change = PhaseChange(
         id="",
         at=time(),

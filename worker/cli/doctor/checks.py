@@ -1,4 +1,4 @@
-"""What `pinacle doctor` makes of what it found: a pure judgement for each fact, and what to do about it."""
+"""What `pinacle doctor` concludes: a pure judgement of each fact that it found, and what to do about it."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
@@ -14,7 +14,7 @@ _MB: Final = 10**6
 _CLOCK_WARN_S: Final = 2.0
 _SLOW_DRIVERS: Final = ("vfs", "devicemapper", "aufs")
 _NO_UPPER: Final = ("overlay", "nfs", "nfs4", "cifs", "vfat", "9p", "fuse", "ecryptfs")
-"""File systems on which the kernel takes no overlay's changes; `fuse` also by the beginning of its kinds."""
+"""File systems that cannot hold the upper layer of an overlay; `fuse` stands for all kinds that begin so."""
 
 
 class Status(StrEnum):
@@ -55,13 +55,13 @@ def runtimes(info: EngineInfo, wanted: str | None) -> Check:
         return fail(
             "runtimes",
             f"PINACLE_RUNTIME is {wanted!r}, and the Engine has {known}",
-            "name it in the Engine's daemon.json and restart Docker, or set PINACLE_RUNTIME to one it has",
+            "add it to the Engine's daemon.json and restart Docker, or set PINACLE_RUNTIME to one it has",
         )
     return ok("runtimes", known)
 
 
 def policy(allowed: Policy, own_runtime: str | None) -> Check:
-    """What a spec may ask for, as it is set: what is open is for the operator to see."""
+    """Show what the settings let a spec ask for, so that the operator sees what is open."""
     runtimes = ", ".join(sorted(allowed.runtimes)) or own_runtime or "the Engine's own"
     detail = (
         f"images {', '.join(allowed.images)}, pulled from {', '.join(sorted(allowed.registries))}, with "
@@ -72,34 +72,34 @@ def policy(allowed: Policy, own_runtime: str | None) -> Check:
 
 
 def network(name: str, problem: str | None) -> Check:
-    """Whether pods are kept from each other; an option of a network cannot be changed while it is there."""
+    """Whether pods are kept from each other. The options of an existing network cannot be changed."""
     if problem is None:
         return ok("network", f"no pod reaches another on {name}")
     return fail(
         "network",
         problem,
         f"stop all pods, docker network rm {name}, and restart the worker: it makes one on which they "
-        "cannot, and pods are attached to that as they start",
+        "cannot, and attaches pods to it when they start",
     )
 
 
 def egress(*, is_closed: bool, reached: Collection[str] | PodError, rules: str | None) -> Check:
     """Whether pods are kept from the host and private networks, by what one of them reaches.
 
-    `reached` may be why that could not be tried; `rules` are the words for `nft`, None without a network.
+    `reached` may be the error why that could not be tried; `rules` are for `nft`, None without a network.
     """
     name = "egress"
     if not is_closed:
         return warn(
             name,
-            "open: pods reach private networks, a cloud's metadata and whatever the host listens with",
+            "open: pods reach private networks, a cloud's metadata and every service of the host",
             "set PINACLE_EGRESS=closed, with what they need in PINACLE_EGRESS_ALLOW, and restart the worker",
         )
     if rules is None:
-        return ok(name, "closed as soon as the network is there")
+        return ok(name, "closed as soon as there is a network")
     by_hand = f"as root on the Engine's host, after each of its starts: nft '{rules}'"
     if isinstance(reached, PodError):
-        return warn(name, f"it could not be tried from a pod: {reached}", f"look for yourself; {by_hand}")
+        return warn(name, f"could not be tried from a pod: {reached}", f"check it yourself; {by_hand}")
     if reached:
         return fail(
             name,
@@ -111,24 +111,24 @@ def egress(*, is_closed: bool, reached: Collection[str] | PodError, rules: str |
 
 
 def private_file(path: Path, mode: int) -> Check:
-    """Whether nobody but its owner reads a file that holds passwords; `mode` is as `stat` has it."""
+    """Whether only its owner can read a file with passwords; `mode` is as in `stat`."""
     if mode & 0o077:
         return fail(
             path.name,
-            f"{path} holds passwords, and others may use it: its mode is {mode & 0o777:o}",
-            f"chmod 600 {path}, and choose other passwords where others had access to this host",
+            f"{path} has passwords, and other users can read it: its mode is {mode & 0o777:o}",
+            f"chmod 600 {path}, and choose other passwords if others had access to this host",
         )
-    return ok(path.name, f"{path} is its owner's alone")
+    return ok(path.name, f"only its owner can read {path}")
 
 
 def image_pins(images: Collection[str], built: str) -> Check:
-    """Which images of our own Compose project are tags; `built` is made here and has no digest."""
+    """Which images of our own Compose project are named by tag; `built` is made here and has no digest."""
     name = "images of compose"
     tags = [image for image in images if image != built and "sha256:" not in image]
     if not images:
-        return ok(name, "it does not run on this Engine")
+        return ok(name, "the Compose stack does not run on this Engine")
     if tags:
-        return ok(name, f"by tag alone, which can be moved: {', '.join(tags)}; name:tag@sha256:... pins one")
+        return ok(name, f"only by tag, which can be moved: {', '.join(tags)}; name:tag@sha256:... pins one")
     return ok(name, "all by digest")
 
 
@@ -138,7 +138,7 @@ def storage_driver(info: EngineInfo) -> Check:
         return warn(
             "storage driver",
             f"{info.storage_driver} is slow or no longer maintained",
-            "have the Engine use overlay2 (`storage-driver` in its daemon.json), on an empty data root",
+            "let the Engine use overlay2 (`storage-driver` in its daemon.json), on an empty data root",
         )
     return ok("storage driver", info.storage_driver)
 
@@ -149,8 +149,8 @@ def live_restore(info: EngineInfo) -> Check:
     if info.live_restore:
         return warn(
             name,
-            "on: after a restart of the Engine it may hang while it removes a container, until it is "
-            "restarted again; no data is lost by that, and `pinacle pods get` says so",
+            "on: after a restart, the Engine may hang when it removes a container, until it is restarted "
+            "again; no data is lost by that, and `pinacle pods get` reports it",
             "set live-restore to false in the Engine's daemon.json and restart Docker: pods that are to run "
             "are started again",
         )
@@ -158,9 +158,9 @@ def live_restore(info: EngineInfo) -> Check:
 
 
 def overlay(mode: str, *, bases: int, filesystem: str | None, kernel_has_it: bool) -> Check:
-    """Whether system volumes can be overlays, as far as it is seen without mounting one.
+    """Whether system volumes can be overlays, as far as that can be seen without mounting one.
 
-    `bases` is how many volumes of bases there are: they are made only after a trial that worked.
+    `bases` is how many volumes of bases there are: they are made only after a successful trial.
     `filesystem` is that of the data root, None if it cannot be seen.
     """
     name = "overlay volumes"
@@ -171,22 +171,22 @@ def overlay(mode: str, *, bases: int, filesystem: str | None, kernel_has_it: boo
     if filesystem is None:
         return warn(
             name,
-            "not seen from here; the worker tries it before the first pod of an image",
+            "cannot be seen from here; the worker tries it before the first pod of an image",
             "set PINACLE_DATA_ROOT to where the Engine's data root can be seen, or run this on its host",
         )
     if filesystem.startswith(_NO_UPPER):
         return warn(
             name,
-            f"the data root is on {filesystem}, which takes none: each pod keeps a copy of /usr",
+            f"the data root is on {filesystem}, which cannot hold them: each pod keeps a copy of /usr",
             "move the Engine's data root to ext4, xfs or btrfs, or set PINACLE_SYSTEM_VOLUMES=copy",
         )
     if not kernel_has_it:
         return warn(
             name,
-            "the kernel has not loaded overlay",
+            "the kernel module overlay is not loaded",
             "load it: modprobe overlay",
         )
-    return ok(name, f"the data root is on {filesystem}, which takes them")
+    return ok(name, f"the data root is on {filesystem}, which can hold them")
 
 
 def disk_space(root: Path, free_bytes: int | None, min_free_mb: int) -> Check:
@@ -195,8 +195,8 @@ def disk_space(root: Path, free_bytes: int | None, min_free_mb: int) -> Check:
     if free_bytes is None:
         return warn(
             name,
-            f"{root} is not seen from here, so PINACLE_MIN_FREE_MB is not checked",
-            "set PINACLE_DATA_ROOT to where it can be seen, if it can",
+            f"{root} cannot be seen from here, so PINACLE_MIN_FREE_MB is not checked",
+            "set PINACLE_DATA_ROOT to where it can be seen, if that is possible",
         )
     free_mb = free_bytes // _MB
     detail = f"{free_mb} MB free on {root}, PINACLE_MIN_FREE_MB is {min_free_mb}"
@@ -222,9 +222,9 @@ def durability(lacks: Collection[str]) -> Check:
 def clock(difference_s: float, interval_s: float) -> Check:
     """Whether this machine's clock and Redis' agree; beat's messages expire after an interval."""
     detail = f"{abs(difference_s):.1f} s from Redis'"
-    remedy = "set the clocks of this machine and of Redis' by NTP"
+    remedy = "set the clocks of this machine and of Redis' machine by NTP"
     if abs(difference_s) > interval_s:
-        return fail("clock", f"{detail}: passes are taken for expired", remedy)
+        return fail("clock", f"{detail}: passes count as expired", remedy)
     return ok("clock", detail) if abs(difference_s) <= _CLOCK_WARN_S else warn("clock", detail, remedy)
 
 
@@ -244,6 +244,6 @@ def workers(ages: Mapping[str, float], *, ttl_s: float, here: str | None, expect
         return warn(
             name,
             f"{told}; none for this Engine's host {here}",
-            "start one here: python -m worker; or set PINACLE_HOST_ID as that worker has it",
+            "start one here: python -m worker; or set PINACLE_HOST_ID to what its worker has",
         )
     return ok(name, told)

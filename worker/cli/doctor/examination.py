@@ -24,13 +24,13 @@ from worker.store.overview import Overview
 _API: Final = "Engine's API"
 _PROJECT: Final = "pinacle"
 _BUILT: Final = "pinacle-worker"
-"""Compose's project and the image that it builds, as docker-compose.yml names them."""
+"""The Compose project and the image that it builds, as docker-compose.yml names them."""
 _ENV_FILE: Final = Path(__file__).parents[3] / ".env"
 _PROC_FILESYSTEMS: Final = Path("/proc/filesystems")
 
 
 def examine(*, as_json: bool) -> bool:
-    """Show what was found; return whether nothing failed."""
+    """Show what was found; return whether all checks passed."""
     with live("looking at Engine, Redis and workers"):
         found = asyncio.run(_examine(settings()))
     well = all(check.status is not Status.FAIL for check in found)
@@ -89,7 +89,7 @@ async def _engine(
 
 
 async def _egress(given: Settings, engine: DockerEngine) -> Check:
-    """Try it from a container on the pods' network, which is removed at once."""
+    """Try it from a container on the pods' network, which is then removed."""
     is_closed = await closes_egress(given, engine)
     rules = await engine.egress_rules(listed(given.egress_allow))
     reached = await _reached(engine) if is_closed else ()
@@ -146,8 +146,8 @@ async def _durability(overview: Overview) -> Check:
     try:
         return checks.durability(await overview.durability_lacks())
     except PodError as error:
-        remedy = "have whoever runs it say that it has appendfsync always and noeviction"
-        return warn("Redis keeps all", f"could not be asked: {error}", remedy)
+        remedy = "ask whoever runs it whether it has appendfsync always and noeviction"
+        return warn("Redis keeps all", f"could not be checked: {error}", remedy)
 
 
 def _env_file(path: Path) -> list[Check]:
@@ -165,6 +165,6 @@ def _filesystem(path: Path) -> str | None:
     except OSError:
         return None
     mounts = [line.split() for line in Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()]
-    # The last one of those mounted at the same place covers the others.
+    # Of several file systems mounted at the same place, the last one covers the others.
     fitting = [(len(place), kind) for _, place, kind, *_ in mounts if folder.is_relative_to(place)]
     return max(reversed(fitting), key=lambda found: found[0])[1] if fitting else None

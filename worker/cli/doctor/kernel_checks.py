@@ -1,4 +1,4 @@
-"""What `pinacle doctor` makes of the host's kernel: limits that all pods share, which one could use up."""
+"""What `pinacle doctor` concludes from the host's kernel: limits that all pods share and one could use up."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,14 +12,14 @@ NEEDED: Final[Mapping[str, int]] = {
     "kernel.pid_max": 4_194_304,
     "net.netfilter.nf_conntrack_max": 262_144,
 }
-"""Root of every pod is one user to the kernel, and the host's root is it too without userns-remap. Linux's
-own 128 instances are taken by one pod. A watch that is used costs about 1 kB, a connection 320 bytes, and a
-number that is not used nothing; the largest `pid_max` is what systemd sets on 64-bit hosts."""
+"""The root users of all pods are one user for the kernel; without userns-remap, the host's root is that
+user too. One pod can use up Linux's default of 128 instances. A watch in use costs about 1 kB, a connection
+320 bytes, and an unused number nothing. systemd sets the largest `pid_max` on 64-bit hosts."""
 _FILE: Final = "/etc/sysctl.d/90-pinacle.conf"
 
 
 def kernel_limits(found: Mapping[str, int]) -> Check:
-    """Whether the limits suffice; what is not in `found` was not to be seen, and is not judged."""
+    """Whether the limits are high enough; what is not in `found` could not be seen and is not judged."""
     low = {key: needed for key, needed in NEEDED.items() if found.get(key, needed) < needed}
     if not low:
         return ok("kernel limits", ", ".join(f"{key} {found[key]}" for key in NEEDED if key in found))
@@ -32,18 +32,18 @@ def kernel_limits(found: Mapping[str, int]) -> Check:
 
 
 def user_namespaces(*, are_remapped: bool) -> Check:
-    """Whether root in a pod is somebody without rights on the host."""
+    """Whether root in a pod is a user without rights on the host."""
     if are_remapped:
         return ok("user namespaces", "root in a pod is nobody on the host (userns-remap)")
     return warn(
         "user namespaces",
-        "root in a pod is root to the kernel: what escapes from a container has the host",
+        "root in a pod is root for the kernel: whatever escapes from a container controls the host",
         'on an empty data root: "userns-remap": "default" in the Engine\'s daemon.json, then restart Docker',
     )
 
 
 def read_limits(root: Path = Path("/proc/sys")) -> dict[str, int]:
-    """Return the limits that can be seen here; within a container, some of the host's are not."""
+    """Return the limits that can be seen here; in a container, some of the host's cannot."""
     found = {}
     for key in NEEDED:
         try:

@@ -1,4 +1,4 @@
-"""What `pinacle doctor` makes of messages that nobody takes."""
+"""What `pinacle doctor` concludes from messages that nobody takes."""
 
 from collections.abc import Mapping
 from typing import Final

@@ -18,23 +18,23 @@ def remedy_for(url: str) -> str:
     try:
         found = path.stat()
     except PermissionError:
-        return f"this user may not look into {path.parent}: run this as a user who may, or set DOCKER_HOST"
+        return f"this user cannot access {path.parent}: run this as a user who can, or set DOCKER_HOST"
     except OSError as error:
         return f"{path}: {error.strerror}. Start Docker, or set DOCKER_HOST to where its socket is"
     if not stat.S_ISSOCK(found.st_mode):
         return f"{path} is not a socket: set DOCKER_HOST to where Docker's is"
     if not os.access(path, os.R_OK | os.W_OK):
         return _membership(path, found)
-    return f"its socket {path} is there, and nobody answers: start Docker, or look into its log"
+    return f"its socket {path} exists, but nobody answers: start Docker, or look into its log"
 
 
 def _membership(path: Path, found: os.stat_result) -> str:
     group, user = _group(found.st_gid), _user()
     if not found.st_mode & stat.S_IWGRP:
-        return f"{path} may be used only by user {_name(found.st_uid)}: run this as that user"
+        return f"only user {_name(found.st_uid)} may use {path}: run this as that user"
     return (
         f"{path} belongs to group {group}: add this user to it (usermod -aG {group} {user}) and log in "
-        "again. Whoever is in that group owns the host"
+        "again. Every member of that group controls the host"
     )
 
 

@@ -1,4 +1,4 @@
-"""What `pinacle doctor` makes of a host's storage, and of what keeps volumes from being removed."""
+"""What `pinacle doctor` concludes from a host's storage, and from what protects volumes from a prune."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -17,7 +17,7 @@ _MOST_NAMED: Final = 5
 
 
 def held(seen: Snapshot, installation: str) -> Check:
-    """Whether a container holds on to every pod's volumes: what none holds, a prune of volumes removes."""
+    """Whether containers mount every pod's volumes: a prune removes a volume that no container mounts."""
     name = "volumes held"
     mounted = {volume for container in seen.containers.values() for volume in container.volumes.values()}
     pods = seen.pod_ids(installation) & seen.labelled.keys()
@@ -34,9 +34,9 @@ def held(seen: Snapshot, installation: str) -> Check:
 
 
 def owner(host: str, store: str | None, contender: str | None, seen: Snapshot, installation: str) -> Check:
-    """Whether the installation on this Engine is this Redis', and no other one's worker asked for it.
+    """Whether the installation on this Engine is this Redis', and no worker of another Redis asked for it.
 
-    `store` is the id of this Redis, None before a worker gave it one; `contender` is its note of another.
+    `store` is the id of this Redis, None if it has none yet; `contender` is its note about another one.
     """
     name, keeper = "installation", keeper_of(seen, installation)
     holder = None if keeper is None else keeper.labels.get(naming.LABEL_STORE)
@@ -47,12 +47,12 @@ def owner(host: str, store: str | None, contender: str | None, seen: Snapshot, i
             "give one of the two another PINACLE_INSTALLATION, or the other's PINACLE_REDIS_URL",
         )
     if contender is not None:
-        return warn(name, contender, "it was within the last day; no pod was touched by it")
+        return warn(name, contender, "this was within the last day; it touched no pod")
     return ok(name, f"{installation}, this Redis' own")
 
 
 def confined(seen: Snapshot, installation: str) -> Check:
-    """Whether all containers were made with no more rights than new ones get."""
+    """Whether no container has more rights than new ones get."""
     name = "rights of containers"
     old = sorted(
         container.pod_id or ""
@@ -68,7 +68,7 @@ def confined(seen: Snapshot, installation: str) -> Check:
     return warn(
         name,
         f"{len(old)} were made when containers still got NET_RAW and MKNOD: {named}",
-        f"when their owners can do without them for a moment: `pinacle pods restart {old[0]} --recreate`",
+        f"when a short interruption is all right: `pinacle pods restart {old[0]} --recreate`",
     )
 
 

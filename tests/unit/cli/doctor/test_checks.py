@@ -54,7 +54,7 @@ def test_egress_is_judged_by_what_a_pod_reaches(
     ("images", "said"),
     [
         ((), "does not run"),
-        (("pinacle-worker", "redis:7-bookworm"), "by tag alone, which can be moved: redis:7-bookworm;"),
+        (("pinacle-worker", "redis:7-bookworm"), "only by tag, which can be moved: redis:7-bookworm;"),
         (("pinacle-worker", f"redis:7@sha256:{'a' * 64}", f"sha256:{'b' * 64}"), "all by digest"),
     ],
 )
