@@ -27,7 +27,7 @@ class EngineFailedError(Exception):
 
 
 class PrivateEngine:
-    """A dockerd of our own, for as long as it is needed. Needs root."""
+    """A dockerd of our own, as long as it is needed. It needs root."""
 
     def __init__(
         self,
@@ -73,11 +73,11 @@ class PrivateEngine:
         return [*self.inside(), find("dockerd") or "dockerd", *self._arguments()]
 
     def inside(self) -> list[str]:
-        """Return the words before a command that runs it in the Engine's network namespace."""
+        """Return the words to put before a command to run it in the Engine's network namespace."""
         return [find("nsenter") or "nsenter", f"--net=/run/netns/{self.namespace}", "--"]
 
     def prepare(self) -> None:
-        """Make folder and network namespace, and clear away what a killed Engine left in this folder."""
+        """Make folder and network namespace, and remove what a killed Engine left in this folder."""
         self.root.mkdir(parents=True, exist_ok=True)
         self._sockets.mkdir(mode=0o700, exist_ok=True)
         self._clear_pid_files()
@@ -174,7 +174,7 @@ class PrivateEngine:
             self.docker("rm", "-f", *ids)
 
     def _end_shims(self) -> None:
-        """End what runs containers that the Engine forgot because it was killed while it started them."""
+        """End the shims of containers that the Engine forgot because it was killed while it started them."""
         address = str(self._exec_root / "containerd" / "containerd.sock")
         shims = [process for process, words in commands().items() if address in words]
         end([*(child for shim in shims for child in children(shim)), *shims])
@@ -191,7 +191,7 @@ class PrivateEngine:
             self._process = None
 
     def _clear_pid_files(self) -> None:
-        """Left by a kill, they make the next start fail; another process may have the number by now."""
+        """Remove pid files. After a kill they make the next start fail, as the pids may be in use again."""
         self._pid_file.unlink(missing_ok=True)
         self._containerd_pid_file.unlink(missing_ok=True)
 
@@ -209,9 +209,9 @@ def answers(socket_path: Path) -> bool:
 
 
 def _within(programs: Path, folders: Sequence[Path]) -> list[str]:
-    """Return the words before a command that runs it on another root, which sees `folders` as we do."""
+    """Return the words to put before a command to run it on another root, which sees `folders` as we do."""
     script = [
-        # A true root, not a chroot: the Engine mounts it again.
+        # A real root, not a chroot: the Engine mounts it again.
         f'mount --bind "{programs}" "{programs}"',
         *(f'mount --rbind {path} "{programs}{path}"' for path in ("/proc", "/sys", "/dev")),
         f'mkdir -p "{programs}/old"',
@@ -224,7 +224,7 @@ def _within(programs: Path, folders: Sequence[Path]) -> list[str]:
         "pivot_root . old",
         """exec chroot . sh -ec 'umount --lazy /old; exec "$@"' sh "$@" """,
     ]
-    # In a mount namespace of its own, which goes with its last process.
+    # In a mount namespace of its own, which ends with its last process.
     return ["unshare", "--mount", "sh", "-ec", "; ".join(script), "sh"]
 
 
