@@ -31,9 +31,13 @@ class EngineInfo:
     storage_driver: str
     """The driver that keeps images and containers there, such as `overlay2`."""
     live_restore: bool = False
+    """Whether containers outlive a restart of the Engine."""
     user_namespaces: bool = False
     """Whether root in a container is another user on the host."""
-    """Whether containers outlive a restart of the Engine."""
+    system_time: str = ""
+    """Its clock as RFC 3339 has it; empty if it does not say."""
+    unlimited: frozenset[str] = frozenset()
+    """What its kernel cannot limit: `memory`, `CPU` or `processes`."""
     default_runtime: str | None = None
     """The runtime of containers that name none."""
 

@@ -14,7 +14,7 @@ import pexpect
 
 from tests.support.worker import ROOT
 
-_OF_THE_MACHINE: Final = ("kernel limits", "user namespaces")
+_OF_THE_MACHINE: Final = ("kernel limits", "user namespaces", "NTP", "limits of pods")
 
 _LEFT_OUT: Final = ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "TTY_COMPATIBLE", "TTY_INTERACTIVE")
 _ENDED_S: Final = 60

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import groupby
 from typing import Any, Final
 
 from rich.console import Console, Group, RenderableType
@@ -27,6 +28,7 @@ _STYLES: Final[Mapping[str, str]] = {
     "silent": "red",
 }
 _SHORT_ID: Final = 12
+_WIDEST_STATUS: Final = 4
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86400
 
 Answer = Mapping[str, Any]
@@ -96,15 +98,22 @@ def host_list(answer: Answer, console: Console) -> RenderableType:
     return table
 
 
-def check_list(checks: Iterable[Answer]) -> RenderableType:
-    """Return one line for each check, and below each failure what to do."""
-    grid = _grid(3)
-    for check in checks:
-        text = Text(plain(check["detail"]))
-        if check["remedy"] is not None:
-            text.append(f"\n-> {plain(check['remedy'])}", style="bold")
-        grid.add_row(word(check["status"]), plain(check["name"]), text)
-    return grid
+def check_list(answer: Answer) -> RenderableType:
+    """Return one line for each check, in groups, and below each failure what to do; then all in one line."""
+    checks: Sequence[Answer] = answer["checks"]
+    widest = max((len(check["name"]) for check in checks), default=0)
+    parts: list[RenderableType] = []
+    for group, members in groupby(checks, key=lambda check: check["group"]):
+        grid = _grid(3)
+        grid.columns[0].min_width = _WIDEST_STATUS
+        grid.columns[1].min_width = widest
+        for check in members:
+            text = Text(plain(check["detail"]))
+            if check["remedy"] is not None:
+                text.append(f"\n-> {plain(check['remedy'])}", style="bold")
+            grid.add_row(word(check["status"]), plain(check["name"]), text)
+        parts += [Text(plain(group), style="bold"), grid, Text()]
+    return Group(*parts, Text(plain(answer["summary"]), style="bold"))
 
 
 def change_line(change: Answer) -> Text:

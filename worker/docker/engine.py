@@ -5,7 +5,7 @@ import json
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from worker.docker.calls import EngineCalls
 from worker.docker.directories.bases import Bases
@@ -61,6 +61,8 @@ from worker.pods.own_root import Look, Measured
 from worker.pods.shape import ImageShape
 
 _T = TypeVar("_T")
+_LIMITS: Final = {"memory": "MemoryLimit", "CPU": "CpuCfsQuota", "processes": "PidsLimit"}
+"""What pods are limited in, and what the Engine calls its ability to do that."""
 
 
 class DockerEngine:
@@ -166,6 +168,8 @@ class DockerEngine:
             storage_driver=entry.get("Driver") or "",
             live_restore=bool(entry.get("LiveRestoreEnabled")),
             default_runtime=entry.get("DefaultRuntime") or None,
+            system_time=str(entry.get("SystemTime") or ""),
+            unlimited=frozenset(what for what, key in _LIMITS.items() if entry.get(key) is False),
             user_namespaces=any(each == "name=userns" for each in entry.get("SecurityOptions") or ()),
         )
 
@@ -374,6 +378,11 @@ class DockerEngine:
     async def network_problem(self) -> str | None:
         """Return why pods could reach each other on their network, None if they cannot. 1 call."""
         return await self._network.problem()
+
+    async def bridge_interface(self) -> str | None:
+        """Return the name of the pods' bridge on the Engine's host, None without a network. 1 call."""
+        bridge = await self._network.bridge()
+        return None if bridge is None else bridge.interface
 
     async def network_refusal(self) -> str | None:
         return await self._network.known_problem()

@@ -71,6 +71,16 @@ def _unknown(value: _Recorded) -> dict[str, Any]:
     return {} if len(own) == len(known) else {key: own[key] for key in own.keys() - known.keys()}
 
 
+def newer_keys(part: _Recorded) -> frozenset[str]:
+    """Return the keys in a part of a record, and in the parts of that, that this version does not know."""
+    found = set(_unknown(part))
+    for value in vars(part).values():
+        for inner in value if isinstance(value, tuple) else (value,):
+            if isinstance(inner, _Recorded):
+                found |= newer_keys(inner)
+    return frozenset(found)
+
+
 @dataclass(frozen=True, kw_only=True)
 class PinnedImage(_Recorded):
     """An image as found on the host once, so that the pod never moves to another by itself."""

@@ -31,6 +31,8 @@ class Check:
     status: Status
     detail: str
     remedy: str | None = None
+    group: str = ""
+    """The part of the report that it belongs to."""
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -1,25 +1,37 @@
 """`pinacle doctor`: looks at Engine, Redis and workers, and leaves nothing changed."""
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from time import time
 from typing import Any, Final
 
-from config.settings import Settings, listed, settings
+from config.settings import Settings, listed, settings, unknown_variables
 from worker.cli import tables
-from worker.cli.doctor import checks, kernel_checks, queue_checks, storage_checks
+from worker.cli.doctor import (
+    checks,
+    host_checks,
+    kernel_checks,
+    pod_checks,
+    port_checks,
+    queue_checks,
+    storage_checks,
+)
 from worker.cli.doctor.checks import Check, Status, fail, ok, warn
+from worker.cli.doctor.groups import counted, in_groups, summary
 from worker.cli.doctor.socket_access import remedy_for
 from worker.cli.screen import live, show
 from worker.docker.directories.disk import free_bytes
 from worker.docker.engine import DockerEngine
 from worker.errors import EngineTooOldError, PodError
 from worker.interfaces import EngineInfo
+from worker.pods.model import Record
 from worker.pods.observation import Snapshot
 from worker.process.wiring import closes_egress, make_engine, policy_of
 from worker.store.factory import make_store
 from worker.store.overview import Overview
+from worker.store.redis_store import RedisStore
 
 _API: Final = "Engine's API"
 _PROJECT: Final = "pinacle"
@@ -32,41 +44,60 @@ _PROC_FILESYSTEMS: Final = Path("/proc/filesystems")
 def examine(*, as_json: bool) -> bool:
     """Show what was found; return whether all checks passed."""
     with live("looking at Engine, Redis and workers"):
-        found = asyncio.run(_examine(settings()))
+        found = in_groups(asyncio.run(_examine(settings())))
     well = all(check.status is not Status.FAIL for check in found)
-    answer: dict[str, Any] = {"ok": well, "checks": [check.as_json() for check in found]}
-    show(answer, as_json=as_json, table=lambda _console: tables.check_list(answer["checks"]))
+    answer: dict[str, Any] = {
+        "ok": well,
+        "summary": summary(found),
+        "counts": counted(found),
+        "checks": [check.as_json() for check in found],
+    }
+    show(answer, as_json=as_json, table=lambda _console: tables.check_list(answer))
     return well
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Seen:
+    """What the Engine showed, as far as it answered."""
+
+    info: EngineInfo | None = None
+    snapshot: Snapshot | None = None
+    bridge: str | None = None
 
 
 async def _examine(given: Settings) -> list[Check]:
     engine, store = make_engine(given), make_store(given)
     try:
-        about_engine, info, seen = await _engine(given, engine)
-        here = given.host_id or (None if info is None else info.name)
-        about_specs = checks.policy(policy_of(given), given.runtime)
-        return [*about_engine, about_specs, *_env_file(_ENV_FILE)] + await _redis(
-            given, store.overview, here, seen
-        )
+        about_engine, seen = await _engine(given, engine)
+        here = given.host_id or (None if seen.info is None else seen.info.name)
+        return [
+            *about_engine,
+            *await _redis(given, store, here, seen),
+            host_checks.ntp(host_checks.is_clock_kept()),
+            host_checks.variables(unknown_variables()),
+            checks.policy(policy_of(given), given.runtime),
+            *_env_file(_ENV_FILE),
+        ]
     finally:
         await engine.close()
         await store.close()
 
 
-async def _engine(
-    given: Settings, engine: DockerEngine
-) -> tuple[list[Check], EngineInfo | None, Snapshot | None]:
+async def _engine(given: Settings, engine: DockerEngine) -> tuple[list[Check], _Seen]:
+    before = time()
     try:
         info = await engine.info()
     except EngineTooOldError as error:
         upgrade = "upgrade Docker to Engine 20.10 or newer"
-        return [ok("Engine", given.docker_host), fail(_API, str(error), upgrade)], None, None
+        return [ok("Engine", given.docker_host), fail(_API, str(error), upgrade)], _Seen()
     except PodError as error:
-        return [fail("Engine", str(error), remedy_for(given.docker_host))], None, None
+        return [fail("Engine", str(error), remedy_for(given.docker_host))], _Seen()
     found = [
         ok("Engine", f"{info.name} at {given.docker_host}"),
         ok(_API, f"{info.api_version}, needed: 1.41 or newer"),
+        host_checks.engines_clock(info.system_time, before, time()),
         checks.runtimes(info, given.runtime),
+        host_checks.limits(info.unlimited),
         checks.storage_driver(info),
         checks.live_restore(info),
         kernel_checks.user_namespaces(are_remapped=info.user_namespaces),
@@ -77,15 +108,16 @@ async def _engine(
         found.append(checks.network(given.network, await engine.network_problem()))
         found.append(await _egress(given, engine))
         found.append(checks.image_pins(await engine.images_of_project(_PROJECT), _BUILT))
-        seen = await engine.observe_all()
+        bridge, snapshot = await engine.bridge_interface(), await engine.observe_all()
     except PodError as error:
-        return [*found, fail("volumes", str(error), "look into the Engine's own log")], info, None
+        return [*found, fail("volumes", str(error), "look into the Engine's own log")], _Seen(info=info)
     found += [
-        _overlay(given, seen, info),
-        storage_checks.held(seen, given.installation),
-        storage_checks.confined(seen, given.installation),
+        _overlay(given, snapshot, info),
+        storage_checks.held(snapshot, given.installation),
+        storage_checks.confined(snapshot, given.installation),
+        storage_checks.others(snapshot, given.installation),
     ]
-    return found, info, seen
+    return found, _Seen(info=info, snapshot=snapshot, bridge=bridge)
 
 
 async def _egress(given: Settings, engine: DockerEngine) -> Check:
@@ -112,34 +144,42 @@ def _overlay(given: Settings, seen: Snapshot, info: EngineInfo) -> Check:
     )
 
 
-async def _redis(given: Settings, overview: Overview, here: str | None, seen: Snapshot | None) -> list[Check]:
-    before = time()
+async def _redis(given: Settings, store: RedisStore, here: str | None, seen: _Seen) -> list[Check]:
+    overview, before = store.overview, time()
     try:
         now = await overview.now()
         after = time()
         ages = await overview.heartbeat_ages()
         storages = await overview.storages()
-        store = await overview.store_id()
+        identity = await overview.store_id()
         contender = None if here is None else await overview.contender(here)
         unread = await overview.unread_queues(given.heartbeat_ttl_s)
+        records = await store.load_all()
     except PodError as error:
         remedy = "start Redis, or set PINACLE_REDIS_URL to where it is, with its password"
         return [fail("Redis", str(error), remedy)]
-    return [
+    found = [
         ok("Redis", "answers"),
         await _durability(overview),
         checks.clock(now - (before + after) / 2, given.reconcile_interval_s),
         checks.workers(ages, ttl_s=given.heartbeat_ttl_s, here=here, expected=given.host_names),
         queue_checks.queues(unread),
-        *(
-            [
-                storage_checks.storage(here, storages, seen, given.installation),
-                storage_checks.owner(here, store, contender, seen, given.installation),
-            ]
-            if seen is not None and here is not None
-            else []
-        ),
+        pod_checks.pods(records, now),
+        pod_checks.records(records),
     ]
+    if seen.snapshot is None or here is None:
+        return found
+    return [
+        *found,
+        storage_checks.storage(here, storages, seen.snapshot, given.installation),
+        storage_checks.owner(here, identity, contender, seen.snapshot, given.installation),
+        await _ports(records, here, seen.bridge),
+    ]
+
+
+async def _ports(records: Mapping[str, Record], here: str, bridge: str | None) -> Check:
+    tried = await port_checks.tried(port_checks.published(records.values(), here))
+    return port_checks.ports(tried, here=bridge is not None and port_checks.is_here(bridge))
 
 
 async def _durability(overview: Overview) -> Check:

@@ -51,6 +51,16 @@ def owner(host: str, store: str | None, contender: str | None, seen: Snapshot, i
     return ok(name, f"{installation}, this Redis' own")
 
 
+def others(seen: Snapshot, installation: str) -> Check:
+    """Which other installations live on this Engine: each leaves the others' pods alone."""
+    name = "other installations"
+    found = sorted(seen.storages.keys() - {installation})
+    if not found:
+        return ok(name, "none on this Engine")
+    named = ", ".join(f"{other} ({len(seen.pod_ids(other))} pods)" for other in found)
+    return ok(name, f"{named}; each leaves the others' pods alone")
+
+
 def confined(seen: Snapshot, installation: str) -> Check:
     """Whether no container has more rights than new ones get."""
     name = "rights of containers"

@@ -90,3 +90,12 @@ def test_an_installation_is_this_redis_own_or_another_one_s() -> None:
     for store in ("two", None):
         other = storage_checks.owner("here", store, None, seen, "test")
         assert (other.status, "another Redis (store one)" in other.detail) == (Status.FAIL, True)
+
+
+def test_other_installations_are_named_with_their_pods() -> None:
+    """Beside each other they do no harm; that there is one may be news to somebody."""
+    mine = Snapshot.of([], [_sentinel("x")])
+    assert storage_checks.others(mine, "test").detail == "none on this Engine"
+    check = storage_checks.others(Snapshot.of([], [_sentinel("x"), _volume("a", "home")]), "mine")
+    assert check.status is Status.OK
+    assert "test (1 pods)" in check.detail
