@@ -335,8 +335,7 @@ class SettingsError(Exception):
 @cache
 def settings() -> Settings:
     """Return the settings of this process, read once. Raises SettingsError."""
-    misspelt = [_did_you_mean(name, near) for name, near in _strangers(os.environ) if near is not None]
-    if misspelt:
+    if misspelt := misspelt_variables(os.environ):
         raise SettingsError("; ".join(misspelt))
     try:
         return Settings()
@@ -352,6 +351,11 @@ def stack_settings() -> StackSettings:
         return StackSettings()
     except ValidationError as error:
         raise SettingsError("; ".join(map(_in_words, error.errors()))) from None
+
+
+def misspelt_variables(names: Iterable[str]) -> list[str]:
+    """Return a sentence for each name that is one or two letters from a setting's."""
+    return [_did_you_mean(name, near) for name, near in _strangers(names) if near is not None]
 
 
 def unknown_variables() -> tuple[str, ...]:

@@ -1,13 +1,13 @@
 """`pinacle doctor`: looks at Engine, Redis and workers, and leaves nothing changed."""
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from time import time
 from typing import Any, Final
 
-from config.settings import Settings, listed, settings, unknown_variables
+from config.settings import Settings, listed, misspelt_variables, settings, unknown_variables
 from worker.cli import tables
 from worker.cli.doctor import (
     checks,
@@ -191,11 +191,18 @@ async def _durability(overview: Overview) -> Check:
 
 
 def _env_file(path: Path) -> list[Check]:
-    """Look at the file that `docker compose` reads, if there is one beside the code."""
+    """Check the file that `docker compose` reads, if there is one beside the code."""
     try:
-        return [checks.private_file(path, path.stat().st_mode)]
+        private = checks.private_file(path, path.stat().st_mode)
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return []
+    return [private, host_checks.names_in_file(path, misspelt_variables(_names(lines)))]
+
+
+def _names(lines: Iterable[str]) -> set[str]:
+    """Return the variables that the lines of such a file set."""
+    return {line.removeprefix("export ").partition("=")[0].strip() for line in lines if "=" in line}
 
 
 def _filesystem(path: Path) -> str | None:

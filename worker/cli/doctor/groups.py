@@ -24,7 +24,7 @@ GROUPS: Final[dict[str, tuple[str, ...]]] = {
     "storage": ("volumes", "overlay volumes", "volumes held", "storage"),
     "Redis": ("Redis", "Redis keeps all", "clock", "installation", "queues"),
     "workers and pods": ("workers", "pods", "records", "rights of containers"),
-    "settings": ("settings", "specs may ask for", ".env", "images of compose"),
+    "settings": ("settings", "specs may ask for", ".env", "names in .env", "images of compose"),
 }
 """Group to the names of its checks, in the order in which they are shown."""
 

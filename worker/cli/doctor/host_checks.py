@@ -1,11 +1,12 @@
 """What `pinacle doctor` makes of clocks, of what the Engine can limit, and of the environment."""
 
 import ctypes
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Final
 
-from worker.cli.doctor.checks import Check, ok, warn
+from worker.cli.doctor.checks import Check, fail, ok, warn
 
 _CLOCK_WARN_S: Final = 2.0
 _UNSYNCHRONISED: Final = 0x40
@@ -82,3 +83,13 @@ def variables(unknown: Collection[str]) -> Check:
         f"ignored, as this version has no such setting: {', '.join(sorted(unknown))}",
         "remove them, or upgrade if they are a later version's; docs/settings.md has all",
     )
+
+
+def names_in_file(path: Path, misspelt: Sequence[str]) -> Check:
+    """Check the names in the file of Docker Compose, which ignores those that it does not know."""
+    name = "names in .env"
+    if misspelt:
+        return fail(
+            name, f"{path}: {'; '.join(misspelt)}", "correct the names there, then docker compose up -d"
+        )
+    return ok(name, "none is misspelt")

@@ -19,9 +19,21 @@ def test_the_doctor_fails_on_an_env_file_that_others_can_read(
     path = tmp_path / ".env"
     path.touch()
     path.chmod(mode)
-    (check,) = _env_file(path)
+    check, _ = _env_file(path)
     assert check.status is status
     assert (check.remedy or "chmod 600").startswith("chmod 600")
+
+
+def test_the_doctor_fails_on_a_misspelt_name_in_an_env_file(tmp_path: Path) -> None:
+    """Compose hands on what it knows, so that no worker sees it; a value is not repeated."""
+    path = tmp_path / ".env"
+    path.write_text("# PINACLE_REDIS_ULR=\nPINACLE_HOST_ID=a\nFLOWER_PORT=1\nPINACLE_POOL=/x\n")
+    assert _env_file(path)[1].status is Status.OK
+    path.write_text(f"{path.read_text()}export PINACLE_REDIS_ULR=canary\n")
+    check = _env_file(path)[1]
+    assert check.status is Status.FAIL
+    assert "did you mean PINACLE_REDIS_URL?" in check.detail
+    assert "canary" not in check.detail
 
 
 def test_the_doctor_says_nothing_of_an_env_file_that_is_not_there(tmp_path: Path) -> None:
