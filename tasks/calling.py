@@ -15,7 +15,7 @@ from tasks.moving import AnyTask, pass_on
 from worker.app import app, runtime
 from worker.errors import InvalidInputError, PodError
 from worker.intake.lanes import lane_of
-from worker.pods.requests import Request
+from worker.pods.requests import Change, Request
 from worker.service.inside.asked import Execution, Logs
 from worker.service.intents import Forward
 
@@ -57,7 +57,7 @@ _in_flight: Final[set[str]] = set()
 """Ids of the tasks that are running in this process."""
 
 
-def submit(task: AnyTask, pod_id: str, request: Request) -> dict[str, Any]:
+def submit(task: AnyTask, pod_id: str, request: Request | Change) -> dict[str, Any]:
     """Have the request accepted and its pod reconciled. Raises PodError with a text for the caller."""
     task_id = str(task.request.id)
     own = runtime()

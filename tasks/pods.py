@@ -6,8 +6,8 @@ from tasks.calling import answer, host_pass, look, peek, pod_task, question, sub
 from tasks.moving import AnyTask
 from worker.app import runtime
 from worker.pods.naming import parse_pod_id
-from worker.pods.parsing import parse_discard, parse_flag, parse_spec
-from worker.pods.requests import Create, Delete, Restart, Start, Stop, Update
+from worker.pods.parsing import parse_discard, parse_flag, parse_generation, parse_patch, parse_spec
+from worker.pods.requests import Change, Create, Delete, Restart, Start, Stop
 from worker.service.inside.asked import DEFAULT_TIMEOUT_S, parse_execution, parse_logs
 
 Answer = dict[str, Any]
@@ -39,9 +39,23 @@ def restart(self: AnyTask, pod_id: Any = None, force: Any = False, recreate: Any
 
 
 @pod_task(name="pods.update")
-def update(self: AnyTask, pod_id: Any = None, spec: Any = None, discard: Any = ()) -> Answer:
-    """Give the pod another spec, on the same volumes; what it has at the paths in `discard` is given up."""
-    wanted = Update(spec=parse_spec(spec), discard=parse_discard(discard))
+def update(  # noqa: PLR0917 - the contract: by position or by name
+    self: AnyTask,
+    pod_id: Any = None,
+    spec: Any = None,
+    replace: Any = False,
+    expected_generation: Any = None,
+    discard: Any = (),
+) -> Answer:
+    """Change the pod's spec, on the same volumes: the keys that are given, or with `replace` all of it.
+
+    What the container has at the paths in `discard` is given up.
+    """
+    wanted = Change(
+        to=parse_spec(spec) if parse_flag("replace", replace) else parse_patch(spec),
+        discard=parse_discard(discard),
+        expected_generation=parse_generation(expected_generation),
+    )
     return submit(self, parse_pod_id(pod_id), wanted)
 
 

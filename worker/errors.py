@@ -118,6 +118,10 @@ class InsideClosedError(PermanentError):
     """The operator does not allow anybody to look into pods."""
 
 
+class LostUpdateError(PermanentError):
+    """The pod was changed since the caller looked at it."""
+
+
 class PodExistsError(PermanentError):
     """The pod exists with another spec."""
 

@@ -131,7 +131,7 @@ def test_a_bad_spec_is_refused(client: Client, task: str, name: str) -> None:
     spec, wrong, allowed = BAD_SPECS[name]
     if task == "update" and name in BY_POLICY:
         return  # of a pod that does not exist, that is what is said
-    text = client.error(task, "bad", spec)
+    text = client.error(task, "bad", spec, **({"replace": True} if task == "update" else {}))
     assert text.startswith("InvalidInputError: ")
     assert wrong in text
     assert allowed in text

@@ -75,5 +75,6 @@ def test_a_whole_new_spec_mends_one_whose_spec_cannot_be_read(
         pod.sh("echo mine > /root/file")
         spoil(redis, "later", "intent", {"spec": {**SPEC, "devices": ["/dev/kvm"]}})
         assert "intent.spec.devices" in pod.call("get")["last_error"]
-        assert pod.call("update", {**SPEC, "hostname": "later"})["phase"] == "running"
+        assert "replace=true" in pod.client.error("update", pod.id, {"hostname": "later"})
+        assert pod.call("update", {**SPEC, "hostname": "later"}, replace=True)["phase"] == "running"
         assert pod.sh("hostname; cat /root/file") == "later\nmine"

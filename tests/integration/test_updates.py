@@ -271,3 +271,33 @@ def test_an_adoption_is_refused_for_what_cannot_be_kept(client: Client, engine: 
     engine.docker("volume", "rm", "pinacle-vol-no-opt")
     with pytest.raises(EngineFailedError):
         engine.docker("volume", "inspect", "pinacle-vol-no-etc")
+
+
+def test_an_update_changes_what_it_names(client: Client, engine: PrivateEngine) -> None:
+    """And says what that was; a caller that has seen something else is refused."""
+    spec = {**BUSYBOX, "env": {"A": "a"}, "ports": [{"container": 80}], "tier": "dev.medium"}
+    with Pod.running(client, engine, "patched", spec) as pod:
+        before = pod.call("get")
+        answer = updated(pod, {"hostname": "two", "tier": None, "env": {"B": "b"}})
+        assert sorted(answer["changed"]) == ["env", "hostname", "tier"]
+        assert answer["spec"] == before["spec"] | {"hostname": "two", "tier": "dev.small"}
+        assert answer["ports"] == before["ports"]
+        assert pod.sh("echo $A$B; hostname") == "ab\ntwo"
+        late = client.error("update", pod.id, {"hostname": "three"}, expected_generation=before["generation"])
+        assert late.startswith("LostUpdateError: expected_generation: pod 'patched' is at")
+        assert pod.call("update", {"hostname": "two"})["changed"] == []
+        assert updated(pod, BUSYBOX, replace=True)["spec"] == before["spec"] | {
+            "ports": [],
+            "tier": "dev.small",
+        }
+        assert pod.sh("echo $A$B") == ""
+
+
+def test_updates_that_come_at_the_same_time_lose_none(client: Client, pod: Pod) -> None:
+    """Each is made to what the one before left."""
+    names = [f"N{number}" for number in range(6)]
+    sent = [client.send("update", pod.id, {"env": {name: name}}) for name in names]
+    for one in sent:
+        client.receive(one)
+    settled(pod, pod.call("get"))
+    assert pod.sh("env | grep ^N | sort").splitlines() == [f"{name}={name}" for name in names]

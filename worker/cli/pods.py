@@ -12,7 +12,7 @@ from worker.cli.inside import commands as inside
 from worker.cli.options import AsJson, TaskId, Timeout, Yes
 from worker.cli.screen import say, show
 from worker.cli.sending import Call, call
-from worker.cli.specs import SpecOptions, spec_of
+from worker.cli.specs import SpecOptions, patch_of, spec_of
 from worker.pods.model import Phase
 
 app: Final = typer.Typer(help="Pods: make, change, look at them.", no_args_is_help=False)
@@ -36,6 +36,12 @@ _Ports = Annotated[
     typer.Option("--port", metavar="CONTAINER[:HOST][/udp]", help="Publishes a port; may be repeated."),
 ]
 _Tier = Annotated[str | None, typer.Option("--tier", help=f"{', '.join(TIERS)}.")]
+_Unset = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--unset", metavar="KEY", help="Gives a key its default; env.NAME removes one; again for each."
+    ),
+]
 _Discard = Annotated[
     list[str] | None,
     typer.Option(
@@ -77,15 +83,28 @@ def update(
     env: _Env = None,
     port: _Ports = None,
     tier: _Tier = None,
+    unset: _Unset = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Takes what is given for the whole spec; the rest is lost.")
+    ] = False,
+    expected_generation: Annotated[
+        int | None,
+        typer.Option("--expected-generation", metavar="N", help="Refused if the pod is not at this one."),
+    ] = None,
     discard: _Discard = None,
     as_json: AsJson = False,
     timeout: Timeout = None,
     task_id: TaskId = None,
 ) -> None:
-    """Give a pod another spec, on the same volumes: the whole of it, env too."""
-    wanted = spec_of(SpecOptions(file=spec, image=image, env=env or (), ports=port or (), tier=tier))
-    given = {"discard": discard} if discard else {}
-    _change("update", pod_id, wanted, as_json=as_json, timeout=timeout, task_id=task_id, **given)
+    """Change a pod's spec, on the same volumes: what is given, and nothing else. Ports are given whole."""
+    given = SpecOptions(file=spec, image=image, env=env or (), ports=port or (), tier=tier, unset=unset or ())
+    wanted = spec_of(given) if replace else patch_of(given)
+    if not wanted and not discard:
+        raise typer.BadParameter("say what to change: --image, --env, --port, --tier, --unset or --spec")
+    more: dict[str, Any] = {"replace": True} if replace else {}
+    more |= {} if expected_generation is None else {"expected_generation": expected_generation}
+    more |= {"discard": discard} if discard else {}
+    _change("update", pod_id, wanted, as_json=as_json, timeout=timeout, task_id=task_id, **more)
 
 
 @app.command()

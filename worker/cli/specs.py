@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import typer
 
+_VARIABLE: Final = "env."
 _PORT: Final = re.compile(r"(?P<container>\d+)(?::(?P<host>\d+))?(?:/(?P<protocol>tcp|udp))?")
 
 
@@ -23,10 +24,20 @@ class SpecOptions:
     env: Sequence[str] = ()
     ports: Sequence[str] = ()
     tier: str | None = None
+    unset: Sequence[str] = ()
+    """Keys that go back to their default, and `env.NAME` for variables that are removed."""
 
 
 def spec_of(options: SpecOptions) -> dict[str, Any]:
-    """Return the whole spec. Raises typer.BadParameter, never with a value of `env`."""
+    """Return a whole spec. Raises typer.BadParameter, never with a value of `env`."""
+    spec = patch_of(options)
+    if "image" not in spec:
+        raise typer.BadParameter("say which image: --image NAME, or a --spec with one")
+    return spec
+
+
+def patch_of(options: SpecOptions) -> dict[str, Any]:
+    """Return the keys to change. Raises typer.BadParameter, never with a value of `env`."""
     spec = {} if options.file is None else _read(options.file)
     for key, value in (("image", options.image), ("tier", options.tier)):
         if value is not None:
@@ -35,8 +46,12 @@ def spec_of(options: SpecOptions) -> dict[str, Any]:
         spec["env"] = _part(spec, "env", dict) | dict(map(_variable, options.env))
     if options.ports:
         spec["ports"] = _part(spec, "ports", list) + list(map(port_of, options.ports))
-    if "image" not in spec:
-        raise typer.BadParameter("say which image: --image NAME, or a --spec with one")
+    for key in options.unset:
+        name = key.removeprefix(_VARIABLE)
+        if name == key:
+            spec[key] = None
+        else:
+            spec["env"] = _part(spec, "env", dict) | {name: None}
     return spec
 
 

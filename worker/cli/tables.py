@@ -45,8 +45,9 @@ def pod_line(pod: Answer) -> RenderableType:
     if pod["host"] and pod["phase"] != Phase.DELETED:
         head.append(f" on {plain(pod['host'])}")
     ports = [Text(f"  {port}") for port in map(port_text, pod["ports"])]
+    changed = [Text(f"  changed: {', '.join(map(plain, pod['changed']))}")] if pod.get("changed") else []
     kept = [Text(f"  {plain(path)} is kept, on a volume of its own now") for path in pod.get("kept", ())]
-    return Group(head, *ports, *kept, *_why([pod]))
+    return Group(head, *changed, *ports, *kept, *_why([pod]))
 
 
 def pod_list(answer: Answer, console: Console) -> RenderableType:

@@ -54,7 +54,9 @@ BUSY_DELAY_S = 1.0
 def plan_running(record: Record, seen: Observation, now: float, installation: Installation) -> Plan:
     spec, image = record.intent.spec, record.image
     if spec is None:
-        return rest(Phase.FAILED, "the spec is not known: send pods.update with the whole spec")
+        return rest(
+            Phase.FAILED, "the spec is not known: send pods.update with the whole spec and replace=true"
+        )
     foreign = _foreign(record, seen, installation)
     if foreign is not None:
         return rest(Phase.FAILED, foreign)

@@ -172,6 +172,10 @@ class Intent(_Recorded):
     """Seconds since the epoch; after a loss of all containers, pods that were used last come back first."""
     unsure: tuple[str, ...] = ()
     """Keys of the spec that were not certain when the record was rebuilt from its container."""
+    changed: tuple[str, ...] = ()
+    """Keys of the spec that an update made different."""
+    changed_generation: int = 0
+    """The generation that did so."""
     purge_generation: int = 0
     """Generation of the last accepted deletion; what is older goes before anything new is made."""
     unknown: bool = False

@@ -11,9 +11,11 @@ from config.tiers import TIERS
 from worker.errors import InvalidInputError
 from worker.pods import references
 from worker.pods.layout import normal_path
-from worker.pods.spec import SECRET_FIELDS, SPEC, PodSpec, PortSpec, Restart
+from worker.pods.spec import SECRET_FIELDS, SPEC, PodSpec, PortSpec, Restart, SpecPatch
 from worker.quoting import json_type, shown
 
+_ANY_IMAGE: Final = "any"
+"""Stands in for the image of a patch that has none; it is not taken from there."""
 _MOST_PATHS: Final = 100
 _QUOTES: Final = "'"
 _KEYS: Final = tuple(f.name for f in fields(PodSpec))
@@ -81,6 +83,41 @@ def parse_spec(value: object) -> PodSpec:
         # Without `from`: the library's text quotes the input, which may be secret.
         raise InvalidInputError("; ".join(problems)) from None
     return spec
+
+
+def parse_patch(value: object) -> SpecPatch:
+    """Return what `value`, plain JSON, changes in a spec: null stands for the default of a key.
+
+    Raises InvalidInputError as `parse_spec` does, about what is given.
+    """
+    if not isinstance(value, dict):
+        raise InvalidInputError(
+            f"spec: is {json_type(value)}; allowed: an object with the keys to change, such as "
+            '{"tier": "dev.large"}, or the whole spec with replace=true'
+        )
+    if "image" in value and value["image"] is None:
+        raise InvalidInputError("spec.image: null is not allowed, as it has no default; allowed: an image")
+    env = value.get("env")
+    names = env if isinstance(env, dict) else {}
+    defaults = frozenset(key for key, new in value.items() if new is None and key in _KEYS)
+    given = {key: new for key, new in value.items() if key not in defaults}
+    if isinstance(env, dict):
+        given["env"] = {name: new for name, new in env.items() if new is not None}
+    return SpecPatch(
+        values=parse_spec({"image": _ANY_IMAGE, **given}),
+        given=frozenset(given),
+        defaults=defaults,
+        removed=frozenset(name for name, new in names.items() if new is None),
+    )
+
+
+def parse_generation(value: object) -> int | None:
+    """Return the generation that a pod is expected to have; raises InvalidInputError."""
+    if value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
+        return value
+    raise InvalidInputError(
+        f"expected_generation: {shown(value)} is not allowed; allowed: the `generation` of an answer, or null"
+    )
 
 
 def read_spec(value: object) -> PodSpec:

@@ -1,13 +1,13 @@
 """What can be asked for, and the intent that follows from it. One request, one intent, nothing else."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import assert_never
 
-from worker.errors import PodExistsError, PodNotFoundError, RecordUnreadableError
+from worker.errors import LostUpdateError, PodExistsError, PodNotFoundError, RecordUnreadableError
 from worker.pods.model import Intent, IntentKind, PinnedImage, PublishedPort, Record
 from worker.pods.parsing import check_tier
 from worker.pods.sizes import check_size
-from worker.pods.spec import PodSpec
+from worker.pods.spec import PodSpec, SpecPatch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +39,19 @@ class Update:
     discard: tuple[str, ...] = ()
     """Paths whose content in the container is given up, instead of being kept or blocking the update."""
 
+    uncertain: frozenset[str] = frozenset()
+    """Keys of the spec that it says nothing about: if they were not certain before, they are not now."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """An update as it is asked for; which spec that makes depends on the one that the pod has."""
+
+    to: PodSpec | SpecPatch
+    discard: tuple[str, ...] = ()
+    expected_generation: int | None = None
+    """The generation that the caller has seen; None takes any."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Delete:
@@ -58,6 +71,41 @@ class Resolved:
     ports: tuple[PublishedPort, ...] = ()
 
 
+def settled(pod_id: str, record: Record | None, asked: Request | Change) -> Request:
+    """Return the request that a change is, for the pod as it is recorded.
+
+    Raises PodNotFoundError, LostUpdateError, and RecordUnreadableError where there is no spec to be changed.
+    """
+    if not isinstance(asked, Change):
+        return asked
+    if record is not None and record.exists:
+        _check_generation(pod_id, record, asked)
+    if isinstance(asked.to, PodSpec):
+        return Update(spec=asked.to, discard=asked.discard)
+    if record is None or not record.exists:
+        raise _not_found(pod_id, record)
+    if record.unreadable is not None:
+        raise RecordUnreadableError(f"pod_id: pod {pod_id!r}: {record.unreadable.reason}")
+    if record.intent.spec is None:
+        raise RecordUnreadableError(f"pod_id: pod {pod_id!r} has no spec that could be changed")
+    uncertain = frozenset(record.intent.unsure) - asked.to.keys
+    return Update(spec=asked.to.of(record.intent.spec), discard=asked.discard, uncertain=uncertain)
+
+
+def _check_generation(pod_id: str, record: Record, asked: Change) -> None:
+    there = record.intent.generation
+    if asked.expected_generation not in {None, there}:
+        raise LostUpdateError(
+            f"expected_generation: pod {pod_id!r} is at {there}, not at {asked.expected_generation}: it was "
+            "changed since. Nothing was changed; look at it again with pods.get, then decide"
+        )
+
+
+def _not_found(pod_id: str, record: Record | None) -> PodNotFoundError:
+    gone = "was deleted" if record is not None and record.existed else "does not exist"
+    return PodNotFoundError(f"pod_id: pod {pod_id!r} {gone}; allowed: an existing pod, or pods.create first")
+
+
 def check(pod_id: str, record: Record | None, request: Request) -> None:
     """Refuse what cannot be asked of this pod.
 
@@ -73,10 +121,7 @@ def check(pod_id: str, record: Record | None, request: Request) -> None:
     if isinstance(request, Delete) or (isinstance(request, Create) and not exists):
         return
     if record is None or not exists:
-        gone = "was deleted" if record is not None and record.existed else "does not exist"
-        raise PodNotFoundError(
-            f"pod_id: pod {pod_id!r} {gone}; allowed: an existing pod, or pods.create first"
-        )
+        raise _not_found(pod_id, record)
     if isinstance(request, Create) and is_made(record) and not _may_be(record.intent, request.spec):
         raise PodExistsError(
             f"spec: pod {pod_id!r} exists with another spec; to change it call pods.update({pod_id!r}, "
@@ -129,11 +174,17 @@ def intent_for(  # noqa: PLR0911 - a table, one case for each request
         case Restart(force=force, recreate=recreate):
             asked = after.generation if recreate else after.recreate_generation
             return after.evolve(kind=IntentKind.RUNNING, force=force, recreate_generation=asked)
-        case Update(spec=spec, discard=discard):
+        case Update(spec=spec, discard=discard, uncertain=uncertain):
             if _same(before, spec):
-                wanted = _pinned_again(after.evolve(unsure=()), resolved)
+                wanted = _pinned_again(after, resolved)
             else:
                 wanted = _with_spec(after, spec, resolved)
+            unsure = tuple(key for key in before.unsure if key in uncertain)
+            wanted = wanted.evolve(
+                unsure=unsure,
+                changed=_changed(before.spec, spec),
+                changed_generation=after.generation,
+            )
             return wanted.evolve(discard=discard, discard_generation=after.generation if discard else 0)
         case Delete():
             return after.evolve(
@@ -143,6 +194,15 @@ def intent_for(  # noqa: PLR0911 - a table, one case for each request
             )
         case _:
             assert_never(request)
+
+
+def _changed(before: PodSpec | None, after: PodSpec) -> tuple[str, ...]:
+    """Return the keys whose values differ."""
+    return tuple(
+        each.name
+        for each in fields(PodSpec)
+        if before is None or getattr(before, each.name) != getattr(after, each.name)
+    )
 
 
 def is_made(record: Record) -> bool:

@@ -42,6 +42,7 @@ def pod_result(
         "unsure": list(intent.unsure),
         "spec": public_spec(intent.spec) if intent.spec is not None else None,
         "kept": list(state.kept) if state.kept_generation == intent.generation else [],
+        "changed": list(intent.changed) if intent.changed_generation == intent.generation else [],
         "steps": list(steps),
     }
 

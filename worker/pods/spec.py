@@ -4,7 +4,7 @@ import ipaddress
 import json
 import posixpath
 from collections import Counter
-from dataclasses import field, fields
+from dataclasses import field, fields, replace
 from enum import StrEnum
 from hashlib import sha256
 from typing import Annotated, Any, Final, Literal
@@ -105,6 +105,34 @@ class PodSpec:
     restart: Restart = Restart.ALWAYS
     init: Annotated[bool, Field(strict=True)] = True
     stop_timeout_s: Annotated[int, Field(ge=0, le=600, strict=True)] = DEFAULT_STOP_TIMEOUT_S
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpecPatch:
+    """What is to be different in a spec; everything else stays as it is."""
+
+    values: PodSpec
+    """Has the new values, of the keys in `given`; `env` has only what is added to it or changed in it."""
+    given: frozenset[str] = frozenset()
+    defaults: frozenset[str] = frozenset()
+    """Keys that go back to their default."""
+    removed: frozenset[str] = frozenset()
+    """Names that are removed from `env`."""
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """The keys that it says anything about."""
+        return self.given | self.defaults | ({"env"} if self.removed else frozenset())
+
+    def of(self, before: PodSpec) -> PodSpec:
+        """Return the spec as it is to be. What the patch says nothing about is not judged."""
+        changes: dict[str, Any] = {key: getattr(self.values, key) for key in self.given - {"env"}}
+        least = PodSpec(image=before.image)
+        changes |= {key: getattr(least, key) for key in self.defaults}
+        if "env" not in self.defaults:
+            kept = {name: value for name, value in before.env.items() if name not in self.removed}
+            changes["env"] = kept | self.values.env
+        return replace(before, **changes)
 
 
 def secret_fields(kind: type) -> frozenset[str]:

@@ -14,6 +14,7 @@ from worker.interfaces import Proposal, Store
 from worker.planner.host.renaming import renamed_problem
 from worker.pods.model import Intent, Phase, Record
 from worker.pods.requests import (
+    Change,
     Create,
     Delete,
     Request,
@@ -24,6 +25,7 @@ from worker.pods.requests import (
     check,
     intent_for,
     replaces,
+    settled,
 )
 from worker.pods.results import pod_result
 from worker.reconcile.dispatcher import Dispatcher
@@ -82,7 +84,7 @@ class Intents:
         self._turns = asyncio.Semaphore(_ACCEPTED_AT_ONCE)
 
     async def submit(
-        self, pod_id: str, request: Request, *, task_id: str, wait: bool = True
+        self, pod_id: str, request: Request | Change, *, task_id: str, wait: bool = True
     ) -> dict[str, Any] | Forward:
         """Accept the request, once for each `task_id`, have the pod reconciled and return its result.
 
@@ -126,7 +128,7 @@ class Intents:
         )
 
     async def _accept_in_turn(
-        self, pod_id: str, request: Request, task_id: str
+        self, pod_id: str, request: Request | Change, task_id: str
     ) -> tuple[int, Seen | None] | Forward:
         """Accept what ends something at once, and a limited number of other changes at a time."""
         if isinstance(request, Stop | Delete):
@@ -134,12 +136,15 @@ class Intents:
         async with self._turns:
             return await self._accept(pod_id, request, task_id)
 
-    async def _accept(self, pod_id: str, request: Request, task_id: str) -> tuple[int, Seen | None] | Forward:
+    async def _accept(
+        self, pod_id: str, asked: Request | Change, task_id: str
+    ) -> tuple[int, Seen | None] | Forward:
         known = await self._store.accepted_generation(task_id)
         if known is not None:
             return known, None
         self._guard.refuse_taken()
         record = await self._known(pod_id)
+        request = settled(pod_id, record, asked)
         check(pod_id, record, request)
         if record is not None and record.exists and record.host != self._host:
             # A new spec can be examined only on the host where it will run.

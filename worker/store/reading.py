@@ -43,7 +43,7 @@ def no_record(pod_id: str) -> Record:
 def _unreadable(record: Record, wrong: str, *, only_spec: bool) -> Record:
     """Return what is shown of a pod whose record cannot be read."""
     remedy = (
-        "send pods.update with the whole spec, or pods.delete"
+        "send pods.update with the whole spec and replace=true, or pods.delete"
         if only_spec
         else "go back to the worker that wrote it, restore it from a backup of Redis, or send pods.delete"
     )
