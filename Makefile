@@ -22,7 +22,7 @@ help: ## Show what there is
 demo: $(STAMP) ## Show a pod keeping its data while its container is destroyed (needs root)
 	$(BIN)/python -m worker.local.demo
 
-up: $(STAMP) ## Run the whole stack in the foreground until it is told to end
+up: $(STAMP) ## Run the whole stack in the foreground until it gets a signal to end
 	$(BIN)/python -m worker.local.up
 
 test: $(STAMP) ## Run every test (needs root: real Engines, real Redis, real containers)
@@ -73,11 +73,11 @@ check: $(STAMP) ## Lint, check types, the architecture and the links of the docs
 release-check: $(STAMP) ## Say what stands in the way of a release of this checkout
 	$(BIN)/python -m tests.release
 
-format: $(STAMP) ## Format the code and mend what can be mended
+format: $(STAMP) ## Format the code and fix what can be fixed automatically
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-lock: $(STAMP) ## Pin all dependencies anew, by hash and without any address
+lock: $(STAMP) ## Pin all dependencies again, by hash and without any address
 	$(BIN)/uv pip compile -q --generate-hashes --python-version 3.11 --no-header pyproject.toml -o requirements.lock
 	$(BIN)/uv pip compile -q --generate-hashes --python-version 3.11 --no-header --extra traces pyproject.toml -o requirements-traces.lock
 	sed -n 's/^requires = \["\(.*\)"\]$$/\1/p' pyproject.toml | $(BIN)/uv pip compile -q --generate-hashes --python-version 3.11 --no-header --no-annotate - -o requirements-build.lock

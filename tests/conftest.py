@@ -1,4 +1,4 @@
-"""Real parts for all tests: one private Engine, one Redis, and nothing left of them afterwards."""
+"""Real parts for all tests: one private Engine and one Redis, of which nothing is left afterwards."""
 
 import shutil
 import tempfile
@@ -54,7 +54,7 @@ def runtime(request: pytest.FixtureRequest) -> str | None:
 
 @pytest.fixture(scope="session")
 def scratch() -> Iterator[Path]:
-    """A short folder for all that a run makes; no Engine, mount or process of it is left at the end."""
+    """A folder with a short path for all that a run makes; no Engine, mount or process is left at the end."""
     folder = Path(tempfile.mkdtemp(prefix="pin-"))
     yield folder
     mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
@@ -88,7 +88,7 @@ def busybox(engine: PrivateEngine) -> str:
 
 @pytest.fixture(scope="session")
 def database_image(engine: PrivateEngine) -> str:
-    """An image as PostgreSQL's is: with a VOLUME below /var/lib."""
+    """An image like PostgreSQL's, with a VOLUME below /var/lib."""
     return import_busybox(engine, "pinacle-database", changes=("VOLUME /var/lib/db",))
 
 
@@ -107,7 +107,7 @@ def redis_server(scratch: Path) -> Iterator[RedisServer]:
 
 @pytest.fixture
 def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
-    """A Redis that a test may kill or spoil."""
+    """A Redis that a test may kill or damage."""
     server = RedisServer(tmp_path / "redis")
     server.start()
     yield server
@@ -116,7 +116,7 @@ def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
 
 @pytest.fixture
 def redis_url(redis_server: RedisServer) -> Iterator[str]:
-    """An empty Redis, for one test; what it notes of the Engine's host is nothing to the next one."""
+    """An empty Redis, for one test; what it notes about the Engine's host does not reach the next test."""
     redis_server.flush()
     yield redis_server.url
     redis_server.flush()
@@ -161,7 +161,7 @@ def client(pod_worker: WorkerProcess, settings: dict[str, str]) -> Iterator[Clie
 
 
 def _others(names: str) -> list[str]:
-    """Leave out the sentinel, which stays as long as the Engine does, and bases, which stay for a while."""
+    """Leave out the sentinel, which stays as long as the Engine, and bases, which stay for a while."""
     return [name for name in names.split() if not name.startswith(("pinacle-storage-", "pinacle-base-"))]
 
 

@@ -15,7 +15,7 @@ PARTS: Final = {"config", "tasks", "worker"}
 
 
 def main() -> int:
-    """Print what stands in the way; returns 1 where anything does."""
+    """Print what stands in the way; return 1 if anything does."""
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     found = [
         *changelog_faults((ROOT / "CHANGELOG.md").read_text(), version),
@@ -30,7 +30,7 @@ def main() -> int:
 
 
 def changelog_faults(text: str, version: str) -> Iterator[str]:
-    """Say what of the changelog does not fit a release of this version."""
+    """Yield what in the changelog does not fit a release of this version."""
     sections = re.split(r"^## ", text, flags=re.MULTILINE)[1:]
     unreleased, newest = sections[0], sections[1] if len(sections) > 1 else ""
     if unreleased.strip() != "Unreleased":

@@ -1,4 +1,4 @@
-"""The same abilities on the fake Engine and on a real one behind the proxy."""
+"""What the contract tests need, on the fake Engine and on a real one behind the proxy."""
 
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -18,16 +18,16 @@ STEP_DEADLINE_S = 4.0
 
 
 class Rig(Protocol):
-    """An Engine, and what a test does to it behind its back."""
+    """An Engine, and what a test does to it behind the caller's back."""
 
     engine: Engine
 
     def spoil(self, operation: str, fault: Fault) -> None:
-        """Let `fault` happen to the next call of `operation`."""
+        """Make `fault` happen to the next call of `operation`."""
 
     @property
     def is_armed(self) -> bool:
-        """Whether the fault has not met its call yet."""
+        """Whether the fault has not happened yet."""
 
     def hides(self, operation: str, fault: Fault) -> bool:
         """Whether the caller never learns of this fault."""
@@ -42,13 +42,13 @@ class Rig(Protocol):
         """Return what is in the pod's volume `opt`, empty if nothing is."""
 
     async def make_file(self, pod: str, path: str) -> None:
-        """Have the owner of a pod that runs make a file, with the directories above it."""
+        """Let the owner of a running pod make a file, with the directories above it."""
 
     async def files(self, volume: str, path: str) -> set[str]:
         """Return the files in a volume, by its name without prefix, as seen when mounted at `path`."""
 
     async def end(self, pod: str) -> None:
-        """End the pod's container with exit code 137, unasked."""
+        """End the pod's container unexpectedly, with exit code 137."""
 
     async def pause(self, pod: str) -> None:
         """Pause the pod's container."""
@@ -60,7 +60,7 @@ class Rig(Protocol):
         """Give the pod's container another name."""
 
     async def disconnect(self, pod: str) -> None:
-        """Take the pod's container from its network."""
+        """Detach the pod's container from its network."""
 
     async def close(self) -> None:
         """Remove everything that was made."""
@@ -93,7 +93,7 @@ class FakeRig:
                 Fault.LOST: OutcomeUnknownError("spoiled: lost"),
             }[fault]
 
-        # A question whose answer is lost is the same as one that never arrived.
+        # For a question, a lost answer is the same as a lost request.
         if fault is Fault.LOST and operation not in _READS:
             self.fake.after = once
         else:
@@ -123,7 +123,7 @@ class FakeRig:
     def add_linked(self, name: str, links: dict[str, str]) -> None:
         image = PinnedImage(reference=name, id=f"sha256:{name}", volumes=("/data",))
         self.fake.images[name] = image
-        # The Engine tells where a link leads over all further ones.
+        # The Engine resolves a link through all further links.
         self.fake.links[image.id] = {path: links.get(target, target) for path, target in links.items()}
 
     async def rename(self, pod: str, name: str) -> None:
@@ -172,7 +172,7 @@ class RealRig:
 
     async def start(self) -> None:
         await self.proxy.start()
-        # The version is asked once for a client, and the network made once for an Engine.
+        # A client asks for the version once, and the network is made once for an Engine.
         await self.engine.info()
         await self.engine.ensure_network()
 
@@ -184,9 +184,10 @@ class RealRig:
         return self.proxy.is_armed
 
     def hides(self, operation: str, fault: Fault) -> bool:
-        """GET and DELETE are sent once more by the HTTP library when the connection breaks: they may be.
+        """Whether the caller never learns of the fault.
 
-        And whoever looks at one pod asks for its volumes by name where their list does not come.
+        The HTTP library sends GET and DELETE again if the connection breaks, which is allowed. And a look at
+        one pod asks for its volumes by name if their list does not come.
         """
         if operation == "volume_list":
             return True

@@ -94,7 +94,7 @@ async def state_of(rig: Rig, pod: str = "a") -> ContainerState | None:
 
 
 async def test_nothing_is_there_at_first(rig: Rig) -> None:
-    """An inspect by name and a list, and neither finds anything."""
+    """An inspect by name and a list find nothing."""
     before = rig.calls()
     seen = await rig.engine.observe("a", FULL)
     assert (seen.container, dict(seen.volumes)) == (None, {})
@@ -120,7 +120,7 @@ async def test_a_volume_keeps_the_labels_it_was_made_with(rig: Rig) -> None:
 
 
 async def test_only_an_empty_volume_is_removed_as_such(rig: Rig) -> None:
-    """One that has something in it stays as it is; nothing is left of the look."""
+    """A volume with something in it stays as it is; nothing is left of the look."""
     await running(rig)
     await rig.end("a")
     container = (await rig.engine.observe("a", FULL)).container
@@ -164,8 +164,8 @@ async def test_what_is_in_a_volume_is_never_filled_over(rig: Rig) -> None:
     assert await rig.content("a") == "mine"
 
 
-async def test_a_missing_volume_is_made_unasked_and_can_be_told(rig: Rig) -> None:
-    """Creating a container makes it silently; its label says so, and it has no other of ours."""
+async def test_a_missing_volume_is_made_silently_and_can_be_recognised(rig: Rig) -> None:
+    """Creating a container makes it; its label says so, and it has no other label of ours."""
     await rig.engine.create_container(await wanted(rig, no_copy=True))
     seen = await rig.engine.read_volumes("a", FULL)
     assert seen.volumes["pinacle-vol-a-opt"].labels == {LABEL_UNASKED: "i1"}
@@ -173,7 +173,7 @@ async def test_a_missing_volume_is_made_unasked_and_can_be_told(rig: Rig) -> Non
 
 
 async def test_a_taken_name_is_a_conflict(rig: Rig) -> None:
-    """Two containers of one pod cannot be."""
+    """There cannot be two containers of one pod."""
     await running(rig)
     with pytest.raises(ConflictError):
         await rig.engine.create_container(await wanted(rig))
@@ -186,7 +186,7 @@ async def test_an_image_id_that_is_gone_is_told_apart(rig: Rig) -> None:
 
 
 async def test_a_volume_in_use_is_not_removed(rig: Rig) -> None:
-    """Not even where its container does not run."""
+    """Not even if its container does not run."""
     await rig.engine.create_container(await wanted(rig))
     with pytest.raises(ConflictError):
         await rig.engine.remove_volume("pinacle-vol-a-opt")
@@ -203,8 +203,8 @@ async def test_a_running_container_is_removed_by_force_only(rig: Rig) -> None:
     assert seen.volumes.keys() == FULL
 
 
-async def test_an_ended_container_tells_how_it_ended(rig: Rig) -> None:
-    """In an observation of its pod, and when asked."""
+async def test_it_is_known_how_a_container_ended(rig: Rig) -> None:
+    """From an observation of its pod, and from an inspect."""
     container_id = await running(rig)
     await rig.end("a")
     seen = await rig.engine.observe("a", FULL)
@@ -216,7 +216,7 @@ async def test_an_ended_container_tells_how_it_ended(rig: Rig) -> None:
 
 
 async def test_a_paused_container_goes_on(rig: Rig) -> None:
-    """And unpausing one that runs is fine."""
+    """And unpausing a running one is fine."""
     container_id = await running(rig)
     await rig.pause("a")
     assert await state_of(rig) is ContainerState.PAUSED
@@ -236,14 +236,14 @@ async def test_limits_change_while_it_runs(rig: Rig) -> None:
 
 @pytest.mark.parametrize("pod", ["a-b", "a-usr", "ab"])
 async def test_other_names_are_never_taken_for_a_pods_own(rig: Rig, pod: str) -> None:
-    """Names that begin with, or hold, another pod's."""
+    """Names that begin with another pod's name, or contain it."""
     await running(rig, pod)
     seen = await rig.engine.observe("a", FULL)
     assert (seen.container, dict(seen.volumes)) == (None, {})
 
 
 async def test_a_container_under_another_name_is_still_the_pods(rig: Rig) -> None:
-    """It is found by its labels, by one more call; and by a pass without any."""
+    """It is found by its labels with one more call; a pass needs no more calls."""
     container_id = await running(rig)
     await rig.rename("a", "elsewhere")
     before = rig.calls()
@@ -261,7 +261,7 @@ async def test_a_container_under_another_name_is_still_the_pods(rig: Rig) -> Non
 
 
 async def test_another_container_than_the_recorded_one_is_reason_to_look_for_that(rig: Rig) -> None:
-    """The name may have been taken from it and given to a second one."""
+    """Somebody may have given its name to a second one."""
     first = await running(rig)
     await rig.rename("a", "elsewhere")
     second = await rig.engine.create_container(await wanted(rig))
@@ -274,14 +274,14 @@ async def test_another_container_than_the_recorded_one_is_reason_to_look_for_tha
 
 
 async def test_a_pod_without_volumes_is_asked_for_by_name_only(rig: Rig) -> None:
-    """A container keeps its volumes: where there are none, there is no container under another name."""
+    """A container keeps its volumes: if there are none, there is no container under another name."""
     before = rig.calls()
     assert (await rig.engine.observe("a", FULL, NO_SUCH_ID)).others == ()
     assert rig.calls() - before == 2
 
 
 async def test_a_name_that_is_taken_is_a_conflict(rig: Rig) -> None:
-    """Nothing is renamed then."""
+    """Then nothing is renamed."""
     await running(rig)
     other = await running(rig, "b")
     with pytest.raises(ConflictError):
@@ -300,7 +300,7 @@ async def networks_of(rig: Rig, pod: str = "a") -> tuple[str, ...] | None:
 
 @pytest.mark.parametrize("ended", [False, True])
 async def test_a_container_that_lost_its_network_gets_it_back(rig: Rig, ended: bool) -> None:
-    """Running or not; how it is attached is seen in an inspect and in the list alike."""
+    """Running or not; an inspect and the list both show how it is attached."""
     container_id = await running(rig)
     assert await networks_of(rig) == ("contract",)
     if ended:
@@ -316,7 +316,7 @@ async def test_a_container_that_lost_its_network_gets_it_back(rig: Rig, ended: b
 
 
 async def test_a_created_container_has_its_network(rig: Rig) -> None:
-    """In what creating it tells, and in what is seen of it."""
+    """In the answer to its creation, and in what is seen afterwards."""
     created = await rig.engine.create_container(await wanted(rig))
     assert created.networks == await networks_of(rig) == ("contract",)
     assert created.network_mode == "contract"
@@ -336,7 +336,7 @@ MISSING: Final[dict[str, Act]] = {
 
 @pytest.mark.parametrize("name", MISSING)
 async def test_a_container_that_is_gone_is_said_to_be_missing(rig: Rig, name: str) -> None:
-    """So that it is looked at again; what is gone already is removed, though."""
+    """So that the pod is looked at again; removing what is gone is fine, though."""
     with pytest.raises(ObjectMissingError):
         await MISSING[name](rig, NO_SUCH_ID)
     await rig.engine.remove_container(NO_SUCH_ID)
@@ -380,7 +380,7 @@ async def prepared(rig: Rig, situation: str) -> str:
 async def test_a_spoiled_call_is_an_error_and_can_be_sent_again(
     rig: Rig, operation: str, fault: Fault
 ) -> None:
-    """Unknown is not gone: every fault is an error to try again after, and trying again brings it about."""
+    """Unknown is not gone: every fault is an error after which one tries again, and then it works."""
     situation, act = IDEMPOTENT[operation]
     container_id = await prepared(rig, situation)
     rig.spoil(operation, fault)
@@ -396,7 +396,7 @@ async def test_a_spoiled_call_is_an_error_and_can_be_sent_again(
 
 @pytest.mark.parametrize("fault", Fault)
 async def test_a_spoiled_creation_is_done_or_not_but_never_twice(rig: Rig, fault: Fault) -> None:
-    """After a lost answer the name is taken, which tells that it was done."""
+    """After a lost answer the name is taken, which shows that it was done."""
     await rig.engine.create_volume("pinacle-vol-a-opt", LABELS)
     request = await wanted(rig)
     rig.spoil("container_create", fault)
@@ -412,8 +412,8 @@ async def test_a_spoiled_creation_is_done_or_not_but_never_twice(rig: Rig, fault
     assert [name for name in names if name.startswith("pinacle-pod-")] == ["pinacle-pod-a"]
 
 
-async def test_a_mark_bears_its_labels_and_holds_its_name(rig: Rig) -> None:
-    """By them another store is told of; whoever made it first keeps it."""
+async def test_a_mark_has_its_labels_and_holds_its_name(rig: Rig) -> None:
+    """The labels report another store; the first one that makes a mark keeps it."""
     labels = {LABEL_INSTALLATION: "test", LABEL_CONTENDER: "s"}
     made = await rig.engine.create_mark("pinacle-contender-test-s", labels)
     with pytest.raises(ConflictError):
@@ -438,14 +438,14 @@ async def test_the_storage_keeps_its_first_identity(rig: Rig) -> None:
 
 
 async def test_a_storage_that_the_engine_could_not_label_is_made_again(rig: Rig) -> None:
-    """It was killed between making the volume and noting its labels."""
+    """The Engine was killed between making the volume and writing its labels."""
     await rig.engine.create_volume("pinacle-storage-test", {})
     assert await rig.engine.keep_storage("test", "one", {}) == "one"
     assert (await rig.engine.observe_all()).storages["test"] == "one"
 
 
 async def test_an_image_is_looked_at_once_over_its_links(rig: Rig) -> None:
-    """Nothing is left of the look; what nobody asked for before is looked at when it is."""
+    """Nothing is left of the look; another path is looked at when it is asked for."""
     rig.add_linked("pinacle-linked-look", {"/home": "/var/home", "/data": "/srv", "/srv": "/mnt/srv"})
     image = await rig.engine.find_image("pinacle-linked-look")
     assert image is not None
@@ -473,7 +473,7 @@ async def test_an_image_is_looked_at_once_over_its_links(rig: Rig) -> None:
 
 
 async def test_what_an_image_was_seen_to_have_comes_with_all_that_is_on_the_host(rig: Rig) -> None:
-    """So that a pass does not look once more for a pod that waits."""
+    """So that a pass does not look again for a pod that waits."""
     rig.add_linked("pinacle-linked-shown", {"/data": "/srv"})
     image = await rig.engine.find_image("pinacle-linked-shown")
     assert image is not None
@@ -489,7 +489,7 @@ async def test_an_image_that_is_gone_cannot_be_looked_at(rig: Rig) -> None:
 
 
 async def test_a_look_finds_what_the_owner_has_outside_the_volumes(rig: Rig) -> None:
-    """What is on a volume is not among it, unless it is at a place where another volume is to be."""
+    """Without what is on a volume, unless it is at a place where another volume is to be."""
     await running(rig)
     await rig.make_file("a", "/data/db/file")
     await rig.make_file("a", "/opt/sub/file")
@@ -511,7 +511,7 @@ async def test_volumes_can_be_looked_into_without_their_pods_container(rig: Rig)
 
 @pytest.mark.parametrize("source", ["the container", "the volumes"])
 async def test_a_directory_is_measured_and_copied_into_a_volume(rig: Rig, source: str) -> None:
-    """Without what another volume is to hold; and no container is left that did it."""
+    """Without what another volume will hold; and no temporary container is left."""
     container_id = await running(rig)
     path = "/data" if source == "the container" else "/opt/sub"
     for name in ("file", "deep/file", "nested/file"):

@@ -1,4 +1,4 @@
-"""What the scripts keep, seen in Redis itself: fences, reservations, and how long anything is kept."""
+"""What the scripts guarantee, as seen in Redis itself: fences, reservations, and how long things are kept."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -34,8 +34,10 @@ async def redis(redis_url: str) -> AsyncIterator[Any]:
         yield redis
 
 
-async def test_who_has_an_older_token_than_the_record_writes_nothing(store: RedisStore, redis: Any) -> None:
-    """Although the lease is its own: the token shows which one came later."""
+async def test_a_holder_of_an_older_token_than_the_record_writes_nothing(
+    store: RedisStore, redis: Any
+) -> None:
+    """Although it has the lease: the token shows which holder came later."""
     await store.accept(proposal("a", 1, "t1"))
     lease, record = await store.lease("a"), await recorded(store)
     await redis.hset("pinacle:pod:a", "fence", lease.token + 1)
@@ -47,8 +49,10 @@ async def test_who_has_an_older_token_than_the_record_writes_nothing(store: Redi
     await store.release("a", lease)
 
 
-async def test_who_has_an_older_token_than_the_record_moves_no_port(store: RedisStore, redis: Any) -> None:
-    """As it saves nothing."""
+async def test_a_holder_of_an_older_token_than_the_record_moves_no_port(
+    store: RedisStore, redis: Any
+) -> None:
+    """Just as it saves nothing."""
     await store.accept(proposal("a", 1, "t1", ports=(port(8080),)))
     lease, record = await store.lease("a"), await recorded(store)
     await redis.hset("pinacle:pod:a", "fence", lease.token + 1)
@@ -94,7 +98,7 @@ async def test_a_save_for_another_host_gives_back_no_port_of_another_pod(store: 
 
 
 async def test_a_pod_asked_for_again_keeps_its_ports_and_its_record(store: RedisStore, redis: Any) -> None:
-    """When the end of its deletion is noted late."""
+    """If the end of its deletion is noted late."""
     await store.accept(proposal("a", 1, "t1", ports=(port(8080),)))
     await store.accept(proposal("a", 2, "t2", ports=(port(8080),), **DELETED))
     lease, tombstone = await store.lease("a"), await recorded(store)
@@ -118,7 +122,7 @@ async def test_a_tombstone_is_kept_for_days_and_a_new_pod_for_ever(store: RedisS
     await store.release("a", lease)
 
 
-async def test_a_pod_gives_back_the_ports_that_it_asks_for_no_more(store: RedisStore) -> None:
+async def test_a_pod_gives_back_the_ports_that_it_no_longer_asks_for(store: RedisStore) -> None:
     """And only its own."""
     await store.accept(proposal("b", 1, "t0", ports=(port(8082),)))
     await store.accept(proposal("a", 1, "t1", ports=(port(8080), port(8081))))
@@ -136,10 +140,10 @@ async def test_the_same_port_of_another_protocol_or_address_is_free(store: Redis
         await store.accept(proposal("d", 1, "t4", ports=(port(8080, "::"),)))
 
 
-async def test_who_waits_learns_of_a_save_before_the_lease_is_given_back(
+async def test_a_waiting_caller_learns_of_a_save_before_the_lease_is_given_back(
     store: RedisStore, redis_url: str
 ) -> None:
-    """At once, as somebody in another process has no other way to know."""
+    """At once, as another process has no other way to know."""
     other = make_store(redis_url)
     await store.accept(proposal("a", 1, "t1"))
     lease, record = await store.lease("a"), await recorded(store)
@@ -169,7 +173,7 @@ async def test_an_accepted_pod_is_listed_for_all_and_for_its_host(store: RedisSt
 
 
 async def test_a_lease_ends_by_itself_and_not_early(store: RedisStore, redis: Any) -> None:
-    """After its time and the one that its last step may still take."""
+    """After its time and the time that its last step may still take."""
     lease = await store.lease("a")
     assert 0 < await redis.pttl("pinacle:lease:a") <= (TTL_S + TAKEOVER_S) * 1000
     with pytest.raises(LeaseHeldError):
@@ -193,7 +197,7 @@ async def test_the_same_owner_gets_the_lease_that_it_has(redis: Any) -> None:
 async def test_a_lease_from_before_the_clock_was_set_back_ends_in_time(
     redis: Any, left_ms: int, shortened: bool
 ) -> None:
-    """It would last longer than any lease does; one that is merely long is left as it is."""
+    """It would last longer than any lease should; one that is merely long is left as it is."""
     take = redis.register_script(scripts.TAKE_LEASE)
     await take(keys=["lease", "fence"], args=["dead", 5000])
     await redis.pexpire("lease", left_ms)
@@ -227,17 +231,15 @@ async def test_attempts_are_forgotten_when_their_task_is(store: RedisStore, redi
 async def test_a_heartbeat_counts_while_it_is_fresh(
     store: RedisStore, redis: Any, age_s: int, is_live: bool
 ) -> None:
-    """One from the future is from before the clock was set back."""
+    """A heartbeat from the future is from before the clock was set back."""
     seconds, _ = await redis.time()
     await redis.zadd("pinacle:heartbeats", {"here": seconds - age_s})
     assert (await store.live_hosts() == {"here"}) is is_live
 
 
 @pytest.mark.parametrize("age_s", [60, -60])
-async def test_a_host_that_died_without_a_word_can_be_renamed(
-    store: RedisStore, redis: Any, age_s: int
-) -> None:
-    """Its last heartbeat is old, or from before the clock was set back; it goes with the name."""
+async def test_a_host_that_died_silently_can_be_renamed(store: RedisStore, redis: Any, age_s: int) -> None:
+    """Its last heartbeat is old, or from before the clock was set back; it is removed with the name."""
     await store.accept(proposal("a", 1, "t1"))
     await store.set_storage("here", "one")
     seconds, _ = await redis.time()
@@ -256,7 +258,7 @@ async def test_a_host_takes_a_name_that_is_noted_for_its_storage_already(store: 
 
 
 async def work(redis: Any) -> dict[str, int]:
-    """Return how often Redis did what since it was asked the last time."""
+    """Return how often Redis ran each command since the last call."""
     found = await redis.info("commandstats")
     await redis.config_resetstat()
     ours = ("hget", "hmget", "hset", "hdel", "hgetall", "hscan", "hkeys", "evalsha")
@@ -288,7 +290,7 @@ async def test_a_pods_ports_cost_the_same_however_many_others_have(store: RedisS
 
 
 async def test_the_last_free_port_of_a_range_is_found(store: RedisStore, redis: Any) -> None:
-    """And none once it is taken, in the words for it."""
+    """And once it is taken, the error says that there is none."""
     spec, free = PodSpec(image="i", ports=(PortSpec(container=80),)), range(20000, 30000)
     taken = {f"tcp/{each}/127.0.0.1": "x" for each in free if each != 25000}
     await redis.hset("pinacle:ports:here", mapping=taken)
@@ -300,7 +302,7 @@ async def test_the_last_free_port_of_a_range_is_found(store: RedisStore, redis: 
 
 
 async def test_a_pod_whose_intent_cannot_be_read_gives_back_its_ports(store: RedisStore, redis: Any) -> None:
-    """They are looked for among all then."""
+    """Then they are looked for among all ports."""
     await store.accept(proposal("b", 1, "t0", ports=(port(8082),)))
     await store.accept(proposal("a", 1, "t1", ports=(port(8080),)))
     await redis.hset("pinacle:pod:a", "intent", "spoiled")

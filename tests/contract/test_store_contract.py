@@ -28,7 +28,7 @@ TAKEOVER_S: Final = 0.3
 
 
 class FakeClock:
-    """Lets time pass for the fake by saying so, for Redis by waiting."""
+    """Lets time pass: for the fake by setting its clock, for Redis by waiting."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -79,7 +79,7 @@ async def recorded(store: Store, pod_id: str = "a") -> Record:
 
 
 async def test_an_accepted_intent_is_there_with_all_of_its_spec(store: Store) -> None:
-    """Its env too; and a pod that was never heard of is not."""
+    """With its env; and there is no record of an unknown pod."""
     assert await store.load("a") is None
     accepted = await store.accept(proposal("a", 1, "t1"))
     assert (accepted.generation, accepted.seen_before) == (1, False)
@@ -122,7 +122,7 @@ async def test_a_lease_is_exclusive_until_it_is_released(store: Store) -> None:
 
 
 async def test_an_abandoned_lease_expires(store: Store) -> None:
-    """Nobody renews it: it is had again once it has run out and its last step has ended, not before."""
+    """Nobody renews it: it can be taken again once it has expired and its last step has ended, not before."""
     await store.accept(proposal("a", 1, "t1"))
     first = await store.lease("a")
     store.abandon(first)
@@ -138,7 +138,7 @@ async def test_an_abandoned_lease_expires(store: Store) -> None:
 
 
 async def test_a_lost_lease_saves_nothing(store: Store) -> None:
-    """Whoever had it once and has it no more is refused, though nobody else has it."""
+    """A former holder is refused, even if nobody else has the lease."""
     await store.accept(proposal("a", 1, "t1"))
     record = await recorded(store)
     old = await store.lease("a")
@@ -169,7 +169,7 @@ async def test_a_save_never_touches_the_intent(store: Store) -> None:
     [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("127.0.0.1", "0.0.0.0")],  # noqa: S104 - compared
 )
 async def test_a_host_port_is_reserved_for_one_pod(store: Store, mine: str, other: str) -> None:
-    """Until that is gone: through stop and deletion, and on every address where one is a wildcard."""
+    """Until the pod is gone: through stop and deletion, and on every address if one is a wildcard."""
     await store.accept(proposal("a", 1, "t1", ports=(port(8080, mine),)))
     await store.accept(proposal("a", 2, "t2", kind=IntentKind.STOPPED, ports=(port(8080, mine),)))
     with pytest.raises(PortTakenError, match=r"8080.*'a'"):
@@ -180,7 +180,7 @@ async def test_a_host_port_is_reserved_for_one_pod(store: Store, mine: str, othe
 
 
 async def test_ports_are_given_back_when_the_pod_is_gone(store: Store) -> None:
-    """Not when its deletion is accepted: its container may still be bound to them."""
+    """Not as soon as its deletion is accepted: its container may still be bound to them."""
     await store.accept(proposal("a", 1, "t1", ports=(port(8080),)))
     deleted = {"kind": IntentKind.DELETED, "purge_generation": 2, "ports": (port(8080),)}
     await store.accept(proposal("a", 2, "t2", **deleted))
@@ -192,7 +192,7 @@ async def test_ports_are_given_back_when_the_pod_is_gone(store: Store) -> None:
 
 
 async def test_ports_move_within_one_intent(store: Store) -> None:
-    """Their reservation moves along; the generation stays, as nobody asked for anything."""
+    """Their reservations move along; the generation stays, as nobody asked for anything."""
     await store.accept(proposal("a", 1, "t1", ports=(port(8080), port(8081))))
     lease, record = await store.lease("a"), await recorded(store)
     await store.move_ports(record, (port(8080), port(9000)), lease)
@@ -226,8 +226,8 @@ async def test_attempts_are_counted_for_each_task(store: Store) -> None:
     assert await store.count_attempt("t2") == 1
 
 
-async def test_attempts_are_counted_anew_once_the_task_was_accepted(store: Store) -> None:
-    """What came before it was accepted has led somewhere."""
+async def test_attempts_are_counted_again_once_the_task_was_accepted(store: Store) -> None:
+    """The attempts before that led to its acceptance."""
     for _ in range(3):
         await store.count_attempt("t1")
     await store.accept(proposal("a", 1, "t1"))
@@ -253,7 +253,7 @@ async def test_a_dead_holders_lease_is_taken_over_after_its_last_step(redis_url:
     """Not when it expires, but one step's deadline later."""
     dead, heir = make_store(redis_url), make_store(redis_url)
     lease = await dead.lease("a")
-    # The holder dies: nobody renews any more, and nobody gives it back.
+    # The holder dies: nobody renews the lease any more, and nobody gives it back.
     assert isinstance(lease, RedisLease)
     assert lease.renewal is not None
     lease.renewal.cancel()
@@ -273,7 +273,7 @@ async def test_a_dead_holders_lease_is_taken_over_after_its_last_step(redis_url:
 
 
 async def test_a_lease_renews_itself(redis_url: str) -> None:
-    """For as long as it is held."""
+    """As long as it is held."""
     store = make_store(redis_url)
     await store.accept(proposal("a", 1, "t1"))
     lease = await store.lease("a")
@@ -284,8 +284,8 @@ async def test_a_lease_renews_itself(redis_url: str) -> None:
     await store.close()
 
 
-async def test_who_waits_learns_of_a_change_in_another_process(redis_url: str) -> None:
-    """When a lease is released, without looking again and again."""
+async def test_a_waiting_caller_learns_of_a_change_in_another_process(redis_url: str) -> None:
+    """When a lease is released, without polling."""
     one, other = make_store(redis_url), make_store(redis_url)
     await one.accept(proposal("a", 1, "t1"))
     lease, record = await one.lease("a"), await recorded(one)
@@ -315,8 +315,8 @@ async def test_each_change_of_phase_is_announced_once(redis_url: str) -> None:
     await store.close()
 
 
-async def test_who_follows_too_slowly_can_see_it(redis_url: str) -> None:
-    """Ten thousand changes are kept; an id that is still there proves that none after it is gone."""
+async def test_a_follower_that_is_too_slow_can_see_it(redis_url: str) -> None:
+    """Ten thousand changes are kept; if an id is still there, none after it is gone."""
     store = make_store(redis_url)
     async with Redis.from_url(redis_url, decode_responses=True) as redis:
         async with redis.pipeline(transaction=False) as pipe:
@@ -334,7 +334,7 @@ async def test_who_follows_too_slowly_can_see_it(redis_url: str) -> None:
 
 
 async def test_a_new_pod_may_live_on_another_host_than_the_deleted_one_of_its_name(store: Store) -> None:
-    """The former host knows nothing of it any more, and has its ports back."""
+    """The former host has no record of it any more, and its ports are free again."""
     await store.accept(proposal("a", 1, "t1", ports=(port(8080),)))
     deleted = {"kind": IntentKind.DELETED, "purge_generation": 2, "ports": (port(8080),)}
     await store.accept(proposal("a", 2, "t2", **deleted))
@@ -355,7 +355,7 @@ async def test_the_records_of_a_host_are_counted_tombstones_among_them(store: St
 
 
 async def test_a_renamed_host_gives_its_pods_ports_and_storage_to_its_new_name(store: Store) -> None:
-    """Only while nobody works under the old name, and only where both have the same storage."""
+    """Only while no worker runs under the old name, and only if both have the same storage."""
     await store.accept(proposal("a", 1, "t1", ports=(port(8080),)))
     await store.set_storage("here", "one")
     await store.report_host("here")
@@ -388,8 +388,8 @@ async def test_a_store_has_one_id_for_as_long_as_it_lasts(store: Store) -> None:
     assert (await store.noted(), noted.storages) == (noted, {"here": "one"})
 
 
-async def test_every_record_tells_the_storage_of_its_host(store: Store) -> None:
-    """As it is noted now, and not as it was when the pod was made."""
+async def test_every_record_has_the_storage_of_its_host(store: Store) -> None:
+    """As it is noted now, not as it was when the pod was made."""
     await store.accept(proposal("a", 1, "t1"))
     assert await store.storage("here") is None
     await store.set_storage("here", "one")
@@ -426,7 +426,7 @@ async def spoil(store: Store, pod_id: str, field: str, text: str) -> None:
 
 @pytest.mark.parametrize(("field", "text"), SPOILED)
 async def test_one_record_that_cannot_be_read_stops_no_other(store: Store, field: str, text: str) -> None:
-    """It says which field is wrong, never with a value of `env`; what is in its place is not written."""
+    """It says which field is wrong, never with a value of `env`; what stands in for it is never written."""
     for pod_id in ("a", "b"):
         await store.accept(proposal(pod_id, 1, f"create {pod_id}"))
     lease, record = await store.lease("a"), await recorded(store, "a")
@@ -450,7 +450,7 @@ async def test_one_record_that_cannot_be_read_stops_no_other(store: Store, field
 
 @pytest.mark.parametrize(("field", "text"), SPOILED)
 async def test_a_pod_whose_record_cannot_be_read_can_be_deleted(store: Store, field: str, text: str) -> None:
-    """A deletion needs neither its spec nor its state."""
+    """A deletion needs neither spec nor state."""
     await store.accept(proposal("a", 1, "create"))
     lease, record = await store.lease("a"), await recorded(store, "a")
     await store.save(replace(record, state=PodState(phase=Phase.RUNNING)), lease)

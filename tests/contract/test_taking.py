@@ -1,4 +1,4 @@
-"""How messages are taken from Redis: many in one piece, from all queues in turns, and none is lost."""
+"""How messages are taken from Redis: many in one step, from all queues in turns, and none is lost."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -55,7 +55,7 @@ class Taker:
             raise self.problem
 
     def once(self) -> list[str]:
-        """Take what one answer of Redis brings, and return the tasks."""
+        """Take what one answer of Redis contains, and return the tasks."""
         before = len(self.taken)
         self.connection.drain_events(timeout=5)
         return [message.headers["task"] for message in self.taken[before:]]
@@ -86,7 +86,7 @@ def take(redis: Any, *, most: int = 100, most_bytes: int = 10**6, each: int = 10
 
 
 def test_hundreds_wait_and_one_turn_takes_a_hundred_of_all_queues(redis_url: str, redis: Redis) -> None:
-    """What ends something comes first of these, and each is noted as kombu itself notes it."""
+    """Tasks that end something come first, and each message is noted as kombu itself notes it."""
     redis.lpush("pods", *(text() for _ in range(200)))
     redis.lpush("questions", *(text("pods.get", "questions") for _ in range(200)))
     redis.lpush("pods.here", text("pods.stop", "pods.here"))
@@ -115,7 +115,7 @@ def test_a_thousand_questions_leave_room_and_are_gone_on_with(redis_url: str, re
 
 
 def test_what_was_not_handed_on_goes_back(redis_url: str, redis: Redis) -> None:
-    """Where the connection breaks in the middle, say: nothing waits for the time after which it is missed."""
+    """If the connection breaks in the middle, for example: nothing waits for the visibility time-out."""
     redis.lpush("pods", *(text() for _ in range(20)))
     with taker(redis_url) as own:
         own.once()
@@ -149,7 +149,7 @@ def test_one_that_cannot_be_read_holds_up_no_other_queue(redis: Redis) -> None:
 
 
 def test_as_many_are_taken_as_there_is_room_for(redis: Redis) -> None:
-    """In all, of each queue, and by size; the oldest first."""
+    """In total, per queue, and by size; the oldest first."""
     texts = [text() for _ in range(9)]
     for queue in ("pods", "questions"):
         redis.lpush(queue, *texts)
@@ -166,7 +166,7 @@ def test_as_many_are_taken_as_there_is_room_for(redis: Redis) -> None:
 
 
 def test_what_python_reads_otherwise_than_redis_is_refused_alone(redis_url: str, redis: Redis) -> None:
-    """A number as only Lua's library has them: it goes, and what was taken with it is handed on."""
+    """A number that only Lua's library accepts: that message is removed, and the others are handed on."""
     odd = text().replace('"retries": 0', '"retries": 0x1f')
     redis.lpush("pods", text(), odd, text())
     with taker(redis_url) as own:
@@ -178,7 +178,7 @@ def test_what_python_reads_otherwise_than_redis_is_refused_alone(redis_url: str,
 
 
 def test_a_message_knows_the_queue_that_it_was_taken_from(redis_url: str, redis: Redis) -> None:
-    """Whatever it says itself: by this its lane is chosen."""
+    """Whatever the message says itself: its lane depends on this."""
     with taker(redis_url) as here:
         for queue in QUEUES:
             redis.lpush(queue, text(task=queue, queue="questions"))

@@ -188,7 +188,7 @@ async def test_an_ended_container_is_inspected_once(counted: Counted, engine: Pr
     assert (answer["phase"], answer["exit_code"]) == ("failed", 137)
 
 
-async def test_an_update_that_makes_the_container_anew_is_counted(
+async def test_an_update_that_makes_the_container_again_is_counted(
     counted: Counted, engine: PrivateEngine
 ) -> None:
     """What is to be kept is looked for before it is stopped and once more after that, then copied."""

@@ -142,7 +142,7 @@ def test_an_update_is_refused_for_what_was_removed_in_the_root(app: Pod) -> None
     assert "discard=['/opt-in']" in error
 
 
-def test_a_container_that_is_made_anew_on_demand_keeps_the_same(app: Pod) -> None:
+def test_a_container_that_is_made_again_on_demand_keeps_the_same(app: Pod) -> None:
     """With the spec that it has; what cannot be kept is refused before it is stopped."""
     app.sh("mkdir /data; echo mine > /data/file; touch /file")
     before = app.container_id()

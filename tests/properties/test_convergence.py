@@ -1,4 +1,4 @@
-"""Random intents, random faults between any two steps, then quiet: the world is as it should be."""
+"""Random intents, random faults between any two steps, then quiet: the world ends up as it should be."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -76,7 +76,7 @@ OPENING: Final = frozenset({"lease", "load", "release", "container_inspect", "vo
 
 
 class World:
-    """Four pods, one fake Engine, one fake store, and somebody who pulls plugs."""
+    """Four pods, one fake Engine, one fake store, and faults."""
 
     def __init__(self, seed: int, cuts: Counter[str]) -> None:
         self.random = Random(seed)
@@ -122,14 +122,14 @@ class World:
         assert self.store.records[pod_id].intent.generation == proposal.expected_generation + 1
 
     async def work(self, pod_id: str) -> None:
-        """Reconcile once, after which the process may be another one."""
+        """Reconcile once; after that, the process may be replaced by another one."""
         with suppress(PodError):
             await self.reconciler.reconcile(pod_id)
         if self.random.random() < self.fault_rate:
             self.reconciler = self._new_process()
 
     async def settle(self) -> None:
-        """No more faults: reconcile until nothing changes, with time going on."""
+        """Reconcile without faults until nothing changes, while time passes."""
         self.fault_rate = 0.0
         for _ in range(12):
             self.pass_time(700.0)
@@ -141,16 +141,16 @@ class World:
         self.store.now = self.engine.now = self.now
 
     def write(self, pod_id: str) -> None:
-        """Have the owner of a running pod write into all its volumes."""
-        # What is written after a deletion was accepted goes with the rest.
+        """Let the owner of a running pod write into all its volumes."""
+        # What is written after a deletion was accepted is removed with the rest.
         if self.engine.is_running(pod_id) and not self.store.records[pod_id].purging:
             self._serial += 1
             self.written[pod_id] = f"written {self._serial}"
             self._touched[pod_id] = self.engine.write(pod_id, self.written[pod_id])
 
     def make_file(self, pod_id: str) -> None:
-        """Have the owner of a running pod make a file somewhere."""
-        # Of two that run only one stays the pod's.
+        """Let the owner of a running pod make a file somewhere."""
+        # If two containers run, only one stays the pod's.
         alone = sum(c.observed.state in ALIVE for c in self.engine.of_pod(pod_id)) == 1
         if alone and not self.store.records[pod_id].purging:
             self._serial += 1
@@ -159,7 +159,7 @@ class World:
             self.files[pod_id][path] = text
 
     def lose_container(self, pod_id: str) -> None:
-        """Lose a container, and with it what was in its own root."""
+        """Lose a container, and what was in its own root."""
         for container in self.engine.of_pod(pod_id)[:1]:
             for path, text in container.files.items():
                 if self.files[pod_id].get(path) == text:
@@ -167,7 +167,7 @@ class World:
         self.engine.lose_container(pod_id)
 
     def touched(self, pod_id: str) -> frozenset[str]:
-        """Return the volumes that the last writing went to: one that came later has no such content."""
+        """Return the volumes that were written last: one that was made later has no such content."""
         return self._touched.get(pod_id, frozenset())
 
     def _new_process(self) -> Reconciler:
@@ -185,7 +185,7 @@ class World:
 
     def _fault(self, error: type[PodError]) -> Callable[[str], None]:
         def maybe(operation: str) -> None:
-            # What every reconcile begins with is cut less often, or hardly one would come further.
+            # The calls that every reconcile begins with fail less often, or hardly any would get further.
             if operation in OPENING and self.random.random() > 0.2:
                 return
             self._cut(self.noted if operation == "save" else operation, error(f"{operation}: cut"))
@@ -193,7 +193,7 @@ class World:
         return maybe
 
     def _cut_before_labels(self) -> None:
-        # A creation makes many volumes: cut as often as all else, hardly one would come further.
+        # A creation makes many volumes: if these failed as often as the rest, hardly any would get further.
         if self.random.random() < 0.1:
             self._cut("label", OutcomeUnknownError("dockerd was killed"))
 
@@ -204,7 +204,7 @@ class World:
 
 
 class _NotingStore(FakeStore):
-    """Tells which note a save is about to make."""
+    """Says which note a save is about to make."""
 
     def __init__(self, note: Callable[[str], None]) -> None:
         super().__init__()
@@ -243,7 +243,7 @@ REQUESTS: Final[tuple[Callable[[Random], Request], ...]] = (
 def accident(  # noqa: C901 - a table, one case for each accident
     world: World, pod_id: str
 ) -> None:
-    """Something that nobody asked for."""
+    """Make something happen that nobody asked for."""
     match world.random.randrange(14):
         case 0:
             world.lose_container(pod_id)
@@ -270,7 +270,7 @@ def accident(  # noqa: C901 - a table, one case for each accident
 
 
 async def live(world: World) -> None:
-    """Requests, accidents and faults for a while."""
+    """Let requests, accidents and faults happen for a while."""
     for _ in range(OPERATIONS):
         pod_id = world.random.choice(PODS)
         world.fault_rate = world.random.choice((0.0, 0.05, 0.25))
@@ -283,7 +283,7 @@ async def live(world: World) -> None:
 
 
 def check_world(world: World, seed: int) -> None:
-    """Assert what must hold once all is quiet."""
+    """Assert what must be true once everything is quiet."""
     for pod_id, record in world.store.records.items():
         where = f"seed {seed}, pod {pod_id}: {record.state.phase}, {record.state.reason}"
         names = full_names(pod_id, record.state)
@@ -321,7 +321,7 @@ def check_world(world: World, seed: int) -> None:
 
 
 def _kept_aside(world: World, pod_id: str, record: Record) -> dict[str, str]:
-    """Return what is in stopped second containers of the pod, of which its reason tells by name."""
+    """Return what is in stopped second containers of the pod, which its reason names."""
     told = record.state.reason or ""
     seconds = [c for c in world.engine.of_pod(pod_id) if c.observed.state not in ALIVE]
     return {path: text for each in seconds if each.observed.name in told for path, text in each.files.items()}

@@ -1,4 +1,4 @@
-"""What holds of every plan, whatever the record says and whatever the Engine shows."""
+"""What is true of every plan, whatever the record says and whatever the Engine shows."""
 
 from typing import Final
 
@@ -53,7 +53,7 @@ LABELLED: Final = {naming.LABEL_POD: "pod", naming.LABEL_INSTALLATION: "test"}
 
 @st.composite
 def records(draw: st.DrawFn) -> Record:
-    """A pod at any point of its life; every second one is meant to run and was initialised."""
+    """A pod at any point of its life; every second one should run and was initialised."""
     ready = draw(st.booleans())
     generation = draw(st.integers(1, 5))
     all_filled = ready or draw(st.booleans())
@@ -101,7 +101,7 @@ def records(draw: st.DrawFn) -> Record:
 
 @st.composite
 def observations(draw: st.DrawFn, record: Record) -> Observation:
-    """What an Engine could show of that pod, foreign objects and missing volumes included."""
+    """What an Engine could show of that pod, including foreign objects and missing volumes."""
     volumes = {}
     sound = draw(st.booleans())
     bases = {
@@ -137,13 +137,13 @@ def _shape(record: Record) -> ImageShape:
 
 
 def options_of(path: str, record: Record) -> st.SearchStrategy[dict[str, str]]:
-    """Those of an overlay that is right, of one that leads elsewhere, and of a plain volume."""
+    """The options of a right overlay, of one that leads elsewhere, and of a plain volume."""
     right = _options(path, record)
     return st.sampled_from([right, right, {"type": "overlay", "o": "elsewhere"} if right else {}, {}])
 
 
 def _options(path: str, record: Record) -> dict[str, str]:
-    """Return what the options should be, worked out apart from the planner."""
+    """Return what the options should be, calculated independently of the planner."""
     if record.state.system is None or path not in record.state.system.directories:
         return {}
     layer = f"/v/pinacle-vol-pod-system{path}"
@@ -176,7 +176,7 @@ _MOST_ROUNDS: Final = 3
 
 
 def test_nothing_starts_unless_every_volume_is_filled_there_and_its_own() -> None:
-    """Checked where a start is planned at all, which has to happen now and then."""
+    """This is checked if a start is planned at all, which has to happen now and then."""
     starts = 0
 
     @settings(THOROUGH, max_examples=4 * THOROUGH.max_examples)
@@ -270,7 +270,7 @@ def test_from_what_is_unknown_nothing_follows(record: Record) -> None:
 def test_a_stopped_or_deleted_pod_gets_nothing_started_and_no_volume_that_holds_data(
     world: tuple[Record, Observation],
 ) -> None:
-    """A stopped one at most gets a container that keeps its volumes, where all of them are its own."""
+    """A stopped one at most gets a container that keeps its volumes, if all of them are its own."""
     record, seen = world
     if record.intent.kind is IntentKind.RUNNING and not record.purging:
         return

@@ -10,7 +10,7 @@ from aiohttp import ClientResponse
 
 @contextmanager
 def counted_bytes() -> Iterator[Counter[str]]:
-    """Count the bytes of whole answers to this process by kind, such as `volumes`; all is really asked."""
+    """Count the bytes of whole answers to this process by kind, such as `volumes`; all calls are real."""
     count, read = Counter[str](), ClientResponse.read
 
     async def counting(response: ClientResponse) -> bytes:

@@ -1,4 +1,4 @@
-"""Everything that a file system keeps of the files below a directory, to compare before and after."""
+"""Everything that a file system stores about the files below a directory, to compare before and after."""
 
 import os
 from hashlib import sha256
@@ -10,10 +10,10 @@ _BLOCK = 512
 
 
 def attributes(root: Path) -> dict[str, dict[str, Any]]:
-    """Return, for each path below `root` and for itself, what it is and all that is noted of it.
+    """Return, for `root` and each path below it, what it is and all its metadata.
 
-    Extended attributes include ACLs, capabilities and those of overlays; hard links show as the paths that
-    are one file.
+    Extended attributes include ACLs, capabilities and those of overlays. Hard links show as the paths of one
+    file.
     """
     paths = [
         root,

@@ -48,7 +48,7 @@ class Pinacle:
     more: Mapping[str, str] = field(default_factory=dict)
 
     def __call__(self, *words: str, stdin: str | None = None, code: int | None = 0) -> Done:
-        """Run it without a terminal; it has to end with `code`, with any where that is None."""
+        """Run it without a terminal; it has to end with `code`, or with any code if that is None."""
         with self.begun(*words, stdin=stdin is not None) as process:
             out, err = process.communicate(stdin, timeout=_ENDED_S)
         done = Done(process.returncode, out, err)
@@ -57,7 +57,7 @@ class Pinacle:
 
     @contextmanager
     def begun(self, *words: str, stdin: bool = False) -> Iterator["subprocess.Popen[str]"]:
-        """Begin it without a terminal; it is killed where it goes on too long."""
+        """Begin it without a terminal; it is killed if it takes too long."""
         process = subprocess.Popen(
             self._command(words),
             cwd=ROOT,
@@ -107,7 +107,7 @@ class Pinacle:
 
 
 def statuses(report: dict[str, Any]) -> dict[str, str]:
-    """Return what the doctor's checks say but those of the machine: it is up to whoever runs the tests."""
+    """Return the doctor's results, without those about the machine, which whoever runs the tests chose."""
     return {
         check["name"]: check["status"] for check in report["checks"] if check["name"] not in _OF_THE_MACHINE
     }

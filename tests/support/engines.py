@@ -1,4 +1,4 @@
-"""Private Engines for tests: with another runtime, or of another Debian, where a run asks for that."""
+"""Private Engines for tests: with another runtime, or of another Debian, if a run asks for that."""
 
 import os
 import shutil
@@ -16,7 +16,7 @@ _PROGRAMS: Final = "PINACLE_TEST_ENGINE_PROGRAMS"
 
 
 def use_suite(suite: str, cache: Path) -> None:
-    """Have all private Engines of this run be that of another Debian release, `trixie` for example."""
+    """Make all private Engines of this run those of another Debian release, such as `trixie`."""
     root = cache / f"engine-{suite}"
     if not root.exists():
         require("debootstrap")
@@ -37,7 +37,7 @@ def private_engine(root: Path, runtime: str | None) -> PrivateEngine:
 
 
 def _config(runtime: str | None) -> dict[str, Any]:
-    """Return the daemon.json of an Engine that has a runtime, which is installed where it is missing."""
+    """Return the daemon.json of an Engine that has a runtime, which is installed if it is missing."""
     if runtime is None:
         return {}
     require(runtime)
@@ -58,7 +58,7 @@ def tables(engine: PrivateEngine) -> list[str]:
 
 
 def remove_tables(engine: PrivateEngine) -> None:
-    """Have pods of the tests that follow reach what they reached before."""
+    """Let pods of the tests that follow reach again what they reached before."""
     for name in tables(engine):
         words = [*engine.inside(), find("nft") or "nft", "delete", "table", "inet", name]
         subprocess.run(words, check=True)

@@ -229,7 +229,7 @@ class FakeEngine:
         return _observed(name, volume)
 
     def _made(self, name: str, volume: FakeVolume, labels: Mapping[str, str]) -> FakeVolume:
-        """Make a volume as the Engine does where there is none: it is there first, and its labels then."""
+        """Make a volume as the Engine does if there is none: first the volume, then its labels."""
         if name not in self.volumes:
             self.volumes[name] = volume
             self.before_labels()
@@ -456,13 +456,13 @@ class FakeEngine:
         return
 
     def crash(self, pod_id: str, code: int = 137) -> None:
-        """End a pod's container unasked, after a minute's run."""
+        """End a pod's container unexpectedly, after it has run for a minute."""
         container = self._of(pod_id)
         if container.observed.state is ContainerState.RUNNING:
             self._end(container, code)
 
     def lose_container(self, pod_id: str) -> None:
-        """Remove what of a pod runs, or would."""
+        """Remove the container of a pod that runs or would run."""
         for container in self.of_pod(pod_id)[:1]:
             del self.containers[container.observed.name]
 
@@ -471,7 +471,7 @@ class FakeEngine:
         self._rename(self._of(pod_id), f"renamed-{next(self._ids)}")
 
     def double(self, pod_id: str) -> None:
-        """Have a second container run for a pod, as an older system made one for a renamed one."""
+        """Let a second container run for a pod, as an older system made one if the first was renamed."""
         twin = self._of(pod_id)
         self.rename(pod_id)
         name, number = naming.container_name(pod_id), self._new_id()
@@ -482,7 +482,7 @@ class FakeEngine:
             )
 
     def disconnect(self, pod_id: str) -> None:
-        """Take a pod's container from all networks, as `docker network disconnect` does."""
+        """Detach a pod's container from all networks, as `docker network disconnect` does."""
         container = self._of(pod_id)
         container.observed = replace(container.observed, networks=())
 
@@ -495,7 +495,7 @@ class FakeEngine:
         return [_observed(name, volume) for name, volume in self.volumes.items()]
 
     def lose_bases(self) -> None:
-        """Remove every base that no container mounts but its keeper."""
+        """Remove every base that only its keeper mounts."""
         keepers = {n: c for n, c in self.containers.items() if naming.LABEL_BASE in c.observed.labels}
         used = {name for n, c in self.containers.items() if n not in keepers for name in c.mounts}
         for name, keeper in keepers.items():
@@ -505,7 +505,7 @@ class FakeEngine:
                     del self.volumes[volume]
 
     def make_file(self, pod_id: str, path: str, text: str) -> None:
-        """Have the owner of a pod that runs make a file, with the directories above it."""
+        """Let the owner of a running pod make a file, with the directories above it."""
         container = self._of(pod_id)
         holder = _holder(container.observed.volumes, path)
         if holder is not None:
@@ -540,10 +540,10 @@ class FakeEngine:
         self._become(self._of(pod_id), ContainerState.PAUSED)
 
     def write(self, pod_id: str, content: str) -> frozenset[str]:
-        """Write into all volumes of a pod that runs, as its owner does; returns their names."""
+        """Write into all volumes of a running pod, as its owner does; return their names."""
         mounts = self._of(pod_id).mounts
         own = [n for n in mounts if naming.LABEL_BASE not in self.volumes[n].labels]
-        # What goes into an overlay is in the pod's layers, and those are among them.
+        # What is written to an overlay is in the pod's layers, which are one of these volumes.
         written = [name for name in own if not self.volumes[name].options]
         for name in written:
             self.volumes[name].content = content
@@ -570,7 +570,7 @@ class FakeEngine:
         return found
 
     def _new_id(self) -> str:
-        """Return an id whose beginning says which it is, as an Engine's does."""
+        """Return an id whose beginning is unique, like those of an Engine."""
         return f"{next(self._ids):012x}{'0' * 52}"
 
     def _of(self, pod_id: str) -> FakeContainer:

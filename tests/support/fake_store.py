@@ -200,7 +200,7 @@ class FakeStore:
         return lease
 
     def abandon(self, lease: Lease) -> None:
-        """Nothing renews a lease here: each ends when its time is up."""
+        """Do nothing: nothing renews a lease here, and each ends when its time is up."""
         self.abandoned.add(lease.token)
 
     async def release(self, pod_id: str, lease: Lease) -> None:

@@ -1,4 +1,4 @@
-"""A small proxy on a unix socket in front of a real Engine, which can spoil one request."""
+"""A small proxy on a unix socket in front of a real Engine. It can make a request fail."""
 
 import asyncio
 import re
@@ -38,11 +38,11 @@ class FaultProxy:
 
     @property
     def is_armed(self) -> bool:
-        """Whether the fault has not met its request yet."""
+        """Whether the fault has not happened yet."""
         return self._next is not None
 
     def spoil(self, pattern: str, fault: Fault) -> None:
-        """Let `fault` happen to the next request whose "METHOD /path" matches."""
+        """Make `fault` happen to the next request whose "METHOD /path" matches."""
         self._next = (re.compile(pattern), fault)
 
     def slow_down(self, pattern: str, seconds: float) -> None:
@@ -50,11 +50,11 @@ class FaultProxy:
         self._slow[re.compile(pattern)] = seconds
 
     def hang(self, pattern: str) -> None:
-        """Answer no request whose "METHOD /path" matches, until `relent`: none of them arrives either."""
+        """Hold every request whose "METHOD /path" matches, until `relent`: none of them arrives."""
         self._hanging = re.compile(pattern)
 
     def relent(self) -> None:
-        """Answer all requests again that come from now on."""
+        """Answer all requests again from now on."""
         self._hanging = None
 
     def break_off(self, pattern: str) -> int:
@@ -71,7 +71,7 @@ class FaultProxy:
         if self._server is not None:
             self._server.close()
         if self._connections:
-            # Most end by themselves, as their callers are gone; only what still hangs is cut.
+            # Most end by themselves, as their callers are gone; only connections that still hang are cut.
             await asyncio.wait(self._connections, timeout=1.0)
         self.break_off("")
         await asyncio.gather(*self._connections, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""Messages of every form in a queue: as Celery's own protocol has them, and spoiled."""
+"""Messages of every form in a queue: as in Celery's own protocol, and malformed."""
 
 import json
 from base64 import b64encode
@@ -38,7 +38,7 @@ _BODIES: Final[tuple[Any, ...]] = (
 
 
 def sound() -> dict[str, Any]:
-    """Return what is in the queue for a `pods.get` of a pod that there is none of."""
+    """Return what is in the queue for a `pods.get` of a pod that does not exist."""
     task_id = str(uuid4())
     return {
         "body": encoded([["no-such-pod"], {}, {"callbacks": None, "chain": None, "other": CANARY}]),
@@ -78,7 +78,7 @@ def sound() -> dict[str, Any]:
 
 
 def spoiled(seed: int) -> str:
-    """Return what is in the queue for one with one to three things wrong or odd about it, by chance."""
+    """Return what is in the queue for a message with one to three random faults."""
     chance, message = Random(seed), sound()
     for _ in range(chance.randint(1, 3)):
         chance.choice(_SPOILERS)(message, chance)
@@ -87,7 +87,7 @@ def spoiled(seed: int) -> str:
 
 
 def each_once() -> Iterator[str]:
-    """Give every header, property and part of the envelope with every odd value, one at a time."""
+    """Yield messages in which one header, property or part of the envelope has an odd value, all in turn."""
     for body in _BODIES:
         yield json.dumps(sound() | {"body": encoded(body)})
     for part in ("headers", "properties"):

@@ -18,7 +18,7 @@ _SUFFIXES: Final = {"histogram": ("_bucket", "_sum", "_count"), "counter": ("_to
 
 @dataclass(frozen=True)
 class Family:
-    """One metric, as the registry has it."""
+    """One metric of the registry."""
 
     name: str
     kind: str
@@ -49,7 +49,7 @@ def _labels(of: object) -> tuple[str, ...]:
 
 
 def series(registry: CollectorRegistry) -> set[str]:
-    """Return the name of every series that our metrics have."""
+    """Return the names of all series of our metrics."""
     return {
         f"{family.name.removesuffix('_total')}{suffix}"
         for family in families(registry)

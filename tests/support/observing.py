@@ -1,4 +1,4 @@
-"""Observers that note what a test asks about."""
+"""Observers that note what tests check."""
 
 from collections import Counter
 
@@ -6,7 +6,7 @@ from worker.interfaces import Unobserved
 
 
 class CallCounter(Unobserved):
-    """Counts what is sent to the Engine, by the kind of call."""
+    """Counts what is sent to the Engine, by kind of call."""
 
     def __init__(self, calls: Counter[str]) -> None:
         self._calls = calls
@@ -16,7 +16,7 @@ class CallCounter(Unobserved):
 
 
 class CallNames(Unobserved):
-    """Notes what is sent to the Engine, in its order."""
+    """Notes what is sent to the Engine, in order."""
 
     def __init__(self, calls: list[str]) -> None:
         self._calls = calls
@@ -26,7 +26,7 @@ class CallNames(Unobserved):
 
 
 class StepNotes(Unobserved):
-    """Notes how steps ended, in their order."""
+    """Notes how steps ended, in order."""
 
     def __init__(self) -> None:
         self.told: list[tuple[str, Exception | None]] = []

@@ -1,4 +1,4 @@
-"""A running pod, as its owner and as an accident see it."""
+"""A running pod: what its owner does in it, and what accidents do to it."""
 
 import shlex
 import subprocess
@@ -87,7 +87,7 @@ class Pod:
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
     def inside(self, path: str) -> str:
-        """Return where this machine sees a file of the running pod; under runc."""
+        """Return where this machine sees a file of the running pod; this works under runc."""
         pid = self.engine.docker("inspect", "--format", "{{.State.Pid}}", self.container).strip()
         return f"/proc/{pid}/root{path}"
 
@@ -109,7 +109,7 @@ class Pod:
         )
 
     def _on_disk(self, path: str) -> str:
-        """Return where a file in one of the volumes lies on this machine."""
+        """Return where a file in one of the volumes is on this machine."""
         mount = _mount_of(path)
         name = f"pinacle-vol-{self.id}-{mount[1:].replace('/', '-')}"
         return f"{self.engine.data_root}/volumes/{name}/_data{path.removeprefix(mount)}"

@@ -1,4 +1,4 @@
-"""How often Redis is asked: one for each command, and one for a pipeline of many."""
+"""How often Redis is asked: each command counts as one, and so does a pipeline of many."""
 
 from collections import Counter
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What a worker tells Prometheus, as one reads it oneself."""
+"""What a worker reports to Prometheus, for tests to read."""
 
 import socket
 import urllib.request
@@ -17,7 +17,7 @@ class Scrape:
         ]
 
     def __call__(self, name: str, **labels: str) -> float:
-        """Return the sum of a metric over what `labels` leave open."""
+        """Return the sum of a metric over all labels that are not in `labels`."""
         found = [
             sample.value
             for sample in self.samples

@@ -22,7 +22,7 @@ def seen_shape(
 ) -> ImageShape:
     """Return the shape of an image that was looked at for `paths`.
 
-    `directories` are the system directories that are real. All else is a directory that is not named.
+    `directories` are the system directories that are real. Every path that is not named is a directory.
     """
     shape = ImageShape(run=run)
     absent = {*missing, *SYSTEM_DIRECTORIES} - set(directories)

@@ -1,7 +1,7 @@
-"""Short words for what is recorded of a pod and what is seen of it: rows of tables about the planner.
+"""Short words for what is recorded and what is seen of a pod: for rows in tables about the planner.
 
-`pod()` is an initialised pod that was asked to run, and `sees()` shows it running with all that it should
-have. A situation says only what is different from that.
+`pod()` is an initialised pod that was asked to run, and `sees()` shows it running with everything that it
+should have. A situation says only what differs from that.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -86,7 +86,7 @@ def pod(
     host: str = "here",
     **state: Any,
 ) -> Record:
-    """Return an initialised pod that runs, as its record has it, with what is different from that.
+    """Return the record of an initialised, running pod, with the given differences.
 
     `spec`, `intent` and `state` are fields of PodSpec, Intent and PodState; `unfilled` names volumes whose
     first fill is not noted as done; `declared` gives the paths of volumes beyond the universal ones.
@@ -155,7 +155,7 @@ _NOTHING: Final[Mapping[str, Any]] = {
 
 
 def new_pod(**more: Any) -> Record:
-    """Return a pod of which nothing is noted but that it was asked for."""
+    """Return a pod about which only its intent is recorded."""
     return pod(**{**_NOTHING, "layout": (), **more})
 
 
@@ -165,7 +165,7 @@ def begun_pod(**more: Any) -> Record:
 
 
 def committed_pod(**more: Any) -> Record:
-    """Return a pod whose first creation is whole, and that was never started."""
+    """Return a pod whose first creation is complete, but that was never started."""
     return pod(**{**_NOTHING, "tier": "dev.small", **more})
 
 
@@ -181,7 +181,7 @@ def stopping_pod(**more: Any) -> Record:
 
 
 def stopped_pod(**more: Any) -> Record:
-    """Return a pod that was asked to stop and stands so."""
+    """Return a pod that was asked to stop and has stopped."""
     return stopping_pod(**{"phase": Phase.STOPPED, "settled_generation": 2, **more})
 
 
@@ -191,13 +191,13 @@ def restored(mark: str) -> tuple[Volume, ...]:
 
 
 def deleting_pod(**more: Any) -> Record:
-    """Return a pod that ran and is asked to go, with all that it has."""
+    """Return a pod that ran and is to be deleted with everything that it has."""
     intent = {"kind": IntentKind.DELETED, "purge_generation": 2, **more.pop("intent", {})}
     return asked_again(**more, intent=intent)
 
 
 def tombstone(**more: Any) -> Record:
-    """Return the record of a pod that was deleted, and of which nothing was left."""
+    """Return the record of a pod that was deleted and of which nothing is left."""
     return deleting_pod(**{**_NOTHING, "layout": (), "purged_generation": 2, **more})
 
 
@@ -229,7 +229,7 @@ def exited(code: int = 1, **more: Any) -> ContainerView:
 
 
 def renamed(view: ContainerView, name: str = "elsewhere", *, second: bool = False) -> ContainerView:
-    """Show a container under another name; `second` makes it another one than the recorded."""
+    """Show a container under another name; with `second` it is not the recorded one."""
 
     def container(record: Record) -> ObservedContainer:
         shown = view(record)
@@ -248,7 +248,8 @@ def in_state(
 ) -> ContainerView:
     """Show the pod's container, made from the recorded spec unless `other_spec`.
 
-    `labels` replace ours; `mounts` are the full names of the volumes that it mounts, if not the recorded.
+    `labels` replace ours; `mounts` are the full names of the volumes that it mounts, by default the recorded
+    ones.
     """
 
     def container(record: Record) -> ObservedContainer:
@@ -286,12 +287,12 @@ def sees(
 ) -> View:
     """Show the volumes that are recorded, each as it should be, and `container`, or none.
 
-    Named, apart by blanks, are volumes that are not there (`without`), have another incarnation (`replaced`),
-    were made by the Engine for a missing one (`unasked`), have no label (`unlabelled`) or another
-    installation's (`foreign`), mount nothing although they are overlays (`plain`), or mount something else
-    (`elsewhere`). `more` gives the labels of further volumes by short name, `links` what
-    the images have, path to target. `others` are containers that have the pod's labels and another name.
-    `rest` are fields of Observation.
+    Names of volumes, separated by blanks, say which are missing (`without`), have another incarnation
+    (`replaced`), were made by the Engine for a missing one (`unasked`), have no label (`unlabelled`) or
+    another installation's (`foreign`), are plain volumes although they should be overlays (`plain`), or mount
+    something else (`elsewhere`). `more` gives the labels of additional volumes by short name, `links` the
+    images' links, path to target. `others` are containers with the pod's labels and another name. `rest` are
+    fields of Observation.
     """
     gone, other, engines = without.split(), replaced.split(), unasked.split()
     bare, strange, simple, moved = unlabelled.split(), foreign.split(), plain.split(), elsewhere.split()
@@ -348,7 +349,7 @@ def looked(
 ) -> Look:
     """Show what a look into the container found: directories, a file or link, and what was removed.
 
-    `places` is true where it also looked at every new volume of a situation.
+    `places` is true if it also looked at every new volume of a situation.
     """
     found = dict.fromkeys(kept, Standing.DIRECTORY)
     found |= {other: Standing.OTHER} if other else {}
@@ -358,7 +359,7 @@ def looked(
 
 
 def room(*paths: str, free: int = 100) -> Measured:
-    """Show that what is to be kept needs 2 MB, and how many are free."""
+    """Show that what is to be kept needs 2 MB, and that `free` MB are free."""
     sizes = dict.fromkeys(paths, 2_000_000)
     return Measured(
         paths=paths,
@@ -383,7 +384,7 @@ def _volume(
 
 
 def _overlay(record: Record, volume: Volume) -> dict[str, str]:
-    """Return the options that an overlay is to have, worked out apart from the planner."""
+    """Return the options that an overlay should have, calculated independently of the planner."""
     system = record.state.system
     if system is None or system.mode is not SystemMode.OVERLAY or volume.path not in system.directories:
         return {}
@@ -434,8 +435,8 @@ def case(
 ) -> Any:
     """Return one row: the situation in words, what is recorded, what is seen, and what follows.
 
-    `because` is a part of the reason that is given; `retry_at` is checked where it is given;
-    `until` is set where the intent is given up, for that time, and the pod goes on as it was.
+    `because` is a part of the expected reason; `retry_at` is checked if it is given; `until` is given if the
+    intent is given up until that time and the pod goes on as it was.
     """
     situation = Situation(
         record=record,
@@ -451,9 +452,9 @@ def case(
 
 
 def described(record: Record, steps: Sequence[Step]) -> tuple[str, ...]:
-    """Say each step with its details, such as `create_volume home var` or `remove_container force`.
+    """Describe each step with its details, such as `create_volume home var` or `remove_container force`.
 
-    Steps of one kind that follow each other are one line. The pod's container is not named, a second one is.
+    Consecutive steps of one kind are one line. The pod's container is not named, but a second one is.
     """
     words = [(step_name(step), _details(record, step)) for step in steps]
     lines = []
@@ -469,7 +470,7 @@ def _details(record: Record, step: Step) -> str:
 
 
 def _said(record: Record, name: str, value: Any) -> str:
-    """Say the value of one field of a step, and nothing where it is the usual one."""
+    """Describe the value of one field of a step; empty if it is the usual one."""
     if name == "container_id":
         return {"": "", CONTAINER_ID: "", SECOND: "of the second"}.get(value, f"of {value!r}")
     if name == "places" or value is None or value is False:

@@ -1,4 +1,4 @@
-"""An Engine to be killed, and a Redis and a worker beside it, of one test's own."""
+"""An Engine that a test may kill, with a Redis and a worker beside it."""
 
 import tempfile
 from collections.abc import Callable, Iterator
@@ -32,7 +32,7 @@ class Stack:
 
 
 class ProxyThread:
-    """A proxy in front of an Engine, for tests that are no coroutines."""
+    """A proxy in front of an Engine, for tests that are not coroutines."""
 
     def __init__(self, listen: Path, engine: Path) -> None:
         self._loop = LoopThread()
@@ -57,7 +57,7 @@ class ProxyThread:
         self._loop.run(slow())
 
     def hang(self, pattern: str | None) -> None:
-        """Answer no request whose "METHOD /path" matches; None has later ones answered again."""
+        """Hold every request whose "METHOD /path" matches; with None, later ones are answered again."""
 
         async def change() -> None:
             if pattern is None:
@@ -80,7 +80,7 @@ def own_stack(
     proxied: bool = False,
     make_worker: Callable[[Path, dict[str, str], str], WorkerProcess] = WorkerProcess,
 ) -> Iterator[Stack]:
-    """Start all three with an image `pinacle-busybox`, in a folder of their own below `scratch`.
+    """Start all three, with an image `pinacle-busybox`, in a folder of their own below `scratch`.
 
     `proxied` puts a proxy between worker and Engine, which can cut connections.
     """

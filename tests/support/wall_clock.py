@@ -1,4 +1,4 @@
-"""A wall clock that a test can set while processes run: theirs, not the machine's."""
+"""A wall clock that a test can set while processes run. It is theirs, not the machine's."""
 
 from pathlib import Path
 from typing import Final
@@ -20,7 +20,7 @@ class WallClock:
         new.replace(self._file)
 
     def environment(self) -> dict[str, str]:
-        """Return what a process needs to go by this clock."""
+        """Return the environment with which a process uses this clock."""
         (library,) = _LIBRARIES.glob("*/faketime/libfaketimeMT.so.1")
         return {
             "LD_PRELOAD": str(library),

@@ -25,7 +25,7 @@ class WorkerProcess:
         root: Path = ROOT,
         python: str = sys.executable,
     ) -> None:
-        """`root` is where its code is, and `python` what runs it: another commit's worker has its own."""
+        """`root` is where its code is, and `python` what runs it: a worker of another commit has its own."""
         self._root = root
         self._python = python
         self.settings = settings
@@ -65,7 +65,7 @@ class WorkerProcess:
         self._end(SIGKILL)
 
     def stop(self) -> int:
-        """End it as a supervisor does; returns its exit code."""
+        """End it as a supervisor does; return its exit code."""
         return self._end(SIGTERM)
 
     def signal(self, number: Signals) -> None:
@@ -73,7 +73,7 @@ class WorkerProcess:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Let it do nothing for a while, such as making a container again that a test has removed."""
+        """Keep it from doing anything for a while, such as replacing a container that a test has removed."""
         self.signal(SIGSTOP)
         try:
             yield

@@ -17,7 +17,7 @@ PAGE = Path(__file__).parents[3] / "docs" / "settings.md"
 
 
 @pytest.fixture(autouse=True)
-def _read_anew() -> Iterator[None]:
+def _read_again() -> Iterator[None]:
     settings.cache_clear()
     yield
     settings.cache_clear()

@@ -63,7 +63,7 @@ async def test_a_base_that_nobody_names_goes_after_the_grace_time() -> None:
     assert not host.engine.containers
 
 
-async def test_the_grace_time_begins_anew_when_it_was_used() -> None:
+async def test_the_grace_time_begins_again_when_it_was_used() -> None:
     host = Host()
     system = await host.base()
     await host.look()

@@ -159,7 +159,7 @@ async def test_a_store_that_is_lost_under_its_worker_is_rebuilt_at_once(
     assert again.guard.is_accepted, "and that is known to the next process"
 
 
-async def test_the_keeper_bears_the_new_id_before_the_host_has_reported(
+async def test_the_keeper_has_the_new_id_before_the_host_has_reported(
     engine: FakeEngine, owner: Side
 ) -> None:
     """Else a process killed between the two would find records, and another's keeper."""
@@ -225,7 +225,7 @@ async def test_of_two_that_ask_one_takes_over_and_the_other_is_turned_away(
     assert holder(engine) == "two"
 
 
-async def test_a_process_that_was_killed_while_it_asked_is_followed_by_one_that_asks_anew(
+async def test_a_process_that_was_killed_while_it_asked_is_followed_by_one_that_asks_again(
     engine: FakeEngine, owner: Side
 ) -> None:
     """Two processes of one store stand behind one question."""

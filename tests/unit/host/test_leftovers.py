@@ -69,7 +69,7 @@ def test_what_no_record_knows_or_another_installation_made_is_left_alone() -> No
     assert len(engine.volumes) == 2
 
 
-def test_a_pod_made_anew_meanwhile_is_left_alone() -> None:
+def test_a_pod_made_again_meanwhile_is_left_alone() -> None:
     """The record is read again with the lease in hand."""
     engine, store = _world([_pod("dead", IntentKind.DELETED)], {"pinacle-vol-dead-home": _labels("dead")})
 

@@ -247,7 +247,7 @@ def test_a_foreign_container_that_never_ran_is_looked_into_all_the_same() -> Non
     assert replacing(adopting, sees(created())) == ("remove_container",)
 
 
-def test_another_directory_since_the_copies_were_named_has_them_named_anew() -> None:
+def test_another_directory_since_the_copies_were_named_has_them_named_again() -> None:
     record = asked_again(declared=["/data"], copied="/data")
     view = sees(
         exited(other_spec=True, mounts=["x"]),
