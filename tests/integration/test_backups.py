@@ -40,7 +40,7 @@ test -e /bin/yes || echo gone; ls /usr/share/tool; cat /home/hard; test -x /bin/
 
 @pytest.fixture
 def debian_slim(engine: PrivateEngine) -> Any:
-    """What the document names, with its real `tar`."""
+    """The image that the page names, with its real `tar`."""
     import_debian(engine, CACHE)
     engine.docker("tag", "pinacle-debian", "debian:12-slim")
     yield

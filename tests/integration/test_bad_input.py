@@ -103,7 +103,7 @@ BY_POLICY: Final = frozenset(
 
 @pytest.fixture(autouse=True)
 def nothing_is_made(client: Client, engine: PrivateEngine, busybox: str) -> Any:
-    """Around each test: no container, no volume and no record appears, but the base of an image may."""
+    """Check around each test that no container, volume or record appears; only the base of an image may."""
 
     def world() -> tuple[list[str], Any]:
         names = engine.docker("ps", "-a", "--format", "{{.Names}}") + engine.docker("volume", "ls", "-q")
@@ -127,10 +127,10 @@ def test_a_bad_pod_id_is_refused_by_every_task(client: Client, task: str, name: 
 @pytest.mark.parametrize("name", BAD_SPECS)
 @pytest.mark.parametrize("task", ["create", "update"])
 def test_a_bad_spec_is_refused(client: Client, task: str, name: str) -> None:
-    """The text names the field, what was wrong and what is allowed, and holds no value of env."""
+    """The text names the field, what was wrong and what is allowed, and has no value of env."""
     spec, wrong, allowed = BAD_SPECS[name]
     if task == "update" and name in BY_POLICY:
-        return  # of a pod that does not exist, that is what is said
+        return  # For a pod that does not exist, that is what the error says.
     text = client.error(task, "bad", spec, **({"replace": True} if task == "update" else {}))
     assert text.startswith("InvalidInputError: ")
     assert wrong in text
@@ -140,13 +140,13 @@ def test_a_bad_spec_is_refused(client: Client, task: str, name: str) -> None:
 
 @pytest.mark.parametrize("task", ["start", "stop", "restart", "update", "get"])
 def test_a_pod_that_does_not_exist_is_an_error(client: Client, task: str) -> None:
-    """Except for its deletion, which is then done."""
+    """Except for its deletion, which is then simply done."""
     more = (GOOD,) if task == "update" else ()
     assert client.error(task, "nobody", *more).startswith("PodNotFoundError: pod_id: pod 'nobody'")
 
 
 def test_deleting_a_pod_that_does_not_exist_is_done(client: Client) -> None:
-    """It says that there was none, however often; and afterwards there is none either."""
+    """The answer says that there was none, however often; and afterwards there is none either."""
     for _ in range(2):
         answer = client.call("delete", "never-was")
         assert (answer["phase"], answer["existed"]) == ("deleted", False)
@@ -155,7 +155,7 @@ def test_deleting_a_pod_that_does_not_exist_is_done(client: Client) -> None:
 
 
 def test_a_pod_that_was_deleted_existed(client: Client, engine: PrivateEngine) -> None:
-    """Also one without a record, of which there is a volume; its tombstone is shown."""
+    """Also one without a record, if there is a volume of it; its tombstone is shown."""
     with Pod.running(client, engine, "was", GOOD):
         pass
     engine.docker("volume", "create", "pinacle-vol-strayed-home")

@@ -1,4 +1,4 @@
-"""An Engine or a Redis that is no use: one clear event, no stack trace, and work once it is fixed."""
+"""An unusable Engine or Redis: one clear event, no stack trace, and the worker works once it is fixed."""
 
 import json
 import os
@@ -25,7 +25,7 @@ SPEC: Final = {"image": "pinacle-busybox", "stop_timeout_s": 1}
 
 
 class _OldEngine(BaseHTTPRequestHandler):
-    """Answers as Docker 17.05 does."""
+    """Answers like Docker 17.05."""
 
     def do_GET(self) -> None:
         body = json.dumps({"ApiVersion": "1.29", "Version": "17.05.0-ce"}).encode()
@@ -61,7 +61,7 @@ def surroundings(settings: dict[str, str], own_redis: RedisServer) -> dict[str, 
 
 @contextmanager
 def _waiting_worker(folder: Path, settings: dict[str, str]) -> Iterator[WorkerProcess]:
-    """A worker whose start ends only when somebody has fixed what keeps it waiting."""
+    """A worker whose start ends only once somebody has fixed what it waits for."""
     worker = WorkerProcess(folder, settings)
     starting = threading.Thread(target=worker.start)
     starting.start()
@@ -141,7 +141,7 @@ def test_a_docker_host_that_is_none(surroundings: dict[str, str], value: str) ->
 def test_a_redis_that_asks_for_a_password(
     tmp_path: Path, surroundings: dict[str, str], own_redis: RedisServer
 ) -> None:
-    """It says which setting lacks it, once, and begins when the password is right."""
+    """The worker says once which setting lacks it, and begins when the password is right."""
     with Redis.from_url(own_redis.url) as admin:
         admin.config_set("requirepass", "canary")
         with _waiting_worker(tmp_path, surroundings) as worker:
@@ -154,7 +154,7 @@ def test_a_redis_that_asks_for_a_password(
 def test_a_redis_that_refuses_writes(
     tmp_path: Path, surroundings: dict[str, str], own_redis: RedisServer, busybox: str
 ) -> None:
-    """With its memory used up it takes no message; the worker says so once, and goes on by itself."""
+    """Its memory is used up, so it takes no message; the worker says so once, and goes on by itself."""
     worker, client = WorkerProcess(tmp_path, surroundings), Client(own_redis.url)
     worker.start()
     try:

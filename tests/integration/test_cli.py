@@ -45,7 +45,7 @@ UNKNOWN: Final = {
 
 @pytest.fixture(scope="module")
 def settings(settings: dict[str, str], redis_server: RedisServer) -> dict[str, str]:
-    """Those of a worker whose Redis knows nothing of the modules before."""
+    """The settings of a worker whose Redis knows nothing from earlier modules."""
     redis_server.flush()
     return settings
 
@@ -111,7 +111,7 @@ def test_a_pods_whole_life(pinacle: Pinacle, engine: PrivateEngine, client: Clie
 def test_every_line_of_the_readme_does_what_it_says(
     pinacle: Pinacle, client: Client, engine: PrivateEngine, busybox: str
 ) -> None:
-    """Pasted one after the other into a shell that has the command; none fails."""
+    """They are pasted one after the other into a shell that has the command; none fails."""
     block = re.search(r"<!-- cli:.*?```sh\n(.*?)```", (ROOT / "docs" / "cli.md").read_text(), re.DOTALL)
     assert block is not None, "docs/cli.md has no lines"
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
@@ -143,7 +143,7 @@ def test_an_answer_as_json_is_the_workers_own(pinacle: Pinacle, client: Client) 
 
 
 def test_a_pod_that_does_not_exist_is_one_clear_line(pinacle: Pinacle) -> None:
-    """In every verb; only a deletion has nothing left to do."""
+    """For every command; only a deletion has nothing left to do."""
 
     def run(words: tuple[str, ...]) -> str:
         return pinacle(*words, code=1).error()
@@ -157,8 +157,8 @@ def test_a_pod_that_does_not_exist_is_one_clear_line(pinacle: Pinacle) -> None:
     assert "pod 'nobody' does not exist" in pinacle("pods", "get", "nobody", code=1).error()
 
 
-def test_what_the_worker_refuses_is_told_in_its_words(pinacle: Pinacle, spec_file: str) -> None:
-    """Brackets and all, and without a value of env."""
+def test_what_the_worker_refuses_is_shown_in_its_words(pinacle: Pinacle, spec_file: str) -> None:
+    """Including brackets, and without a value of env."""
     wrong = ("pods", "create", "bad", "--spec", spec_file)
     line = pinacle(*wrong, "--port", "0", "--tier", "dev.huge", code=1).error()
     assert "spec.ports[0].container: 0 is not allowed" in line
@@ -169,7 +169,7 @@ def test_what_the_worker_refuses_is_told_in_its_words(pinacle: Pinacle, spec_fil
 
 
 def test_hosts(pinacle: Pinacle, client: Client) -> None:
-    """With the age of the heartbeat; and a storage is accepted for a host that there is."""
+    """With the age of the heartbeat; and a storage is accepted for a host that exists."""
     (host,) = pinacle("hosts", "list", "--json").json()["hosts"]
     assert host["live"]
     assert 0 <= host["heartbeat_age_s"] < 20
@@ -182,8 +182,8 @@ def test_hosts(pinacle: Pinacle, client: Client) -> None:
     assert host["host"] in pinacle("hosts", "accept-storage", "nowhere", "--yes", code=1).error()
 
 
-def test_watch_tells_each_change_of_phase(pinacle: Pinacle, client: Client, engine: PrivateEngine) -> None:
-    """From where the pod stands until it stands where it was waited for."""
+def test_watch_shows_each_change_of_phase(pinacle: Pinacle, client: Client, engine: PrivateEngine) -> None:
+    """From the pod's current phase until the one that is waited for."""
     with (
         Pod.running(client, engine, "seen", SPEC) as pod,
         pinacle.begun("pods", "watch", "seen", "--until", "stopped", "--json") as watching,
@@ -204,7 +204,7 @@ def test_watch_tells_each_change_of_phase(pinacle: Pinacle, client: Client, engi
 def test_ctrl_c_in_the_middle_of_a_creation(
     pinacle: Pinacle, client: Client, engine: PrivateEngine, redis_server: RedisServer
 ) -> None:
-    """It says that the pod goes on, and how to follow it; and the pod does go on."""
+    """The command says that the pod goes on, and how to follow it; and the pod does go on."""
     words = ("pods", "create", "cut", "--image", "pinacle-busybox", "--task-id", "cut-task")
     dockerd = int((engine.root / "dockerd.pid").read_text())
     with Redis.from_url(redis_server.url) as redis, pinacle.begun(*words) as process:
@@ -240,7 +240,7 @@ def test_what_gets_no_answer_is_to_be_sent_again_under_the_same_id(
 def test_an_answer_that_is_not_the_end_says_how_to_follow(
     pinacle: Pinacle, engine: PrivateEngine, client: Client
 ) -> None:
-    """Of a pod that cannot start, as one of its volumes is gone."""
+    """For a pod that cannot start, because one of its volumes is gone."""
     assert client.call("create", "ends", SPEC)["pod_id"] == "ends"
     # Stopped: nobody brings its container back before the volume can be removed.
     assert client.call("stop", "ends")["phase"] == "stopped"
@@ -278,7 +278,7 @@ def test_colours_on_a_terminal_unless_nobody_wants_them(pinacle: Pinacle) -> Non
 
 
 def test_a_deletion_asks_on_a_terminal(pinacle: Pinacle, client: Client, engine: PrivateEngine) -> None:
-    """And does what was answered; with something to look at while it lasts."""
+    """And does what was answered; it shows something while it waits."""
     with Pod.running(client, engine, "asked", SPEC) as pod:
         asked = {"prompt": "[y/N]: "}
         code, shown = pinacle.on_terminal("pods", "delete", "asked", **asked, typed="n\n")
@@ -296,7 +296,7 @@ def test_a_deletion_asks_on_a_terminal(pinacle: Pinacle, client: Client, engine:
 
 
 def test_no_redis_and_a_wrong_password(pinacle: Pinacle, own_redis: RedisServer) -> None:
-    """One line with what to do, never the password; and so for the doctor, which goes on."""
+    """One line with what to do, never with the password; the doctor says the same, and goes on."""
     away = Pinacle({**pinacle.settings, "PINACLE_REDIS_URL": f"redis://127.0.0.1:{free_port()}/0"})
     with Redis.from_url(own_redis.url) as admin:
         admin.config_set("requirepass", "right")
@@ -313,7 +313,7 @@ def test_no_redis_and_a_wrong_password(pinacle: Pinacle, own_redis: RedisServer)
 
 
 def test_no_worker_and_wrong_settings(pinacle: Pinacle, own_redis: RedisServer) -> None:
-    """Nothing is sent that would be done when nobody expects it any more."""
+    """Nothing is sent that would be done when nobody expects it."""
     alone = Pinacle({**pinacle.settings, "PINACLE_REDIS_URL": own_redis.url})
     assert "no worker has a heartbeat" in alone("pods", "stop", "x", code=4).error()
     with Redis.from_url(own_redis.url) as redis:
@@ -335,7 +335,7 @@ def test_the_doctor_finds_nothing_and_changes_nothing(
     before = world()
     report = pinacle("doctor", "--json", code=None).json()
     found = statuses(report)
-    # What these tests set by name is said.
+    # The settings that these tests make are named.
     assert found.pop("egress") == "warn"
     assert set(found.values()) <= {"ok"}, report
     assert world() == before
@@ -343,7 +343,7 @@ def test_the_doctor_finds_nothing_and_changes_nothing(
 
 
 def test_the_doctor_names_queues_that_nobody_reads(pinacle: Pinacle, redis_server: RedisServer) -> None:
-    """A default, a misspelt name and a host without a worker; answers to remote control are not meant."""
+    """Celery's default, a misspelt name and a host without a worker, but no answers to remote control."""
     strange = ("celery", "celery\x06\x163", "podz", "pods.given-up")
     with Redis.from_url(redis_server.url) as redis:
         for queue in (*strange, "x.reply.celery.pidbox"):
@@ -382,7 +382,7 @@ def test_the_doctor_says_what_a_spoiled_redis_and_a_full_disk_lack(
 
 
 def test_the_doctor_names_the_group_that_may_use_the_engine(pinacle: Pinacle) -> None:
-    """To a user without the right to it."""
+    """If the user may not use it."""
     with _socket_of_group(Path(f"/tmp/pin-{os.getpid()}.sock"), 65534) as path:
         done = subprocess.run(
             [sys.executable, "-c", DOCTOR_OF_ANOTHER],

@@ -56,7 +56,7 @@ def events(worker: WorkerProcess, name: str) -> list[dict[str, Any]]:
 
 
 def wait_for(pod: Pod, worker: WorkerProcess, condition: Callable[[dict[str, Any]], bool], what: str) -> None:
-    """Wait until it holds for the pod; where it does not, say how the pod is and what the worker did last."""
+    """Wait until it is true for the pod; if time is up, say how the pod is and what the worker did last."""
     try:
         wait_until(lambda: condition(pod.call("get")), 2 * SOON_S, what=what)
     except TimeoutError as error:
@@ -72,7 +72,7 @@ def stops_begun(worker: WorkerProcess) -> list[dict[str, Any]]:
 def test_a_clock_that_jumps_back_an_hour(
     worker: tuple[WorkerProcess, Client], clock: WallClock, engine: PrivateEngine
 ) -> None:
-    """It is told once; a back-off, a lost container and the lease of a dead worker end no later for it."""
+    """It is logged once, and does not delay a back-off, a lost container, or the lease of a dead worker."""
     process, client = worker
     assert client.call("create", "sound", SPEC)["phase"] == "running"
     client.call("create", "crashing", {**SPEC, "command": ["sh", "-c", "sleep 1; exit 3"]})
@@ -86,7 +86,7 @@ def test_a_clock_that_jumps_back_an_hour(
     pod.lose_container()
     pod.wait_for_another_container(SOON_S)
 
-    # A stop that is under way, with its lease held, when the worker is killed and the clock set back again.
+    # A stop is under way, and its lease is held, when the worker is killed and the clock is set back again.
     client.call("update", "sound", {**SPEC, "stop_timeout_s": 4, "command": STUBBORN})
     begun = len(stops_begun(process))
     client.send("stop", "sound")

@@ -1,4 +1,4 @@
-"""What a pod's root may not do to others, and that ordinary programs do not miss it."""
+"""What a pod's root may not do to others, and that ordinary programs work without it."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -109,7 +109,7 @@ def test_nginx_serves(pod: Pod) -> None:
 
 
 def test_ping_works_without_its_file_capability(pod: Pod) -> None:
-    """As docs/operations.md says: for root and for anybody else."""
+    """As docs/operations.md says: for root and for all others."""
     pod.sh('setcap cap_net_raw+ep "$(readlink -f /usr/bin/ping)"')
     assert pod.sh("ping -c 1 127.0.0.1 2>&1 || true").endswith("Operation not permitted")
     pod.sh('setcap -r "$(readlink -f /usr/bin/ping)"')

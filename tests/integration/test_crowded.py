@@ -41,7 +41,7 @@ def settings(settings: dict[str, str]) -> dict[str, str]:
 
 @contextmanager
 def dead_registry(engine: PrivateEngine) -> Iterator[None]:
-    """Have one where the Engine is that takes every connection and never answers."""
+    """Run a registry beside the Engine that takes every connection and never answers."""
     with subprocess.Popen(
         [*engine.inside(), sys.executable, "-c", LISTEN], stdout=subprocess.PIPE, text=True
     ) as process:
@@ -60,7 +60,7 @@ def pod(client: Client, engine: PrivateEngine, busybox: str) -> Iterator[Pod]:
 
 
 def test_creates_from_a_dead_registry_delay_nobody(client: Client, engine: PrivateEngine, pod: Pod) -> None:
-    """Hundreds at once: another caller's questions are answered, and its pod stops and goes, meanwhile."""
+    """Hundreds at once: meanwhile another caller's questions are answered, its pod is stopped and deleted."""
     ids = [f"dead-{number}" for number in range(CREATES)]
     with dead_registry(engine):
         sent = [client.send("create", name, {"image": f"{DEAD}/{name}:1"}) for name in ids]
@@ -84,7 +84,7 @@ def test_creates_from_a_dead_registry_delay_nobody(client: Client, engine: Priva
 def test_thousands_of_questions_delay_no_stop(
     client: Client, settings: dict[str, str], pod: Pod, pod_worker: WorkerProcess
 ) -> None:
-    """And they are answered meanwhile."""
+    """And the questions are answered meanwhile."""
     with Redis.from_url(settings["PINACLE_REDIS_URL"]) as redis:
         redis.lpush("questions", *(get(pod.id) for _ in range(GETS)))
         began = monotonic()
@@ -103,7 +103,7 @@ def test_thousands_of_questions_delay_no_stop(
 def test_answers_to_questions_are_kept_for_minutes(
     client: Client, settings: dict[str, str], pod_worker: WorkerProcess
 ) -> None:
-    """Those to changes for an hour, refusals among them: thousands of lists a day would fill Redis."""
+    """Answers to changes, and refusals, are kept for an hour: thousands of lists a day would fill Redis."""
     kept: dict[str, int] = {}
     with Redis.from_url(settings["PINACLE_REDIS_URL"]) as redis:
         for task in ("get", "list", "delete", "stop"):

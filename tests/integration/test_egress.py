@@ -1,4 +1,4 @@
-"""What pods reach beyond their own bridge. All of it is in network namespaces that the test makes."""
+"""What pods reach outside their own bridge. All of it is in network namespaces that the test makes."""
 
 import json
 import os
@@ -57,7 +57,7 @@ runpy.run_module("worker", run_name="__main__", alter_sys=True)
 
 
 class Outside:
-    """Hosts behind the Engine's, in a network namespace of their own."""
+    """Hosts beyond the Engine's host, in a network namespace of their own."""
 
     def __init__(self, engine: PrivateEngine) -> None:
         self._engine = engine
@@ -92,7 +92,7 @@ class Outside:
 
 @pytest.fixture(scope="module")
 def lonely(scratch: Path) -> Iterator[PrivateEngine]:
-    """An Engine whose pods' network has IPv6 as well, as somebody made it before the first worker."""
+    """An Engine whose network for pods also has IPv6, because somebody made it before the first worker."""
     engine = private_engine(scratch / "g", None)
     engine.start()
     import_busybox(engine)
@@ -129,7 +129,7 @@ def outside(lonely: PrivateEngine) -> Iterator[Outside]:
 def closed(
     scratch: Path, lonely: PrivateEngine, outside: Outside, settings: dict[str, str]
 ) -> Iterator[dict[str, str]]:
-    """Settings of an installation that begins now, and says nothing about what pods may reach."""
+    """Settings of an installation that begins now and does not set what pods may reach."""
     redis = RedisServer(scratch / "gr")
     redis.start()
     own = {
@@ -192,7 +192,7 @@ def test_a_pod_reaches_the_internet_and_what_is_allowed(pod: Pod) -> None:
 
 
 def test_a_pod_reaches_no_private_network_and_no_metadata_but_names(pod: Pod) -> None:
-    """Port 53 is where a host's own resolver may be."""
+    """Port 53 stays open, as a host's own resolver may be there."""
     assert {one: reaches(pod, one) for one in PRIVATE} == dict.fromkeys(PRIVATE, False)
     assert {one: reaches(pod, one, 53) for one in PRIVATE} == dict.fromkeys(PRIVATE, True)
 
@@ -204,8 +204,8 @@ def test_a_pod_reaches_no_service_of_its_host_but_names(pod: Pod, lonely: Privat
 
 
 def test_what_is_refused_is_refused_at_once(pod: Pod) -> None:
-    """A program that looks for a cloud's metadata does not wait for its own time to run out."""
-    # More than 128 says that it was ended.
+    """A program that looks for a cloud's metadata does not have to wait for its own time-out."""
+    # An exit code above 128 means that it was ended.
     assert pod.sh("timeout 2 nc 169.254.169.254 80 < /dev/null || echo $?") == "1"
 
 
@@ -239,7 +239,7 @@ def test_the_doctor_tries_it_from_a_pod_and_says_what_to_do(
 def test_a_worker_makes_the_rules_again_that_somebody_removed(
     scratch: Path, pod: Pod, lonely: PrivateEngine, closed: dict[str, str]
 ) -> None:
-    """As by a reload of the host's whole filter. One that does so each second, beside the other."""
+    """As a reload of the host's whole filter does. This second worker checks every second."""
     python = scratch / "each-second"
     python.write_text(EACH_SECOND)
     python.chmod(0o755)
@@ -256,7 +256,7 @@ def test_a_worker_makes_the_rules_again_that_somebody_removed(
 def test_a_network_that_is_made_again_is_closed_before_its_first_pod(
     caller: Client, lonely: PrivateEngine, pod: Pod, closed: dict[str, str]
 ) -> None:
-    """Its bridge has another name. And this worker's network has what the installation began as."""
+    """Its bridge has another name, and its label says how the installation began."""
     pod.call("stop")
     lonely.docker("network", "rm", "pinacle")
     with Pod.running(caller, lonely, "later", SPEC) as later:

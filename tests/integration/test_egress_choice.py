@@ -1,4 +1,4 @@
-"""Whether an installation is closed where nothing is set; and a host on which rules cannot be made."""
+"""Whether an installation is closed if nothing is set; and a host on which rules cannot be made."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -58,7 +58,7 @@ async def test_what_begins_now_is_closed_and_what_is_set_counts(
 async def test_what_was_there_before_stays_open(
     docker: DockerEngine, engine: PrivateEngine, volume: tuple[str, ...]
 ) -> None:
-    """Its pods may need what a rule would take from them."""
+    """Its pods may need what a rule would forbid."""
     engine.docker("volume", "create", *volume)
     assert not await docker.began_closed()
 
@@ -86,7 +86,7 @@ async def test_a_host_that_cannot_have_rules_says_why_and_keeps_its_pods(
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    """The network is there all the same, and nothing of the attempt is left."""
+    """The network exists anyway, and nothing of the attempt is left."""
     rules = docker._host_rules
     with pytest.raises(PermanentError, match="nft on the Engine's host ended with 1"):
         await rules.apply("nonsense")
@@ -103,7 +103,7 @@ async def test_a_host_that_cannot_have_rules_says_why_and_keeps_its_pods(
 
 
 async def test_what_somebody_else_removed_is_made_again(docker: DockerEngine, engine: PrivateEngine) -> None:
-    """As by a reload of the host's whole filter. Where pods are to be open, nothing is made."""
+    """As a reload of the host's whole filter does. If egress is open, nothing is made."""
     docker.set_egress(is_closed=False, allowed=())
     await docker.ensure_network()
     await docker.close_egress_again()
@@ -112,7 +112,7 @@ async def test_what_somebody_else_removed_is_made_again(docker: DockerEngine, en
     await docker.ensure_network()
     assert tables(engine) == [f"pinacle-{NAME}"]
     remove_tables(engine)
-    # Whoever only sees to the network, as each pod that misses it does, need not ask for the rules.
+    # `ensure_network`, which runs for each pod that finds no network, need not ask for the rules.
     await docker.ensure_network()
     assert tables(engine) == []
     await docker.close_egress_again()

@@ -1,4 +1,4 @@
-"""How many Engine calls an operation takes: exact, so that it cannot grow unseen."""
+"""How many Engine calls an operation takes: the exact number, so that it cannot grow unnoticed."""
 
 import asyncio
 from collections import Counter
@@ -57,7 +57,7 @@ async def counted(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[Counted]:
-    """Parametrized, with other system volumes than those of new pods."""
+    """If it is parametrized: with system volumes that differ from those of new pods."""
     monkeypatch.setenv("PINACLE_SYSTEM_VOLUMES", getattr(request, "param", "overlay"))
     monkeypatch.setenv("DOCKER_HOST", engine.url)
     monkeypatch.setenv("PINACLE_REDIS_URL", redis_url)
@@ -83,9 +83,9 @@ def spec(**more: Any) -> Any:
 
 
 async def test_a_creation_takes_a_call_for_each_volume_and_ten_more(counted: Counted) -> None:
-    """Of an image that was looked at and whose base is there: busybox has /usr, /bin and /lib.
+    """For an image that was looked at and that has a base: busybox has /usr, /bin and /lib.
 
-    A layer lies over these.
+    A layer is over these.
     """
     await counted.of("first", Create(spec=spec()))
     calls = await counted.of("calls", Create(spec=spec()))
@@ -120,7 +120,7 @@ async def test_an_image_is_looked_at_once(counted: Counted) -> None:
 
 
 async def test_what_is_made_for_an_image_is_known_meanwhile(counted: Counted) -> None:
-    """No record names it yet: whoever removes what is unused has to leave it alone."""
+    """No record names it yet, and it must not be removed as unused."""
     engine = counted.parts.engine
     image = await engine.find_image("pinacle-busybox")
     assert image is not None
@@ -143,7 +143,7 @@ async def test_what_is_made_for_an_image_is_known_meanwhile(counted: Counted) ->
 
 
 async def test_what_is_as_it_should_be_takes_two_calls(counted: Counted) -> None:
-    """Whatever is asked again."""
+    """Whatever is asked for again."""
     await counted.of("calls", Create(spec=spec()))
     for request in (Start(), Restart(), Create(spec=spec()), Update(spec=spec())):
         assert (await counted.of("calls", request)).total() == 2
@@ -158,7 +158,7 @@ async def test_stop_and_start_take_three_calls_each(counted: Counted) -> None:
 async def test_bringing_back_a_lost_container_takes_five_calls(
     counted: Counted, engine: PrivateEngine
 ) -> None:
-    """By a pass, whose two lists serve all pods; a task asks besides whether it has another name now."""
+    """By a pass, whose two lists serve all pods; a task also asks whether it now has another name."""
     await counted.of("calls", Create(spec=spec()))
     engine.docker("rm", "-f", "pinacle-pod-calls")
     assert (await counted.of("calls", Restart())).total() == 6
@@ -179,7 +179,7 @@ async def test_a_pass_that_finds_nothing_to_do_takes_two_calls(counted: Counted,
 
 
 async def test_an_ended_container_is_inspected_once(counted: Counted, engine: PrivateEngine) -> None:
-    """Its exit code is kept; a pass that finds it in back-off takes two calls again."""
+    """Its exit code is recorded; a pass that finds it in back-off takes two calls again."""
     await counted.of("calls", Create(spec=spec(restart="never")))
     engine.docker("kill", "pinacle-pod-calls")
     assert await counted.of_pass() == {"container_list": 1, "volume_list": 1, "container_inspect": 1}
@@ -191,7 +191,7 @@ async def test_an_ended_container_is_inspected_once(counted: Counted, engine: Pr
 async def test_an_update_that_makes_the_container_again_is_counted(
     counted: Counted, engine: PrivateEngine
 ) -> None:
-    """What is to be kept is looked for before it is stopped and once more after that, then copied."""
+    """What is to be kept is looked for before it is stopped and again after that, then copied."""
     await counted.of("calls", Create(spec=spec()))
     plain = {
         "image_inspect": 1,
@@ -239,14 +239,14 @@ async def test_beside_very_many_volumes_a_task_asks_for_its_own(
     # the sentinel's.
     asked = [(each["volume_list"], each["volume_inspect"]) for each in calls]
     assert asked == [(4, 10), (2, 1), (2, 1), (2, 1)]
-    # How many bytes these are goes by how long the path of the Engine's directory is.
+    # The number of bytes depends on the length of the path of the Engine's directory.
     assert size > 0
 
 
 async def test_beside_very_many_volumes_a_pod_is_seen_as_it_is(
     counted: Counted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As by the list of all: what an older system made without labels, and what no layout has."""
+    """As with the list of all: including volumes that an older system made without labels, and extra ones."""
     engine = counted.parts.engine
     await counted.of("calls", Create(spec=spec()))
     await counted.of("calls-2", Create(spec=spec()))

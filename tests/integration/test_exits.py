@@ -1,4 +1,4 @@
-"""Pods whose program ends: what is finished stays finished, whatever becomes of its container."""
+"""Pods whose program ends: what is finished stays finished, whatever happens to its container."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.usefixtures("busybox")
 
 
 def runs(engine: PrivateEngine, pod_id: str) -> int:
-    """Return how often the pod's program noted that it runs."""
+    """Return how often the pod's program noted a run."""
     noted = engine.data_root / "volumes" / f"pinacle-vol-{pod_id}-root" / "_data" / "runs"
     return noted.read_text().count("ran") if noted.exists() else 0
 
@@ -25,7 +25,7 @@ def runs(engine: PrivateEngine, pod_id: str) -> int:
 def job(
     client: Client, engine: PrivateEngine, pod_id: str, restart: str, then: str = "true"
 ) -> Iterator[Pod]:
-    """Have a pod that notes each run, and then does something."""
+    """Run a pod that notes each run, and then does something."""
     spec: dict[str, Any] = {"image": "pinacle-busybox", "restart": restart, "stop_timeout_s": 1}
     spec["command"] = ["sh", "-c", f"echo ran >> /root/runs; {then}"]
     client.call("create", pod_id, spec)
@@ -44,7 +44,7 @@ def wait_for_phase(pod: Pod, phase: str) -> dict[str, Any]:
 def test_a_finished_pod_does_not_run_again_when_its_container_is_pruned(
     client: Client, engine: PrivateEngine, restart: str
 ) -> None:
-    """Twice; and an explicit start runs it once more."""
+    """Twice; and an explicit start runs it again."""
     with job(client, engine, f"done-{restart}", restart) as pod:
         before = wait_for_phase(pod, "stopped")
         for _ in range(2):
@@ -73,7 +73,7 @@ def test_a_failed_pod_that_never_restarts_stays_failed_without_its_container(
 def test_what_ended_and_was_pruned_while_no_worker_looked_is_not_run_again_where_it_never_is(
     client: Client, engine: PrivateEngine, pod_worker: WorkerProcess
 ) -> None:
-    """Nobody knows how it ended, and the pod says so; one that is to run until it succeeds comes back."""
+    """Nobody knows how it ended, and the pod says so; one that should run until it succeeds comes back."""
     wait = "sleep 2"
     with (
         job(client, engine, "unseen", "never", wait) as pod,
@@ -105,7 +105,7 @@ def test_what_ended_and_was_pruned_while_no_worker_looked_is_not_run_again_where
 def test_a_program_that_is_not_there_is_named(
     client: Client, engine: PrivateEngine, command: list[str], code: int, named: str
 ) -> None:
-    """By the pod itself, and it is tried again with ever longer waits: somebody may install it."""
+    """By the pod itself, and it is tried again after ever longer waits: somebody may install it."""
     client.call("create", "nameless", {"image": "pinacle-busybox", "command": command})
     try:
         answer = wait_for_phase(Pod(client, engine, "nameless"), "backoff")

@@ -1,4 +1,4 @@
-"""What will never work is told as `failed`, in the Engine's words; what may work later is not."""
+"""What will never work is reported as `failed`, in the Engine's words; what may work later is not."""
 
 from typing import Any
 
@@ -43,7 +43,7 @@ def test_what_the_engine_never_does_is_failed_with_its_words(
 def test_an_image_that_was_imported_again_is_taken_by_an_update_with_the_same_spec(
     client: Client, engine: PrivateEngine, pod_worker: WorkerProcess
 ) -> None:
-    """Only where the pinned one is gone from the host; what the pod holds and installed stays."""
+    """Only if the pinned one is gone from the host; the pod's data and installed programs stay."""
     spec = {"image": import_busybox(engine, "pinacle-again", changes=("ENV V=1",)), "stop_timeout_s": 1}
     with Pod.running(client, engine, "imported", spec) as pod:
         first = pod.call("get")["image"]

@@ -1,4 +1,4 @@
-"""Directories of containers, copied where the Engine's disk is not to be seen: by the Engine's archives."""
+"""Directories of containers are copied by the Engine's archives if the Engine's disk cannot be seen."""
 
 import os
 from collections.abc import AsyncIterator, Callable
@@ -57,7 +57,7 @@ async def make(engine: PrivateEngine, tmp_path: Path) -> AsyncIterator[Callable[
 async def test_a_directory_is_copied_with_all_that_it_has(
     engine: PrivateEngine, make: Callable[[Path | None], DockerEngine], tmp_path: Path, *, sees_disk: bool
 ) -> None:
-    """But for what is on other mounts, and what another volume is to hold."""
+    """Except for what is on other mounts, and what another volume will hold."""
     docker = make(None if sees_disk else tmp_path / "none")
     engine.docker("run", "-d", "--name", "folders", "-v", "folders-db:/data/db/deep", "pinacle-busybox")
     engine.docker("exec", "folders", "sh", "-ec", SCRIPT)
@@ -79,10 +79,10 @@ async def test_a_directory_is_copied_with_all_that_it_has(
     assert (folder / "dbx").read_text() == "y\n"
 
 
-async def test_a_full_disk_is_told_as_that(
+async def test_a_full_disk_is_reported_as_that(
     engine: PrivateEngine, make: Callable[[Path | None], DockerEngine], tmp_path: Path
 ) -> None:
-    """A small volume stands for it; what was copied until then is the caller's to remove."""
+    """A small volume stands for it; the caller has to remove what was copied until then."""
     options = ("-o", "type=tmpfs", "-o", "device=tmpfs", "-o", "o=size=1m")
     engine.docker("volume", "create", *options, "folders-new")
     engine.docker("run", "-d", "--name", "folders", "pinacle-busybox")
@@ -98,7 +98,7 @@ async def test_a_full_disk_is_told_as_that(
 async def test_a_hard_link_from_what_is_kept_into_what_is_not(
     engine: PrivateEngine, make: Callable[[Path | None], DockerEngine], tmp_path: Path
 ) -> None:
-    """On the disk both get the file; an archive has it once, so it is refused rather than lost."""
+    """On the disk both get the file; an archive has it only once, so this is refused rather than lost."""
     engine.docker("run", "-d", "--name", "folders", "pinacle-busybox")
     script = "mkdir -p /data/db; echo mine > /data/db/file; ln /data/db/file /data/z"
     engine.docker("exec", "folders", "sh", "-ec", script)

@@ -1,4 +1,4 @@
-"""A message that another host's worker takes first is moved, whole: all that it carries comes true."""
+"""A message that another host's worker takes first is moved as a whole: everything in it has its effect."""
 
 import gc
 import json
@@ -83,7 +83,7 @@ def make(client: Client) -> Iterator[Make]:
         client.call("start", pod_id)
         becomes(client, pod_id, "running")
     yield partial(client.signature, queue=HERE)
-    # Celery unsubscribes where it collects a result: here, while there is a server.
+    # Celery unsubscribes when it collects a result: here, while there is a server.
     gc.collect()
 
 
@@ -158,7 +158,7 @@ def test_a_result_that_nobody_wants_is_not_kept(client: Client, make: Make, admi
 def test_a_message_that_expires_on_its_way(
     call: tuple[Any, ...], answers: str, client: Client, make: Make, workers: dict[str, WorkerProcess]
 ) -> None:
-    """It is obeyed where its intent was accepted in time, and is answered so; otherwise it has expired."""
+    """If its intent was accepted in time, it is carried out and answered so; otherwise it has expired."""
     workers["there"].signal(SIGSTOP)
     try:
         expires = time() + 3
@@ -172,7 +172,7 @@ def test_a_message_that_expires_on_its_way(
 
 
 def test_the_very_message_goes_along(client: Client, make: Make, admin: Redis) -> None:
-    """To a host that nobody reads for: body, headers and properties are those that were sent."""
+    """To a host without a worker: body, headers and properties are those that were sent."""
     admin.zadd("pinacle:heartbeats", {"nowhere": time()})
     options: dict[str, Any] = {
         "priority": 6,
@@ -212,7 +212,7 @@ def test_the_very_message_goes_along(client: Client, make: Make, admin: Redis) -
 
 
 def only_message(admin: Redis, pattern: str) -> Any:
-    """Wait for the one message in the queues of all priorities that match, and take it out."""
+    """Wait for the only message in the queues, of all priorities, that match, and take it out."""
     found: list[Any] = []
 
     def came() -> bool:
@@ -228,7 +228,7 @@ def only_message(admin: Redis, pattern: str) -> Any:
 def test_tasks_about_a_host_are_done_there(
     client: Client, make: Make, workers: dict[str, WorkerProcess]
 ) -> None:
-    """Also a pass that names its host; one that names a host without a worker is refused."""
+    """And so is a pass that names its host; a task that names a host without a worker is refused."""
     linked = make("pods.stop", "one", queue="pods")
     sent = make("hosts.accept_storage", "there").apply_async(link=linked)
     assert client.receive(sent, ANSWER_S)["host"] == "there"
@@ -240,7 +240,7 @@ def test_tasks_about_a_host_are_done_there(
 
 
 def test_a_message_that_goes_from_host_to_host_is_given_up(client: Client, make: Make) -> None:
-    """And says so; without a bound two hosts that take each other for the right one would never end."""
+    """And the answer says so: without a bound, two hosts that both point to the other would never end."""
     sent = make("pods.restart", "one").apply_async(headers={"pinacle_hops": 8})
     with pytest.raises(Exception, match="passed on 8 times"):
         client.receive(sent, ANSWER_S)

@@ -1,4 +1,4 @@
-"""The first filling of a volume is cut off by the death of the Engine: what is half filled is never used."""
+"""The Engine is killed while it first fills a volume: what is half filled is never used."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,7 +27,7 @@ def stack(scratch: Path, settings: dict[str, str]) -> Iterator[Stack]:
 
 @pytest.mark.timeout(600)
 def test_p4_an_engine_killed_while_it_fills_a_volume_leaves_no_half_filled_pod(stack: Stack) -> None:
-    """All files are there in the end, however many were when it died."""
+    """In the end all files are there, however many there were when it died."""
     random, found = Random(20), []
     for number in range(TIMES):
         pod = Pod(stack.client, stack.engine, f"fill-{number}")
@@ -44,7 +44,7 @@ def test_p4_an_engine_killed_while_it_fills_a_volume_leaves_no_half_filled_pod(s
 
 
 def _kill_after(stack: Stack, pod: Pod, files: int) -> int:
-    """Kill the Engine once a number of files was copied; return how many there were when it was dead."""
+    """Kill the Engine once `files` files were copied; return how many there were when it was dead."""
     folder = stack.engine.data_root / "volumes" / f"pinacle-vol-{pod.id}-srv" / "_data"
 
     def count() -> int:
@@ -52,6 +52,6 @@ def _kill_after(stack: Stack, pod: Pod, files: int) -> int:
 
     deadline = monotonic() + 30
     while count() <= files and monotonic() < deadline:
-        pass  # as fast as it goes: the whole copying takes a fraction of a second
+        pass  # Without a pause: the whole copying takes a fraction of a second.
     stack.engine.kill()
     return count()

@@ -1,4 +1,4 @@
-"""An Engine that hangs with one container, as with live-restore after a restart of it."""
+"""An Engine that hangs with one container, as happens with live-restore after its restart."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,10 +21,10 @@ def stack(scratch: Path, settings: dict[str, str]) -> Iterator[Stack]:
 
 
 @pytest.mark.parametrize("looks", [False, True], ids=["removal", "removal-and-inspect"])
-def test_a_removal_that_is_never_answered_is_told_with_its_remedy_and_done_later(
+def test_a_removal_that_is_never_answered_is_reported_with_its_remedy_and_done_later(
     stack: Stack, looks: bool
 ) -> None:
-    """Other pods go on. Where the Engine cannot even be asked of that container, that is told as well."""
+    """Other pods go on. If the Engine does not even answer an inspect of that container, it is reported."""
     assert stack.proxy is not None
     pods = {pod_id: Pod(stack.client, stack.engine, pod_id) for pod_id in ("hangs", "other")}
     for pod in pods.values():

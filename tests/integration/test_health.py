@@ -1,4 +1,4 @@
-"""`python -m worker.health` beside a real worker: what hangs is told, and an outage is not."""
+"""`python -m worker.health` beside a real worker: it reports what hangs, and no outage."""
 
 import subprocess
 import sys
@@ -32,7 +32,7 @@ main()
 
 @pytest.fixture
 def environment(tmp_path: Path, settings: dict[str, str], own_redis: RedisServer) -> dict[str, str]:
-    """A worker's, with a temporary folder of its own, and a heart that beats twice a second."""
+    """A worker's environment, with a temporary folder of its own, and two beats a second."""
     return {
         **settings,
         "TMPDIR": str(tmp_path),
@@ -50,7 +50,7 @@ def worker(tmp_path: Path, environment: dict[str, str], engine: PrivateEngine) -
 
 
 def complaint(environment: dict[str, str], oldest_s: float = 3) -> str:
-    """Return what the check complains of, nothing where all is well."""
+    """Return what the check complains about, nothing if all is well."""
     command = [sys.executable, "-m", "worker.health", "--oldest-s", str(oldest_s)]
     done = subprocess.run(
         command, cwd=ROOT, env={**environment}, check=False, capture_output=True, text=True, timeout=30
@@ -62,7 +62,7 @@ def complaint(environment: dict[str, str], oldest_s: float = 3) -> str:
 def test_a_worker_is_well_through_an_outage_and_not_when_it_hangs(
     worker: WorkerProcess, environment: dict[str, str], own_redis: RedisServer
 ) -> None:
-    """Redis is away for longer than a beat may be missed; then the whole process is held."""
+    """Redis is away for longer than beats may be missing; then the whole process is held."""
     wait_until(lambda: complaint(environment) == "", 20, what="a worker that is well")
     (consumer,) = Path(environment["TMPDIR"]).glob("pinacle-*/*.consumer")
     own_redis.kill()
@@ -78,7 +78,7 @@ def test_a_worker_is_well_through_an_outage_and_not_when_it_hangs(
     assert "no worker is alive" in complaint(environment)
 
 
-def test_a_consumer_that_hangs_is_told_though_the_event_loop_goes_on(
+def test_a_consumer_that_hangs_is_reported_although_the_event_loop_goes_on(
     tmp_path: Path, environment: dict[str, str], engine: PrivateEngine
 ) -> None:
     """A callback of its loop that never returns keeps it from taking messages."""

@@ -1,4 +1,4 @@
-"""Images come from a registry where the host lacks them: a real one, on loopback, behind a password."""
+"""Images that the host lacks come from a registry: a real one, on loopback, behind a password."""
 
 import base64
 import json
@@ -68,14 +68,14 @@ def registry(engine: PrivateEngine, scratch: Path) -> Iterator[str]:
 
 
 def _bcrypt(password: str) -> str:
-    """Return the hash that the registry wants, from the C library's own crypt."""
+    """Return the hash for the registry's password file, from the C library's crypt."""
     script = "print crypt($ARGV[0], '$2y$05$abcdefghijklmnopqrstuu')"
     return subprocess.run(["perl", "-e", script, password], check=True, capture_output=True, text=True).stdout
 
 
 @pytest.fixture(scope="module")
 def pushed(engine: PrivateEngine, registry: str, scratch: Path) -> Path:
-    """Push an image of its own and forget it locally; returns a folder with the credentials' config.json."""
+    """Push an image and remove it locally; return a folder with a config.json that has the credentials."""
     own = import_busybox(engine, "pinacle-pushed", changes=("ENV PUSHED=1",))
     config = scratch / "docker-config"
     config.mkdir()
@@ -100,7 +100,7 @@ def settings(settings: dict[str, str], pushed: Path) -> dict[str, str]:
 def test_a_missing_image_is_pulled_with_credentials_and_pinned(
     client: Client, engine: PrivateEngine, pushed: Path, pod_worker: WorkerProcess
 ) -> None:
-    """By id and repository digest; the password is in no log."""
+    """It is pinned by id and repository digest; the password is in no log."""
     with Pod.running(client, engine, "pulled", {"image": IMAGE}) as pod:
         answer = pod.call("get")
         assert answer["image"].startswith("sha256:")
@@ -111,7 +111,7 @@ def test_a_missing_image_is_pulled_with_credentials_and_pinned(
 def test_a_private_image_that_does_not_exist_is_told_apart(
     client: Client, engine: PrivateEngine, pushed: Path
 ) -> None:
-    """The registry was asked, and does not have it: nothing is made."""
+    """The registry was asked and does not have it: nothing is made."""
     text = client.error("create", "nope", {"image": f"{REGISTRY}/private/nothing:1"})
     assert text.startswith("ImageNotFoundError: spec.image: ")
     assert client.error("get", "nope").startswith("PodNotFoundError")
@@ -120,7 +120,7 @@ def test_a_private_image_that_does_not_exist_is_told_apart(
 def test_an_image_of_another_registry_is_refused_unless_it_is_on_the_host(
     client: Client, engine: PrivateEngine, busybox: str
 ) -> None:
-    """Newer Engines take LOCALHOST for a registry, on which a pod may listen."""
+    """Newer Engines take LOCALHOST for a registry, and a pod may listen there."""
     for reference in ("LOCALHOST/x:1", "127.0.0.1/private/base:1", "registry.invalid/x"):
         text = client.error("create", "elsewhere", {"image": reference})
         assert text.startswith(f"InvalidInputError: spec.image: '{reference}' is not on this host")
@@ -141,7 +141,7 @@ def test_a_private_image_that_no_pattern_names_is_not_pulled_with_the_operators_
 def test_a_pinned_image_that_is_gone_is_pulled_by_its_digest(
     client: Client, engine: PrivateEngine, pod_worker: WorkerProcess, pushed: Path
 ) -> None:
-    """The tag may have moved on; the pod gets what it had."""
+    """The tag may name another image now; the pod gets the one that it had."""
     with Pod.running(client, engine, "again", {"image": IMAGE}) as pod:
         image = pod.call("get")["image"]
         pod.sh("echo mine > /root/file")
@@ -158,7 +158,7 @@ def test_a_pinned_image_that_is_gone_is_pulled_by_its_digest(
 def test_a_pinned_image_that_is_gone_for_good_fails_the_pod_by_its_name(
     client: Client, engine: PrivateEngine, pod_worker: WorkerProcess
 ) -> None:
-    """An imported image has no digest to pull; nothing else takes its place; volumes stay."""
+    """An imported image has no digest to pull; nothing replaces it, and the volumes stay."""
     name = import_busybox(engine, "pinacle-lost", changes=("ENV LOST=1",))
     with Pod.running(client, engine, "lost", {"image": name}) as pod:
         image = pod.call("get")["image"]

@@ -1,4 +1,4 @@
-"""An image that has labels like ours: what is made of it inherits them, and is taken for what it is."""
+"""An image with labels like ours: containers inherit them, and are recognised for what they are."""
 
 import pytest
 
@@ -22,7 +22,7 @@ WITNESS = (
 
 @pytest.fixture(scope="module")
 def settings(settings: dict[str, str]) -> dict[str, str]:
-    """A base that nobody uses goes soon; what an image is looked at by is gone before."""
+    """A base that nobody uses is removed soon; the container for looking at an image is gone before."""
     return {**settings, "PINACLE_BASE_GRACE_S": "4"}
 
 
@@ -34,7 +34,7 @@ def test_it_is_no_orphan_and_no_base_and_its_pod_keeps_its_container(
     try:
         with Pod.running(client, engine, "labelled", {"image": image}) as pod:
             before = pod.container_id()
-            # What does not run may be removed; the Engine refuses the rest.
+            # Containers that do not run can be removed; the Engine refuses the rest.
             pod.call("stop")
             engine.docker("volume", "create", *WITNESS)
             wait_until(

@@ -1,4 +1,4 @@
-"""An update that cannot keep what the owner has in the container: that one stays, and runs on."""
+"""An update that cannot keep what the owner has in the container: the container stays and runs on."""
 
 import shutil
 from collections.abc import Iterator
@@ -37,7 +37,7 @@ def started_at(pod: Pod) -> str:
 def test_a_disk_that_is_too_small_for_the_copy_refuses_it_before_the_pod_is_stopped(
     stack: Stack, pod: Pod, tmp_path: Path
 ) -> None:
-    """It says how much is needed and how much is there, and nothing is recorded of it."""
+    """The error says how much is needed and how much is free, and nothing is recorded."""
     pod.sh("mkdir /data && head -c 9000000 /dev/urandom > /data/file")
     before = started_at(pod)
     floor_mb = 2 * shutil.disk_usage(stack.engine.data_root).free // MB
@@ -60,7 +60,7 @@ def test_a_disk_that_is_too_small_for_the_copy_refuses_it_before_the_pod_is_stop
 def test_a_copy_that_breaks_off_leaves_the_old_container_running_with_all_that_it_had(
     stack: Stack, pod: Pod, tmp_path: Path
 ) -> None:
-    """Where the disk is not seen, a hard link out of what is copied shows only in the middle of it."""
+    """If the disk cannot be seen, a hard link out of what is copied shows only in the middle of the copy."""
     pod.sh("mkdir -p /data/a /data/db && echo early > /data/a/file && echo mine > /data/db/file")
     pod.sh("ln /data/db/file /data/z && echo own > /root/file")
     before, volumes = pod.container_id(), stack.engine.docker("volume", "ls", "-q")

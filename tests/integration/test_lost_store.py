@@ -1,4 +1,4 @@
-"""Redis loses everything: each host reports again what it has, and nothing is removed or made twice."""
+"""Redis loses everything: each host reports its pods again, and nothing is removed or made twice."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -70,7 +70,7 @@ def test_a_worker_that_finds_the_store_empty_rebuilds_its_host_first(
 def test_a_store_that_is_lost_while_the_worker_runs_is_rebuilt_before_an_unknown_pod_is_made(
     stack: Stack, pods: dict[str, Pod]
 ) -> None:
-    """A creation of a pod that is there does not make it again."""
+    """Creating a pod that exists does not make it again."""
     container_id = pods["runs"].container_id()
     stack.redis.flush()
     text = stack.client.error("create", "runs", {**SPEC, "ports": []})
@@ -79,8 +79,8 @@ def test_a_store_that_is_lost_while_the_worker_runs_is_rebuilt_before_an_unknown
     assert pods["runs"].container_id() == container_id
 
 
-def test_what_changed_since_a_container_was_made_is_rebuilt_or_told(stack: Stack) -> None:
-    """The container stays; what nobody can know is named, and settled by a creation with the pod's spec."""
+def test_what_changed_since_a_container_was_made_is_rebuilt_or_reported(stack: Stack) -> None:
+    """The container stays; what cannot be known is named, until a creation brings the pod's spec."""
     spec = {"image": "pinacle-staged", "env": {"STAGE": "image", "NAME": "ä"}, "hostname": "later"}
     live = {**spec, "tier": "dev.xlarge", "restart": "never", "stop_timeout_s": 300}
     with Pod.running(stack.client, stack.engine, "live", {**spec, "image": "pinacle-busybox"}) as pod:
@@ -105,7 +105,7 @@ def test_what_changed_since_a_container_was_made_is_rebuilt_or_told(stack: Stack
 
 
 def test_folders_that_were_kept_are_there_again_without_record_and_container(stack: Stack) -> None:
-    """Never hidden below an image's directory, and never made again over what they hold."""
+    """They are never hidden below an image's directory, and never made again over their content."""
     spec = {"image": "pinacle-busybox", "stop_timeout_s": 1}
     with Pod.running(stack.client, stack.engine, "kept", spec) as pod:
         pod.sh("mkdir /data && echo mine > /data/file")
@@ -144,7 +144,7 @@ def _lose_redis(stack: Stack) -> None:
     stack.worker.start()
 
 
-def test_where_hosts_share_a_store_all_have_to_report_first(stack: Stack, scratch: Path) -> None:
+def test_if_hosts_share_a_store_all_have_to_report_first(stack: Stack, scratch: Path) -> None:
     """A pod that is not known could be the other host's."""
     stack.worker.stop()
     stack.redis.flush()

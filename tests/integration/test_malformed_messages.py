@@ -1,4 +1,4 @@
-"""Whatever is sent, the worker goes on, says so in one line each, and shows nothing of it."""
+"""Whatever is sent, the worker goes on, logs one line for each, and shows nothing of it."""
 
 import json
 from collections.abc import Iterator
@@ -61,7 +61,7 @@ def test_no_message_ends_the_worker(worker: WorkerProcess, own_redis: RedisServe
 def test_what_is_misplaced_in_arguments_is_shown_nowhere(
     worker: WorkerProcess, own_redis: RedisServer
 ) -> None:
-    """Each mistake at each place of each task: in the log, events, answers and all that Redis keeps."""
+    """Each mistake at each place of each task: neither in log, events and answers, nor kept in Redis."""
     client, shown = Client(own_redis.url), list[str]()
     with Redis.from_url(own_redis.url) as redis, client.watching_events(shown):
         sent = [

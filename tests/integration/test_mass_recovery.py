@@ -1,4 +1,4 @@
-"""Many pods lose their containers at once: the one used last is back first, and nobody is held up."""
+"""Many pods lose their containers at once: the most recently used is back first, and no request waits."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +16,7 @@ SPEC: Final = {"image": "pinacle-busybox", "stop_timeout_s": 1}
 
 @pytest.fixture
 def stack(scratch: Path, settings: dict[str, str]) -> Iterator[Stack]:
-    """Two repairs at once, so that there is a queue; no event tells of anything while the worker is away."""
+    """Two repairs at a time, so that there is a queue; while the worker is away, it gets no events."""
     with own_stack(scratch, {**settings, "PINACLE_RECONCILE_CONCURRENCY": "2"}) as stack:
         yield stack
         for sent in [stack.client.send("delete", pod_id) for pod_id in PODS]:
@@ -41,7 +41,7 @@ def test_pods_that_were_used_last_come_back_first_and_a_stop_is_not_held_up(stac
 
 
 def repaired(stack: Stack) -> list[str]:
-    """Return whose containers were made again, in their order: a record that says `running` may be older."""
+    """Return whose containers were made again, in order: a record that says `running` may be older."""
     return [
         line.partition('"pod_id": "')[2].partition('"')[0]
         for line in stack.worker.text().splitlines()

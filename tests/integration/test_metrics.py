@@ -1,4 +1,4 @@
-"""The figures of a real worker: they move with what happens to pods, and tell nothing of any pod."""
+"""The metrics of a real worker: they change with what happens to pods, and name no pod."""
 
 import json
 import re
@@ -52,7 +52,7 @@ def moved(before: Scrape, after: Scrape, name: str, **labels: str) -> float:
 
 
 def scrape_once(port: int, what: str, condition: Any) -> Scrape:
-    """Scrape until `condition` holds of what was scraped."""
+    """Scrape until `condition` is true of what was scraped."""
     last: list[Scrape] = []
 
     def holds() -> bool:
@@ -73,7 +73,7 @@ def test_before_anything_happened_every_series_that_can_be_known_is_there(
     """At 0, so that the first increase counts."""
     scrape = scrape_once(port, "the first pass", lambda s: s("pinacle_last_pass_timestamp_seconds") > 0)
     for phase in Phase:
-        # Tombstones are there of pods that other tests deleted.
+        # There are tombstones of pods that other tests deleted.
         assert phase is Phase.DELETED or scrape("pinacle_pods", phase=phase) == 0
     for name in (
         "pinacle_reconcile_total",
@@ -141,7 +141,7 @@ def recovered(before: Scrape, number: int) -> Any:
 def test_what_cannot_work_counts_as_failed(
     pod_worker: WorkerProcess, client: Client, engine: PrivateEngine, port: int
 ) -> None:
-    """A command that is not in the image, which the Engine refuses to start."""
+    """A command that the image does not have, so that the Engine refuses to start it."""
     before = Scrape(port)
     try:
         answer = client.call("create", "impossible", {**SPEC, "command": ["/not-there"], "init": False})
@@ -156,7 +156,7 @@ def test_what_cannot_work_counts_as_failed(
 def test_messages_that_nobody_reads_are_counted(
     pod_worker: WorkerProcess, redis_server: RedisServer, port: int
 ) -> None:
-    """Those sent without a queue, with a priority too, and those for a host that has no worker any more."""
+    """Those sent without a queue, also with a priority, and those for a host that has no worker any more."""
     app = Celery(broker=redis_server.url)
     app.send_task("pods.get", args=["nobody"])
     app.send_task("pods.get", args=["nobody"], priority=9)
@@ -172,7 +172,7 @@ def test_messages_that_nobody_reads_are_counted(
     assert Scrape(port)("pinacle_unread_messages") == 0
 
 
-def test_no_pod_and_no_value_of_env_is_told(pod_worker: WorkerProcess, pod: Pod, port: int) -> None:
+def test_no_pod_and_no_value_of_env_is_shown(pod_worker: WorkerProcess, pod: Pod, port: int) -> None:
     """Neither after a creation nor after a crash; and each label is a word, a number or a name of a queue."""
     before = Scrape(port)
     pod.engine.docker("kill", pod.container)
@@ -189,7 +189,7 @@ def test_no_pod_and_no_value_of_env_is_told(pod_worker: WorkerProcess, pod: Pod,
 
 
 def test_outages_show_and_end(scratch: Path, settings: dict[str, str]) -> None:
-    """A cut event stream, an Engine that is killed, a Redis that is: what can be told is told meanwhile."""
+    """A cut event stream, a killed Engine, a killed Redis: what can be reported meanwhile is reported."""
     number = free_port()
     with own_stack(scratch, {**settings, "PINACLE_METRICS_PORT": str(number)}, proxied=True) as stack:
         before = scrape_once(number, "a stream", lambda s: s("pinacle_event_stream_up") == 1)
@@ -216,7 +216,7 @@ def test_outages_show_and_end(scratch: Path, settings: dict[str, str]) -> None:
         scrape_once(number, "queues", lambda s: s.has("pinacle_queue_length"))
 
 
-def test_a_port_that_is_taken_is_told_once_and_had_as_soon_as_it_is_free(
+def test_a_port_that_is_taken_is_reported_once_and_used_as_soon_as_it_is_free(
     tmp_path: Path, settings: dict[str, str], own_redis: RedisServer
 ) -> None:
     """The worker does its work meanwhile."""

@@ -1,4 +1,4 @@
-"""A network that was there before: whether pods could reach each other on it is looked at."""
+"""A network that existed before: the worker checks whether pods could reach each other on it."""
 
 from pathlib import Path
 
@@ -17,12 +17,12 @@ CLOSED = "com.docker.network.bridge.enable_icc=false"
 @pytest.mark.parametrize(
     ("options", "closed"), [((), False), (("-o", CLOSED), True), (None, True)], ids=["open", "closed", "ours"]
 )
-async def test_a_network_on_which_pods_reach_each_other_is_told(
+async def test_a_network_on_which_pods_reach_each_other_is_reported(
     engine: PrivateEngine, tmp_path: Path, options: tuple[str, ...] | None, closed: bool
 ) -> None:
-    """One that is made by us is closed; one that somebody made is only looked at, and stays as it is.
+    """A network that we make is closed; one that somebody made is only checked, and stays as it is.
 
-    New pods are refused on it until it is gone; where nothing is wrong, that is known without a call.
+    New pods are refused on it until it is gone. If nothing is wrong, that is known without a call.
     """
     name = "looked-at"
     settings = Settings(

@@ -1,4 +1,4 @@
-"""Redis and the Engine go away and come back: nothing is lost, and nothing is done twice in effect."""
+"""Redis and the Engine go away and come back: nothing is lost, and nothing takes effect twice."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ AWAY_S: Final = 10.0
 
 @dataclass
 class Stack:
-    """A Redis and a worker of this test's own."""
+    """A Redis and a worker for one test."""
 
     engine: PrivateEngine
     redis: RedisServer
@@ -29,7 +29,7 @@ class Stack:
     client: Client
 
     def stay_away(self, seconds: float = AWAY_S) -> None:
-        """Let the worker be alone for a while, and see it live through that."""
+        """Leave the worker without them for a while, and check that it survives."""
         try:
             wait_until(lambda: not self.worker.is_running(), seconds, what="an end of the worker")
         except TimeoutError:
@@ -71,7 +71,7 @@ def test_redis_goes_away_while_the_worker_is_idle(stack: Stack) -> None:
 
 
 def test_redis_goes_away_while_tasks_run(stack: Stack) -> None:
-    """Eight creations under way: each pod is made once, and every caller is answered."""
+    """With eight creations under way, each pod is made once, and every caller gets an answer."""
     sent = [stack.client.send("create", f"busy-{number}", SPEC) for number in range(8)]
     wait_until(lambda: "intent_accepted" in stack.worker.text(), 20, what="an accepted intent")
     stack.redis.kill()
@@ -91,7 +91,7 @@ def test_redis_goes_away_while_tasks_run(stack: Stack) -> None:
 
 
 def test_redis_hangs(stack: Stack) -> None:
-    """Connections stay open and nothing is answered: the same as away."""
+    """Connections stay open and nothing is answered, which is the same as an outage."""
     stack.redis.pause()
     stack.stay_away()
     stack.redis.go_on()
@@ -120,8 +120,8 @@ def test_the_engines_socket_goes_away(stack: Stack) -> None:
     assert stack.client.error("get", "other").startswith("PodNotFoundError")
 
 
-def test_a_worker_that_is_told_to_end_hands_back_what_is_under_way(stack: Stack) -> None:
-    """It ends in time with exit code 0, and the next one finishes the work at once: no lease is left."""
+def test_a_worker_that_is_asked_to_end_hands_back_what_is_under_way(stack: Stack) -> None:
+    """It ends in time with exit code 0. The next worker finishes the work at once, as no lease is left."""
     sent = [stack.client.send("create", f"over-{number}", SPEC) for number in range(6)]
     wait_until(lambda: "intent_accepted" in stack.worker.text(), 20, what="an accepted intent")
     stack.worker.signal(SIGTERM)
@@ -133,7 +133,7 @@ def test_a_worker_that_is_told_to_end_hands_back_what_is_under_way(stack: Stack)
 
 
 def test_two_workers_on_one_host_never_have_two_hands_on_a_pod(stack: Stack, tmp_path: Path) -> None:
-    """Either takes any task; each pod is made once."""
+    """Both take any task; each pod is made once."""
     second = WorkerProcess(tmp_path, stack.worker.settings, "second")
     second.start()
     try:
@@ -145,7 +145,7 @@ def test_two_workers_on_one_host_never_have_two_hands_on_a_pod(stack: Stack, tmp
 
 
 def test_a_dead_hosts_pod_is_answered_for_and_a_live_ones_is_passed_on(stack: Stack, tmp_path: Path) -> None:
-    """The caller's own result has the answer of the host that has the pod."""
+    """The caller's result is the answer of the host that has the pod."""
     assert stack.client.call("create", "there", SPEC)["host"] == "out"
     elsewhere = WorkerProcess(
         tmp_path, {**stack.worker.settings, "PINACLE_HOST_ID": "elsewhere"}, "elsewhere"

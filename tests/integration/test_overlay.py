@@ -1,4 +1,4 @@
-"""What is particular to overlays: bases that pods share, and layers that hold what each has changed."""
+"""What is special about overlays: bases that pods share, and layers with what each pod has changed."""
 
 import json
 import os
@@ -27,7 +27,7 @@ def bases(engine: PrivateEngine) -> list[str]:
     return engine.docker("volume", "ls", "-q", "--filter", "label=dev.pinacle.base").split()
 
 
-def test_nothing_that_a_pod_stands_on_can_be_removed_or_pruned(client: Client, engine: PrivateEngine) -> None:
+def test_nothing_that_a_pod_needs_can_be_removed_or_pruned(client: Client, engine: PrivateEngine) -> None:
     """Bases and layers, of a running pod and of a stopped one."""
     with Pod.running(client, engine, "held", BUSYBOX) as pod:
         pod.sh("echo mine > /bin/mine")
@@ -48,7 +48,7 @@ def test_nothing_that_a_pod_stands_on_can_be_removed_or_pruned(client: Client, e
 def test_a_base_that_somebody_removed_is_made_again(
     client: Client, engine: PrivateEngine, pod_worker: WorkerProcess
 ) -> None:
-    """From the same image, also when the pod has another one by now; its own layer lies over it as before."""
+    """From the same image, even if the pod has another one by now; the pod's layer is over it as before."""
     import_busybox(engine, "pinacle-lost", files={"usr/first": b"1"})
     import_busybox(engine, "pinacle-next", files={"usr/second": b"2"})
     with Pod.running(client, engine, "lost", {**BUSYBOX, "image": "pinacle-lost"}) as pod:
@@ -93,7 +93,7 @@ def test_a_missing_layer_is_missing_storage(
 def test_a_killed_engine_leaves_the_system_directories_as_they_were(
     scratch: Path, settings: dict[str, str]
 ) -> None:
-    """Three times in a row, with its containers running on: layers and bases are mounted again each time."""
+    """Three times in a row, while containers run on: layers and bases are mounted again each time."""
     with (
         own_stack(scratch, settings) as stack,
         Pod.running(stack.client, stack.engine, "kill", BUSYBOX) as pod,
@@ -108,7 +108,7 @@ def test_a_killed_engine_leaves_the_system_directories_as_they_were(
 
 
 def test_a_volume_that_a_killed_engine_removed_by_half(client: Client, engine: PrivateEngine) -> None:
-    """Its directory is gone and its options are not: by itself the Engine fails for ever."""
+    """Its directory is gone, but its options are left: without help the Engine fails for ever."""
     with Pod.running(client, engine, "half", BUSYBOX) as pod:
         pod.call("stop")
         engine.docker("rm", pod.container)
@@ -123,7 +123,7 @@ def test_a_volume_that_a_killed_engine_removed_by_half(client: Client, engine: P
 
 
 def test_a_data_root_that_was_moved(scratch: Path, settings: dict[str, str]) -> None:
-    """Overlays name the places of layer and base: they are made again, and nothing is lost."""
+    """Overlays name the paths of layer and base: they are made again, and nothing is lost."""
     with (
         own_stack(scratch, settings) as stack,
         Pod.running(stack.client, stack.engine, "moved", BUSYBOX) as pod,
@@ -173,10 +173,8 @@ def test_a_full_disk_while_a_base_is_filled(scratch: Path, settings: dict[str, s
             pod.call("delete")
 
 
-def test_where_overlays_cannot_be_mounted_each_pod_gets_a_copy(
-    scratch: Path, settings: dict[str, str]
-) -> None:
-    """As on a data root that is an overlay itself."""
+def test_if_overlays_cannot_be_mounted_each_pod_gets_a_copy(scratch: Path, settings: dict[str, str]) -> None:
+    """For example on a data root that is an overlay itself."""
     with small_disk(scratch / "no-overlays", megabytes=400) as folder:
         parts = [folder / name for name in ("lower", "upper", "work", "merged")]
         for part in parts:

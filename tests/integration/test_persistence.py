@@ -1,4 +1,4 @@
-"""What the owner asked for: a pod keeps its data, whatever happens to its container."""
+"""The main promise: a pod keeps its data, whatever happens to its container."""
 
 from collections.abc import Iterator
 
@@ -46,7 +46,7 @@ def test_should_persist_data_across_container_removal_and_recreation(pod: Pod) -
 
 
 def test_should_persist_system_packages_across_stop_start(pod: Pod) -> None:
-    """A package is as installed after a stop and a start as it was before."""
+    """After a stop and a start, a package is installed as before."""
     pod.install_package("hello-pinacle")
     pod.call("stop")
     pod.call("start")
@@ -72,7 +72,7 @@ def test_a_declared_volume_survives_and_is_never_anonymous(
 def test_what_was_emptied_stays_empty_with_owner_and_mode(
     client: Client, engine: PrivateEngine, busybox: str
 ) -> None:
-    """The image fills a volume once: an emptied /opt is not refilled, its owner and mode are not reset."""
+    """The image fills a volume once: an emptied /opt is not filled again, and keeps its owner and mode."""
     with Pod.running(client, engine, "empty", {"image": busybox}) as pod:
         assert pod.sh("ls /opt") == "readme"
         pod.sh("rm -rf /opt/readme; chown 1000:1000 /opt; chmod 700 /opt")
@@ -85,7 +85,7 @@ def test_what_was_emptied_stays_empty_with_owner_and_mode(
 def test_volumes_of_an_older_system_are_reattached(
     client: Client, engine: PrivateEngine, busybox: str
 ) -> None:
-    """Volumes with the right names and no labels are the pod's, with their data; the rest is made."""
+    """Volumes with the right names and no labels become the pod's, with their data; the rest is made."""
     for name in ("home", "etc"):
         engine.docker("volume", "create", f"pinacle-vol-old-{name}")
     mounts = ("-v", "pinacle-vol-old-home:/h", "-v", "pinacle-vol-old-etc:/e")
@@ -99,7 +99,7 @@ def test_volumes_of_an_older_system_are_reattached(
 def test_a_folder_that_the_owner_made_below_the_root_is_kept_when_the_spec_changes(
     client: Client, engine: PrivateEngine, busybox: str
 ) -> None:
-    """It gets a volume of its own, and is protected from then on; before that, `pods.get` names it."""
+    """It gets a volume of its own and is safe from then on; before that, `pods.get` names it."""
     spec = {"image": busybox, "stop_timeout_s": 1}
     with Pod.running(client, engine, "top", spec) as pod:
         pod.sh("mkdir -p /data/deep && echo kept > /data/deep/note && chown 7:8 /data/deep/note")

@@ -1,4 +1,4 @@
-"""Host ports that programs of the host have: a chosen one is moved, one that was asked for is an error."""
+"""Host ports that programs of the host use: a chosen one is moved, a requested one is an error."""
 
 import subprocess
 import sys
@@ -30,7 +30,7 @@ sys.stdin.read()
 
 @contextmanager
 def held(engine: PrivateEngine, port: int) -> Iterator[None]:
-    """Have a program of the Engine's host listen on a port."""
+    """Let a program on the Engine's host listen on a port."""
     command = [*engine.inside(), sys.executable, "-c", HOLD, str(port)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as program:
         assert program.stdout is not None
@@ -52,7 +52,7 @@ def reserved(url: str, pod_id: str) -> list[str]:
     return [field.split("/")[1] for each in hashes for field, owner in each.items() if owner == pod_id]
 
 
-def test_a_new_pod_gets_the_next_port_where_a_program_has_the_chosen_one(
+def test_a_new_pod_gets_the_next_port_if_a_program_has_the_chosen_one(
     client: Client, engine: PrivateEngine, settings: dict[str, str]
 ) -> None:
     """The answer shows it, it is reserved, and it stays."""
@@ -74,7 +74,7 @@ def test_a_new_pod_gets_the_next_port_where_a_program_has_the_chosen_one(
 def test_a_pod_that_ran_keeps_its_port_until_that_cannot_be_had(
     client: Client, engine: PrivateEngine
 ) -> None:
-    """Its data stays, in a container that was made again; the new port stays its own afterwards."""
+    """Its data stays, in a container that was made again; afterwards the new port stays its own."""
     with Pod.running(client, engine, "ran", SPEC) as pod:
         first = port_of(pod.call("get"))
         pod.sh("echo mine > /root/file; mkdir /data; echo mine > /data/file")
@@ -92,7 +92,7 @@ def test_a_pod_that_ran_keeps_its_port_until_that_cannot_be_had(
 def test_a_port_that_was_asked_for_is_an_error_while_a_program_has_it(
     client: Client, engine: PrivateEngine
 ) -> None:
-    """Another one would be of no use to whoever asked for it."""
+    """Another port would be of no use to the caller."""
     asked = {**SPEC, "ports": [{"container": 80, "host": 28081}, {"container": 81}]}
     with held(engine, 28081):
         answer = client.call("create", "asked", asked)

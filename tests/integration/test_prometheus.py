@@ -1,4 +1,4 @@
-"""A real Prometheus reads a real worker, and every query of rules and dashboard is put to it."""
+"""A real Prometheus reads a real worker, and gets every query of the rules and the dashboard."""
 
 import json
 import subprocess
@@ -115,7 +115,7 @@ def prometheus(
     port: int,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Prometheus]:
-    """One that has seen a pod made, lost and brought back."""
+    """A Prometheus that has seen a pod made, lost and brought back."""
     server = Prometheus(tmp_path_factory.mktemp("prometheus"), port)
     server.start()
     try:
@@ -180,7 +180,7 @@ def test_every_expression_of_the_rules_is_understood_and_finds_nothing_wrong(
     ],
 )
 def test_what_the_alerts_watch_is_there(prometheus: Prometheus, expression: str) -> None:
-    """An alert on a series that nobody tells would be silent for ever."""
+    """An alert on a series that does not exist would be silent for ever."""
     assert prometheus.query(expression)
 
 

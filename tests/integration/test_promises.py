@@ -32,7 +32,7 @@ def volumes(engine: PrivateEngine) -> set[str]:
 
 
 def delete(client: Client, pod_id: str) -> None:
-    """Delete a pod, also where the lease of a worker that was killed has to run out first."""
+    """Delete a pod, even if the lease of a worker that was killed has to expire first."""
     client.call("delete", pod_id)
     wait_until(lambda: client.call("get", pod_id)["phase"] == "deleted", 60, what=f"deletion of {pod_id}")
 
@@ -70,12 +70,12 @@ def test_promise_2_the_next_container_gets_the_same_volumes(client: Client, engi
 def test_promise_3_a_pod_never_starts_on_a_missing_or_replaced_volume(
     client: Client, engine: PrivateEngine, replaced: bool
 ) -> None:
-    """Its phase says which one, nothing is made in its place, and it comes back when the volume does."""
+    """The pod says which one, nothing is made in its place, and the pod comes back with the volume."""
     with Pod.running(client, engine, "p3", SPEC) as pod:
         name = "pinacle-vol-p3-home"
         labels = json.loads(engine.docker("volume", "inspect", "-f", "{{json .Labels}}", name))
         pod.sh("echo mine > /home/file")
-        pod.call("stop")  # or the container would be back before its volume could be removed
+        pod.call("stop")  # Otherwise the container would be back before its volume could be removed.
         engine.docker("rm", pod.container)
         engine.docker("volume", "rm", name)
         if replaced:
@@ -171,7 +171,7 @@ def test_promise_8_pods_with_names_alike_do_not_touch_each_other(
 def test_promise_9_deleted_stays_deleted_and_goes_on_until_nothing_is_left(
     client: Client, engine: PrivateEngine, busybox: str
 ) -> None:
-    """A volume that something else uses holds the deletion up; once free, it goes with nobody's help."""
+    """A volume that something else uses delays the deletion; once it is free, it is removed without help."""
     client.call("create", "p9", SPEC)
     engine.docker("run", "-d", "--name", "squatter", "-v", "pinacle-vol-p9-var:/v", busybox)
     answer = client.call("delete", "p9")
@@ -183,7 +183,7 @@ def test_promise_9_deleted_stays_deleted_and_goes_on_until_nothing_is_left(
     assert not [name for name in volumes(engine) if name.startswith("pinacle-vol-p9-")]
 
 
-def test_promise_9_what_we_made_of_a_deleted_pod_goes_when_it_shows_up_late(
+def test_promise_9_what_we_made_of_a_deleted_pod_is_removed_when_it_shows_up_late(
     client: Client, engine: PrivateEngine
 ) -> None:
     """An Engine may finish a creation after the deletion; what a person made under the name stays."""
@@ -203,9 +203,9 @@ def test_promise_10_a_worker_killed_in_the_middle_loses_no_accepted_intent(
 ) -> None:
     """Within 60 s of its return every pod is as its intent says; the other messages are sent again.
 
-    Messages that the dead worker had taken but not yet accepted are sent with the same task ids, as the
-    README tells callers to: kombu pops a message before it notes it as not acknowledged, so that a kill
-    between the two takes it along.
+    Messages that the dead worker had taken but not yet accepted are sent again with the same task ids, as
+    docs/promises.md says: kombu removes a message from its queue before it notes it as not acknowledged, so a
+    kill between the two loses it.
     """
     before = len(pod_worker.text())
     sent = {f"p10-{number}": client.send("create", f"p10-{number}", SPEC) for number in range(6)}
@@ -230,7 +230,7 @@ def _was_accepted(log: str, pod_id: str) -> bool:
 def test_promise_12_no_secret_is_shown_anywhere(
     client: Client, engine: PrivateEngine, pod_worker: WorkerProcess, settings: dict[str, str]
 ) -> None:
-    """Not in logs, labels, results, events, inspect or any process's arguments."""
+    """Neither in logs, labels, results, events and inspect, nor in any process's arguments."""
     shown: list[str] = []
     with (
         client.watching_events(shown),
@@ -255,10 +255,10 @@ def test_promise_12_no_secret_is_shown_anywhere(
 @pytest.mark.parametrize(
     "task", ["create", "start", "stop", "restart", "update", "delete", "reconcile", "list"]
 )
-def test_every_task_twice_in_a_row_and_ten_times_at_once_is_as_good_as_once(
+def test_every_task_twice_in_a_row_and_ten_times_at_once_has_the_effect_of_one(
     client: Client, engine: PrivateEngine, task: str
 ) -> None:
-    """The same answer each time, one container at most, no volume too many."""
+    """The same answer each time, at most one container, and no extra volume."""
     arguments: dict[str, tuple[Any, ...]] = {
         "create": ("same", SPEC),
         "update": ("same", {**SPEC, "hostname": "new"}),
@@ -282,7 +282,7 @@ RACES: Final = 50
 def test_creations_stops_and_deletions_that_race_end_as_some_order_of_them_would(
     client: Client, engine: PrivateEngine
 ) -> None:
-    """Fifty times: what the last accepted intent says is true, nothing leaks."""
+    """Fifty times: the pod is as the last accepted intent says, and nothing is left over."""
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda seed: _race(client, seed), range(RACES)))
     running = set(engine.docker("ps", "--format", "{{.Names}}").split())

@@ -42,7 +42,7 @@ def client(worker: WorkerProcess, own_redis: RedisServer) -> Iterator[Client]:
 
 
 def _each_was_made_once(engine: PrivateEngine, worker: WorkerProcess, client: Client) -> None:
-    """An acceptance whose answer was lost with Redis is not in the log: the generation counts each."""
+    """Check by the generation, as the log lacks an acceptance whose answer was lost with Redis."""
     names = engine.docker("ps", "-a", "--filter", "label=dev.pinacle.pod", "--format", "{{.Names}}").split()
     assert sorted(names) == [f"pinacle-pod-{pod_id}" for pod_id in PODS]
     assert {pod["generation"] for pod in client.call("list")["pods"]} == {1}
@@ -54,7 +54,7 @@ def _each_was_made_once(engine: PrivateEngine, worker: WorkerProcess, client: Cl
 def test_a_worker_killed_in_the_middle_of_a_create(
     worker: WorkerProcess, client: Client, engine: PrivateEngine
 ) -> None:
-    """Whoever waits for the task gets its answer from the next worker, under the same task id."""
+    """The waiting caller gets the answer from the next worker, under the same task id."""
     sent = client.send("create", PODS[0], SPEC)
     wait_until(lambda: "intent_accepted" in worker.text(), 20, what="an accepted intent")
     worker.kill()
@@ -66,7 +66,7 @@ def test_a_worker_killed_in_the_middle_of_a_create(
 def test_redis_restarts_while_tasks_run(
     worker: WorkerProcess, client: Client, own_redis: RedisServer, engine: PrivateEngine
 ) -> None:
-    """Each acknowledgement in between is lost: the tasks are delivered again and change nothing."""
+    """Acknowledgements in between are lost: the tasks are delivered again and change nothing."""
     sent = [client.send("create", pod_id, SPEC) for pod_id in PODS]
     wait_until(lambda: "intent_accepted" in worker.text(), 20, what="an accepted intent")
     own_redis.kill()
@@ -80,7 +80,7 @@ def test_redis_restarts_while_tasks_run(
 def test_all_connections_to_redis_are_reset_while_tasks_run(
     worker: WorkerProcess, client: Client, own_redis: RedisServer, engine: PrivateEngine
 ) -> None:
-    """A connection that the broker's side ends, as a balancer or a time-out between them does."""
+    """The broker's side ends the connections, as a load balancer or a time-out does."""
     sent = [client.send("create", pod_id, SPEC) for pod_id in PODS]
     wait_until(lambda: "intent_accepted" in worker.text(), 20, what="an accepted intent")
     with Redis.from_url(own_redis.url) as admin:
@@ -101,10 +101,10 @@ def _all_run(client: Client) -> bool:
 def test_a_message_is_answered_however_often_it_is_sent_under_its_task_id(
     client: Client, own_redis: RedisServer
 ) -> None:
-    """More often than a message is tried that was never accepted; the pod is made once."""
+    """More often than a message that was never accepted is tried; the pod is made once."""
     with Redis.from_url(own_redis.url) as admin:
         for _ in range(8):
-            # The caller's last answer is kept under the task's id, and would be taken for the next one.
+            # The last answer is kept under the task's id, and would be taken for the next one.
             admin.delete("celery-task-meta-often")
             answer = client.receive(client.send("create", PODS[0], SPEC, task_id="often"))
             assert (answer["phase"], answer["generation"]) == ("running", 1)

@@ -1,4 +1,4 @@
-"""Redis by TLS, with a password of odd letters, and a web app there that may only send and read."""
+"""Redis with TLS, with a password of odd characters, and a web app that may only send and read."""
 
 import re
 import subprocess
@@ -26,7 +26,7 @@ WEB_PASSWORD: Final = "the-web-apps"  # noqa: S105 - of the Redis below
 
 
 def acl_line() -> str:
-    """Return the line that the docs have for a web app, with a password chosen."""
+    """Return the line of the docs for a web app, with a password in it."""
     found = re.search(r"^user webapp .*$", (ROOT / "docs" / "operations.md").read_text(), re.MULTILINE)
     assert found is not None, "the docs have no line for a web app"
     return found[0].replace("CHOSEN", WEB_PASSWORD)
@@ -34,7 +34,7 @@ def acl_line() -> str:
 
 @pytest.fixture(scope="module")
 def certificate(scratch: Path) -> Path:
-    """A certificate for 127.0.0.1 that only itself vouches for, with its key beside it."""
+    """A self-signed certificate for 127.0.0.1, with its key beside it."""
     path = scratch / "redis.crt"
     made = f"{find('openssl')} req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=redis"
     files = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", f"{path}.key", "-out", str(path)]
@@ -44,7 +44,7 @@ def certificate(scratch: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def secure_port(scratch: Path, certificate: Path) -> Iterator[int]:
-    """Debian's Redis, by TLS alone; the embedded one has none."""
+    """Debian's Redis, with TLS only; the embedded one has no TLS."""
     folder, port = scratch / "secure", free_port()
     folder.mkdir()
     users = ["user default on >" + '"' + PASSWORD + '"', acl_line()]
@@ -98,7 +98,7 @@ def url_of(port: int, certificate: Path, user: str, password: str) -> str:
 
 @pytest.fixture(scope="module")
 def none_of_ours() -> Iterator[None]:
-    """Have Celery as a web app has it: other tests of this process load our way to Redis."""
+    """Use Celery as a web app does: other tests in this process load our transport to Redis."""
     with pytest.MonkeyPatch.context() as patch:
         for scheme in ("redis", "rediss"):
             patch.setitem(kombu.transport.TRANSPORT_ALIASES, scheme, "kombu.transport.redis:Transport")
@@ -110,7 +110,7 @@ def none_of_ours() -> Iterator[None]:
 def client(
     pod_worker: WorkerProcess, secure_port: int, certificate: Path, none_of_ours: None
 ) -> Iterator[Client]:
-    """A web app's, with its own user."""
+    """A web app's client, with its own user."""
     client = Client(url_of(secure_port, certificate, "webapp", WEB_PASSWORD))
     yield client
     client.close()
@@ -127,7 +127,7 @@ def web(client: Client, secure_port: int, certificate: Path) -> Iterator[Any]:
 def test_a_pod_lives_by_what_the_web_app_sends(
     client: Client, engine: PrivateEngine, busybox: str, settings: dict[str, str], pod_worker: WorkerProcess
 ) -> None:
-    """Through worker, results and command line; neither password is in the log."""
+    """This goes through worker, results and command line; neither password is in the log."""
     with Pod.running(client, engine, "secure", {"image": busybox}):
         pinacle = Pinacle(settings)
         assert "secure" in pinacle("pods", "list").out
@@ -139,7 +139,7 @@ def test_a_pod_lives_by_what_the_web_app_sends(
 
 
 def test_the_web_app_follows_changes_and_may_do_nothing_else(web: Any) -> None:
-    """It reads neither what others send, nor records, which hold env; and it changes none of these."""
+    """It can neither read nor change what others send, nor records, which contain env."""
     assert web.xrevrange("pinacle:events", count=1)
     assert web.xread({"pinacle:events": "0-0"}, count=1)
     for forbidden in (

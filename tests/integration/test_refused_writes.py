@@ -1,4 +1,4 @@
-"""Redis answers and refuses every write for a while, as in a failover: worker and beat live through it."""
+"""Redis answers but refuses every write for a while, as in a failover: worker and beat survive that."""
 
 import json
 import subprocess
@@ -25,14 +25,14 @@ AGAIN_S: Final = 120.0
 
 @dataclass(frozen=True)
 class Refusal:
-    """What makes a Redis refuse, and what ends that."""
+    """What makes a Redis refuse writes, and what ends that."""
 
     begin: tuple[Any, ...]
     end: tuple[Any, ...]
 
 
 REFUSALS: Final = {
-    # A replica whose primary is not there keeps its data, so that it can be the primary again.
+    # A replica without its primary keeps its data, so that it can become the primary again.
     "READONLY": Refusal(("REPLICAOF", "127.0.0.1", "1"), ("REPLICAOF", "NO", "ONE")),
     "NOREPLICAS": Refusal(
         ("CONFIG", "SET", "min-replicas-to-write", 1), ("CONFIG", "SET", "min-replicas-to-write", 0)
@@ -71,7 +71,7 @@ def client(worker: WorkerProcess, own_redis: RedisServer) -> Iterator[Client]:
 
 
 def lives_through(process: WorkerProcess | subprocess.Popen[bytes], seconds: float) -> None:
-    """Wait, and fail at once where the process ends meanwhile."""
+    """Wait, and fail at once if the process ends meanwhile."""
     is_running = process.is_running if isinstance(process, WorkerProcess) else lambda: process.poll() is None
     with pytest.raises(TimeoutError):
         wait_until(lambda: not is_running(), seconds, what="an end of the process")
@@ -81,7 +81,7 @@ def lives_through(process: WorkerProcess | subprocess.Popen[bytes], seconds: flo
 def test_writes_are_refused_while_the_worker_is_idle(
     kind: str, worker: WorkerProcess, client: Client, admin: Redis
 ) -> None:
-    """Its process goes on, says what is wrong, and takes work once writes are taken."""
+    """Its process goes on, says what is wrong, and takes work once writes are accepted."""
     assert client.call("create", "idle", SPEC)["phase"] == "running"
     obey(admin, REFUSALS[kind].begin)
     lives_through(worker, REFUSED_S)
@@ -111,7 +111,7 @@ def test_writes_are_refused_while_tasks_run(
 def test_a_message_that_was_taken_and_cannot_be_noted_is_not_lost(
     worker: WorkerProcess, client: Client, admin: Redis
 ) -> None:
-    """Memory is full from the moment at which the worker has it; a full Redis still gives messages."""
+    """Memory is full from the moment the worker has the message; a full Redis still gives messages out."""
     sent = client.send("create", "taken", SPEC, queue="parked")
     wait_until(lambda: admin.llen("parked") == 1, 10, what="the message")
     message = json.loads(str(admin.lpop("parked")))
@@ -128,7 +128,7 @@ def test_a_message_that_was_taken_and_cannot_be_noted_is_not_lost(
 def test_writes_are_refused_to_beat(
     tmp_path: Path, settings: dict[str, str], own_redis: RedisServer, admin: Redis
 ) -> None:
-    """It goes on, and sends again what is due once writes are taken."""
+    """It goes on, and sends what is due once writes are accepted."""
     environment = {**settings, "PINACLE_REDIS_URL": own_redis.url, "PINACLE_RECONCILE_INTERVAL_S": "1"}
     path = tmp_path / "beat.log"
     with path.open("wb") as log:

@@ -1,4 +1,4 @@
-"""Remote control, by Celery and by Flower: what happens is what the words say, or it is refused."""
+"""Remote control, by Celery and by Flower: a command does what it says, or it is refused."""
 
 import os
 import subprocess
@@ -31,7 +31,7 @@ REFUSED: Final[dict[str, tuple[str, dict[str, Any]]]] = {
 
 @pytest.fixture(scope="module")
 def control(pod_worker: WorkerProcess, client: Client, busybox: str) -> Any:
-    """Celery's own remote control, of an app that is not ours.
+    """Celery's own remote control, from an app that is not ours.
 
     A worker takes tasks before it listens to remote control, and Redis drops what nobody listens to.
     """
@@ -40,8 +40,8 @@ def control(pod_worker: WorkerProcess, client: Client, busybox: str) -> Any:
 
 
 @pytest.mark.parametrize("command", REFUSED)
-def test_a_worker_refuses_what_would_not_come_true(command: str, control: Any, client: Client) -> None:
-    """It says so, and tasks of that name, and of every other, go on as before."""
+def test_a_worker_refuses_what_would_have_no_effect(command: str, control: Any, client: Client) -> None:
+    """It says so, and tasks of that name and all others go on as before."""
     text, arguments = REFUSED[command]
     answers = control.broadcast(command, arguments=arguments, reply=True, timeout=10, limit=1)
     assert [text in answer["error"] for one in answers for answer in one.values()] == [True], answers
@@ -51,7 +51,7 @@ def test_a_worker_refuses_what_would_not_come_true(command: str, control: Any, c
 
 
 def test_a_task_that_nobody_has_taken_is_revoked(control: Any, client: Client) -> None:
-    """It never runs, and its caller is told."""
+    """It never runs, and its caller learns that."""
     answers = control.broadcast("revoke", arguments={"task_id": "not-yet"}, reply=True, timeout=10, limit=1)
     assert ["flagged as revoked" in answer["ok"] for one in answers for answer in one.values()] == [True]
     sent = client.send("create", "unwanted", SPEC, task_id="not-yet")
@@ -60,7 +60,7 @@ def test_a_task_that_nobody_has_taken_is_revoked(control: Any, client: Client) -
 
 
 def test_a_task_that_was_begun_is_not_revoked(control: Any, client: Client) -> None:
-    """Nothing is flagged, also not what else was named, and the answer of the task stands."""
+    """Nothing is revoked, not even the other tasks that were named, and the task's answer is valid."""
     sent = client.send("create", "wanted", SPEC)
     assert client.receive(sent)["phase"] == "running"
     arguments = {"task_id": [sent.id, "later"]}
@@ -109,7 +109,7 @@ def flower(scratch: Path, settings: dict[str, str], pod_worker: WorkerProcess) -
 
 
 def ask(url: str, method: str = "POST", **arguments: str) -> tuple[int, str]:
-    """Return status and body of Flower's answer; 0 where there is none."""
+    """Return status and body of Flower's answer; 0 if there is none."""
     data = urlencode(arguments).encode() if method == "POST" else None
     try:
         request = urllib.request.Request(url, data, method=method)  # noqa: S310 - it is http
@@ -123,7 +123,7 @@ def ask(url: str, method: str = "POST", **arguments: str) -> tuple[int, str]:
 
 
 def test_flower_shows_the_refusal(flower: str, client: Client) -> None:
-    """Of Terminate, of Revoke where the task has begun, of a rate limit and of time limits."""
+    """For Terminate, for Revoke if the task has begun, for a rate limit and for time limits."""
     sent = client.send("list")
     client.receive(sent)
     worker = ask(f"{flower}/workers", method="GET")[1].split('"')[1]

@@ -1,4 +1,4 @@
-"""A host gets another name: its pods are recorded under the former one until a person renames them."""
+"""A host gets another name: its pods are recorded under the former one until a person decides."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,7 +27,7 @@ def refusal(stack: Stack, task: str, *args: str) -> str:
 
 
 def test_the_pods_of_a_renamed_host_come_along_when_a_person_says_so(stack: Stack, scratch: Path) -> None:
-    """Before that nothing is made beside them, and everybody is told; afterwards they are looked after."""
+    """Before that, nothing is made beside them, and every answer says why; afterwards they are kept again."""
     pods = {pod_id: Pod(stack.client, stack.engine, pod_id) for pod_id in ("runs", "rests")}
     for pod_id, pod in pods.items():
         assert stack.client.call("create", pod_id, SPEC)["host"] == "old"

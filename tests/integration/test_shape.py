@@ -1,4 +1,4 @@
-"""What a pod's container is like: the spec, the tiers, the network, and how a live pod changes."""
+"""What a pod's container looks like: the spec, the tiers, the network, and changes of a live pod."""
 
 import json
 import subprocess
@@ -67,10 +67,10 @@ CHANGES: Final[dict[str, tuple[Any, bool]]] = {
 """Key, another value for it, and whether the change makes the container again: the table of the README."""
 
 
-def test_an_update_recreates_the_container_where_it_has_to(
+def test_an_update_recreates_the_container_if_it_has_to(
     client: Client, engine: PrivateEngine, database_image: str, runtime: str | None
 ) -> None:
-    """On the same volumes, each time. gVisor cannot change the limits of a live container."""
+    """On the same volumes each time. gVisor cannot change the limits of a live container."""
     with Pod.running(client, engine, "change", SPEC) as pod:
         pod.sh("echo mine > /root/file")
         for key, (value, recreates) in CHANGES.items():
@@ -130,7 +130,7 @@ def test_pods_cannot_reach_each_other(client: Client, engine: PrivateEngine) -> 
 def test_a_foreign_container_is_adopted_when_that_is_asked_for(
     client: Client, engine: PrivateEngine, busybox: str
 ) -> None:
-    """One that an older system made on the pod's own volumes is replaced by ours, on the same volumes."""
+    """A container that an older system made on the pod's volumes is replaced by ours, on the same volumes."""
     mounts = ("-v", "pinacle-vol-adopt-home:/home", "-v", "pinacle-vol-adopt-etc:/etc")
     engine.docker("run", "-d", "--name", "pinacle-pod-adopt", *mounts, busybox)
     pod = Pod(client, engine, "adopt")
@@ -146,10 +146,10 @@ def test_a_foreign_container_is_adopted_when_that_is_asked_for(
     ("restart", "code", "phase"),
     [("never", 0, "stopped"), ("never", 7, "failed"), ("on-failure", 0, "stopped")],
 )
-def test_a_pod_that_ends_by_itself_stays_so_where_its_spec_says(
+def test_a_pod_that_ends_by_itself_stays_so_if_its_spec_says_so(
     client: Client, engine: PrivateEngine, restart: str, code: int, phase: str
 ) -> None:
-    """With the exit code; and a start by hand starts it."""
+    """With the exit code; and `pods.start` starts it."""
     command = ["sh", "-c", f"test -e /srv/again && exec sleep 1000; touch /srv/again; exit {code}"]
     client.call("create", "ends", {**SPEC, "restart": restart, "command": command})
     try:
@@ -163,7 +163,7 @@ def test_a_pod_that_ends_by_itself_stays_so_where_its_spec_says(
 def test_a_pod_that_keeps_ending_is_backed_off_and_restart_clears_it(
     client: Client, engine: PrivateEngine
 ) -> None:
-    """With exit code and time of the next try; also for exit code 0, as a machine that stops unasked."""
+    """With exit code and time of the next try; also for exit code 0, as its end was unexpected."""
     client.call("create", "loop", {**SPEC, "command": ["true"]})
     try:
         wait_until(lambda: client.call("get", "loop")["phase"] == "backoff", 40, what="backoff")

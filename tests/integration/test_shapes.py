@@ -1,4 +1,4 @@
-"""Images whose file system has another shape: links where volumes go, merged /usr, content in /run."""
+"""Images whose file system has another shape: links at volumes' paths, merged /usr, content in /run."""
 
 from typing import Any, Final
 
@@ -56,7 +56,7 @@ def anonymous(engine: PrivateEngine) -> list[str]:
 
 
 def start_again(pod: Pod, number: int) -> None:
-    """By turns: the container is lost, or it is stopped and started."""
+    """In turns, the container is lost, or it is stopped and started."""
     if number % 2:
         pod.call("stop")
         assert pod.call("start")["phase"] == "running"
@@ -68,7 +68,7 @@ def start_again(pod: Pod, number: int) -> None:
 def test_what_is_in_directories_that_are_links_is_there_after_every_start(
     client: Client, engine: PrivateEngine
 ) -> None:
-    """Twenty starts in a row; mounted over a link, it would be there in some of them."""
+    """Twenty starts in a row: if a volume were mounted over a link, data would be there only sometimes."""
     places = ("/home", "/root", "/opt", "/srv", "/usr/local", "/var", "/data", "/a/db", "/var/nested")
     with Pod.running(client, engine, "linked", spec(make_linked(engine))) as pod:
         assert pod.sh("cat /home/seed /var/nested/seed") == "from the image\ninner"
@@ -87,7 +87,7 @@ def test_what_is_in_directories_that_are_links_is_there_after_every_start(
 
 
 def test_paths_that_are_one_place_have_one_volume(client: Client, engine: PrivateEngine) -> None:
-    """It stays with the path that has it, whatever is done to the pod."""
+    """The volume stays with the path that has it, whatever is done to the pod."""
     image = import_busybox(engine, "pinacle-one-place", links={"srv": "home", "opt": "/srv"})
     with Pod.running(client, engine, "one-place", spec(image)) as pod:
         pod.sh("echo kept > /opt/file")
@@ -177,7 +177,7 @@ RUN: Final = (
 
 
 def test_run_is_as_the_image_has_it_at_each_start(client: Client, engine: PrivateEngine) -> None:
-    """Owners and modes included; VOLUMEs below it too, and what was written there is gone."""
+    """Including owners, modes and VOLUMEs below it; what was written there is gone."""
     image = import_busybox(
         engine,
         "pinacle-run",

@@ -87,7 +87,7 @@ def stack(scratch: Path, settings: dict[str, str]) -> Iterator[Stack]:
 
 
 def test_a_pod_lives_behind_it(stack: Stack) -> None:
-    """It is made, keeps its data and programs over an update and the loss of its container, and goes."""
+    """It is created, keeps data and programs over an update and the loss of its container, and is deleted."""
     engine = stack.engine
     with Pod.running(stack.client, engine, "lives", SPEC) as pod:
         pod.sh("echo kept > /home/file; mkdir /mine; echo kept > /mine/file; echo kept > /usr/file")
@@ -214,7 +214,7 @@ def test_what_the_worker_never_asks_for_is_refused(stack: Stack, what: str) -> N
 
 
 def test_a_body_in_pieces_is_refused(stack: Stack) -> None:
-    """Of which it is not known how long it is."""
+    """Because its length is not known."""
     assert isinstance(stack.worker, Proxied)
     connection = Connection(stack.worker.socket)
     try:
@@ -229,14 +229,14 @@ def test_a_body_in_pieces_is_refused(stack: Stack) -> None:
 
 
 def test_the_longest_spec_passes(stack: Stack) -> None:
-    """All that a pod may be given, in texts that are hard to read."""
+    """Everything that a pod may be given, in texts that are hard to parse."""
     env = {f"NAME{number}": '\\"{,": \n' * 60 for number in range(150)}
     with Pod.running(stack.client, stack.engine, "long", {**SPEC, "env": env}) as pod:
         assert pod.sh('printf %s "$NAME149"') == env["NAME149"].rstrip("\n")
 
 
 def test_what_is_refused_by_its_body_alone_would_pass_without_that(stack: Stack) -> None:
-    """So the test above refuses for the reason that it names."""
+    """So the requests in the test above are refused for the reason that it names."""
     method, path, body = _create({"Mounts": [OF_INIT]})
     assert _status(stack, method, path, body) == 201
     assert _status(stack, "DELETE", "/v1.41/containers/pinacle-x", None) == 204

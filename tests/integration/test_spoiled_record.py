@@ -1,4 +1,4 @@
-"""One record that cannot be read: every other pod of the host is watched over as ever."""
+"""One record that cannot be read: every other pod of the host is kept as usual."""
 
 import json
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ def redis(settings: dict[str, str]) -> Iterator["Redis"]:
 
 
 def spoil(redis: "Redis", pod_id: str, field: str, change: dict[str, Any]) -> str:
-    """Change a part of a record behind the system's back; returns what was there."""
+    """Change a part of a record behind the system's back; return what was there."""
     before = str(redis.hget(f"pinacle:pod:{pod_id}", field))
     redis.hset(f"pinacle:pod:{pod_id}", field, json.dumps({**json.loads(before), **change}))
     return before
@@ -40,7 +40,7 @@ WRONG_LAYOUT: Final = ("state", {"layout": [{"name": "home"}]}, "state.layout.0.
 def test_it_is_failed_and_left_alone_and_can_be_deleted(
     client: Client, engine: PrivateEngine, redis: "Redis", spoiled: tuple[str, dict[str, Any], str]
 ) -> None:
-    """Its container and volumes stay; the record is as good as ever when what was spoiled is put back."""
+    """Its container and volumes stay; the record works again when the changed part is put back."""
     field, change, said = spoiled
     with Pod.running(client, engine, "bad", SPEC) as bad, Pod.running(client, engine, "good", SPEC) as good:
         bad.sh("echo mine > /root/file")
@@ -67,7 +67,7 @@ def test_it_is_failed_and_left_alone_and_can_be_deleted(
         assert "pinacle-vol-bad-" not in engine.docker("volume", "ls", "-q")
 
 
-def test_a_whole_new_spec_mends_one_whose_spec_cannot_be_read(
+def test_a_whole_new_spec_fixes_one_whose_spec_cannot_be_read(
     client: Client, engine: PrivateEngine, redis: "Redis"
 ) -> None:
     """Such as one with a key that only a later worker knows."""

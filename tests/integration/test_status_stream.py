@@ -1,4 +1,4 @@
-"""The stream of changes of phase, from which a web app learns how its pods are without asking."""
+"""The stream of changes of phase, from which a web app learns how its pods are without polling."""
 
 import re
 from collections.abc import Iterator
@@ -24,13 +24,13 @@ Change = tuple[str, dict[str, str]]
 
 @pytest.fixture
 def redis(settings: dict[str, str]) -> Iterator[Any]:
-    """What a follower asks, nothing of ours in between."""
+    """A follower's own connection to Redis, with nothing of ours in between."""
     with Redis.from_url(settings["PINACLE_REDIS_URL"], decode_responses=True, protocol=2) as redis:
         yield redis
 
 
 def changes_since(redis: Any, last_id: str, *, count: int | None = None) -> list[Change]:
-    """Return what a follower gets that asks for what came after an id."""
+    """Return what a follower gets if it asks for what came after an id."""
     read: list[tuple[str, list[Change]]] = redis.xread({STREAM: last_id}, count=count)
     return [change for _, changes in read for change in changes]
 
@@ -48,7 +48,7 @@ def documented(page: str, heading: str) -> set[str]:
 
 
 def one_by_one(redis: Any, last_id: str) -> list[Change]:
-    """Read as one does that ends after each change and goes on from the last id that it had dealt with."""
+    """Read like a follower that ends after each change and goes on from the last id that it dealt with."""
     changes: list[Change] = []
     while more := changes_since(redis, last_id, count=1):
         changes += more
@@ -61,7 +61,7 @@ def told(changes: list[Change]) -> list[tuple[str, str, str, str]]:
 
 
 def live(client: Client, engine: PrivateEngine, busybox: str) -> dict[str, Any]:
-    """Lead a pod through everything that can happen to one; return the answer to its deletion."""
+    """Take a pod through everything that can happen to one; return the answer to its deletion."""
     with_crash = {**SPEC, "image": busybox}
     assert client.call("create", "told", with_crash)["phase"] == "running"
     pod = Pod(client, engine, "told")
@@ -74,10 +74,10 @@ def live(client: Client, engine: PrivateEngine, busybox: str) -> dict[str, Any]:
     return pod.call("delete")
 
 
-def test_every_change_of_phase_is_told_once_in_order_with_the_documented_fields(
+def test_every_change_of_phase_is_reported_once_in_order_with_the_documented_fields(
     client: Client, engine: PrivateEngine, busybox: str, redis: Any
 ) -> None:
-    """Creation, stop, start, crash, another container, deletion; a follower that reads one by one has all."""
+    """Creation, stop, start, crash, another container, deletion; reading one by one misses none."""
     before = newest(redis)
     answer = live(client, engine, busybox)
     changes = changes_since(redis, before)
@@ -102,8 +102,8 @@ def test_the_readme_names_every_phase() -> None:
     assert documented("tasks.md", "phase") == set(Phase)
 
 
-def test_a_pod_that_keeps_ending_is_told_as_that(client: Client, busybox: str, redis: Any) -> None:
-    """Each end with its exit code, and the wait before the next try."""
+def test_a_pod_that_keeps_ending_is_reported_as_that(client: Client, busybox: str, redis: Any) -> None:
+    """Each end has its exit code, and there is a wait before the next try."""
     before = newest(redis)
     client.call("create", "ends", {**SPEC, "image": busybox, "command": ["sh", "-c", "exit 3"]})
     wait_until(lambda: client.call("get", "ends")["phase"] == "backoff", 20, what="backoff")
@@ -115,10 +115,10 @@ def test_a_pod_that_keeps_ending_is_told_as_that(client: Client, busybox: str, r
     assert phases[-1] == ("deleted", "")
 
 
-def test_a_pod_whose_container_is_lost_is_told_as_away_and_back(
+def test_a_pod_whose_container_is_lost_is_reported_as_away_and_back(
     client: Client, engine: PrivateEngine, busybox: str, redis: Any
 ) -> None:
-    """Once each, whether or not the worker saw the Engine still at removing it."""
+    """Once each, whether or not the worker saw the Engine while it was still removing it."""
     with Pod.running(client, engine, "lost", {**SPEC, "image": busybox}) as pod:
         before = newest(redis)
         pod.lose_container()

@@ -1,4 +1,4 @@
-"""Stops that take longer than one call to the Engine: each is sent once, whoever asks or is killed."""
+"""Stops that take longer than one call to the Engine: each is sent once, whatever is asked or killed."""
 
 from typing import Any, Final
 
@@ -30,7 +30,7 @@ def wait_until_it_listens(pod: Pod) -> None:
 
 
 def signals(pod: Pod, engine: PrivateEngine) -> int:
-    """Return how many signals the pod got, also after its end."""
+    """Return how many signals the pod got, even after its end."""
     folder = engine.data_root / "volumes" / f"pinacle-vol-{pod.id}-root" / "_data"
     noted = folder / "signals"
     return noted.read_text().count("signal") if noted.exists() else 0
@@ -39,7 +39,7 @@ def signals(pod: Pod, engine: PrivateEngine) -> int:
 def test_a_stop_that_takes_three_deadlines_sends_one_signal(
     client: Client, engine: PrivateEngine, pod_worker: WorkerProcess
 ) -> None:
-    """Also over passes, events, a second request and a worker that is killed and comes back."""
+    """Despite passes, events, a second request and a worker that is killed and comes back."""
     with Pod.running(client, engine, "slow-stop", spec(20)) as pod:
         wait_until_it_listens(pod)
         sent = client.send("stop", pod.id)
@@ -59,7 +59,7 @@ def test_a_stop_that_takes_three_deadlines_sends_one_signal(
 def test_a_forced_restart_of_one_that_does_not_end_sends_one_signal(
     client: Client, engine: PrivateEngine
 ) -> None:
-    """Until it was killed it is not said to run; then it does."""
+    """It does not count as running until it was killed; then it runs again."""
     with Pod.running(client, engine, "slow-restart", spec(14)) as pod:
         wait_until_it_listens(pod)
         first = engine.docker("inspect", "-f", "{{.State.StartedAt}}", pod.container)
@@ -73,7 +73,7 @@ def test_a_forced_restart_of_one_that_does_not_end_sends_one_signal(
 
 
 def test_a_deletion_does_not_wait_for_a_stop(client: Client, engine: PrivateEngine) -> None:
-    """Of a pod that has ten minutes to end."""
+    """For a pod that has ten minutes to end."""
     with Pod.running(client, engine, "slow-delete", spec(600)) as pod:
         wait_until_it_listens(pod)
         sent = client.send("stop", pod.id)

@@ -28,7 +28,7 @@ def volumes(stack: Stack) -> list[str]:
 
 
 def swap(stack: Stack, folder: Path) -> None:
-    """Stop the Engine, put what lies beside a folder in its place, and start it again."""
+    """Stop the Engine, replace a folder by the one beside it, and start the Engine again."""
     stack.engine.stop()
     beside = folder.with_name("beside")
     spare = folder.with_name("spare")
@@ -68,8 +68,8 @@ def test_nothing_is_made_while_the_storage_is_another(stack: Stack, part: str) -
         assert stack.client.call("delete", pod_id)["phase"] == "deleted"
 
 
-def test_another_storage_is_taken_when_a_person_says_so(stack: Stack) -> None:
-    """Then each pod whose volumes are gone says which is missing, and new pods can be made."""
+def test_another_storage_is_accepted_when_a_person_says_so(stack: Stack) -> None:
+    """Then each pod whose volumes are gone says which one is missing, and new pods can be made."""
     assert stack.client.call("create", "one", SPEC)["phase"] == "running"
     swap(stack, stack.engine.data_root / "volumes")
     wait_until(lambda: stack.phases() == {"one": "storage_missing"}, 60, what="missing storage")
@@ -87,7 +87,7 @@ def test_another_storage_is_taken_when_a_person_says_so(stack: Stack) -> None:
 
 
 def lose(stack: Stack, pod_id: str, volume: str) -> None:
-    """Remove a stopped pod's container and one of its volumes while no worker looks."""
+    """Remove a stopped pod's container and one of its volumes while no worker runs."""
     stack.worker.stop()
     stack.engine.docker("rm", f"pinacle-pod-{pod_id}")
     stack.engine.docker("volume", "rm", f"pinacle-vol-{pod_id}-{volume}")
@@ -95,7 +95,7 @@ def lose(stack: Stack, pod_id: str, volume: str) -> None:
 
 
 def test_a_single_missing_volume_stops_its_pod_and_no_other(stack: Stack) -> None:
-    """It is named, and the volume that is made for it counts once somebody says that its data is in it."""
+    """It is named, and the volume that is made for it counts once somebody confirms that it has its data."""
     for pod_id in ("one", "two"):
         assert stack.client.call("create", pod_id, SPEC)["phase"] == "running"
     one = Pod(stack.client, stack.engine, "one")
@@ -124,13 +124,13 @@ def test_a_single_missing_volume_stops_its_pod_and_no_other(stack: Stack) -> Non
 
 
 def prune(stack: Stack) -> None:
-    """What nobody should ever run, all of it."""
+    """Run everything that nobody should ever run."""
     stack.engine.docker("container", "prune", "-f")
     stack.engine.docker("volume", "prune", "-f", *all_volumes(stack))
 
 
 def all_volumes(stack: Stack) -> list[str]:
-    """Return what has newer Engines take named volumes as well; 20.10 takes them anyway."""
+    """Return the flags with which newer Engines remove named volumes too; 20.10 does so by default."""
     newer = int(stack.engine.docker("version", "-f", "{{.Server.Version}}").partition(".")[0]) >= 23
     return ["--all"] if newer else []
 
@@ -174,7 +174,7 @@ def test_a_stopped_pod_whose_image_is_gone_stays_stopped_and_says_that_nothing_h
 
 
 def test_all_that_is_never_to_be_run_was_run_and_only_what_it_took_is_gone(stack: Stack) -> None:
-    """The pod that runs runs on, its host does not freeze, and the sentinel is what it was."""
+    """The running pod goes on, the other pods are not held up, and the sentinel is what it was."""
     for pod_id in ("one", "two"):
         assert stack.client.call("create", pod_id, SPEC)["phase"] == "running"
     two = Pod(stack.client, stack.engine, "two")

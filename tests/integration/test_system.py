@@ -51,7 +51,7 @@ def bases(engine: PrivateEngine) -> list[str]:
 
 
 def content(engine: PrivateEngine, names: list[str]) -> list[tuple[str, int, int, bytes]]:
-    """Return all that is in some volumes, file by file."""
+    """Return everything in some volumes, file by file."""
     found = []
     for name in names:
         for path in sorted(Path(engine.data_root, "volumes", name, "_data").rglob("*")):
@@ -70,7 +70,7 @@ def pod(client: Client, engine: PrivateEngine, debian: str) -> Iterator[Pod]:
 def test_should_persist_system_packages_across_container_removal_and_recreation(
     pod: Pod, engine: PrivateEngine, mode: str, runtime: str | None
 ) -> None:
-    """Packages, removals, replaced and moved files are as they were, and dpkg agrees with what is there."""
+    """Packages, removals, replaced and moved files are as they were, and dpkg agrees with the files."""
     assert pod.call("get")["system_volumes"] == mode
     pod.install_package("hello-pinacle")
     pod.install_package("hello-again", depends="hello-pinacle")
@@ -101,7 +101,7 @@ def test_should_persist_system_packages_across_container_removal_and_recreation(
 def test_a_program_in_bin_with_its_library_in_lib_survives(
     client: Client, engine: PrivateEngine, mode: str
 ) -> None:
-    """On an image with real /bin and /lib, as Alpine's."""
+    """On an image with real /bin and /lib, like Alpine."""
     with Pod.running(client, engine, "alp", BUSYBOX) as pod:
         pod.sh("echo 'greet() { echo hi; }' > /lib/libgreet.sh; rm /bin/yes")
         pod.sh("printf '#!/bin/sh\\n. /lib/libgreet.sh\\ngreet\\n' > /bin/greet; chmod +x /bin/greet")
@@ -139,7 +139,7 @@ def test_pods_of_one_image_share_a_base_and_see_nothing_of_each_other(
 def test_an_overlay_that_somebody_removed_is_made_again(
     client: Client, engine: PrivateEngine, mode: str
 ) -> None:
-    """It holds nothing; while the layer below it, and a copy, are the owner's data."""
+    """The overlay itself has no data, but the layer below it is the owner's data, and so is a copy."""
     with Pod.running(client, engine, "over", BUSYBOX) as pod:
         pod.sh("echo mine > /bin/mine")
         pod.call("stop")
@@ -187,7 +187,7 @@ def test_a_lost_record_is_rebuilt_with_its_system_volumes(
     settings: dict[str, str],
     pod_worker: WorkerProcess,
 ) -> None:
-    """From the container's labels where there is one, and by adoption where there are only volumes."""
+    """From the container's labels if there is one, and by adoption if there are only volumes."""
     with (
         Pod.running(client, engine, "rec", BUSYBOX) as kept,
         Pod.running(client, engine, "orp", BUSYBOX) as orphan,

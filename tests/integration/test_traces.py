@@ -1,4 +1,4 @@
-"""Traces: from the caller's span to the Engine's and Redis' calls, with nothing secret in them."""
+"""Traces: from the caller's span to the calls to Engine and Redis, with nothing secret in them."""
 
 import base64
 import json
@@ -61,7 +61,7 @@ def client(worker: WorkerProcess, redis_url: str) -> Iterator[Client]:
 
 
 class Caller:
-    """A web app that says which trace a message belongs to, as the W3C's header has it."""
+    """A web app that says which trace a message belongs to, by the W3C's header."""
 
     def __init__(self, redis_url: str) -> None:
         self._app = Celery(broker=redis_url, backend=redis_url)
@@ -92,14 +92,14 @@ def one(spans: list[Span], name: str) -> Span:
 
 
 def wait_for(collector: Collector, trace_id: str, name: str) -> None:
-    """Wait for a span that ends after all that it caused."""
+    """Wait for a span that ends after all spans that it caused."""
     wait_until(lambda: name in {span.name for span in collector.spans(trace_id)}, 30, what=f"span {name}")
 
 
 def test_one_trace_from_the_caller_to_the_engine(
     client: Client, collector: Collector, caller: Caller
 ) -> None:
-    """Each span below the one that caused it, and the value of a variable in none."""
+    """Each span is below the one that caused it, and none has the value of a variable."""
     trace_id = token_hex(16)
     assert caller.call("pods.create", "traced", SPEC, trace_id=trace_id)["phase"] == "running"
     wait_for(collector, trace_id, "run/pods.create")
@@ -121,7 +121,7 @@ def test_one_trace_from_the_caller_to_the_engine(
 
 
 def assert_no_canary(collector: Collector) -> None:
-    """Neither as it is nor as a message's body has it."""
+    """Neither in plain text nor encoded as in a message's body."""
     sent = b"".join(collector.bodies)
     assert b"pinacle.pod_id" in sent
     text = json.dumps({"TOKEN": CANARY})
@@ -132,12 +132,12 @@ def assert_no_canary(collector: Collector) -> None:
 def test_a_repair_is_a_trace_of_its_own_and_polling_is_none(
     client: Client, engine: PrivateEngine, collector: Collector
 ) -> None:
-    """Also of a pod whose creation was traced; and no call comes alone."""
+    """Even for a pod whose creation was traced; and no call is alone in a trace."""
     with Pod.running(client, engine, "mended", SPEC) as pod:
         pod.lose_container()
         pod.wait_for_another_container()
         wait_until(lambda: len(repairs(collector)) > 0, 30, what="the repair's span")
-        # A pass has begun and ended since, so whatever is sent at an interval was.
+        # A pass has begun and ended since, so everything that is sent at an interval was sent.
         seen = len([span for span in collector.spans() if span.name == "pass"])
         wait_until(
             lambda: len([span for span in collector.spans() if span.name == "pass"]) > seen, 30, what="a pass"

@@ -27,7 +27,7 @@ def stack(scratch: Path, settings: dict[str, str]) -> Iterator[Stack]:
 
 
 def doctor(settings: dict[str, str]) -> dict[str, Any]:
-    """Return what the doctor says of the installation."""
+    """Return what the doctor says about the installation."""
     run = subprocess.run(
         [sys.executable, "-m", "worker.cli", "doctor", "--json"],
         cwd=ROOT,
@@ -40,10 +40,10 @@ def doctor(settings: dict[str, str]) -> dict[str, Any]:
     return next(check for check in checks if check["name"] == "installation")
 
 
-def test_a_second_one_is_turned_away_and_takes_over_only_where_nobody_objects(
+def test_a_second_one_is_refused_and_takes_over_only_if_nobody_objects(
     stack: Stack, scratch: Path, own_redis: RedisServer
 ) -> None:
-    """Both say so. Once the first is gone a new worker takes its pods over, and none is restarted."""
+    """Both say so. Once the first is gone, a new worker takes its pods over without a restart."""
     mine = {**stack.worker.settings, "PINACLE_REDIS_URL": own_redis.url}
     second, client = WorkerProcess(scratch, mine, "second"), Client(own_redis.url)
     pods = [Pod(stack.client, stack.engine, pod_id) for pod_id in ("runs", "rests")]

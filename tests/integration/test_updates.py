@@ -1,4 +1,4 @@
-"""What the owner has in a container outside its volumes is kept when another one takes its place."""
+"""What the owner has in a container outside its volumes is kept when another one replaces it."""
 
 import os
 import stat
@@ -46,7 +46,7 @@ def app(client: Client, engine: PrivateEngine) -> Iterator[Pod]:
 
 
 def settled(pod: Pod, answer: dict[str, Any]) -> dict[str, Any]:
-    """Wait until it is done; a task answers sooner where the machine is slow."""
+    """Wait until it is done; on a slow machine a task answers before that."""
     if answer["phase"] == "pending":
         wait_until(lambda: pod.call("get")["phase"] != "pending", 120, what=f"pod {pod.id}, settled")
         return pod.call("get")
@@ -68,7 +68,7 @@ def updated(pod: Pod, spec: dict[str, Any], **more: Any) -> dict[str, Any]:
     ],
 )
 def test_a_volume_of_the_image_at_or_below_the_owners_directory(pod: Pod, path: str, kept: list[str]) -> None:
-    """It begins with what the owner has there, and hides nothing."""
+    """The volume begins with what the owner has there, and hides nothing."""
     files = ("/data/file", "/data/db/file", "/data/db/deep/file")
     pod.sh("mkdir -p /data/db/deep; for f in " + " ".join(files) + "; do echo mine > $f; done")
     answer = updated(pod, {**BUSYBOX, "image": f"pinacle-volume{path.replace('/', '-')}"})
@@ -89,7 +89,7 @@ def test_a_volume_of_the_image_below_the_owners_directory_that_he_has_not(pod: P
 
 @pytest.mark.parametrize("lost", [False, True])
 def test_a_volume_of_the_image_below_one_of_the_pods_volumes(pod: Pod, *, lost: bool) -> None:
-    """Also where the container was lost: the volume is looked into."""
+    """Even if the container was lost: then the volume is examined."""
     pod.sh("mkdir /srv/db; echo mine > /srv/db/file; echo too > /srv/file")
     if lost:
         pod.call("stop")
@@ -102,7 +102,7 @@ def test_a_volume_of_the_image_below_one_of_the_pods_volumes(pod: Pod, *, lost: 
 
 
 def test_a_changed_directory_of_the_image_survives_an_update_of_the_hostname(app: Pod) -> None:
-    """Whole and once: a second update finds it on its volume."""
+    """It is copied completely and once: a second update finds it on its volume."""
     app.sh("echo mine > /app/data/file; rm /app/data/given; chmod 750 /app/data")
     assert updated(app, {**APP, "hostname": "one"})["kept"] == ["/app"]
     assert (
@@ -114,14 +114,14 @@ def test_a_changed_directory_of_the_image_survives_an_update_of_the_hostname(app
 
 
 def test_what_the_owner_did_not_touch_is_the_next_images(app: Pod) -> None:
-    """And what he did stays as it was, and is listed."""
+    """And what the owner did touch stays as it was, and is listed."""
     app.sh("echo mine > /app/file")
     assert updated(app, {**APP, "image": "pinacle-app-2"})["kept"] == ["/app"]
     assert app.sh("cat /app/program /opt-in/readme") == "firstsecond"
 
 
 def test_what_is_given_up_is_the_next_images(app: Pod) -> None:
-    """Directories that would be kept, and what hinders the update."""
+    """Directories that would be kept, and what would prevent the update."""
     app.sh("echo mine > /app/file; echo x > /file; ln -s /app /link")
     error = app.client.error("update", app.id, {**APP, "image": "pinacle-app-2"})
     assert error.startswith("UpdateRefusedError"), error
@@ -143,7 +143,7 @@ def test_an_update_is_refused_for_what_was_removed_in_the_root(app: Pod) -> None
 
 
 def test_a_container_that_is_made_again_on_demand_keeps_the_same(app: Pod) -> None:
-    """With the spec that it has; what cannot be kept is refused before it is stopped."""
+    """With the same spec; if something cannot be kept, it is refused before the container is stopped."""
     app.sh("mkdir /data; echo mine > /data/file; touch /file")
     before = app.container_id()
     assert "/file" in app.client.error("restart", app.id, recreate=True)
@@ -166,14 +166,14 @@ def test_directories_of_any_name_are_kept(app: Pod) -> None:
 
 
 def test_a_kept_directory_keeps_all_that_it_has(pod: Pod, runtime: str | None) -> None:
-    """Owners, modes, hard links, devices, attributes and holes: a file of 20 GB that is almost empty."""
+    """Owners, modes, hard links, devices, attributes, and holes: a file of 20 GB that is almost empty."""
     pod.sh(
         "mkdir -p /data/sub; cd /data; echo x > note; chown 1234:4321 note; chmod 4751 note; ln note hard; "
         "ln -s note link; mkfifo pipe; echo no > /data/sub/file; rm /data/sub/file"
     )
     pod.sh(f"dd if=/dev/zero of=/data/disk.img bs=1 count=1 seek={SPARSE_BYTES - 1} 2>/dev/null")
     if runtime is None:
-        # A pod cannot make a device itself (no MKNOD); one that an older container of it made is kept.
+        # A pod cannot make a device (no MKNOD), but one that an older container of it made is kept.
         os.mknod(pod.inside("/data/null"), stat.S_IFCHR | 0o640, os.makedev(1, 3))
         os.setxattr(pod.inside("/data/note"), "security.capability", CAPABILITY)
         os.setxattr(pod.inside("/data/note"), "user.kept", b"yes")
@@ -230,7 +230,7 @@ def forget(engine: PrivateEngine, pod_id: str) -> None:
 
 
 def test_an_adopted_container_loses_nothing(client: Client, engine: PrivateEngine) -> None:
-    """A database on its anonymous volume, a named one of another name, /data, a program, what is in /opt."""
+    """A database on an anonymous volume, a volume with another name, /data, a program, what is in /opt."""
     import_busybox(engine, "pinacle-older", changes=("VOLUME /var/lib/db",))
     foreign(engine, "old", "pinacle-older", "-v", "others:/cache")
     pod = Pod(client, engine, "old")
@@ -251,7 +251,7 @@ def test_an_adopted_container_loses_nothing(client: Client, engine: PrivateEngin
 
 
 def test_an_adoption_is_refused_for_what_cannot_be_kept(client: Client, engine: PrivateEngine) -> None:
-    """Files in `/`, directories of the host, a volume that is there for the same path; it goes on running."""
+    """Files in `/`, directories of the host, another volume for the same path; the container runs on."""
     pod = Pod(client, engine, "no")
     for words, script, expected in (
         (("-v", "/srv:/hosts"), "true", "mounts directories or files of the host at /hosts"),

@@ -1,4 +1,4 @@
-"""An Engine with `userns-remap`: root in a pod is nobody on the host, and nothing else is different."""
+"""An Engine with `userns-remap`: root in a pod has no rights on the host, and nothing else is different."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +19,7 @@ SPEC: Final = {"image": "pinacle-busybox", "stop_timeout_s": 1}
 
 
 class RemappingEngine(PrivateEngine):
-    """One that sees files of its own where the host says which users it may stand for."""
+    """An Engine that sees its own version of the files that say which users it may map to."""
 
     def __init__(self, root: Path) -> None:
         super().__init__(root, config={"userns-remap": "nobody:nogroup"})
@@ -34,7 +34,7 @@ class RemappingEngine(PrivateEngine):
 
 @pytest.fixture
 def remapping(scratch: Path) -> Iterator[PrivateEngine]:
-    # Users of pods have to come by to reach their own directories.
+    # Users of pods have to pass through it to reach their own directories.
     scratch.chmod(0o711)
     engine = RemappingEngine(scratch / "u")
     engine.start()

@@ -1,4 +1,4 @@
-"""What was done to pods behind the worker's back is seen by it, whatever the Engine is made to tell."""
+"""The worker sees what was done to pods behind its back, whatever the Engine's events contain."""
 
 import json
 import subprocess
@@ -29,7 +29,7 @@ SERVES: Final = {**SPEC, "command": ["sh", "-c", _SERVE], "ports": [{"container"
 
 @pytest.fixture(scope="module")
 def settings(settings: dict[str, str], busybox: str) -> dict[str, str]:
-    """No pass comes to the rescue, unless a test asks for one; and a network that no other test uses."""
+    """No pass comes to the rescue, unless a test asks for one; and these tests have their own network."""
     return {**settings, "PINACLE_RECONCILE_INTERVAL_S": "3600", "PINACLE_NETWORK": NETWORK}
 
 
@@ -43,13 +43,13 @@ def network(engine: PrivateEngine, settings: dict[str, str]) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def pod_worker(network: None, pod_worker: WorkerProcess) -> WorkerProcess:
-    """One that ends before its network goes."""
+    """A worker that ends before its network is removed."""
     return pod_worker
 
 
 @pytest.fixture
 def chatter(engine: PrivateEngine, tmp_path: Path) -> Iterator[str]:
-    """A container of somebody else's whose every event is a line of more than 600 kB."""
+    """Somebody else's container, each event of which is a line of more than 600 kB."""
     labels = tmp_path / "labels"
     of_ours = ("dev.pinacle.pod=chatter", "dev.pinacle.installation=pinacle")
     # In pieces, as the command line reads lines of 64 kB at most.
@@ -62,7 +62,7 @@ def chatter(engine: PrivateEngine, tmp_path: Path) -> Iterator[str]:
 def test_an_event_longer_than_any_buffer_leaves_the_others_watched(
     client: Client, engine: PrivateEngine, chatter: str, pod_worker: WorkerProcess
 ) -> None:
-    """Only passes brought other pods back after one such line. Now the stream is not even connected again."""
+    """Once, only passes brought other pods back after such a line. Now the stream does not even break."""
     with Pod.running(client, engine, "quick", SPEC) as pod:
         before = pod_worker.text().count("events_connected")
         for _ in range(2):
@@ -90,7 +90,7 @@ def containers(engine: PrivateEngine, pod: Pod, *flags: str) -> list[str]:
 def test_a_container_that_is_given_another_name_gets_its_own_back(
     client: Client, engine: PrivateEngine
 ) -> None:
-    """A second one ran beside it on the same volumes, and a deletion never ended."""
+    """Once, a second one ran beside it on the same volumes, and a deletion never ended."""
     with Pod.running(client, engine, "named", SPEC) as pod:
         pod.sh("mkdir /data; echo mine >/data/file")
         before = pod.container_id()
@@ -106,7 +106,7 @@ def test_a_container_that_is_given_another_name_gets_its_own_back(
 def test_a_container_that_dies_under_another_name_is_started_again(
     client: Client, engine: PrivateEngine, pod_worker: WorkerProcess
 ) -> None:
-    """Also where the worker learns of both at once; and somebody else's has the name meanwhile."""
+    """Even if the worker learns of both at once, and if somebody else's container has the name meanwhile."""
     with Pod.running(client, engine, "dead", SPEC) as pod:
         pod.sh("mkdir /data; echo mine >/data/file")
         before = pod.container_id()
@@ -131,7 +131,7 @@ def test_a_container_that_dies_under_another_name_is_started_again(
 def test_of_two_containers_of_one_pod_one_runs(
     client: Client, engine: PrivateEngine, pod_worker: WorkerProcess
 ) -> None:
-    """As an older system left them: the recorded one goes on, and nothing of the other is thrown away."""
+    """As an older system left them: the recorded one goes on, and nothing of the other one is lost."""
     with Pod.running(client, engine, "two", SPEC) as pod:
         pod_worker.stop()
         labels = json.loads(engine.docker("inspect", "--format", "{{json .Config.Labels}}", pod.container))
@@ -151,7 +151,7 @@ def test_of_two_containers_of_one_pod_one_runs(
 def test_redis_is_lost_while_a_container_has_another_name(
     client: Client, engine: PrivateEngine, pod_worker: WorkerProcess, redis_server: RedisServer
 ) -> None:
-    """It is the pod's all the same: its record comes back, and no second one is made."""
+    """It still belongs to the pod: the record comes back, and no second container is made."""
     with Pod.running(client, engine, "found", SPEC) as pod:
         before = pod.container_id()
         pod_worker.stop()
@@ -203,7 +203,7 @@ def test_a_pod_that_lost_its_network_gets_it_back(client: Client, engine: Privat
 
 @pytest.mark.parametrize("again", [False, True], ids=["gone", "made again"])
 def test_a_network_that_was_removed_is_replaced(client: Client, engine: PrivateEngine, again: bool) -> None:
-    """Under the same name it is another one for the Engine: what was stopped could never start again."""
+    """A network of the same name is another one for the Engine: stopped pods could never start again."""
     with Pod.running(client, engine, "moved", SERVES) as pod:
         wait_until(lambda: served(engine, pod) != "", 15, what="a page")
         page, before = served(engine, pod), pod.container_id()
@@ -232,7 +232,7 @@ SLOW_S: Final = 15.0
 
 
 def test_a_slow_list_of_volumes_holds_up_no_single_pod(slow_stack: Stack) -> None:
-    """Each is asked for by the names of its own; passes wait for the list, with a deadline of its own."""
+    """Their volumes are asked for by name; passes wait for the list, which has its own deadline."""
     client, engine = slow_stack.client, slow_stack.engine
     first = Pod(client, engine, "first")
     first.sh("echo mine >/home/file")
