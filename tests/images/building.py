@@ -34,7 +34,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Image:
-    """What an image holds, by path without the first slash, and the lines of its Dockerfile."""
+    """What an image contains, by path without the first slash, and the lines of its Dockerfile."""
 
     entries: Mapping[str, Entry] = field(default_factory=dict)
     lines: tuple[str, ...] = ()
@@ -62,7 +62,7 @@ class Image:
     @classmethod
     def scratch(cls) -> Self:
         """Return one with a single static program and nothing else, not even a shell."""
-        # By its name it knows that another word says what it is to be.
+        # By its name, busybox knows that its first argument says which program it is.
         return cls({"busybox-app": Entry(content=_program())}, command=("/busybox-app", "sleep", "1000000"))
 
     def folder(self, path: str, *, mode: int = 0o755, owner: int = 0) -> Self:
@@ -72,11 +72,11 @@ class Image:
         return self._with(path, Entry(content=content, mode=mode, owner=owner))
 
     def link(self, path: str, target: str) -> Self:
-        """Put a link in the place of whatever was there, and of all below it."""
+        """Replace whatever was there, and everything below it, by a link."""
         return self.without(path)._with(path, Entry(target=target))
 
     def without(self, path: str) -> Self:
-        """Leave out a path and all below it."""
+        """Leave out a path and everything below it."""
         left = {name: each for name, each in self.entries.items() if f"{name}/".find(f"{path}/") != 0}
         return replace(self, entries=left)
 

@@ -17,7 +17,7 @@ def stack(scratch: Path, settings: dict[str, str]) -> Iterator[Stack]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave to `make zoo` all images but the few that every run takes."""
+    """Leave all images to `make zoo`, except for the few that every run tests."""
     if config.getoption("--zoo"):
         return
     left = [item for item in items if _is_for_the_zoo_alone(item)]

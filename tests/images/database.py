@@ -1,4 +1,4 @@
-"""A pod with PostgreSQL, and clients that note outside of it what it acknowledged."""
+"""A pod with PostgreSQL, and clients that note outside the pod what it acknowledged."""
 
 import os
 import subprocess
@@ -32,7 +32,7 @@ _PSQL: Final = ("psql", "-h", "/tmp", "-U", "postgres", "-qAt", "-v", "ON_ERROR_
 
 
 def import_postgresql(engine: PrivateEngine, cache: Path) -> str:
-    """Make an image as PostgreSQL's published one is, from Debian's packages; returns its name."""
+    """Make an image like PostgreSQL's published one, from Debian's packages; return its name."""
     changes = (f"VOLUME {_DATA}",)
     return import_debian(engine, cache, "pinacle-postgresql", packages=("postgresql",), changes=changes)
 
@@ -44,7 +44,7 @@ class Database:
         self.pod = pod
 
     def ask(self, query: str) -> str:
-        """Return what a query answers."""
+        """Return the answer to a query."""
         return self.pod.engine.docker("exec", self.pod.container, *_PSQL, "-c", query).rstrip("\n")
 
     def answers(self) -> bool:
@@ -59,7 +59,7 @@ class Database:
         self.ask("create table journal (number bigint primary key)")
 
     def begin_load(self) -> None:
-        """Have pgbench work for as long as the container lives."""
+        """Let pgbench work as long as the container lives."""
         load = f"exec {_BIN}/pgbench -h /tmp -U postgres -n -c 2 -T 600 postgres"
         self.pod.engine.docker("exec", "-d", self.pod.container, "sh", "-c", load)
 
@@ -92,7 +92,7 @@ class Journal(Thread):
         self.acknowledged: list[int] = []
 
     def run(self) -> None:
-        """Insert until told to end, through whatever happens to the pod."""
+        """Insert until the test ends it, whatever happens to the pod."""
         with self._file.open("a") as file:
             while not self._done.is_set():
                 with self._session() as session:
@@ -108,7 +108,7 @@ class Journal(Thread):
         self.join(30)
 
     def _insert(self, session: "subprocess.Popen[str]") -> bool:
-        """Insert the next number; returns whether that was acknowledged."""
+        """Insert the next number; return whether that was acknowledged."""
         self._next += 1
         assert session.stdin is not None
         assert session.stdout is not None
@@ -134,5 +134,5 @@ class Journal(Thread):
             yield session
         finally:
             session.kill()
-            # Also where what was written last can no longer be sent.
+            # Even if what was written last can no longer be sent.
             session.communicate()

@@ -1,4 +1,4 @@
-"""The life of a pod of one image: everything that can happen to it, and a look after each."""
+"""The life of a pod of one image: everything that can happen to it, and a check after each event."""
 
 import io
 import json
@@ -58,13 +58,13 @@ class Life:
         return answer
 
     def write(self, what: str) -> None:
-        """Have the owner write all his files again."""
+        """Let the owner write all files again."""
         for path in (*self.animal.written, *self.animal.made):
             self.expected[path] = f"{path} {what}"
             self._put(path, self.expected[path])
 
     def looks_right(self) -> None:
-        """Look at everything that the table promises."""
+        """Check everything that the table promises."""
         found = {path: self._get(path) for path in self.expected}
         assert found == self.expected
         assert self._get("/marker/version") == f"{self.version}"
@@ -92,7 +92,7 @@ class Life:
         self.stack.engine.docker("cp", "-", target, stdin=buffer.getvalue())
 
     def _get(self, path: str) -> str | None:
-        """Return what a file holds, None if it is not there."""
+        """Return what a file contains, None if it does not exist."""
         if self.animal.has_shell:
             where = shlex.quote(path)
             answer = self.pod.sh(f"if [ -e {where} ]; then printf :; cat {where}; fi")
@@ -126,7 +126,7 @@ class Life:
         wait_until(lambda: self.pod.call("get")["phase"] == "running", 30, what="a running pod")
 
     def is_updated(self) -> None:
-        """Get another hostname, so that its container is made again."""
+        """Give it another hostname, so that its container is made again."""
         before = self.pod.container_id()
         answer = self.settles("update", {**self.spec, "hostname": "renamed"})
         assert set(self.animal.kept) <= set(answer["kept"]), answer
@@ -134,7 +134,7 @@ class Life:
         self.root_is_kept = True
 
     def loses_redis(self) -> None:
-        """Redis is emptied: the record is rebuilt, and the container left alone."""
+        """Empty Redis: the record is rebuilt, and the container left alone."""
         before = self.pod.container_id()
         self.stack.redis.flush()
         wait_until(lambda: self.pod.id in self.stack.phases(), 30, what="a rebuilt record")
@@ -144,7 +144,7 @@ class Life:
         assert self.pod.container_id() == before, answer
 
     def gets_the_second_version(self) -> None:
-        """Or is refused it, where the table allows that: then it runs on as it is."""
+        """Update the image. If the table allows a refusal, the pod then runs on as it is."""
         self.animal.version(2).make(self.stack.engine, f"{self.animal.name}:2")
         before = self.pod.container_id()
         self.version = 2
@@ -157,7 +157,7 @@ class Life:
             assert self.pod.container_id() == before, "it was refused, and carried out"
 
     def is_deleted(self) -> None:
-        """After which nothing is left of it."""
+        """Delete the pod; nothing is left of it."""
         assert self.pod.call("delete")["phase"] == "deleted"
         assert self.pod.container_id() is None
         names = self.stack.engine.docker("volume", "ls", "-q").split()
@@ -166,7 +166,7 @@ class Life:
 
 @contextmanager
 def no_anonymous_volume(stack: Stack) -> Iterator[None]:
-    """See all volumes that the Engine makes meanwhile, and that each has a name of ours."""
+    """Check that each volume that the Engine makes meanwhile has a name of ours."""
     command = [find("docker") or "docker", "-H", stack.engine.url, "events", "--format", "{{.Actor.ID}}"]
     filters = ["--since", f"{time():.0f}", "--filter", "type=volume", "--filter", "event=create"]
     events = subprocess.Popen([*command, *filters], stdout=subprocess.PIPE, text=True)

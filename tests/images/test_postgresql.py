@@ -30,7 +30,7 @@ def kill_engine(stack: Stack, _pod: Pod) -> None:
 
 
 def kill_container(stack: Stack, pod: Pod) -> None:
-    """It comes back by itself, and at once where that is asked for."""
+    """Kill it; it comes back by itself, or at once if somebody asks for it."""
     stack.engine.docker("kill", pod.container)
     pod.call("restart")
 

@@ -1,4 +1,4 @@
-"""Every image of the zoo, taken through all that can happen to a pod. The table is in `zoo.py`."""
+"""Every image of the zoo, taken through everything that can happen to a pod. The table is in `zoo.py`."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from tests.support.stack import Stack
 
 @pytest.fixture
 def short(request: pytest.FixtureRequest) -> bool:
-    """Whether a run takes some of the images through some of their lives only."""
+    """Whether a run takes only some of the images through only some of the events."""
     return not request.config.getoption("--zoo")
 
 
@@ -22,7 +22,7 @@ def row(animal: Animal) -> Any:
 
 @pytest.mark.parametrize("animal", map(row, ANIMALS))
 def test_what_an_owner_made_is_there_whatever_happens(stack: Stack, animal: Animal, short: bool) -> None:
-    """And what he did not make is the image's. No anonymous volume exists at any time; nothing is left."""
+    """And everything else is the image's. No anonymous volume exists at any time; nothing is left."""
     life = Life(stack, animal)
     animal.version(1).make(stack.engine, life.spec["image"])
     if animal.refused:

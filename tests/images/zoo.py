@@ -1,8 +1,8 @@
 """The table: each image, what its owner writes and changes, and what must be there whatever happens.
 
-All paths in `written` hold what the owner wrote last: after a stop and a start, the loss of the container, an
-update of the spec, one to the image's second version, the loss of Redis. `/marker` is of the image and nobody
-changes it, so it comes from the image that runs. To add an image, add a row.
+All paths in `written` have what the owner wrote last: after a stop and a start, the loss of the container, an
+update of the spec, an update to the image's second version, the loss of Redis. `/marker` is the image's and
+nobody changes it, so it comes from the current image. To add an image, add a row.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ EVERYWHERE: Final = tuple(f"{path}/mine" for path in UNIVERSAL)
 
 @dataclass(frozen=True, kw_only=True)
 class Animal:
-    """One image, and how a pod of it lives."""
+    """One image, and what happens to a pod of it."""
 
     name: str
     image: Image

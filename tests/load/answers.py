@@ -1,4 +1,4 @@
-"""Sends tasks as any program may, and hears all answers over one connection."""
+"""Sends tasks as any program may, and gets all answers over one connection."""
 
 import json
 import threading
@@ -19,7 +19,7 @@ class TaskFailedError(Exception):
 
 
 class Broker:
-    """For all callers together, as a web app has it: a hundred consumers would be a load themselves."""
+    """One for all callers together, as in a web app: a hundred consumers would be a load themselves."""
 
     def __init__(self, redis_url: str) -> None:
         self._app = Celery(broker=redis_url)
@@ -36,7 +36,7 @@ class Broker:
     def call(
         self, task: str, *args: Any, queue: str = "pods", timeout_s: float = 120, **kwargs: Any
     ) -> tuple[Any, float]:
-        """Send `pods.{task}`; return its answer and the seconds until it was here.
+        """Send `pods.{task}`; return its answer and the seconds until it came.
 
         Raises TaskFailedError with what the task raised, and TimeoutError.
         """
@@ -58,7 +58,7 @@ class Broker:
         return self._app.control
 
     def asked(self) -> list[str]:
-        """Return the ids of the tasks whose callers wait for an answer now."""
+        """Return the ids of the tasks whose callers are waiting for an answer."""
         return list(self._waiting)
 
     def close(self) -> None:

@@ -20,7 +20,7 @@ _CATCH_UP: Final = 0.3
 
 @dataclass
 class Told:
-    """What all honest callers saw."""
+    """What all honest callers observed."""
 
     seconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     """Task to how long each call took."""
@@ -31,7 +31,7 @@ class Told:
 
 
 class Honest:
-    """One pod's owner: a thread that ends with the deletion of its pod."""
+    """One pod's owner: a thread that ends by deleting its pod."""
 
     def __init__(
         self, broker: Broker, told: Told, data_root: Path, pod_id: str, *, random: Random, think_s: float
@@ -87,7 +87,7 @@ class Honest:
         self._look()
 
     def _update(self) -> None:
-        """Another environment: a new container, or the next one of a stopped pod."""
+        """Change the environment, which means a new container: now, or at the start of a stopped pod."""
         self._versions += 1
         if self._phase == "running":
             self._marks.append(self._mark())
@@ -95,7 +95,7 @@ class Honest:
         self._look()
 
     def _resize(self) -> None:
-        """Another tier: the container stays."""
+        """Change the tier; the container stays."""
         self._tier = self._random.choice(("dev.small", "dev.medium"))
         self._expect(self._call("update", self.pod_id, self._spec()), "update", self._phase)
         self._look()
@@ -122,7 +122,7 @@ class Honest:
         self._look()
 
     def _expect(self, answer: dict[str, Any], task: str, phase: str) -> None:
-        """Judge an answer; where many wait a change may be `pending` or `deleting`, and then it comes."""
+        """Judge an answer; if many wait, it may be `pending` or `deleting`, and the change comes later."""
         if answer["phase"] in ("pending", "deleting") and task not in ("get", "list"):
             self._told.pending[task] += 1
             wait_until(lambda: self._get()["phase"] == phase, _COMES_S, what=f"{self.pod_id} is {phase}")

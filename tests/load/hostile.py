@@ -34,7 +34,7 @@ _FIRST_S: Final = 5.0
 
 @dataclass
 class Done:
-    """What all hostile callers did, and what should not have been."""
+    """What all hostile callers did, and what should not have happened."""
 
     sent: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
@@ -62,9 +62,9 @@ class Hostile:
         many: int,
         is_gentle: bool,
     ) -> None:
-        """`trap` is what a pickle makes where it is unpickled; of each kind there are `many` callers.
+        """`trap` is a file that a pickle makes if it is unpickled; there are `many` callers of each kind.
 
-        `is_gentle` has floods pause for what a worker has taken too, so that a slow machine is done with it.
+        With `is_gentle`, floods also wait for what a worker has taken, so that a slow machine can keep up.
         """
         self._is_gentle = is_gentle
         self._broker, self._redis, self._done, self._random = broker, redis, done, random
@@ -147,7 +147,7 @@ class Hostile:
         return _FLOOD
 
     def dead_registry(self) -> int:
-        """Creations which nobody can finish, and the deletion of some."""
+        """Send creations that nobody can finish, and the deletion of some."""
         numbers = self._random.sample(range(_DEAD_PODS), 20)
         for number in numbers:
             spec = {"image": f"{self._registry}/dead-{number}:1"}
@@ -156,7 +156,7 @@ class Hostile:
         return len(numbers)
 
     def remote_control(self) -> int:
-        """Of what honest callers wait for just now."""
+        """Send remote control about tasks for which honest callers are waiting."""
         task_id = self._random.choice(self._broker.asked() or ["none"])
         command, arguments = self._random.choice(
             (

@@ -14,24 +14,24 @@ _MB: Final = 1e6
 
 @dataclass
 class Series:
-    """Megabytes, each with its second."""
+    """Megabytes, each with the second at which they were measured."""
 
     at: list[float] = field(default_factory=list)
     mb: list[float] = field(default_factory=list)
 
     def thirds(self) -> tuple[float, float]:
-        """Return the medians of the second third and of the last; the first is the warm-up."""
+        """Return the medians of the second and the last third; the first is the warm-up."""
         third = len(self.mb) // 3
         return median(self.mb[third : 2 * third]), median(self.mb[2 * third :])
 
     def per_minute(self) -> float:
-        """Return megabytes a minute after the warm-up, by a straight line through all that was measured."""
+        """Return megabytes a minute after the warm-up, by a straight line through all samples."""
         third = len(self.mb) // 3
         return linear_regression(self.at[third:], self.mb[third:]).slope * 60
 
 
 class Memory:
-    """Samples until it is told to end."""
+    """Samples until the test ends it."""
 
     def __init__(self, worker_pid: int, redis: Redis, every_s: float) -> None:
         self._worker, self._redis, self._every_s = psutil.Process(worker_pid), redis, every_s

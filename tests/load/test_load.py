@@ -1,4 +1,4 @@
-"""A hundred callers at once: the honest ones get right answers in time, and nothing grows or is left."""
+"""A hundred callers at once: honest ones get right answers in time, and nothing grows or is left over."""
 
 import threading
 from collections.abc import Iterator
@@ -37,7 +37,7 @@ THINK_S: Final = 30.0
 
 @pytest.fixture
 def stack(scratch: Path, settings: dict[str, str]) -> Iterator[Stack]:
-    """Answers are kept for seconds, as else Redis would rightly grow for as long as they are kept."""
+    """Answers are kept only for seconds, as Redis would otherwise rightly grow as long as they are kept."""
     mine = {
         "PINACLE_REGISTRIES": f"docker.io,{DEAD}",
         "PINACLE_RECONCILE_INTERVAL_S": "10",
@@ -51,7 +51,7 @@ def stack(scratch: Path, settings: dict[str, str]) -> Iterator[Stack]:
 def test_a_hundred_callers_honest_and_hostile(
     stack: Stack, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
-    """No honest answer is wrong or late, no memory grows, no hostile wish comes true, nothing is left."""
+    """No honest answer is wrong or late, no memory grows, no attack succeeds, nothing is left over."""
     seed = request.config.getoption("--load-seed") or SystemRandom().randrange(10**6)
     seconds: float = request.config.getoption("--load-seconds")
     console = Console(width=110)
@@ -101,7 +101,7 @@ def _live(
     trap: Path,
     console: Console,
 ) -> None:
-    """Have all callers live for so long; the honest ones delete their pods when the hostile ones are gone."""
+    """Let all callers work for a while; the honest ones delete their pods once the hostile ones are gone."""
     end_hostile, end_honest = threading.Event(), threading.Event()
     with Redis.from_url(stack.redis.url) as redis:
         hostile = [
@@ -188,7 +188,7 @@ def _print(console: Console, told: Told, done: Done, memory: Memory) -> None:
 
 
 def _leave_nothing(stack: Stack, redis: Redis) -> None:
-    """Wait for the queues' end, delete what hostile callers made, and look for what is nobody's."""
+    """Wait until the queues are empty, delete what hostile callers made, and look for leftovers."""
     wait_until(lambda: redis.llen("pods") + redis.llen("questions") == 0, 180, what="all messages taken")
     wait_until(lambda: redis.hlen("unacked") == 0, 180, what="all messages answered")
     for pod_id in stack.phases():

@@ -2,8 +2,8 @@
 
 `python -m tests.mutants [python|again|lua|report] [PATTERN…]`: patterns are names of mutants with `*`, as
 mutmut has them, or parts of a Lua mutant's name. A run that was cut off goes on where it was, and functions
-that have changed are done again; `again` tries those that survived, as there may be tests by now; `report`
-only counts.
+that have changed are done again. `again` tries those that survived, as there may be new tests. `report` only
+counts.
 """
 
 import multiprocessing
@@ -34,7 +34,7 @@ _BIN: Final = Path(sys.executable).parent
 _LUA_TESTS: Final = (
     "-q",
     "-x",
-    # A mutant may make somebody wait for ever.
+    # A mutant may cause an endless wait.
     "--timeout",
     "20",
     "-k",
@@ -48,7 +48,7 @@ SURVIVED: Final = ("survived", "no tests")
 
 
 def main(arguments: list[str]) -> int:
-    """Run what is asked for; returns 1 where a survivor is not allowed."""
+    """Run what is asked for; return 1 if a survivor is not allowed."""
     what, patterns = (arguments[0], arguments[1:]) if arguments else ("all", [])
     survivors: list[Survivor] = []
     if what in ("all", "python", "again"):
@@ -61,14 +61,14 @@ def main(arguments: list[str]) -> int:
 
 
 def run_python(patterns: list[str], *, again: bool) -> None:
-    """Make the mutants that there are not yet, and run their tests."""
+    """Make the mutants that do not exist yet, and run their tests."""
     make_mutants()
     command = [sys.executable, "-m", "tests.mutants.forks", *(["again"] if again else []), *patterns]
     subprocess.run(command, check=True, cwd="mutants")
 
 
 def make_mutants() -> None:
-    """Write `mutants/`: the project with all mutants in it, and what became of those that are unchanged."""
+    """Write `mutants/`: the project with all mutants in it, and the results of unchanged ones."""
     set_mutant_under_test("mutant_generation")
     shutil.rmtree("mutants/tests", ignore_errors=True)
     Path("mutants").mkdir(exist_ok=True)
@@ -78,14 +78,14 @@ def make_mutants() -> None:
 
 
 def python_ends() -> dict[str, str]:
-    """Return what became of each mutant of Python code."""
+    """Return the result for each mutant of Python code."""
     command = [str(_BIN / "mutmut"), "results", "--all", "true"]
     lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
     return dict(line.strip().split(": ", 1) for line in lines if ": " in line)
 
 
 def python_survivors() -> list[Survivor]:
-    """Count the mutants of Python code by what became of them, and return those that no test noticed."""
+    """Count the mutants of Python code by result, and return those that no test noticed."""
     ends = python_ends()
     by_module = defaultdict[str, list[str]](list)
     for name, end in ends.items():
@@ -110,7 +110,7 @@ def _survivor(name: str) -> Survivor:
 def lua_survivors(patterns: list[str]) -> list[Survivor]:
     """Run the store's contract tests against each mutant of a script; return those that no test noticed."""
     ends, survivors = Counter[str](), []
-    # What pytest imports takes longer than most of the tests: the forks that run them begin with it.
+    # Importing takes longer than most of the tests, so the forks that run them begin after the imports.
     os.environ[plugin.CHOICE] = ""
     pytest.main(["--collect-only", "-qq", *_LUA_TESTS], plugins=[plugin])
     if _contract_tests("") != "survived":
@@ -128,7 +128,7 @@ def lua_survivors(patterns: list[str]) -> list[Survivor]:
 
 
 def _contract_tests(mutant: str) -> str:
-    """Run them with one mutant, or with none; returns what became of it."""
+    """Run them with one mutant, or with none; return the result."""
     with tempfile.TemporaryFile("w+") as said:
         child = multiprocessing.get_context("fork").Process(target=_run_tests, args=(mutant, said.fileno()))
         child.start()
@@ -155,7 +155,7 @@ def _run_tests(mutant: str, said: int) -> None:
 
 
 def judge(survivors: list[Survivor]) -> int:
-    """Print the survivors that are not allowed; returns 1 if there are any."""
+    """Print the survivors that are not allowed; return 1 if there are any."""
     known = reasons()
     words = [each for each in survivors if is_about_words(each)]
     allowed = [each for each in survivors if each in known]

@@ -14,7 +14,7 @@ _FILE: Final = Path(__file__).parent / "accepted.toml"
 
 @dataclass(frozen=True)
 class Survivor:
-    """A mutant that no test noticed: where, and which line became which."""
+    """A mutant that no test noticed: where it is, and how the line was changed."""
 
     where: str
     before: str
@@ -33,12 +33,12 @@ def reasons() -> dict[Survivor, str]:
 
 
 def is_out_of_reach(survivor: Survivor) -> bool:
-    """Whether only the end of a table is broken, which no value reaches: the type checker sees to that."""
+    """Whether only the end of a table is broken, which no value reaches, as the type checker proves."""
     return _END_OF_TABLE.fullmatch(survivor.before) is not None
 
 
 def is_about_words(survivor: Survivor) -> bool:
-    """Whether only words of a message for people differ: tests hold the names in it, not each word."""
+    """Whether only words of a message for people differ: tests check the names in it, not each word."""
     before, after = _tokens(survivor.before), _tokens(survivor.after)
     if before is None or after is None or len(before) != len(after):
         return False
@@ -49,7 +49,7 @@ def is_about_words(survivor: Survivor) -> bool:
 
 
 def _tokens(line: str) -> list[tuple[int, str]] | None:
-    """Return the tokens of one line of code, None where it is a part of something longer."""
+    """Return the tokens of one line of code, None if it is only a part of a statement."""
     try:
         found = list(tokenize.generate_tokens(io.StringIO(line.strip()).readline))
     except (tokenize.TokenError, IndentationError):

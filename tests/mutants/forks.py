@@ -1,7 +1,7 @@
-"""Run the tests of each mutant of Python code: in a fork of a process that has collected them all already.
+"""Runs the tests of each mutant of Python code: in a fork of a process that has collected them all already.
 
 Most mutants are noticed within milliseconds, while pytest takes more than a second to begin. mutmut makes the
-mutants, keeps what became of them, and shows them; run this in its folder `mutants`.
+mutants, keeps their results, and shows them. Run this in its folder `mutants`.
 """
 
 import fnmatch
@@ -51,7 +51,7 @@ class Loop:
                 ids = sorted(tests[name.partition("__mutmut_")[0]], key=lambda each: seconds[each])
                 limit = _CPU_S + 10 * sum(seconds[each] for each in ids)
                 meta["exit_code_by_key"][name] = self._end(name, [by_id[each] for each in ids], round(limit))
-                # Whole at any time: somebody may look at it meanwhile.
+                # Complete at any time, as somebody may look at it meanwhile.
                 whole = path.with_suffix(".new")
                 whole.write_text(json.dumps(meta, indent=4))
                 whole.replace(path)
@@ -76,7 +76,7 @@ class Loop:
         set_mutant_under_test("stats")
         for item in items:
             state()._stats.clear()
-            # Once more: one that goes by a clock may fail on a machine that is busy with mutants.
+            # Again: a test that depends on a clock may fail on a machine that is busy with mutants.
             if self._fails([item]) and self._fails([item]):
                 raise RuntimeError(f"{item.nodeid} fails without any mutant")
             for function in state()._stats:
@@ -98,7 +98,7 @@ class Loop:
 
     def _fails(self, items: list[pytest.Item]) -> bool:
         for number, item in enumerate(items):
-            # Fixtures of a module go with its last test.
+            # Fixtures of a module end with its last test.
             following = items[number + 1] if number + 1 < len(items) else None
             self._failed.discard(item.nodeid)
             item.ihook.pytest_runtest_protocol(item=item, nextitem=following)
@@ -108,7 +108,7 @@ class Loop:
 
 
 def _fork(do: Any, cpu_s: int | None) -> int:
-    """Do something in a fork; returns its exit code, less than zero for a signal."""
+    """Do something in a fork; return its exit code, less than zero for a signal."""
     child = os.fork()
     if child:
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

@@ -1,4 +1,4 @@
-"""The Lua scripts, each broken in every small way: a line left out, a condition turned or made weaker."""
+"""The Lua scripts, each broken in every small way: a line left out, a condition inverted or weakened."""
 
 import re
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ class LuaMutant:
 
     @property
     def name(self) -> str:
-        """Say which it is; two at alike places have the same."""
+        """Return its name; two mutants at similar places may have the same."""
         return f"{self.script}: {self.what}"
 
 
@@ -79,7 +79,7 @@ def _weaker(condition: str) -> Iterator[tuple[str, str]]:
     yield "turned round", f"not ({condition})"
     parts = re.split(r"(\s+(?:and|or)\s+)", condition)
     for number in range(0, len(parts) if len(parts) > 1 else 0, 2):
-        # Something that decides nothing in the place of one operand.
+        # One operand is replaced by something that decides nothing.
         part = parts[number]
         around = {word.strip() for word in (*parts[:number][-1:], *parts[number + 1 : number + 2])}
         neutral = "true" if around == {"and"} else "false"

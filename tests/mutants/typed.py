@@ -1,4 +1,4 @@
-"""Mutants that need no test: the type checker refuses them, and with them the whole of `make check`."""
+"""Mutants that need no test: the type checker refuses them, and so `make check` fails."""
 
 import ast
 import json
@@ -16,7 +16,7 @@ _MARK: Final = "__mutmut_"
 
 
 def refused_by_types() -> frozenset[str]:
-    """Return the names of the mutants of `mutants/` in which mypy finds what it does not in the original."""
+    """Return the names of the mutants in `mutants/` in which mypy finds errors that the original lacks."""
     found = subprocess.run(_COMMAND, cwd="mutants", check=False, capture_output=True, text=True).stdout
     errors = [json.loads(line) for line in found.splitlines() if line.startswith("{")]
     by_path = defaultdict[str, list[tuple[int, str]]](list)

@@ -1,4 +1,4 @@
-"""The architecture's contracts, each broken on purpose: a contract with a hole would say nothing."""
+"""Each contract of the architecture is broken on purpose, as a contract with a hole would go unnoticed."""
 
 import ast
 import shutil
@@ -42,7 +42,7 @@ BREAKS: Final = {
 
 @pytest.fixture(scope="module")
 def verdict(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Return what the check says of a copy with all contracts broken, and a module in no layer."""
+    """Return what the check says about a copy with all contracts broken and a module in no layer."""
     copy = tmp_path_factory.mktemp("broken")
     for part in ("config", "tasks", "worker"):
         shutil.copytree(ROOT / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))

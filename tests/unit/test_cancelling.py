@@ -1,4 +1,4 @@
-"""Tasks are ended for good, also those that lose a cancellation."""
+"""Tasks are ended for good, even those that lose a cancellation."""
 
 import asyncio
 
@@ -6,7 +6,7 @@ from worker.cancelling import end
 
 
 async def forgetful(log: list[str]) -> None:
-    """Lose the first cancellation, as Python 3.11's `wait_for` does when it is done in the same moment."""
+    """Lose the first cancellation, as Python 3.11's `wait_for` does if it is done at that moment."""
     try:
         await asyncio.sleep(60)
     except asyncio.CancelledError:

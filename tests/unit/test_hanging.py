@@ -1,4 +1,4 @@
-"""A disk that does not answer holds up its creations for a while, and nothing else."""
+"""A disk that does not answer delays its creations for a while, and nothing else."""
 
 import asyncio
 import threading
@@ -16,7 +16,7 @@ ROOT = Path("/the/data/root")
 
 
 class Mount:
-    """One whose sync hangs until it is repaired."""
+    """A mount whose sync hangs until it is repaired."""
 
     def __init__(self) -> None:
         self.mended = threading.Event()
@@ -41,7 +41,7 @@ async def test_a_sync_that_hangs_ends_at_its_deadline_and_names_the_disk(mount: 
 
 
 async def test_threads_that_hang_do_not_pile_up(mount: Mount) -> None:
-    """However often it is tried; once the mount is repaired, all goes on."""
+    """However often it is tried; once the mount is repaired, everything goes on."""
     hung = Disk(deadline_s=0.1, patience_s=60)
     for _ in range(3):
         tries = [hung.sync(ROOT) for _ in range(2 * AT_ONCE)]

@@ -1,4 +1,4 @@
-"""What `worker.health` makes of what workers say of themselves, and of what others put there."""
+"""What `worker.health` concludes from workers' files, and from files that others put there."""
 
 import os
 import subprocess
@@ -48,7 +48,7 @@ def test_a_worker_that_beats_is_well_and_its_folder_private(heart: Heart, folder
 
 
 def test_a_loop_that_hangs_is_named(heart: Heart, folder: Path) -> None:
-    """Though its process lives; and it is well again once it beats."""
+    """Although its process is alive; and it is healthy again once it beats."""
     age(own(folder), OLDEST_S + 1)
     (problem,) = problems(folder)
     assert f"worker here.{os.getpid()}: its event loop hangs" in problem
@@ -57,7 +57,7 @@ def test_a_loop_that_hangs_is_named(heart: Heart, folder: Path) -> None:
 
 
 def test_a_consumer_that_hangs_is_named_while_the_loop_beats(heart: Heart, folder: Path) -> None:
-    """One that has lost its connection is none that hangs: that is the broker's fault."""
+    """One that has lost its connection does not hang: that is the broker's fault."""
     heart.consumer_begins()
     assert problems(folder) == []
     age(own(folder, ".consumer"), 2 * OLDEST_S + 1)
@@ -69,10 +69,10 @@ def test_a_consumer_that_hangs_is_named_while_the_loop_beats(heart: Heart, folde
     assert problems(folder) == []
 
 
-def test_the_ages_of_beats_are_told_and_none_of_a_consumer_without_a_connection(
+def test_the_ages_of_beats_are_reported_but_none_of_a_consumer_without_a_connection(
     heart: Heart, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """For the metrics: by the machine's own seconds, as all else here."""
+    """For the metrics: by the monotonic clock, like everything here."""
     now = monotonic()
     monkeypatch.setattr("worker.health.monotonic", lambda: now)
     heart.beat()
@@ -89,7 +89,7 @@ def test_the_ages_of_beats_are_told_and_none_of_a_consumer_without_a_connection(
 
 
 def test_another_worker_does_not_speak_for_one_that_hangs(heart: Heart, folder: Path) -> None:
-    """Each is told by its host; that of one host alone can be asked for."""
+    """Each is named by its host; the check can be limited to one host."""
     other = Heart("there", folder)
     try:
         age(own(folder), OLDEST_S + 1)
@@ -101,8 +101,8 @@ def test_another_worker_does_not_speak_for_one_that_hangs(heart: Heart, folder: 
         other.close()
 
 
-def test_a_worker_that_was_killed_is_not_taken_for_alive_and_its_files_go(folder: Path) -> None:
-    """By the lock, which no process inherits with a number."""
+def test_a_worker_that_was_killed_does_not_count_as_alive_and_its_files_are_removed(folder: Path) -> None:
+    """The lock shows it; a process that gets the same pid does not have it."""
     subprocess.run([sys.executable, "-c", KILLED, str(folder)], check=False)
     assert len(list(folder.iterdir())) == 2
     assert "no worker is alive" in problems(folder)[0]
@@ -122,7 +122,7 @@ def test_a_folder_that_was_cleared_is_made_again(heart: Heart, folder: Path) -> 
 def test_a_folder_that_is_not_ones_own_is_neither_used_nor_believed(
     tmp_path: Path, folder: Path, kind: str
 ) -> None:
-    """Whoever else may write there could speak for a worker, or have it write elsewhere."""
+    """Another user who may write there could fake a worker's files, or make it write elsewhere."""
     real = tmp_path / "real"
     real.mkdir(mode=0o700)
     if kind == "link":

@@ -1,4 +1,4 @@
-"""What `make mutants` breaks, and which survivors it allows: both by names, which move."""
+"""What `make mutants` breaks, and which survivors it allows. Both are given by names, which may change."""
 
 import tomllib
 from fnmatch import fnmatch
@@ -20,7 +20,7 @@ SOURCES: Final = [str(path.relative_to(ROOT)) for path in (ROOT / "worker").rglo
 
 
 def test_all_of_the_planner_is_broken() -> None:
-    """Its modules, and those in its folders."""
+    """The modules of a package, and those in its folders."""
     planner = [path for path in SOURCES if path.startswith(("worker/planner/", "worker/pods/"))]
     assert planner
     assert [path for path in planner if not any(fnmatch(path, pattern) for pattern in PATTERNS)] == []
@@ -28,7 +28,7 @@ def test_all_of_the_planner_is_broken() -> None:
 
 @pytest.mark.parametrize("pattern", PATTERNS)
 def test_each_pattern_finds_something(pattern: str) -> None:
-    """A module that moved would be broken no more, and nobody would see it."""
+    """Otherwise a module that moved would no longer be tested, and nobody would notice."""
     assert any(fnmatch(path, pattern) for path in SOURCES)
 
 
@@ -55,7 +55,7 @@ def test_an_allowed_survivor_is_of_code_that_exists(survivor: Survivor) -> None:
 
 
 def test_a_part_of_scripts_is_broken_in_each_that_has_it() -> None:
-    """The text of a part alone is run by nobody."""
+    """Nobody runs the text of a part alone."""
     for mutant in all_mutants().values():
         broken = broken_scripts(mutant)
         assert any(not name.startswith("_") for name in broken)

@@ -1,4 +1,4 @@
-"""What of a value may be seen in errors and logs."""
+"""What errors and logs may show of a value."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Calls that are shared: fewer of them, and no answer that is older than its question."""
+"""Shared calls: there are fewer of them, and no answer is older than its question."""
 
 import asyncio
 
@@ -8,7 +8,7 @@ from worker.sharing import Shared
 
 
 class Calls:
-    """Numbered calls, each of which ends when it is told to."""
+    """Numbered calls, each of which ends when the test lets it."""
 
     def __init__(self) -> None:
         self.ends: list[asyncio.Future[None]] = []
@@ -20,7 +20,7 @@ class Calls:
         return len(self.ends)
 
     async def asked(self, *askers: asyncio.Task[int]) -> None:
-        """Let everybody come as far as he comes."""
+        """Let all callers run as far as they can."""
         for _ in range(5):
             await asyncio.sleep(0)
 

@@ -1,7 +1,7 @@
-"""Write the fixtures of this folder again: `python -m tests.upgrade.collect`, as root.
+"""Writes the fixtures of this folder again: `python -m tests.upgrade.collect`, as root.
 
 They are what a worker of the first commit leaves in Redis and on an Engine. There is no need to write them
-again: what today's code has to read is what was written then.
+again: today's code has to read what was written then.
 """
 
 import http.client
@@ -84,7 +84,7 @@ def _store(url: str) -> dict[str, Any]:
 def messages(stack: Stack) -> dict[str, list[Any]]:
     """Return messages as they wait in the queues: from clients, from beat, and passed on by a worker."""
     client: Any = redis.Redis.from_url(stack.redis.url, decode_responses=True)
-    # Another host, without a worker, to which everything about its pods is passed on.
+    # Another host, without a worker: everything about its pods is passed on to it.
     client.zadd("pinacle:heartbeats", {"elsewhere": client.time()[0] + 15})
     client.hset("pinacle:pod:plain", "host", "elsewhere")
     stack.client.call("reconcile")
@@ -97,7 +97,7 @@ def messages(stack: Stack) -> dict[str, list[Any]]:
     ]
     for number, (task, more) in enumerate(asked):
         stack.client.send(task, pod_id="plain", **more)
-        # A deletion that came first would have the others refused.
+        # If the deletion came first, the others would be refused.
         wait_until(partial(_is_long, client, number + 2), 30, what=f"{task} passed on")
     passed_on = client.lrange("pods.elsewhere", 0, -1)
     stack.worker.stop()
@@ -128,7 +128,7 @@ def _is_long(client: Any, length: int) -> bool:
 
 
 def _lines(value: Any) -> str:
-    """Return it as JSON, each entry in a line of its own."""
+    """Return it as JSON, with each entry on a line of its own."""
     if isinstance(value, dict):
         rows = [f"{json.dumps(key)}: {json.dumps(entry)}" for key, entry in value.items()]
         return "{\n" + ",\n".join(rows) + "\n}\n"

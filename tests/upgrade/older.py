@@ -22,7 +22,7 @@ class Older:
 
     @classmethod
     def unpack(cls, commit: str, folder: Path) -> Self | None:
-        """Make it from the repository's history, None where there is no history, as in a tarball."""
+        """Make it from the repository's history; None if there is no history, as in a tarball."""
         archive = subprocess.run(
             ["git", "-C", str(ROOT), "archive", commit], check=False, capture_output=True
         )

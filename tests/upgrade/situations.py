@@ -54,7 +54,7 @@ UP: Final = ("plain", "every-key", "database", "moved", "kept", "resized", "rest
 
 
 def make_images(engine: PrivateEngine) -> None:
-    """Make what the pods run, beside the image that every stack has."""
+    """Make the images of the pods, besides the one that every stack has."""
     import_busybox(
         engine, "pinacle-database", changes=("ENV STAGE=image PATH=/bin", "VOLUME /var/lib/db /data.d/b-c")
     )
@@ -62,7 +62,7 @@ def make_images(engine: PrivateEngine) -> None:
 
 
 def arrange(stack: Stack) -> dict[str, Pod]:
-    """Bring every pod to where its name says, with the worker of the stack; each has a file of its own."""
+    """Bring every pod to the state that its name says, with the stack's worker; each has its own file."""
     make_images(stack.engine)
     stack.engine.docker("volume", "create", "pinacle-vol-restored-root")
     pods = {pod_id: Pod(stack.client, stack.engine, pod_id) for pod_id in SPECS}

@@ -46,7 +46,7 @@ def observed(record: Record, seen: Snapshot, container: ObservedContainer) -> Ob
 def test_what_is_rebuilt_is_what_was_lost(
     records: dict[str, Record], seen: Snapshot, pod_id: str, *, image_gone: bool
 ) -> None:
-    """Layout, spec with all of its `env`, ports and tier: so the digest is the container's own."""
+    """Layout, spec with all of its `env`, ports and tier: the digest is the same as the container's."""
     lost, record = records[pod_id], rebuilt(pod_id, seen, image_gone=image_gone)
     assert record.state.layout == lost.state.layout
     assert record.state.system == lost.state.system
@@ -68,7 +68,7 @@ def test_a_rebuilt_pod_is_left_alone(seen: Snapshot, pod_id: str) -> None:
 
 
 def test_creation_with_the_spec_that_the_pod_had_is_accepted(seen: Snapshot) -> None:
-    """Also where it was changed live since its container was made: from then on it is certain."""
+    """Even if it was changed since its container was made: from then on the spec is certain."""
     for pod_id in UP:
         spec, record = parse_spec(LAST_SPECS[pod_id]), rebuilt(pod_id, seen)
         check(pod_id, record, Create(spec=spec))
@@ -80,7 +80,7 @@ def test_creation_with_the_spec_that_the_pod_had_is_accepted(seen: Snapshot) -> 
 
 
 def test_what_cannot_be_rebuilt_is_left_alone_until_another_spec_is_asked_for(seen: Snapshot) -> None:
-    """A volume's place in the order was lost, say: the container is the one that it was."""
+    """For example, a volume's place in the order was lost: the container stays the same."""
     container, rest = found("kept")
     rest = replace(rest, mounts=tuple(reversed(rest.mounts)))
     record = rebuilt_record("older", container, rest, seen.volumes)
@@ -96,8 +96,8 @@ def test_what_cannot_be_rebuilt_is_left_alone_until_another_spec_is_asked_for(se
     assert plan(updated, observed(updated, seen, container), 0.0, OWN).steps
 
 
-def test_limits_that_are_no_tier_s_are_told_and_left(seen: Snapshot) -> None:
-    """Such as those of a tier that is not in the table any more."""
+def test_limits_that_are_no_tier_s_are_reported_and_left(seen: Snapshot) -> None:
+    """For example those of a tier that is not in the table any more."""
     container, rest = found("plain")
     rest = replace(rest, limits=Limits(cpus=3, memory_bytes=7))
     record = rebuilt_record("older", container, rest, seen.volumes)

@@ -1,4 +1,4 @@
-"""A worker of the first commit makes pods, today's takes over, and back: no pod restarts, nothing is lost."""
+"""A worker of the first commit makes pods, today's takes over, then the first again: no pod restarts."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -80,14 +80,14 @@ def test_today_s_worker_takes_over_and_the_older_one_once_more(
 
 
 def _create_again(stack: Stack, pod_ids: Iterable[str]) -> None:
-    """Ask for pods as they are: nothing is to be done."""
+    """Ask for pods as they are: nothing has to be done."""
     sent = {pod_id: stack.client.send("create", pod_id, LAST_SPECS[pod_id]) for pod_id in pod_ids}
     for pod_id, message in sent.items():
         assert stack.client.receive(message)["steps"] == [], pod_id
 
 
 def _stop_start_and_lose(pod: Pod) -> None:
-    """Have a pod stopped and started, then take its container away: its files are there each time."""
+    """Stop and start a pod, then remove its container: its files are there each time."""
     assert pod.call("stop")["phase"] == "stopped"
     assert pod.call("start")["phase"] == "running"
     _assert_files(pod)
@@ -103,7 +103,7 @@ def _assert_files(pod: Pod) -> None:
 
 
 def _running(pods: dict[str, Pod]) -> dict[str, tuple[str, str]]:
-    """Return id and time of the start of each container that runs."""
+    """Return id and start time of each running container."""
     ids = {pod_id: each for pod_id, pod in pods.items() if (each := pod.container_id())}
     found = json.loads(next(iter(pods.values())).engine.docker("inspect", *ids.values()))
     running = {each["Id"]: each["State"]["StartedAt"] for each in found if each["State"]["Running"]}
@@ -111,7 +111,7 @@ def _running(pods: dict[str, Pod]) -> dict[str, tuple[str, str]]:
 
 
 def _listed(stack: Stack) -> dict[str, Any]:
-    """Return what `pods.list` says of all pods that stand still, in the keys that the older worker knows."""
+    """Return what `pods.list` says of all pods at rest, in the keys that the older worker knows."""
     keys = ("intent", "generation", "phase", "container_id", "image", "volumes", "ports", "restarts", "spec")
     pods = stack.client.call("list")["pods"]
     return {

@@ -1,4 +1,4 @@
-"""What a worker of the first commit wrote is read as it was meant: records, labels and messages."""
+"""What a worker of the first commit wrote is read as intended: records, labels and messages."""
 
 import base64
 import inspect
@@ -124,7 +124,7 @@ def seen() -> Snapshot:
 
 
 def observed(record: Record, seen: Snapshot) -> Observation:
-    """Return what is seen of a pod, as the inspect of its container says it."""
+    """Return the observation of a pod, from the inspect of its container."""
     found = seen.pod(record.pod_id, full_names(record.pod_id, record.state))
     inspects = {entry["Id"]: entry for entry in written("inspects")}
     if found.container is None:
@@ -149,7 +149,7 @@ def test_every_record_is_read_with_all_of_its_spec(records: dict[str, Record]) -
 
 
 def test_the_digest_of_what_a_container_was_made_of_stays(records: dict[str, Record], seen: Snapshot) -> None:
-    """Byte for byte: with another one every container of a fleet is replaced."""
+    """Byte for byte: with another digest, every container of a fleet would be replaced."""
     for pod_id, digest in DIGESTS.items():
         container = seen.containers[naming.container_name(pod_id)]
         assert spec_hash(records[pod_id]) == digest == container.spec_hash, pod_id
@@ -157,7 +157,7 @@ def test_the_digest_of_what_a_container_was_made_of_stays(records: dict[str, Rec
 
 @pytest.mark.parametrize(("spec", "digest"), SPEC_DIGESTS)
 def test_the_digest_of_a_spec_stays(spec: dict[str, Any], digest: str) -> None:
-    """With each of the nine keys that are in it, and with those that are not."""
+    """With each of the nine keys that are in it, and with the keys that are not."""
     assert canonical_hash(recreating_part(parse_spec(spec))) == digest
 
 
@@ -176,8 +176,8 @@ class GrownSpec(PodSpec):
     devices: list[str] = field(default_factory=list)
 
 
-def test_a_later_key_is_in_the_digest_only_where_it_is_not_at_its_default() -> None:
-    """Else the first start of a version with a further key has every container replaced."""
+def test_a_later_key_is_in_the_digest_only_if_it_is_not_at_its_default() -> None:
+    """Otherwise a version with a new key would replace every container at its first start."""
     spec, grown = PodSpec(image="i", ports=(PortSpec(container=1),)), GrownPort(container=1)
     same = GrownSpec(image="i", ports=(grown,))
     assert recreating_part(same) == recreating_part(spec)
@@ -188,7 +188,7 @@ def test_a_later_key_is_in_the_digest_only_where_it_is_not_at_its_default() -> N
     assert recreating_part(named) != recreating_part(same)
 
 
-def test_labels_tell_whose_a_container_and_a_volume_are(records: dict[str, Record], seen: Snapshot) -> None:
+def test_labels_say_whose_a_container_and_a_volume_are(records: dict[str, Record], seen: Snapshot) -> None:
     """And how its system directories are kept."""
     assert seen.pod_ids("pinacle") == LAST_SPECS.keys() - {"deleted"}
     assert seen.storages == {"pinacle": records["plain"].storage}
@@ -206,7 +206,7 @@ def test_labels_tell_whose_a_container_and_a_volume_are(records: dict[str, Recor
 
 
 def test_a_pass_finds_nothing_to_do(records: dict[str, Record], seen: Snapshot) -> None:
-    """Nobody's pod is restarted by an upgrade."""
+    """An upgrade restarts nobody's pod."""
     for pod_id in (*UP, "stopped", "finished", "deleted"):
         decided = plan(records[pod_id], observed(records[pod_id], seen), 0.0, OWN)
         assert not decided.steps, (pod_id, decided)

@@ -1,4 +1,4 @@
-"""README and docs: what they name is there."""
+"""README and docs: what they name exists."""
 
 import re
 from pathlib import Path
@@ -62,7 +62,7 @@ def test_every_command_of_pinacle_is_one(document: Path) -> None:
 
 
 def test_what_is_looked_for_in_documents_is_found() -> None:
-    """The checks above see what they are about."""
+    """The checks above really find something to check."""
     everything = "".join(document.read_text() for document in DOCUMENTS)
     for seen in (
         r"PINACLE_[A-Z_]+[A-Z]",
@@ -96,7 +96,7 @@ def test_every_heading_that_is_linked_is_one(document: Path) -> None:
 
 
 def _anchor(heading: str) -> str:
-    """As forges make them."""
+    """Return the anchor that forges make of a heading."""
     return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
 
 

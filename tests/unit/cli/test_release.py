@@ -1,4 +1,4 @@
-"""Releases: the version is one, wherever it is written."""
+"""Releases: the version is the same wherever it is written."""
 
 import re
 import subprocess

@@ -1,4 +1,4 @@
-"""`.env.example`: every variable there is, with its default and meaning, and none that there is not."""
+"""`.env.example` has every variable that exists, with its default and meaning, and no other."""
 
 import re
 from pathlib import Path
@@ -18,7 +18,7 @@ SETTINGS: Final = {
 
 
 class Told(NamedTuple):
-    """What the file says of one variable."""
+    """What the file says about one variable."""
 
     part: str
     meaning: str
@@ -34,7 +34,7 @@ def parts() -> dict[str, str]:
 
 
 def told() -> dict[str, Told]:
-    """Return what is said of each variable; fails for one that is said twice or without a meaning."""
+    """Return what is said about each variable; fail if one occurs twice or has no meaning."""
     found: dict[str, Told] = {}
     for part, text in parts().items():
         lines = [line for line in text.splitlines() if line]
@@ -47,14 +47,14 @@ def told() -> dict[str, Told]:
 
 
 def compose_variables() -> dict[str, str | None]:
-    """Return what docker-compose.yml takes from outside, with its default; None where it has to be given."""
+    """Return the variables that docker-compose.yml takes, with their defaults; None if one is required."""
     found = re.findall(r"(?<!\$)\$\{(\w+):([-?])([^}]*)\}", COMPOSE)
     assert len(found) == len(re.findall(r"(?<!\$)\$\{", COMPOSE)), "a variable has neither default nor error"
     return {name: default if kind == "-" else None for name, kind, default in found}
 
 
 def handed_on() -> set[str]:
-    """Return what docker-compose.yml gives to the worker as it finds it."""
+    """Return the variables that docker-compose.yml passes on to the worker unchanged."""
     return set(re.findall(r"^    ([A-Z_]+):$", COMPOSE, re.MULTILINE))
 
 
@@ -80,7 +80,7 @@ def test_a_variable_of_compose_is_told_with_its_default_or_asked_for() -> None:
 
 
 def test_it_says_which_settings_compose_hands_on() -> None:
-    """All but those that it sets itself, or whose files it would have to mount."""
+    """All except those that it sets itself, or whose files it would have to mount."""
     _, inside, outside = parts()
     of_part = {part: {name for name, one in told().items() if one.part == part} for part in (inside, outside)}
     assert of_part[inside] == handed_on()

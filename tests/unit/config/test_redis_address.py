@@ -1,4 +1,4 @@
-"""Redis' address: any password reaches every client as it is, and what cannot work is refused without it."""
+"""Redis' address: any password reaches every client unchanged, and no error about an address shows it."""
 
 from ssl import CERT_REQUIRED
 from typing import Any
@@ -18,7 +18,7 @@ CANARY = "canary"
 @pytest.mark.parametrize("password", PASSWORDS)
 @pytest.mark.parametrize("user", ["", "pinacle"])
 def test_a_password_reaches_redis_py_the_broker_and_the_results_as_it_is(user: str, password: str) -> None:
-    """Set apart, or encoded in the URL: the same for all three."""
+    """Set separately, or encoded in the URL: it is the same for all three."""
     given = f"redis://{user}@h:1/2" if user else "redis://h:1/2"
     url = redis_address(given, password=password)
     assert redis_address(url) == url
@@ -53,7 +53,7 @@ def test_a_password_that_breaks_the_url_is_refused_by_the_settings_name_alone(
 
 
 def test_two_passwords_are_refused() -> None:
-    """Nobody could know which counts; neither is repeated."""
+    """Nobody could know which one counts; neither is quoted."""
     with pytest.raises(
         ValueError, match="PINACLE_REDIS_URL: has a password, and PINACLE_REDIS_PASSWORD is set"
     ):
@@ -68,7 +68,7 @@ def test_what_needs_no_change_stays(url: str) -> None:
 
 
 def test_rediss_checks_certificates_for_all_three_from_one_setting() -> None:
-    """Without a word in the URL; kombu by itself would check none, and Celery's results would not begin."""
+    """Even if the URL says nothing; kombu would check none, and Celery's result backend would not start."""
     given = Settings.model_validate({"redis_url": "rediss://h:1/0", "redis_ca": "/a/my ca.pem"})
     url = given.redis_address
     told: Any = parse_url(url)  # type: ignore[no-untyped-call]

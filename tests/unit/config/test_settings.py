@@ -1,4 +1,4 @@
-"""The settings: consistent, and told in docs/settings.md as they are."""
+"""The settings are consistent, and docs/settings.md describes them as they are."""
 
 import os
 import re
@@ -29,7 +29,7 @@ def documented() -> dict[str, tuple[str, str]]:
 
 
 def shown_default(field: FieldInfo) -> str:
-    """Return a default as a person would write it into the environment; none is empty."""
+    """Return a default as a person would write it into the environment; empty for None."""
     value = field.default
     if isinstance(value, SecretStr):
         value = value.get_secret_value()
@@ -37,7 +37,7 @@ def shown_default(field: FieldInfo) -> str:
 
 
 def test_the_readme_tells_every_setting_as_it_is() -> None:
-    """Name, default and meaning; and none that is not there."""
+    """With name, default and meaning; and no setting that does not exist."""
     told = documented()
     assert len(told) == len(Settings.model_fields)
     for name, field in Settings.model_fields.items():
@@ -57,7 +57,7 @@ def test_a_lease_shorter_than_a_step_is_refused() -> None:
 def test_an_address_that_is_no_redis_is_refused_and_not_repeated(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Somebody may have mistyped a password into it."""
+    """It may contain a mistyped password."""
     monkeypatch.setenv("PINACLE_REDIS_URL", url)
     with pytest.raises(SettingsError, match="PINACLE_REDIS_URL: not a Redis's address") as caught:
         settings()
@@ -80,7 +80,7 @@ def test_an_address_that_is_no_redis_is_refused_and_not_repeated(
 def test_a_misspelt_setting_is_refused_by_the_name_that_is_meant(
     misspelt: str, meant: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It would be ignored, and nobody would know; its value is not repeated."""
+    """Otherwise it would be ignored, and nobody would know; its value is not quoted."""
     monkeypatch.setenv(misspelt, "canary")
     with pytest.raises(SettingsError) as caught:
         settings()
@@ -96,14 +96,14 @@ def test_a_misspelt_setting_is_refused_by_the_name_that_is_meant(
 def test_a_variable_that_is_like_no_setting_is_named_and_does_no_harm(
     name: str, is_ours: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A newer version may know it, and Kubernetes makes some of the name of a service."""
+    """A newer version may know it, and Kubernetes makes variables from the names of services."""
     monkeypatch.setenv(name, "tcp://10.0.0.1:80")
     settings()
     assert (name in unknown_variables()) is is_ours
 
 
 def test_no_setting_is_taken_for_another_one_misspelt(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Set all at once, as they are by default."""
+    """All are set at once, to their defaults."""
     for name, (default, _) in documented().items():
         if default:
             monkeypatch.setenv(name, default)
@@ -130,6 +130,6 @@ def test_ports_that_are_none_are_refused() -> None:
 
 
 def test_a_message_becomes_visible_again_later_than_any_task_takes() -> None:
-    """Accepting and waiting take a task's wait each, and then comes what is under way."""
+    """Accepting and waiting each take as long as a task may wait, and then come the steps under way."""
     given = Settings()
     assert given.visibility_timeout_s > 2 * given.task_wait_s + given.step_deadline_s

@@ -1,4 +1,4 @@
-"""What is left out of an archive of a directory, in pieces of any size and in both ways of long names."""
+"""What is left out of a directory's archive, in pieces of any size and with both forms of long names."""
 
 import io
 import tarfile
@@ -29,7 +29,7 @@ def archive(
     link_size: int = 0,
     sized: bool = False,
 ) -> bytes:
-    """Return an archive; `sized` has each entry tell its size in a record as well."""
+    """Return an archive; with `sized`, each entry also has its size in a record."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=form) as tar:
         for name, text in content.items():
@@ -70,7 +70,7 @@ async def test_what_is_below_a_path_is_left_out_and_nothing_else(form: int, piec
 
 @pytest.mark.parametrize("form", [tarfile.PAX_FORMAT, tarfile.GNU_FORMAT], ids=["pax", "gnu"])
 async def test_a_name_of_a_file_that_is_left_out_is_refused(form: int) -> None:
-    """Else it would be lost: the archive has the file once."""
+    """Otherwise it would be lost: the archive has the file once."""
     with pytest.raises(CopyFailedError, match="data/z is another name"):
         await sieved(archive(form, {"data/z": "data/db/file"}), 512, "data/db")
     found, _ = await sieved(archive(form, {"data/z": "data/note"}), 512, "data/db")
@@ -79,7 +79,7 @@ async def test_a_name_of_a_file_that_is_left_out_is_refused(form: int) -> None:
 
 @pytest.mark.parametrize("form", [tarfile.PAX_FORMAT, tarfile.GNU_FORMAT], ids=["pax", "gnu"])
 async def test_so_is_one_whose_target_has_a_long_name(form: int) -> None:
-    """Also where what tells the two apart comes late in it."""
+    """Even if the names differ only near their end."""
     deep = f"data/{LONG}/{LONG}"
     with pytest.raises(CopyFailedError, match="data/z is another name"):
         await sieved(archive(form, {"data/z": f"{deep}/kept"}), 512, deep)
@@ -89,7 +89,7 @@ async def test_so_is_one_whose_target_has_a_long_name(form: int) -> None:
     "form", [tarfile.PAX_FORMAT, tarfile.GNU_FORMAT, tarfile.USTAR_FORMAT], ids=["pax", "gnu", "ustar"]
 )
 async def test_a_long_path_is_left_out_by_its_whole_name(form: int) -> None:
-    """Each form keeps what does not fit into a header somewhere else."""
+    """Each form has another place for what does not fit into a header."""
     content = {**FILES, f"data/{LONG}/{LONG}x": b"beside"}
     content.pop(f"data/db/{LONG}/{LONG}/deep")
     found, _ = await sieved(archive(form, content=content), 512, f"data/{LONG}/{LONG}")
@@ -97,7 +97,7 @@ async def test_a_long_path_is_left_out_by_its_whole_name(form: int) -> None:
 
 
 async def test_a_size_that_a_link_has_is_no_content() -> None:
-    """POSIX lets a hard link tell the size of its file, and gives it no content."""
+    """In POSIX archives a hard link may have the size of its file, but it has no content."""
     link = archive(tarfile.USTAR_FORMAT, {"data/z": "data/note"}, content={"data/note": b"x"}, link_size=1000)
     entries = 3 * 512
     data = link[:entries] + archive(tarfile.USTAR_FORMAT, content={"data/db/no": b"n", "data/yes": b"y"})
@@ -105,7 +105,7 @@ async def test_a_size_that_a_link_has_is_no_content() -> None:
 
 
 async def test_a_size_that_does_not_fit_into_a_header_counts() -> None:
-    """It is in a record of its own, or in a number of another kind."""
+    """It is in a record of its own, or in another number format."""
     content = {"data/db/x": b"y" * 600, "data/z": b"z"}
     data = bytearray(archive(tarfile.PAX_FORMAT, content=content, sized=True))
     header = data.index(b"data/db/x\0")

@@ -1,4 +1,4 @@
-"""What is said about an Engine that was killed while it started a container, in containerd's words."""
+"""What an Engine says that was killed while it started a container, in containerd's words."""
 
 from typing import Final
 
@@ -58,7 +58,7 @@ def test_what_the_spec_says_wrongly_of_a_program_never_passes(text: str) -> None
     ],
 )
 def test_what_a_runtime_misses_of_its_own_may_pass(text: str) -> None:
-    """On an overloaded host, say; if it never does, it is told as the pod's own."""
+    """For example on an overloaded host; if it never passes, it is reported as the pod's own."""
     error = explain("container_start", "the Engine", aiodocker.DockerError(500, _CREATE + text))
     assert type(error) is EngineFailedError
 
@@ -77,6 +77,6 @@ HALF: Final = "remove v: umount /d/volumes/v/_data, flags: 0x2: no such file or 
     ],
 )
 def test_only_a_volume_that_was_removed_by_half_is_completed(text: str, folder: str | None) -> None:
-    """Nothing is made on the host for any other failure, nor at the place of another volume."""
+    """Nothing is made on the host after any other failure, or in the place of another volume."""
     error = explain("volume_remove", "the Engine", aiodocker.DockerError(500, text))
     assert half_removed("v", error) == folder

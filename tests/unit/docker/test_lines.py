@@ -23,7 +23,7 @@ async def test_lines_are_found_wherever_the_stream_is_cut() -> None:
 
 
 async def test_a_line_may_be_longer_than_a_readers_buffer() -> None:
-    """The reader of lines in aiohttp ends at 524,288 bytes."""
+    """The reader of lines in aiohttp gives up at 524,288 bytes."""
     long = b"x" * 5_000_000
     assert await cut(long, b"\nnext\n") == [long, b"next"]
 

@@ -1,4 +1,4 @@
-"""What a line of the Engine's event stream tells of a pod; what is of no use is passed over."""
+"""What a line of the Engine's event stream says about a pod; useless lines are skipped."""
 
 import json
 from typing import Any, Final

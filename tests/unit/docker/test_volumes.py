@@ -35,7 +35,7 @@ KEEPER: Final = {
 
 
 class Calls:
-    """An Engine whose list of volumes does what a test says; it notes what it was asked."""
+    """An Engine whose list of volumes does what a test says; it notes its calls."""
 
     def __init__(self, listing: Callable[[], Any]) -> None:
         self.listing = listing
@@ -87,7 +87,7 @@ async def test_a_list_that_comes_soon_is_the_only_call() -> None:
 async def test_without_the_list_all_that_a_pod_can_have_is_asked_for_by_name(
     listing: Callable[[], Any],
 ) -> None:
-    """Its own, those of all bases, and the sentinel: the answer is the same."""
+    """The pod's own, those of all bases, and the sentinel: the answer is the same."""
     calls = Calls(listing)
     assert await names_of(calls) == {HOME, BASE, STORAGE}
     assert f"volumes/{HOME}" in calls.asked
@@ -112,7 +112,7 @@ async def test_who_asks_while_a_slow_list_is_under_way_does_not_wait_for_it() ->
 async def test_beside_very_many_volumes_slow_lists_are_not_waited_for_either(
     listing: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Those with a label go through the same drivers."""
+    """Lists by label go through the same drivers."""
     monkeypatch.setattr("worker.docker.volumes._MANY", 1)
     calls = Calls(quick)
     volumes = made(calls)

@@ -1,4 +1,4 @@
-"""Bases go when nobody stands on them, and not a moment before."""
+"""Bases are removed once nobody uses them, and not a moment before."""
 
 from dataclasses import replace
 
@@ -83,7 +83,7 @@ async def test_what_is_another_installations_or_no_base_is_left_alone() -> None:
 
 
 async def test_a_container_that_inherited_a_bases_labels_from_its_image_is_none() -> None:
-    """A pod's own, and one that somebody made; and what they mount is in use."""
+    """A pod's container, and one that somebody made; and what they mount is in use."""
     host = Host()
     await host.base()
     (base,) = host.engine.containers.values()

@@ -55,7 +55,7 @@ def holder(engine: FakeEngine) -> str | None:
 
 @pytest.fixture
 def engine() -> FakeEngine:
-    """An Engine with the volumes of a pod that is stopped."""
+    """An Engine with the volumes of a stopped pod."""
     engine = FakeEngine()
     for volume in stopped_pod().state.layout:
         labels = {**LABELS, naming.LABEL_VOLUME: volume.name}
@@ -98,7 +98,7 @@ async def test_a_living_owner_turns_a_second_one_away_and_both_say_so(
 
 
 async def test_an_owner_answers_as_soon_as_it_hears_of_it(engine: FakeEngine, owner: Side) -> None:
-    """Nor does one answer that may not be the owner: one that asks itself, or was turned away."""
+    """And a process that may not be the owner, because it asks itself or was refused, does not answer."""
     second = Side(engine, "two")
     with pytest.raises(InstallationAskedError):
         await second.work()
@@ -122,7 +122,7 @@ async def test_an_owner_answers_as_soon_as_it_hears_of_it(engine: FakeEngine, ow
 
 
 async def test_where_nobody_objects_the_pods_are_taken_over(engine: FakeEngine, owner: Side) -> None:
-    """Redis was lost, and with it what its worker knew."""
+    """Redis was lost, and with it the records."""
     second = Side(engine, "two")
     for second.now in (0.0, LONGEST_ANSWER_S - 1):
         with pytest.raises(InstallationAskedError):
@@ -135,7 +135,7 @@ async def test_where_nobody_objects_the_pods_are_taken_over(engine: FakeEngine, 
     assert second.store.contenders == {}, "what it asked with itself is nobody else's"
     assert second.guard.is_accepted
     owner.store.identities.clear()
-    # The one that was silent is back, and leaves everything as it is.
+    # The silent one is back, and leaves everything as it is.
     await owner.work()
     assert not owner.guard.is_accepted
     assert owner.store.identities == {}
@@ -162,7 +162,7 @@ async def test_a_store_that_is_lost_under_its_worker_is_rebuilt_at_once(
 async def test_the_keeper_has_the_new_id_before_the_host_has_reported(
     engine: FakeEngine, owner: Side
 ) -> None:
-    """Else a process killed between the two would find records, and another's keeper."""
+    """Otherwise a process that is killed between the two would find records and another store's keeper."""
     owner.store.id = "two"
     owner.store.reported.clear()
     seen: list[str | None] = []
@@ -177,7 +177,7 @@ async def test_the_keeper_has_the_new_id_before_the_host_has_reported(
 
 
 async def test_an_older_worker_s_keeper_is_replaced_in_silence(engine: FakeEngine, owner: Side) -> None:
-    """Killed between removal and creation, it is made by the next pass."""
+    """If the worker is killed between removal and creation, the next pass makes it."""
     await engine.remove_container(engine.containers[KEEPER].observed.id)
     await engine.keep_storage(OWN.name, "s", {naming.LABEL_INSTALLATION: OWN.name})
 
@@ -228,7 +228,7 @@ async def test_of_two_that_ask_one_takes_over_and_the_other_is_turned_away(
 async def test_a_process_that_was_killed_while_it_asked_is_followed_by_one_that_asks_again(
     engine: FakeEngine, owner: Side
 ) -> None:
-    """Two processes of one store stand behind one question."""
+    """Two processes of one store share one question."""
     second = Side(engine, "two")
     with pytest.raises(InstallationAskedError):
         await second.work()
@@ -242,7 +242,7 @@ async def test_a_process_that_was_killed_while_it_asked_is_followed_by_one_that_
 
 
 async def turned_away(engine: FakeEngine, owner: Side) -> Side:
-    """Return one that asked and was told no."""
+    """Return a worker that asked and was refused."""
     second = Side(engine, "two")
     with pytest.raises(InstallationAskedError):
         await second.work()
@@ -253,7 +253,7 @@ async def turned_away(engine: FakeEngine, owner: Side) -> Side:
 
 
 async def test_a_person_may_take_over(engine: FakeEngine, owner: Side) -> None:
-    """Both a store without records and one that has some; the one before it leaves everything alone then."""
+    """For a store without records, or with some; the former owner then leaves everything alone."""
     second = await turned_away(engine, owner)
     await second.guard.accept()
     await second.work()
@@ -266,7 +266,7 @@ async def test_a_person_may_take_over(engine: FakeEngine, owner: Side) -> None:
 
 
 async def test_a_store_with_records_on_another_one_s_disk_touches_no_keeper(engine: FakeEngine) -> None:
-    """The disk of an older installation is mounted here: it is not this host's storage."""
+    """The disk of an older installation is mounted: it is not this host's storage."""
     await engine.keep_storage(OWN.name, "s-2", {naming.LABEL_INSTALLATION: OWN.name})
     side = Side(engine, "one")
     side.store.records = {"a": replace(stopped_pod(), host="here")}
@@ -285,7 +285,7 @@ async def test_what_is_its_own_already_is_accepted_without_any_change(
 
 
 async def test_one_that_was_turned_away_asks_no_more_whatever_goes(engine: FakeEngine, owner: Side) -> None:
-    """Else it would take over as soon as the owner is restarted just after a prune."""
+    """Otherwise it would take over if the owner is restarted just after a prune."""
     second = await turned_away(engine, owner)
     del engine.containers[KEEPER]
     with pytest.raises(InstallationTakenError):
@@ -293,7 +293,7 @@ async def test_one_that_was_turned_away_asks_no_more_whatever_goes(engine: FakeE
 
 
 async def test_a_keeper_that_is_another_one_since_is_an_answer_too(engine: FakeEngine, owner: Side) -> None:
-    """Whichever store made it lives, also if it has not seen which one asks."""
+    """The store that made it is alive, even if it has not seen the question."""
     second = Side(engine, "two")
     with pytest.raises(InstallationAskedError):
         await second.work()

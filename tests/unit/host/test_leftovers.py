@@ -1,4 +1,4 @@
-"""What one host does about what it has of another host's pods."""
+"""What a host does about leftovers of another host's pods."""
 
 import asyncio
 from dataclasses import replace
@@ -60,7 +60,7 @@ def test_a_living_pod_of_another_host_is_left_alone() -> None:
 
 
 def test_what_no_record_knows_or_another_installation_made_is_left_alone() -> None:
-    """An orphan is somebody's data: only a tombstone says that it may go."""
+    """An orphan is somebody's data: only a tombstone says that it may be removed."""
     engine, store = _world(
         [_pod("dead", IntentKind.DELETED)],
         {"pinacle-vol-orphan-home": _labels("orphan"), "pinacle-vol-dead-home": _labels("dead", "other")},
@@ -70,7 +70,7 @@ def test_what_no_record_knows_or_another_installation_made_is_left_alone() -> No
 
 
 def test_a_pod_made_again_meanwhile_is_left_alone() -> None:
-    """The record is read again with the lease in hand."""
+    """The record is read again under the lease."""
     engine, store = _world([_pod("dead", IntentKind.DELETED)], {"pinacle-vol-dead-home": _labels("dead")})
 
     def create(operation: str) -> None:

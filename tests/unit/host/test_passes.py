@@ -12,7 +12,7 @@ from worker.pods.observation import Snapshot
 
 
 class Slow(FakeEngine):
-    """Takes as long for its lists as a test wants."""
+    """An Engine whose lists take as long as a test wants."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -26,7 +26,7 @@ class Slow(FakeEngine):
 
 
 class Nothing:
-    """Stands for what has nothing to do where there is no pod."""
+    """Stands in for parts that have nothing to do if there is no pod."""
 
     is_accepted = False
     is_taken = False
@@ -65,7 +65,7 @@ async def asked(own: Passes, number: int) -> list[asyncio.Task[Any]]:
 
 
 async def test_whoever_asks_while_a_pass_is_under_way_shares_the_next_one() -> None:
-    """Thirteen behind one that takes long are one more and not thirteen; it is younger than they."""
+    """Thirteen callers behind a slow pass share one more, not thirteen; it begins after they have asked."""
     engine = Slow()
     own = passes(engine)
     first = await asked(own, 1)
@@ -76,8 +76,8 @@ async def test_whoever_asks_while_a_pass_is_under_way_shares_the_next_one() -> N
     assert engine.looks == 2
 
 
-async def test_whoever_waits_for_a_pass_is_told_at_once_that_the_process_ends() -> None:
-    """Also callers that ask later; nothing more is begun."""
+async def test_whoever_waits_for_a_pass_learns_at_once_that_the_process_ends() -> None:
+    """Callers that ask later learn it too; nothing more is begun."""
     engine = Slow()
     own = passes(engine)
     waiting = [*await asked(own, 1), *await asked(own, 3)]

@@ -1,4 +1,4 @@
-"""A host is told of container by container: whatever is wrong with one, the others are known."""
+"""A host is reported container by container: whatever is wrong with one, the others are known."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -43,7 +43,7 @@ def rebuild(engine: FakeEngine, store: FakeStore) -> Rebuild:
 
 
 def second_inspect(error: Exception) -> Callable[[str], None]:
-    """Have the second inspect, that of `b`, fail each time."""
+    """Make the second inspect, that of `b`, fail each time."""
     inspects = [0]
 
     def fail(operation: str) -> None:
@@ -68,7 +68,7 @@ async def test_all_are_told_of_as_they_are(engine: FakeEngine) -> None:
 
 
 async def test_one_that_cannot_be_looked_at_is_due_again_and_the_others_are_known(engine: FakeEngine) -> None:
-    """Nobody may take an id for new before: so the host has not reported yet."""
+    """Until then no id may count as new, so the host has not reported yet."""
     store = FakeStore()
     engine.before = second_inspect(EngineUnavailableError("a 500"))
     work = rebuild(engine, store)
@@ -82,7 +82,7 @@ async def test_one_that_cannot_be_looked_at_is_due_again_and_the_others_are_know
 
 
 async def test_one_that_can_never_be_looked_at_is_left_out_in_the_end(engine: FakeEngine) -> None:
-    """Else the whole host would wait for it."""
+    """Otherwise the whole host would wait for it."""
     store = FakeStore()
     engine.before = second_inspect(EngineUnavailableError("a 500"))
     work = rebuild(engine, store)
@@ -118,7 +118,7 @@ async def test_the_store_s_own_failure_ends_it(engine: FakeEngine) -> None:
 
 
 async def test_a_record_that_was_half_written_is_completed(engine: FakeEngine) -> None:
-    """The intent was accepted, and then the worker was killed; the next one writes the rest."""
+    """The worker was killed after it accepted the intent; the next one writes the rest."""
     store = FakeStore()
 
     def fail(operation: str) -> None:
@@ -135,7 +135,7 @@ async def test_a_record_that_was_half_written_is_completed(engine: FakeEngine) -
 
 
 async def test_what_was_written_since_stays(engine: FakeEngine) -> None:
-    """A second attempt, for the sake of another pod, writes over nothing."""
+    """A second attempt, because of another pod, overwrites nothing."""
     store = FakeStore()
     await rebuild(engine, store).run()
     store.reported.clear()
@@ -156,10 +156,10 @@ async def test_nobody_acts_on_a_record_before_it_is_whole(engine: FakeEngine) ->
     assert held == [True]
 
 
-async def test_of_two_of_one_pod_the_one_that_runs_is_told_of_and_then_the_one_with_its_name(
+async def test_of_two_of_one_pod_the_one_that_runs_is_reported_or_else_the_one_with_its_name(
     engine: FakeEngine,
 ) -> None:
-    """Somebody renamed one, and an older worker made another; a container of others is none of the two."""
+    """Somebody renamed one, and an older worker made another; other people's containers do not count."""
     own = engine.containers["pinacle-pod-a"]
     table = [
         ({"second": ContainerState.EXITED}, ContainerState.RUNNING, own.observed.id),

@@ -1,4 +1,4 @@
-"""Which storage a host takes for its own, by what the store knows and what the Engine shows."""
+"""Which storage a host accepts as its own, from what the store knows and what the Engine shows."""
 
 from dataclasses import replace
 from typing import Any, Final
@@ -19,7 +19,7 @@ SENTINEL: Final = "pinacle-storage-test"
 
 
 class World:
-    """One host with a pod that is stopped, and its store."""
+    """One host with a stopped pod, and its store."""
 
     def __init__(self, host: str = "here", *, known: str | None = "s-1", pods: int = 1) -> None:
         self.engine, self.store = FakeEngine(), FakeStore()
@@ -50,13 +50,13 @@ class World:
         return None if found is None else found.labels[naming.LABEL_STORAGE]
 
     async def check(self) -> str | None:
-        """Look once; return the identity that is to be seen afterwards."""
+        """Look once; return the identity that can be seen afterwards."""
         seen = await self.guard.check(self.records, await self.engine.observe_all())
         return seen.storages.get("test")
 
 
 async def test_a_sentinel_that_a_prune_took_is_made_again_with_the_same_identity() -> None:
-    """The pods' own volumes are there: nothing freezes, in this very pass."""
+    """The pods' own volumes exist, so nothing is held up, not even in this pass."""
     world = World()
     world.has_volumes()
     assert await world.check() == "s-1"
@@ -65,8 +65,8 @@ async def test_a_sentinel_that_a_prune_took_is_made_again_with_the_same_identity
     assert SENTINEL in world.engine.containers
 
 
-async def test_where_the_pods_volumes_are_gone_too_nothing_is_made() -> None:
-    """An unmounted disk; or one of them is gone, and nothing runs that would tell."""
+async def test_if_the_pods_volumes_are_gone_too_nothing_is_made() -> None:
+    """The disk is not mounted; or one volume is gone, and nothing runs that would prove the storage."""
     world = World()
     assert await world.check() is None
     assert (world.guard.is_accepted, world.sentinel()) == (False, None)
@@ -93,7 +93,7 @@ async def test_a_keeper_that_a_prune_took_is_made_again() -> None:
 
 
 async def test_a_renamed_host_does_not_take_the_storage_and_says_whose_it_is() -> None:
-    """Otherwise new pods would lie beside those that nobody looks after."""
+    """Otherwise new pods would be beside those that nobody keeps."""
     world = World("new", pods=0)
     await world.has_sentinel("s-1")
     await world.check()

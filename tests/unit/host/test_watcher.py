@@ -1,4 +1,4 @@
-"""The watcher looks into what the Engine tells, and goes on whatever happens to it."""
+"""The watcher looks into what the Engine reports, and goes on whatever happens to it."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -45,7 +45,7 @@ def test_an_event_is_unexpected_if_it_leaves_a_pod_not_as_its_intent_says(
 
 
 class Connections:
-    """Event streams, one after the other: of each what it tells, and how it ends."""
+    """Event streams, one after the other: what each reports, and how it ends."""
 
     def __init__(self, *streams: list[ContainerEvent | Exception]) -> None:
         self.streams = list(streams)
@@ -55,7 +55,7 @@ class Connections:
         yield self._told(self.streams.pop(0) if self.streams else [])
 
     async def _told(self, stream: list[ContainerEvent | Exception]) -> AsyncIterator[ContainerEvent]:
-        await asyncio.sleep(0)  # as any answer over a wire
+        await asyncio.sleep(0)  # Like any answer over a wire.
         for each in stream:
             if isinstance(each, Exception):
                 raise each
@@ -64,7 +64,7 @@ class Connections:
 
 
 class Desk:
-    """Notes which pods are poked, and stands in for passes as well."""
+    """Notes which pods are poked, and stands in for passes too."""
 
     def __init__(self, *failures: Exception) -> None:
         self.poked: asyncio.Queue[str] = asyncio.Queue()
@@ -100,7 +100,7 @@ async def first_poked(connections: Connections, desk: Desk) -> str:
         await asyncio.gather(watching, return_exceptions=True)
 
 
-async def test_an_error_that_nobody_foresaw_does_not_end_it() -> None:
+async def test_an_unexpected_error_does_not_end_it() -> None:
     """The stream is connected again, and a pass sees what was missed."""
     desk = Desk()
     assert await first_poked(Connections([ValueError("a bug")], [DIED]), desk) == "a"

@@ -38,21 +38,21 @@ def test_a_stop_and_a_question_share_no_thread_with_a_creation(task: str, lane: 
 
 
 def test_a_question_that_came_by_its_own_queue_waits_for_no_other() -> None:
-    """Questions come by `pods` from callers that know no other queue, and in floods."""
+    """Questions come by `pods` too, from callers that know no other queue, and in floods."""
     assert lane_of("pods.get", "questions") is lane_of("pods.list", "questions") is Lane.QUESTIONS
     assert lane_of("pods.get", "pods") is lane_of("pods.list", "pods.host.a") is Lane.MISPLACED
     assert lane_of("pods.stop", "questions") is Lane.ENDINGS
 
 
 def test_a_look_into_a_pod_keeps_no_question_waiting() -> None:
-    """It takes as long as the pod likes, and comes by any queue."""
+    """It takes as long as the pod wants, and comes by any queue."""
     assert {lane_of(task, queue) for task in LOOKS for queue in ("questions", "pods", "pods.a")} == {
         Lane.LOOKS
     }
 
 
 def test_the_queue_is_the_one_that_it_was_taken_from() -> None:
-    """Whatever its message says of where it was sent to."""
+    """Whatever its message says about where it was sent."""
     pool: Any = LanePool(4)
     release, asked = Event(), Event()
     lying = {"delivery_info": {"routing_key": "questions"}, "pinacle_message": SimpleNamespace(queue="pods")}
@@ -76,7 +76,7 @@ def test_some_task_of_each_kind_may_wait_for_its_pod(lane: Lane, concurrency: in
 
 
 def test_questions_are_routed_to_a_queue_of_their_own() -> None:
-    """For callers that use our app; those that send to `pods` get answers too."""
+    """For callers that use our app; questions sent to `pods` are answered too."""
     config = celery_config(Settings())
     assert {name: route["queue"] for name, route in config["task_routes"].items()} == dict.fromkeys(
         BY_QUESTIONS, "questions"
@@ -105,7 +105,7 @@ def test_of_many_questions_to_registries_few_are_asked() -> None:
 
 
 def test_a_registry_that_did_not_answer_is_left_alone_for_a_while() -> None:
-    """Another one is asked meanwhile."""
+    """Another registry is asked meanwhile."""
     now = 100.0
     registries = Registries(clock=lambda: now)
     with pytest.raises(RegistryBusyError), registries.turn(DEAD):
@@ -138,7 +138,7 @@ async def test_pulls_from_one_registry_take_turns_and_another_one_does_not_wait(
 
 
 def test_what_waits_for_a_thread_is_let_go_when_the_worker_ends() -> None:
-    """It is not begun, and its message goes back; what has begun ends, and another lane is not held up."""
+    """It is not begun, and its message goes back; what has begun goes on, and other lanes are not delayed."""
     pool: Any = LanePool(4)
     begun, release, asked = Event(), Event(), Event()
     ran: list[str] = []
@@ -179,7 +179,7 @@ def test_a_worker_takes_few_large_messages_at_a_time() -> None:
 
 
 def test_held_questions_leave_room_for_everything_else() -> None:
-    """By the queue that they came by, whatever their senders say in them."""
+    """By the queue that they came by, whatever the messages say."""
     qos: Any = Channel.QoS(SimpleNamespace(do_restore=False), 1000)
     for number in range(HELD_QUESTIONS):
         assert qos.room_in("questions") == HELD_QUESTIONS - number

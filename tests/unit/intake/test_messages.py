@@ -1,4 +1,4 @@
-"""Whatever is in a queue, what is wrong with it is said in words that quote nothing."""
+"""Whatever is in a queue, the error says what is wrong with it and quotes nothing."""
 
 import json
 from typing import Any
@@ -21,7 +21,7 @@ class Unconnected(Channel):
 
 
 def problem(text: str) -> str | None:
-    """Return what a worker says of what was in its queue, None where it goes on to Celery."""
+    """Return what a worker says about what was in its queue, None if it passes that on to Celery."""
     raw: Any = Message(json.loads(text), channel=Unconnected())
     if raw.errors:
         return str(raw.errors[0][1])
@@ -44,7 +44,7 @@ def test_what_celery_and_the_examples_send_goes_on() -> None:
 
 @pytest.mark.parametrize("task", ["map", "starmap", "chunks", "group", "chain", "chord", "backend_cleanup"])
 def test_no_task_of_celery_s_own_is_taken(task: str) -> None:
-    """Tasks that run within another have no id of their own: a request would be taken for one seen before."""
+    """Tasks that run inside another one have no id of their own: a request would count as seen before."""
     message = sound()
     message["headers"]["task"] = f"celery.{task}"
     assert f"'celery.{task}' is one of Celery's own" in (problem(json.dumps(message)) or "")
@@ -95,7 +95,7 @@ def test_a_body_has_a_largest_size() -> None:
 
 
 def test_no_form_of_message_is_too_odd_to_be_judged() -> None:
-    """A thousand by chance, and each part with each odd value; nothing of a body is in what is said."""
+    """A thousand random ones, and each part with each odd value; no error quotes the body."""
     refused = 0
     for text in [*each_once(), *map(spoiled, range(1000))]:
         try:

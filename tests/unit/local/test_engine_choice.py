@@ -1,4 +1,4 @@
-"""Which Engine `make up` takes: what is noted, what DOCKER_HOST names, which answer."""
+"""Which Engine `make up` uses, given what is noted, what DOCKER_HOST names, and which ones answer."""
 
 from pathlib import Path
 from typing import Final

@@ -1,4 +1,4 @@
-"""What a machine lacks: what has to be there ends the command, what is only wanted does not."""
+"""What a machine lacks: a required program ends the command, one that is only wanted does not."""
 
 import subprocess
 
@@ -9,7 +9,7 @@ from worker.local.packages import ENGINE, FILTER, MissingProgramsError, require
 
 
 def lack(monkeypatch: pytest.MonkeyPatch, *lacking: str, root: bool) -> list[list[str]]:
-    """Have a machine without some programs, where nothing can be installed; returns what was asked for."""
+    """Simulate a machine without some programs, where nothing can be installed; return the commands."""
     asked: list[list[str]] = []
 
     def install(names: list[str]) -> None:

@@ -21,7 +21,7 @@ from worker.pods.observation import Exit
     ("count", "seconds"), [(1, 0), (2, 1), (3, 2), (4, 4), (10, 256), (11, 300), (99, 300)]
 )
 def test_the_delay_doubles_up_to_five_minutes(count: int, seconds: float) -> None:
-    """Give or take a quarter."""
+    """Plus or minus a quarter."""
     assert 0.75 * seconds <= crash_delay(count, "pod") <= 1.25 * seconds
 
 
@@ -35,7 +35,7 @@ def test_pods_that_crashed_together_do_not_come_back_together() -> None:
     ("errors", "seconds"), [(0, 0.5), (1, 0.5), (2, 1), (3, 2), (6, 16), (7, 30), (99, 30)]
 )
 def test_the_delay_after_errors_doubles_up_to_half_a_minute(errors: int, seconds: float) -> None:
-    """Give or take a quarter, which differs from pod to pod and from time to time."""
+    """Plus or minus a quarter, which differs from pod to pod and from try to try."""
     delays = {error_delay(errors, f"pod-{number}") for number in range(100)}
     assert all(0.75 * seconds <= delay <= 1.25 * seconds for delay in delays)
     assert len(delays) == 100
@@ -73,7 +73,7 @@ def test_a_crash_notes_whether_it_had_hardly_begun_and_waits_from_now_on(ran_s: 
 
 
 def test_an_end_that_nobody_saw_is_noted_as_such() -> None:
-    """With the code that Docker gives to one, and tried again at once where it may run again."""
+    """With Docker's exit code for that, and tried again at once if it may run again."""
     assert lost_crash(run=5, now=2000) == Crash(
         run=5, count=1, exit_code=255, oom_killed=False, next_try_at=2000, known=False
     )

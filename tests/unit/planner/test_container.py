@@ -29,7 +29,7 @@ PORT: Final = PublishedPort(container=80, host=8080, protocol="tcp", address="12
 
 
 def asked(record: Record, own: Installation = OWN) -> ContainerRequest:
-    """Return the request for an image without anything odd in it."""
+    """Return the request for an image without anything special."""
     return container_request(record, own, ImageShape())
 
 
@@ -82,7 +82,7 @@ def test_its_labels_say_everything_but_the_values_of_the_environment() -> None:
 
 @pytest.mark.parametrize(("path", "hides"), [("/sbin", True), ("/data", False)])
 def test_a_volume_where_the_engine_puts_its_init_hides_it(path: str, hides: bool) -> None:
-    """Also one that the image declares."""
+    """So does one that the image declares."""
     assert asked(pod(declared=[path])).hides_init is hides
 
 
@@ -96,7 +96,7 @@ def test_the_image_fills_a_volume_once() -> None:
 
 @pytest.mark.parametrize("record", [begun_pod(system=SYSTEM), pod(system=SYSTEM)], ids=["new", "filled"])
 def test_overlays_layers_and_bases_are_never_filled(record: Record) -> None:
-    """Layers and bases are read-only there, and are mounted so that nobody can remove them meanwhile."""
+    """Layers and bases are mounted read-only, so that nobody can remove them meanwhile."""
     request = asked(record)
     assert request.hides_init
     assert request.labels[naming.LABEL_SYSTEM] == system_label(SYSTEM)

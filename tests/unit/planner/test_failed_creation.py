@@ -1,4 +1,4 @@
-"""A first creation that failed, then another image: what was decided for the first one is decided again."""
+"""A first creation that failed, then another image: what was decided for the first is decided again."""
 
 from collections import Counter
 

@@ -1,4 +1,4 @@
-"""What is noted once a step has succeeded, and how the world looks then without looking again."""
+"""What is noted once a step has succeeded, and what is then true without looking again."""
 
 from dataclasses import replace
 from typing import Any, Final
@@ -120,7 +120,7 @@ def test_a_kept_folder_is_a_volume_to_be_filled() -> None:
 
 
 def test_a_created_container_is_noted_with_what_it_was_given() -> None:
-    """It is pending again: whoever follows the pod learns that its container was away."""
+    """It is pending again: followers of the pod learn that its container was away."""
     record = asked_again(spec={"tier": "dev.large"}, image=OTHER_IMAGE, reason="x")
     container = replace(created()(record), id="d" * 64)
     noted, seen = after(record, sees()(record), CreateContainer(), ContainerCreated(container))
@@ -150,7 +150,7 @@ def test_a_start_that_was_asked_for_is_no_restart() -> None:
 
 
 def test_a_start_that_nobody_asked_for_is_one() -> None:
-    """And the crash before it is remembered."""
+    """And the earlier crash is remembered."""
     record = pod(crash=crash())
     noted, _ = after(record, sees(exited())(record), StartContainer(ID, unasked=True))
     assert (noted.state.starts, noted.state.restarts) == (2, 1)
@@ -170,7 +170,7 @@ def test_an_end_is_noted_with_its_run() -> None:
 
 
 def test_a_container_that_was_removed_is_gone() -> None:
-    """And what it had begun to fill is a leftover from here on."""
+    """And what it had begun to fill is a leftover from now on."""
     record = begun_pod(container_id=ID)
     noted, seen = after(record, sees(created(), fresh="one")(record), RemoveContainer(ID))
     assert noted.state.container_id is None
@@ -178,7 +178,7 @@ def test_a_container_that_was_removed_is_gone() -> None:
 
 
 def test_a_removed_volume_is_forgotten_unless_it_held_data() -> None:
-    """One that was filled stays in the layout, so that it is missed."""
+    """One that was filled stays in the layout, so that it counts as missing."""
     record = pod(unfilled="var")
     noted, seen = after(record, sees()(record), RemoveVolume("pinacle-vol-a-var"))
     assert "var" not in {volume.name for volume in noted.state.layout}
@@ -190,7 +190,7 @@ def test_a_removed_volume_is_forgotten_unless_it_held_data() -> None:
 
 @pytest.mark.parametrize("gone", [True, False])
 def test_a_volume_that_was_not_empty_is_still_there(gone: bool) -> None:
-    """Then it is taken for the owner's when the layout is begun."""
+    """It then counts as the owner's when the layout is begun."""
     record = begun_pod()
     _, seen = after(record, sees()(record), RemoveEmptyVolume("pinacle-vol-a-var"), VolumeRemoved(gone))
     assert ("pinacle-vol-a-var" in seen.volumes) != gone
@@ -233,7 +233,7 @@ def test_a_finished_purge_forgets_the_pod() -> None:
 
 
 def test_what_is_done_to_a_second_container_is_seen_on_it_alone() -> None:
-    """The pod's own is as it was, in record and observation."""
+    """The pod's own container is as it was, in record and observation."""
     record = pod()
     own, second = running()(record), replace(running()(record), id=SECOND, name="second")
     third = replace(second, id="e" * 64, name="third")
@@ -253,7 +253,7 @@ def test_what_is_done_to_a_second_container_is_seen_on_it_alone() -> None:
 
 
 def test_what_a_container_was_found_to_hold_is_known_after_it_has_gone() -> None:
-    """It was kept; so nothing else was at the places where it was looked, and nothing was measured."""
+    """It was kept, so nothing else was at the places that were looked at, and nothing was measured."""
     record = pod()
     look = replace(looked("/data"), places=("/data",))
     seen = sees(exited())(record).evolve(look=look, measured=MEASURED, fresh="one")
@@ -282,7 +282,7 @@ def test_what_was_measured_is_known() -> None:
 
 
 def test_copies_that_are_not_trusted_are_not_filled_any_more() -> None:
-    """Those of another container are the pod's; what is given up leaves the layout and is not fresh."""
+    """Volumes from another container are the pod's; given-up ones leave the layout and are not fresh."""
     record = pod(declared=["/data", "/more"], copied="/data", kept=("/data",), kept_generation=1)
     noted, seen = after(record, sees(fresh="one")(record), DistrustCopies(ID))
     assert [volume.path for volume in noted.state.layout if not volume.filled] == ["/data"]
@@ -305,7 +305,7 @@ def test_what_is_kept_is_noted_with_its_intent() -> None:
 
 
 def test_a_volume_goes_where_the_image_leads_its_path() -> None:
-    """Both a first layout and what is kept go by what was seen of the image."""
+    """Both a first layout and what is kept depend on what was seen of the image."""
     record = new_pod()
     linked = sees(links={"/opt": "/var"})(record)
     noted, _ = after(record, linked, BeginFill(), FillBegun("first"))

@@ -1,4 +1,4 @@
-"""What of a container is kept when another one takes its place, and what stands in the way of that."""
+"""What is kept of a container when another one replaces it, and what prevents that."""
 
 from dataclasses import replace
 from typing import Any, Final
@@ -93,7 +93,7 @@ def test_what_is_given_up_goes_with_all_that_is_below_it(given_up: str, left: tu
 
 
 def test_system_directories_go_together_where_the_image_becomes_another() -> None:
-    """Programs of one and libraries of the other would not go together; of one image each is its own."""
+    """Programs of one image and libraries of another would not fit together; within one image they do."""
     look = replace(looked("/usr"), system=("/lib",))
     assert kept(asked_again(), sees(exited(other_spec=True)), look) == (("/usr",), "")
     other = kept(asked_again(image=OTHER_IMAGE), sees(exited(other_spec=True)), look)
@@ -127,7 +127,7 @@ def test_what_no_volume_can_hold_refuses_it(look: Look, why: str) -> None:
 
 
 def test_who_would_lose_something_is_told_how_to_keep_it_or_to_give_it_up() -> None:
-    """Whoever adopts a container cannot give anything up; of many things the first twenty are named."""
+    """An adoption cannot give anything up; if there are many things, the first twenty are named."""
     view = sees(exited(other_spec=True))
     said = kept(asked_again(), view, looked(other="/link"))[1]
     assert said.endswith(
@@ -210,7 +210,7 @@ MEASURED: Final = room("/data")
     ],
 )
 def test_there_is_room_for_it_or_it_is_said_what_is_missing(measured: Measured, why: str | None) -> None:
-    """A hidden init is told even where there is room: nothing would start then."""
+    """A hidden init is reported even if there is room, as nothing would start."""
     found = space_problem(asked_again(), measured, 1_000_000)
     assert (found is None) if why is None else (why in str(found))
 
@@ -312,14 +312,14 @@ def test_a_directory_that_was_not_measured_is() -> None:
 
 
 def test_a_volume_that_bears_another_incarnation_is_no_copy_of_ours() -> None:
-    """A person may have put it in the place of the copy meanwhile: only ours is removed."""
+    """A person may have replaced the copy meanwhile: only ours is removed."""
     record = asked_again(declared=["/data"], copied="/data")
     record, seen, container = scene(record, sees(exited(mounts=["x"]), replaced="declared.data"))
     assert described(record, give_up_copies(record, seen, container)) == ("give_up_copies",)
 
 
 def test_a_container_in_the_way_of_a_look_at_volumes_goes_first() -> None:
-    """It never ran, and it holds the volumes that are to be begun."""
+    """It never ran, and it holds the new volumes."""
     record = asked_again(image=BELOW)
     seen = sees(created(other_spec=True))(record)
     seen = seen.evolve(shapes={BELOW.id: seen_shape(looked_paths(record, BELOW), {})})
@@ -329,7 +329,7 @@ def test_a_container_in_the_way_of_a_look_at_volumes_goes_first() -> None:
 
 
 def test_what_the_image_fills_below_a_volume_is_no_copy() -> None:
-    """Of two new volumes below others one has begun with the image's files, the other with what is there."""
+    """Of two new volumes below others, one begins with the image's files, the other with what is there."""
     image = replace(BELOW, volumes=("/srv/db", "/opt/db"))
     record = asked_again(image=image, declared=["/opt/db"], unfilled="declared.opt.db")
     look = Look(container_id="", found={"/srv/db": Standing.DIRECTORY}, places=("/srv/db",), ended=True)
@@ -346,7 +346,7 @@ def test_nothing_is_nested_where_nothing_was_begun() -> None:
 
 
 def test_an_adoption_asks_what_is_in_the_way_before_anything_is_made() -> None:
-    """Only where nothing was made yet, and only of a container that is not the pod's."""
+    """Only if nothing was made yet, and only from a container that is not the pod's."""
     adopting = new_pod(intent={"adopt": True})
     look = looked(other="/link", places=True)
     refused = adoption(adopting, sees(exited(labels=FOREIGN), look=look))

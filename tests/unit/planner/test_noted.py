@@ -1,4 +1,4 @@
-"""Which containers a record notes as the pod's: what a later pass goes by where names tell nothing."""
+"""Which containers a record notes as the pod's: a later pass relies on that if names say nothing."""
 
 from dataclasses import replace
 from typing import Final

@@ -1,4 +1,4 @@
-"""What fails in the same way each time for one pod is that pod's; what fails for all is the host's."""
+"""What fails in the same way each time for one pod is the pod's fault; what fails for all is the host's."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -42,7 +42,7 @@ class Bench:
             await self.world.request(pod_id, Create(spec=PodSpec(image="image")))
 
     async def work(self, pod_id: str, times: int = 1) -> Phase:
-        """Reconcile a pod, each time once it is due; return its phase."""
+        """Reconcile a pod `times` times, each time when it is due; return its phase."""
         for _ in range(times):
             self._at_work = pod_id
             self.world.pass_time(40.0)
@@ -57,12 +57,12 @@ class Bench:
 
 
 def words(pod_id: str, number: int) -> PodError:
-    """Return what the Engine says, with ids and numbers that are others each time."""
+    """Return what the Engine says, with ids and numbers that differ each time."""
     return EngineFailedError(f"{WORDS} pinacle-pod-{pod_id} {number:064x}, process {number}")
 
 
 async def test_the_same_failure_of_one_pod_fails_it_with_the_engines_words() -> None:
-    """Whatever the words are; until then it is on its way, and a new intent tries at once."""
+    """Whatever the words are; until then it is pending, and a new intent is tried at once."""
     bench = Bench(words)
     await bench.create("a")
     assert await bench.work("a", OFTEN - 1) is Phase.PENDING
@@ -73,8 +73,8 @@ async def test_the_same_failure_of_one_pod_fails_it_with_the_engines_words() -> 
     assert bench.phase("a") is Phase.PENDING, "a new intent begins to count again"
 
 
-async def test_a_failed_pod_runs_within_a_minute_of_what_failed_it() -> None:
-    """It may have been the host all the same."""
+async def test_a_failed_pod_runs_within_a_minute_after_its_failure_is_fixed() -> None:
+    """It may have been the host's fault after all."""
     bench = Bench(words)
     await bench.create("a")
     assert await bench.work("a", OFTEN) is Phase.FAILED
@@ -85,7 +85,7 @@ async def test_a_failed_pod_runs_within_a_minute_of_what_failed_it() -> None:
     assert bench.world.store.records["a"].state.failure is None
 
 
-async def test_what_fails_for_all_pods_fails_none_however_long() -> None:
+async def test_what_fails_for_all_pods_fails_none_however_long_it_lasts() -> None:
     """Not even the first of them after a restart of the worker."""
     bench = Bench(words)
     await bench.create("a", "ab")
@@ -129,7 +129,7 @@ async def test_an_outage_fails_no_pod_however_long(error: PodError) -> None:
 
 
 async def test_an_outage_in_between_counts_for_nothing() -> None:
-    """Neither for nor against."""
+    """It does not speak for or against the pod."""
     outage = EngineUnavailableError("container_start: the Engine cannot be reached")
     bench = Bench(lambda pod_id, number: words(pod_id, number) if number % 2 else outage)
     await bench.create("a")
@@ -144,7 +144,7 @@ async def test_other_words_each_time_are_no_repetition() -> None:
 
 
 async def test_a_stop_that_fails_does_not_fail_the_pod() -> None:
-    """It is to stop, and goes on trying."""
+    """It should stop, and this goes on trying."""
     bench = Bench(lambda _pod, _tries: None)
     await bench.create("a")
     await bench.work("a")

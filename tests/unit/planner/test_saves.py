@@ -1,4 +1,4 @@
-"""How often a record is saved, each of which waits for a disk, and what has to be saved before what."""
+"""How often a record is saved, as each save waits for a disk, and what has to be saved before what."""
 
 from collections import Counter
 
@@ -42,7 +42,7 @@ class Watched:
 
 
 async def test_a_creation_saves_what_must_be_durable_and_the_rest_once() -> None:
-    """How `/usr` is kept, what is about to be filled, that it is filled, and where the pod stands."""
+    """Durable are how `/usr` is kept, what is about to be filled, that it is filled, and the pod's phase."""
     watched = Watched()
     await watched.world.request("a", Create(spec=PodSpec(image="image")))
     await watched.reconcile()

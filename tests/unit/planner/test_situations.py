@@ -1,13 +1,13 @@
 """The table of situations: what is recorded of a pod, what is seen of it, and what follows.
 
 Each row reads: the situation in words; the record; what the Engine shows; the next batch of steps; the phase
-in which the pod is meanwhile; and, where it matters, a part of the reason (`because`) and when it is looked
+in which the pod is meanwhile; and, if it matters, a part of the reason (`because`) and when the pod is looked
 at again (`retry_at`). `pod()` is a pod that was initialised and runs, `sees(running())` shows it as it should
-be: a row names only what is otherwise. No step at all means that the pod rests.
+be: a row names only what differs. No step at all means that the pod rests.
 
-To add a row, put it under the heading of its kind and say the situation so that somebody who does not know
-the code understands it. The words are in `tests/support/situations.py`; a new kind of step needs none, it is
-described by its name and its fields.
+To add a row, put it under the heading of its kind, and describe the situation so that a reader who does not
+know the code understands it. The words are in `tests/support/situations.py`; a new kind of step needs none,
+as it is described by its name and its fields.
 """
 
 from dataclasses import replace

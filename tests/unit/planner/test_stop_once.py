@@ -1,4 +1,4 @@
-"""A stop is sent once for a run of a container, whatever becomes of the call or of the worker."""
+"""A stop is sent once for a run of a container, whatever happens to the call or the worker."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -19,7 +19,7 @@ class KilledError(Exception):
 
 
 class Bench:
-    """A pod that runs, and an Engine on which stops go as a test says."""
+    """A running pod, and an Engine on which stops end as a test says."""
 
     def __init__(self) -> None:
         self.world = World(seed=1, cuts=Counter())
@@ -52,7 +52,7 @@ async def bench() -> Bench:
 
 
 async def test_a_stop_without_an_answer_is_waited_for(bench: Bench) -> None:
-    """Until its time and a margin are over; then the Engine has forgotten it, and it is sent again."""
+    """Until its time and a margin are over; then the Engine has lost it, and it is sent again."""
     bench.on_stop = lambda: OutcomeUnknownError("no answer within 10 s")
     await bench.world.request("a", Stop())
     assert [await bench.work() for _ in range(20)] == [Phase.PENDING] * 20
@@ -101,7 +101,7 @@ async def test_a_stop_that_was_not_taken_is_sent_again(bench: Bench, kind: type[
 
 
 async def test_a_worker_that_is_killed_while_it_sends_a_stop_has_noted_it(bench: Bench) -> None:
-    """Whoever takes over does not know whether the Engine is at it, and waits."""
+    """The next worker does not know whether the Engine is stopping it, and waits."""
     bench.on_stop = KilledError
     await bench.world.request("a", Stop())
     with pytest.raises(KilledError):

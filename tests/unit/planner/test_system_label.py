@@ -1,4 +1,4 @@
-"""What a volume's label tells of system directories, when its record is lost."""
+"""What a volume's label says about system directories if the record is lost."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A spec and a record that grow: later keys go along, and what is secret is so by its declaration."""
+"""A spec and a record that grow: later keys are kept, and a key is secret by its declaration."""
 
 import json
 from dataclasses import field, fields
@@ -30,7 +30,7 @@ LATER: dict[str, Any] = {"later": {"a": [1, None]}, "another": "text"}
     ],
 )
 def test_what_a_newer_worker_noted_is_written_again(kind: type, plain: dict[str, Any]) -> None:
-    """Also where this one has changed what it knows of it."""
+    """Even if this worker has changed the keys that it knows."""
     adapter: TypeAdapter[Any] = TypeAdapter(kind)
     read = adapter.validate_json(json.dumps({**plain, **LATER}))
     first = fields(kind)[0].name
@@ -48,7 +48,7 @@ def test_what_is_nested_keeps_its_own() -> None:
 
 
 def test_what_is_secret_is_nowhere_to_be_read() -> None:
-    """Whichever fields are declared so."""
+    """Whichever fields are declared secret."""
     assert "env" in SECRET_FIELDS
     assert not {each.name for each in fields(PodSpec) if each.repr} & SECRET_FIELDS
     spec = {"image": "image"} | {name: {"NAME": "canary"} for name in SECRET_FIELDS}

@@ -72,7 +72,7 @@ def test_our_table_is_sound() -> None:
 
 @given(one=POD_IDS, other=POD_IDS, first=PATHS, second=PATHS)
 def test_no_two_pods_share_a_volume_name(one: str, other: str, first: str, second: str) -> None:
-    """Also where one pod's id begins with the other's, as `a` and `a-usr` do."""
+    """Even if one pod's id begins with the other's, as `a` and `a-usr` do."""
     mine = {volume_name(one, name) for name, _ in wanted_layout([first, second]).values()}
     for suffix in ("", "-usr", "-local", "-declared"):
         for theirs in (f"{one}{suffix}"[:63], other):
@@ -121,7 +121,7 @@ def test_what_is_no_pod_id_is_refused_with_the_rule(pod_id: object) -> None:
 def test_links_of_an_image_count_but_below_volumes_of_another(
     filled_by: str, links: dict[str, str], missing: list[str]
 ) -> None:
-    """A volume shows what is in it, and not what the image has there."""
+    """A volume shows what is in it, not what the image has there."""
     image = replace(OTHER_IMAGE, volumes=("/srv/db",))
     record = pod(image=image, declared=["/place"])
     having = [volume.evolve(image=filled_by) for volume in record.state.layout]
@@ -151,7 +151,7 @@ def test_paths_that_lead_to_one_place_have_one_volume() -> None:
     ],
 )
 def test_the_name_of_a_declared_volume_is_always_the_same(path: str, name: str) -> None:
-    """Volumes that exist have it: with another name their data would not be found."""
+    """Existing volumes have it: with another name, their data would not be found."""
     assert declared_name(path) == name
 
 
@@ -196,7 +196,7 @@ def test_what_is_restored_is_noted_on_that_volume_alone() -> None:
 
 
 def test_a_volume_that_is_kept_has_the_name_that_the_image_s_path_gives_it() -> None:
-    """Where a link leads that path to what is kept; in what another image filled, links do not count."""
+    """If a link leads that path to what is kept; links in what another image filled do not count."""
     linked = seen_shape(["/data"], {"/data": "/mnt2"})
     volume = kept_volume(pod(image=DATABASE), "/mnt2", linked)
     assert (volume.path, volume.name) == ("/data", "declared.data")

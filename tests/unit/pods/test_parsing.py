@@ -140,7 +140,7 @@ def test_a_wrong_spec(spec: Any, begins: str, allowed: str) -> None:
     ],
 )
 def test_a_value_of_env_is_never_quoted(env: Any, says: str) -> None:
-    """Nor what may hold one: it would be in logs, results and the broker."""
+    """And neither is anything that may contain one: it would be in logs, results and the broker."""
     with pytest.raises(InvalidInputError) as caught:
         parse_spec({**GOOD, "env": env})
     assert says in str(caught.value)
@@ -168,7 +168,7 @@ def test_a_flag_is_a_boolean(value: object) -> None:
 
 
 def test_a_tier_that_is_not_in_the_table_is_refused_unless_the_pod_has_it() -> None:
-    """A table changes, and pods stay: what was accepted once may be sent again."""
+    """Tables change, and pods stay: what was accepted once may be sent again."""
     gone, small = PodSpec(image="i", tier="dev.gone"), PodSpec(image="i")
     for before in (None, small):
         with pytest.raises(

@@ -1,4 +1,4 @@
-"""What the operator lets a spec ask for, and that pods which exist are never refused for it."""
+"""What the operator lets a spec ask for, and that existing pods are never refused because of it."""
 
 from dataclasses import replace
 from typing import Any, Final
@@ -30,7 +30,7 @@ MINE = Policy(registries=frozenset({"docker.io", "registry.example:5000", "127.0
     ],
 )
 def test_a_registry_that_is_named_is_asked(reference: str) -> None:
-    """One on loopback as well, once it is named."""
+    """Even one on loopback, once it is named."""
     check_registry(MINE, reference)
 
 
@@ -50,13 +50,13 @@ def test_a_registry_that_is_named_is_asked(reference: str) -> None:
     ],
 )
 def test_no_other_registry_is_asked(reference: str) -> None:
-    """As an Engine sees it, which takes an upper-case first part for a host, and one of loopback in clear."""
+    """As the Engine reads it: it takes an upper-case first part for a host, and loopback without TLS."""
     with pytest.raises(InvalidInputError, match=r"one of 127\.0\.0\.1:5000, docker\.io.*PINACLE_REGISTRIES"):
         check_registry(MINE, reference)
 
 
 async def test_it_is_not_asked_for_an_image_either_way_once_the_pod_is_accepted() -> None:
-    """A pod whose pull is still to come keeps what was accepted; another image is judged."""
+    """A pod that still has to pull keeps what was accepted; another image is judged."""
     engine = FakeEngine()
     preflight = Preflight(
         host="here",
@@ -126,7 +126,7 @@ def test_what_is_allowed(policy: Policy, keys: dict[str, Any]) -> None:
 def test_what_is_not_allowed_is_refused_unless_the_pod_has_it(
     policy: Policy, keys: dict[str, Any], words: str
 ) -> None:
-    """Also beside another change; and for another pod it is new."""
+    """Even together with another change; but for another pod it is new."""
     asked = spec(**keys)
     for before in (None, spec(image="debian:11")):
         with pytest.raises(InvalidInputError, match=words):
@@ -148,7 +148,7 @@ def test_what_is_not_allowed_is_refused_unless_the_pod_has_it(
 def test_which_runtimes_may_be_named(
     policy: Policy, own: str | None, asked: str | None, allowed: bool
 ) -> None:
-    """The installation's own alone, unless others are set; what a pod has stays."""
+    """Only the installation's own, unless others are set; what a pod has stays."""
     wanted = PodSpec(image="i", runtime=asked)
     check_runtime(policy, wanted, wanted, own=own)
     if allowed:

@@ -1,4 +1,4 @@
-"""Docker's grammar of image references: what it takes is taken, what it refuses is refused at the border."""
+"""Docker's grammar of image references: we accept what it accepts, and refuse at once what it refuses."""
 
 from typing import Final
 
@@ -113,7 +113,7 @@ def test_what_docker_refuses_is_refused_and_what_would_be_right_is_said(referenc
 
 @pytest.mark.parametrize("reference", ["A/b+c", "Debian", "a+b:x"])
 def test_what_is_recorded_reads_whatever_its_image(reference: str) -> None:
-    """Records are not judged by what a request may hold today."""
+    """Records are not judged by what a request may contain today."""
     spec = SPEC.validate_python({"image": reference})
     intent = Intent(kind=IntentKind.RUNNING, generation=1, spec=spec)
     assert INTENT.validate_json(INTENT.dump_json(intent)).spec == spec

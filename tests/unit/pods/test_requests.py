@@ -1,4 +1,4 @@
-"""What may be asked of a pod, and the intent that follows: a table of requests."""
+"""What may be requested of a pod, and the intent that follows: a table of requests."""
 
 from typing import Any, Final
 
@@ -54,7 +54,7 @@ def test_what_needs_a_pod(record: Record | None, words: str, request_: Request) 
 
 @pytest.mark.parametrize("made", [{}, {"container_id": None}, {"layout": ()}], ids=["whole", "lost", "old"])
 def test_a_pod_that_is_made_is_not_created_with_another_spec(made: dict[str, Any]) -> None:
-    """Whether its container is away or its volumes are not noted."""
+    """Even if its container is missing or its volumes are not recorded."""
     record = pod(**made)
     assert is_made(record)
     with pytest.raises(PodExistsError, match=r"exists with another spec.*pods\.update\('a'"):
@@ -80,7 +80,7 @@ def test_a_pod_of_which_nothing_is_made_may_get_another_spec() -> None:
 def test_a_spec_is_looked_into_only_where_it_is_new(
     record: Record | None, request_: Request, new: PodSpec | None
 ) -> None:
-    """Images are asked for and ports chosen for that; the rest costs nothing."""
+    """For that, images are looked up and ports chosen; other requests cost nothing."""
     assert brings_spec(record, request_) == new
 
 
@@ -155,7 +155,7 @@ def test_what_is_given_up_is_given_up_by_this_update() -> None:
 
 
 def test_an_image_that_is_gone_is_replaced_by_the_one_that_was_found() -> None:
-    """With the same spec only where there is one to stand in for it."""
+    """With the same spec only if there is an image to replace it."""
     found = Resolved(image=OTHER_IMAGE, replaced_image=IMAGE.id, ports=(PORT,))
     for spec in (SAME, OTHER):
         intent = intent_for(pod(), Update(spec=spec), found)

@@ -101,12 +101,12 @@ def test_how_system_directories_are_kept(system: System | None, mode: str | None
     ],
 )
 def test_the_phase_that_callers_see(record: Record, phase: Phase) -> None:
-    """What was noted before an intent is not what has become of it."""
+    """What was noted before an intent is not its outcome."""
     assert visible_phase(record) is phase
 
 
 def test_what_is_only_there_now_and_then() -> None:
-    """Whether there was such a pod, what could not be told for certain, and what this intent kept."""
+    """Whether there was such a pod, what is not certain, and what this intent kept."""
     assert pod_result(pod())["existed"]
     assert not pod_result(tombstone(intent={"unknown": True}))["existed"]
     assert pod_result(pod(intent={"unsure": ("tier",)}))["unsure"] == ["tier"]

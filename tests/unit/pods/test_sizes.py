@@ -1,4 +1,4 @@
-"""How much a spec may hold is judged where a request comes in, and only for what is new."""
+"""How large a spec may be is judged when a request comes in, and only for what is new."""
 
 from typing import Any
 
@@ -55,7 +55,7 @@ def test_more_ports_are_refused_with_the_number_that_would_be_right() -> None:
 
 
 def test_a_pod_that_has_more_keeps_it() -> None:
-    """It was made before there was a limit: asked for again, or with something else changed, it goes on."""
+    """It was made before there was a limit: sent again, or with another change, it is accepted."""
     large = recorded(spec(**LARGE))
     check("a", large, Create(spec=spec(**LARGE)))
     check("a", large, Update(spec=spec(**LARGE, hostname="other")))

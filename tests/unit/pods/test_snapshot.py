@@ -36,7 +36,7 @@ def test_a_sentinel_is_known_by_its_whole_name_and_labels(
 
 
 def test_pods_are_known_by_the_labels_of_what_is_there() -> None:
-    """Of this installation only: containers and volumes alike."""
+    """Only of this installation: both containers and volumes."""
     record = pod()
     container = running()(record)
     foreign = running(labels=OTHERS)(record)
@@ -50,7 +50,7 @@ def test_pods_are_known_by_the_labels_of_what_is_there() -> None:
 
 
 def test_a_container_that_inherited_its_labels_from_an_image_is_no_pods() -> None:
-    """It has no pod's name and mounts nothing of one; whatever else mounts something does count."""
+    """It has no pod's name and mounts nothing of one; any other container that mounts something counts."""
     own = running()(pod())
     inherited = replace(own, name="somebodys", volumes={"/data": "somebodys"})
     renamed = replace(own, name="renamed")

@@ -1,4 +1,4 @@
-"""What is asked of a pod whose record cannot be read, and what is done for it."""
+"""What may be requested of a pod whose record cannot be read, and what is done."""
 
 import json
 from dataclasses import replace
@@ -61,7 +61,7 @@ async def test_a_reconcile_leaves_engine_and_record_alone() -> None:
 
 
 async def test_an_intent_that_comes_while_the_pod_is_worked_on_and_cannot_be_read_ends_the_work() -> None:
-    """What is in its place is nobody's intent."""
+    """What stands in for it is nobody's intent."""
     engine, store = FakeEngine(), FakeStore()
     store.records["a"] = pod()
 

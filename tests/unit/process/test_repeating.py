@@ -1,4 +1,4 @@
-"""What a worker does by itself: begun again after every failure; and when it is due, but not before."""
+"""What a worker does on its own: it is begun again after every failure, and when it is due but not before."""
 
 from collections.abc import Callable
 
@@ -16,7 +16,7 @@ class Over(BaseException):
 
 
 class World:
-    """A clock that only sleeping moves, and passes that note when the last one was begun."""
+    """A clock that only sleeping moves, and the time when the last pass began."""
 
     def __init__(self, *failures: Exception, meanwhile: Callable[["World"], None] = lambda _: None) -> None:
         self.now, self.begun_at = 1000.0, 1000.0
@@ -51,7 +51,7 @@ async def runs_of(world: World) -> list[float]:
 
 
 async def test_it_goes_on_after_every_failure() -> None:
-    """Of a known kind, and of one that only a bug has."""
+    """After known failures, and after those that only a bug causes."""
     assert await runs_of(World(EngineUnavailableError("away"), ValueError("a bug"))) == [10, 20, 30, 40]
 
 
@@ -77,8 +77,8 @@ async def test_it_waits_for_as_long_as_somebody_else_does_it() -> None:
     assert await runs_of(World(meanwhile=beat)) == []
 
 
-async def test_what_fails_is_begun_again_later_each_time_and_told_each_time() -> None:
-    """A bug is logged whole; an error of ours with its reason."""
+async def test_what_fails_is_begun_again_later_each_time_and_logged_each_time() -> None:
+    """A bug is logged with its traceback; an error of ours with its reason."""
     world = World(*(ValueError("a bug") for _ in range(4)), EngineUnavailableError("away"))
     with capture_logs() as log:
         await kept_going("watcher", world.run, clock=world.clock, sleep=world.sleep)

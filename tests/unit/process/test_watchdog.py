@@ -1,4 +1,4 @@
-"""A worker whose event loop stalls ends with an error; one that merely was suspended does not."""
+"""A worker whose event loop stalls ends with an error; one that was merely suspended does not."""
 
 import subprocess
 import sys
@@ -37,7 +37,7 @@ def test_a_loop_that_answers_is_left_alone() -> None:
 
 
 def test_a_process_that_was_suspended_is_not_taken_for_a_stalled_loop() -> None:
-    """As after the sleep of a machine, or SIGSTOP: the first look comes late, and the loop answers then."""
+    """As after a machine's sleep or SIGSTOP: the first look comes late, and then the loop answers."""
     now, loop = 0.0, LoopThread()
     dog = Watchdog(loop.loop, 20.0, clock=lambda: now)
     try:

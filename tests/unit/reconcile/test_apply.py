@@ -1,4 +1,4 @@
-"""Each step is exactly these calls of the Engine, and its result is what they answered."""
+"""Each step makes exactly these Engine calls, and its result is what they return."""
 
 from dataclasses import replace
 from typing import Any, Final
@@ -48,7 +48,7 @@ ANSWER: Final[Any] = object()
 
 
 class _Calls:
-    """An Engine that writes down how it is called."""
+    """An Engine that records how it is called."""
 
     def __init__(self, answers: dict[str, Any]) -> None:
         self.made: list[tuple[Any, ...]] = []
@@ -183,7 +183,7 @@ async def test_only_the_container_that_was_seen_is_looked_into() -> None:
 
 
 async def test_without_a_container_the_volumes_above_are_looked_into_measured_and_copied() -> None:
-    """Those that are filled and hold the places that are asked for, and no others."""
+    """The volumes that are filled and contain the requested places, and no others."""
     record = pod(image=BELOW)
     holders = {"/srv": "pinacle-vol-a-srv"}
     find = steps.FindFolders("", ("/srv/db",))
@@ -208,7 +208,7 @@ async def test_without_a_container_the_volumes_above_are_looked_into_measured_an
 
 
 async def test_a_container_is_made_of_the_image_as_it_was_seen() -> None:
-    """It is looked at once more only where nothing is known of it."""
+    """The image is looked at again only if nothing is known of it."""
     record = pod(image=DATABASE, declared=["/data"])
     seen = sees()(record)
     assert isinstance(seen, Observation)

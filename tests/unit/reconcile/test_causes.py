@@ -1,4 +1,4 @@
-"""A reconcile runs in the context of its caller: its log lines and its trace say which that is."""
+"""A reconcile runs in the context of its caller: its log lines and its trace name the caller."""
 
 import asyncio
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ _WHO: Final = ContextVar("who", default="nobody")
 
 
 class Noting:
-    """Stands for a reconciler: notes its caller, and goes on when a test lets it."""
+    """Stands in for a reconciler: notes its caller, and goes on when a test lets it."""
 
     def __init__(self, error: PodError) -> None:
         self.error = error
@@ -32,7 +32,7 @@ class Noting:
         raise self.error
 
 
-async def test_each_reconcile_has_the_context_of_who_asked_for_it_last() -> None:
+async def test_each_reconcile_has_the_context_of_its_last_caller() -> None:
     """A pass that looks at the pod in the meantime does not take it from a caller that waits."""
     noting = Noting(PodNotFoundError("there is none"))
     dispatcher = Dispatcher(
@@ -70,8 +70,8 @@ def lines() -> Iterator[list[dict[str, Any]]]:
     structlog.configure(**before)
 
 
-async def test_a_failure_is_told_with_who_asked_last(lines: list[dict[str, Any]]) -> None:
-    """And not with the one that made the keeper, perhaps long ago."""
+async def test_a_failure_is_logged_with_the_last_caller(lines: list[dict[str, Any]]) -> None:
+    """And not with the caller that made the keeper, perhaps long ago."""
     noting = Noting(StoreUnavailableError("Redis is away"))
     dispatcher = Dispatcher(
         reconciler=cast("Any", noting), store=cast("Any", FakeStore()), clock=lambda: 0.0, repairs_at_once=1

@@ -1,4 +1,4 @@
-"""A lease ends with the work that it was taken for, however that ends."""
+"""A lease ends with the work that it was taken for, however the work ends."""
 
 import asyncio
 

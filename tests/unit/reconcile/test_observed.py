@@ -1,4 +1,4 @@
-"""An observer is told how each reconcile ended, within what it gave for that reconcile."""
+"""An observer hears how each reconcile ended, inside the context that it gave for that reconcile."""
 
 import asyncio
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ GONE = PodNotFoundError("there is none")
 
 
 class Ending:
-    """Stands for a reconciler whose every reconcile ends the same way."""
+    """Stands in for a reconciler whose reconciles all end in the same way."""
 
     def __init__(self, end: Outcome | Exception) -> None:
         self.end = end
@@ -33,7 +33,7 @@ class Ending:
 
 
 class Notes(Unobserved):
-    """Notes what it is told, and when its reconcile begins and ends."""
+    """Notes what it hears, and when its reconcile begins and ends."""
 
     def __init__(self) -> None:
         self.told: list[Any] = []

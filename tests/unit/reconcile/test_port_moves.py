@@ -56,7 +56,7 @@ async def test_a_new_pod_moves_at_once_and_past_all_that_are_taken() -> None:
 
 
 async def test_a_pod_that_ran_moves_only_when_its_port_stays_taken() -> None:
-    """The Engine may be giving back the port of its last container."""
+    """The Engine may still be freeing the port of its last container."""
     bench = Bench()
     await bench.create(20000)
     assert await bench.work() is Phase.RUNNING
@@ -78,7 +78,7 @@ async def test_a_pod_that_ran_moves_only_when_its_port_stays_taken() -> None:
 
 
 async def test_a_host_on_which_all_are_taken_fails_the_pod() -> None:
-    """After a few; it is looked at again later."""
+    """After a few attempts; it is tried again later."""
     bench = Bench()
     bench.world.engine.busy_ports = set(FREE)
     await bench.create(20000)

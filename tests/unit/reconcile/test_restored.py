@@ -1,4 +1,4 @@
-"""A lost volume is made by hand: the reconciler notes what was missing, and what a person said afterwards."""
+"""A person makes a lost volume: the reconciler notes what was missing, and what the person confirms later."""
 
 from dataclasses import replace
 from typing import Final
@@ -63,7 +63,7 @@ async def test_nothing_starts_on_it_before_a_restart_by_force_that_came_after_it
 
 
 async def test_a_volume_that_is_lost_again_has_to_be_restored_again() -> None:
-    """Also where the same line is run once more."""
+    """Even if the same command is run again."""
     world = World()
     await world.reconcile()
     world.make_by_hand()

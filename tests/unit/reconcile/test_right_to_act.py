@@ -66,7 +66,7 @@ class Bench:
         self.engine.before = self.sent.append
 
     async def ask(self, kind: IntentKind = IntentKind.RUNNING, **intent: object) -> None:
-        """Have an intent accepted."""
+        """Accept an intent."""
         known = self.store.records.get("a")
         generation = known.intent.generation if known is not None else 0
         purge = {"purge_generation": generation + 1} if kind is IntentKind.DELETED else {}
@@ -115,7 +115,7 @@ async def bench() -> Bench:
 async def test_a_step_is_sent_only_while_the_lease_outlasts_it(
     bench: Bench, remaining: float, may: bool
 ) -> None:
-    """Or somebody who takes the lease over could act while that step still runs."""
+    """Otherwise the next holder of the lease could act while that step still runs."""
     spent = TTL_S - remaining
     bench.when("image_inspect", lambda: setattr(bench.store, "now", spent))
     if may:
@@ -136,8 +136,8 @@ async def test_nothing_is_begun_in_a_process_that_ends(bench: Bench, operation: 
     assert not {*later} & {*bench.sent}
 
 
-async def test_nothing_is_begun_where_another_store_has_the_installation(bench: Bench) -> None:
-    """Its containers look like ours. What is to be done about it is told, and it is tried again."""
+async def test_nothing_is_begun_if_another_store_has_the_installation(bench: Bench) -> None:
+    """Its containers look like ours. The error says what to do about it, and it is tried again."""
     bench.reconciler.stands_back = lambda: "it is another's"
     await bench.reconciler.reconcile("a")
     assert not {"image_inspect", "volume_create", "container_create"} & set(bench.sent)
@@ -148,8 +148,8 @@ async def test_nothing_is_begun_where_another_store_has_the_installation(bench: 
     assert bench.state.phase is Phase.RUNNING
 
 
-async def test_a_step_that_was_sent_by_somebody_who_lost_the_lease_is_not_noted(bench: Bench) -> None:
-    """Nor is any other sent."""
+async def test_a_step_of_a_holder_that_lost_the_lease_is_not_noted(bench: Bench) -> None:
+    """And no further step is sent."""
 
     def lose() -> None:
         bench.store.leases["a"] = replace(bench.store.leases["a"], token=99)
@@ -176,7 +176,7 @@ def _stopped(record: Record) -> Record:
 
 
 async def test_what_was_seen_beside_another_record_is_looked_at_again(bench: Bench) -> None:
-    """And what was seen beside this one is good."""
+    """And what was seen beside this record is used."""
     await bench.reconciler.reconcile("a")
     record = await bench.store.load("a")
     assert record is not None
@@ -199,10 +199,10 @@ async def test_a_pod_that_nobody_asked_for_is_no_pod(bench: Bench) -> None:
     ("state", "told"),
     [(ContainerState.DEAD, True), (ContainerState.CREATED, False)],
 )
-async def test_what_goes_with_a_container_that_nobody_looked_into_is_told(
+async def test_the_loss_of_a_container_that_nobody_looked_into_is_logged(
     bench: Bench, state: ContainerState, *, told: bool
 ) -> None:
-    """A dead one cannot run again; one that never ran holds nothing of its owner's."""
+    """A dead one cannot run again; one that never ran has none of its owner's data."""
     await bench.reconciler.reconcile("a")
     found = bench.engine.containers["pinacle-pod-a"]
     found.observed = replace(found.observed, state=state)
@@ -293,7 +293,7 @@ async def test_what_cannot_work_is_not_tried_again_soon(bench: Bench) -> None:
     ],
     ids=lambda given: type(given).__name__,
 )
-async def test_only_what_a_person_has_to_mend_waits_for_minutes(
+async def test_only_what_a_person_has_to_fix_waits_for_minutes(
     bench: Bench, error: PodError, longest: float
 ) -> None:
     """Whatever comes with an outage of the Engine or an overloaded host is tried again soon."""
@@ -326,8 +326,8 @@ async def test_an_engine_that_does_not_answer_leaves_a_deletion_deleting(bench: 
     assert bench.state.phase is Phase.DELETING
 
 
-async def test_an_image_that_went_before_its_container_was_made_is_said_to_be_gone(bench: Bench) -> None:
-    """Nothing is asked of the host again and again."""
+async def test_an_image_that_vanished_before_its_container_was_made_is_reported_as_gone(bench: Bench) -> None:
+    """The host is not asked again and again."""
     bench.when("container_create", fail(ImageGoneError("gone")))
     outcome = await bench.reconciler.reconcile("a")
     assert (outcome.error, bench.state.phase) == (None, Phase.FAILED)
@@ -343,7 +343,7 @@ async def test_volumes_that_were_made_are_noted_although_one_of_them_failed(benc
 
 
 async def test_a_pod_that_is_as_it_should_be_is_not_saved(bench: Bench) -> None:
-    """A pass over a thousand of them would wait for a disk a thousand times."""
+    """Otherwise a pass over a thousand of them would wait for a disk a thousand times."""
     await bench.reconciler.reconcile("a")
     saved: list[str] = []
     bench.store.before = saved.append
@@ -351,8 +351,8 @@ async def test_a_pod_that_is_as_it_should_be_is_not_saved(bench: Bench) -> None:
     assert "save" not in saved
 
 
-async def test_an_image_that_goes_before_its_base_is_made_is_an_error_of_that(bench: Bench) -> None:
-    """Only the creation of a container says that the pod's own image is gone."""
+async def test_an_image_that_vanishes_before_its_base_is_made_is_an_error_of_that_step(bench: Bench) -> None:
+    """Only the creation of a container shows that the pod's own image is gone."""
     bench.when("system_prepare", fail(ImageGoneError("the base's image is gone")))
     bench.reconciler.installation = OVERLAYS
     outcome = await bench.reconciler.reconcile("a")
@@ -361,7 +361,7 @@ async def test_an_image_that_goes_before_its_base_is_made_is_an_error_of_that(be
 
 
 async def test_what_cannot_be_done_is_noted_while_the_pod_goes_on_as_it_was(bench: Bench) -> None:
-    """Until then nobody tries again, and the reason is there whatever is told later."""
+    """Until then nobody tries again, and the reason stays, whatever is reported later."""
     await bench.reconciler.reconcile("a")
     (container,) = bench.engine.of_pod("a")
     container.changes.append(Change(path="/link", kind=ChangeKind.ADDED))

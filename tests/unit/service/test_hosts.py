@@ -10,7 +10,7 @@ from worker.service.hosts import Hosts
 
 
 class Guard:
-    """Notes what it is asked to do; a pass is noted with it."""
+    """Notes what it is asked to do, including passes."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, Any]] = []

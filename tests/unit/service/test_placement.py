@@ -1,4 +1,4 @@
-"""Where a pod lives that is created again after a deletion, and which worker looks into it."""
+"""Where a pod lives that is created again after a deletion, and which worker examines it."""
 
 from dataclasses import replace
 from typing import Any, Final
@@ -50,8 +50,8 @@ def _service(record: Record, *live: str) -> tuple[Intents, FakeStore, FakeEngine
     return service, store, engine
 
 
-async def test_where_nothing_is_left_of_the_former_one_it_is_looked_into_and_made_here() -> None:
-    """Also with the former one's host dead: that has nothing to do with the new one."""
+async def test_if_nothing_is_left_of_the_former_one_it_is_examined_and_made_here() -> None:
+    """Even if the former pod's host is dead, which does not concern the new one."""
     service, store, engine = _service(tombstone(host="there"))
     await service._accept("a", Create(spec=SPEC), "task")
     assert store.records["a"].host == "here"
@@ -59,7 +59,7 @@ async def test_where_nothing_is_left_of_the_former_one_it_is_looked_into_and_mad
 
 
 async def test_a_host_that_has_as_many_pods_as_it_may_takes_no_further_one() -> None:
-    """Deleted ones do not count; what exists is changed and made again as ever."""
+    """Deleted ones do not count; existing ones are changed and made again as usual."""
     service, store, _engine = _service(tombstone(host="here"))
     for number in range(MOST_PODS):
         store.records[f"p{number}"] = replace(pod(), pod_id=f"p{number}")
@@ -72,7 +72,7 @@ async def test_a_host_that_has_as_many_pods_as_it_may_takes_no_further_one() -> 
 
 
 async def test_on_a_network_that_lets_pods_reach_each_other_no_new_pod_is_put() -> None:
-    """What exists is changed and made again as ever."""
+    """Existing ones are changed and made again as usual."""
     service, store, engine = _service(tombstone(host="here"))
     engine.refusal = "network n lets pods reach each other"
     with pytest.raises(NetworkOpenError, match=r"takes no new pods: network n lets .*PINACLE_NETWORK"):

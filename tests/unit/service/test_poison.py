@@ -1,4 +1,4 @@
-"""A message that ends its worker each time it is taken is given up, and one that was accepted is answered."""
+"""A message that kills its worker each time is given up; one that was accepted is answered."""
 
 from inspect import signature
 from typing import Any, cast
@@ -18,11 +18,11 @@ ATTEMPTS = 5
 
 
 class WorkerKilledError(Exception):
-    """Stands for the end of the process."""
+    """Stands in for the end of the process."""
 
 
 class Deadly:
-    """Ends the worker whenever it is asked to do anything for a pod."""
+    """Kills the worker whenever it is asked to do anything for a pod."""
 
     def __getattr__(self, _name: str) -> Any:
         raise WorkerKilledError
@@ -49,7 +49,7 @@ async def accept(store: FakeStore) -> None:
 
 
 async def test_one_that_is_never_accepted_is_given_up() -> None:
-    """After as many tries as are allowed, whatever they ended with."""
+    """After the allowed number of tries, however they ended."""
     store = FakeStore()
     deadly = service(store)
     store.before = _dies_at("accepted_generation")
@@ -62,7 +62,7 @@ async def test_one_that_is_never_accepted_is_given_up() -> None:
 
 
 async def test_one_that_was_accepted_is_answered_from_the_record_in_the_end() -> None:
-    """Its work ends the worker each time: it is left to passes, and whoever asks has an answer."""
+    """Its work kills the worker each time: it is left to passes, and the caller gets an answer."""
     store = FakeStore()
     await accept(store)
     store.records["a"] = store.records["a"].evolve(state=PodState(phase=Phase.RUNNING))

@@ -1,4 +1,4 @@
-"""What a question says of that which would be lost with a pod's container."""
+"""What `pods.get` says would be lost with a pod's container."""
 
 from dataclasses import replace
 from typing import Any, Final
@@ -16,7 +16,7 @@ NOBODY: Final[Any] = None
 
 
 async def test_only_what_the_container_mounts_is_said_to_be_safe() -> None:
-    """Not what its layout has: that volume may be made with the next container, or mounted elsewhere."""
+    """Not its whole layout: a volume may be made only with the next container, or mounted elsewhere."""
     record = pod()
     engine = FakeEngine()
     engine.images["image"] = IMAGE

@@ -1,4 +1,4 @@
-"""Which answers of Redis mean that it does not do this now, and count as a Redis that is away."""
+"""Which answers mean that Redis refuses commands for now, and count as a Redis that is away."""
 
 from typing import Any
 
@@ -56,7 +56,7 @@ def test_another_answer_is_none(text: str) -> None:
 def test_a_connection_that_is_refused_is_a_lost_one(
     kind: type[Connection], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """So that Celery waits and connects again; any other answer stays what it is."""
+    """So that Celery waits and connects again; any other answer is unchanged."""
     answers = [_parsed(next(iter(REFUSED))), ResponseError("WRONGTYPE")]
 
     def answer(*_: object, **__: object) -> object:
@@ -75,7 +75,7 @@ def test_a_connection_that_is_refused_is_a_lost_one(
     [("redis://somewhere:1/2", Connection), ("rediss://somewhere:1/2?ssl_cert_reqs=required", SSLConnection)],
 )
 def test_broker_and_results_take_such_connections(url: str, connection: type[Connection]) -> None:
-    """By either scheme, and the secure one stays secure."""
+    """With both schemes, and the secure one stays secure."""
     app = make_app(broker_url=url, result_backend=url)
     backend = app.backend
     assert isinstance(backend, ResultBackend)

@@ -1,4 +1,4 @@
-"""Metrics, README, alert rules and dashboard say the same; promtool finds the rules right."""
+"""Metrics, docs, alert rules and dashboard agree; promtool accepts the rules."""
 
 import re
 import subprocess
@@ -32,7 +32,7 @@ def promtool(*arguments: str | Path) -> None:
 
 
 def test_the_readme_tells_every_metric_as_it_is() -> None:
-    """Name, type, labels and meaning; and none that is not there."""
+    """With name, type, labels and meaning; and no metric that does not exist."""
     rows = re.findall(
         r"^\| `(pinacle_\w+)` \| (\w+) \| (?:`(.*?)`)? ?\| (.*) \|$",
         (ROOT / "docs" / "metrics.md").read_text(),
@@ -46,7 +46,7 @@ def test_the_readme_tells_every_metric_as_it_is() -> None:
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
 def test_a_metric_follows_the_conventions(family: Family) -> None:
-    """Base units, counters end in `_total`, and no label could hold a pod."""
+    """Base units, counters end in `_total`, and no label could contain a pod."""
     assert family.name.endswith("_total") == (family.kind == "counter")
     assert family.name.endswith("_duration_seconds") == (family.kind == "histogram")
     assert set(family.labels) <= {"phase", "result", "step", "call", "reason", "queue", "part"}

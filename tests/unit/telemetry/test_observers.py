@@ -1,4 +1,4 @@
-"""Several observers are told as one, and one that fails harms nobody."""
+"""Several observers work as one, and one that fails harms nobody."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -23,7 +23,7 @@ AROUND: Final = ("reconciling", "passing")
 
 
 class Notes(Unobserved):
-    """Notes everything that it is told."""
+    """Notes everything that it hears."""
 
     def __init__(self) -> None:
         self.told: list[Any] = []
@@ -47,7 +47,7 @@ class Notes(Unobserved):
 
 
 class Broken(Unobserved):
-    """Fails whenever it is told anything."""
+    """Fails whenever it hears anything."""
 
     def __getattribute__(self, name: str) -> Any:
         if name in METHODS:
@@ -59,7 +59,7 @@ class Broken(Unobserved):
 
 
 class BrokenWithin(Unobserved):
-    """Fails at a reconcile's or a pass's beginning or end."""
+    """Fails at the beginning or end of a reconcile or pass."""
 
     def __init__(self, *, at_end: bool) -> None:
         self._at_end = at_end
@@ -80,7 +80,7 @@ class BrokenWithin(Unobserved):
 
 
 class Swallowing(Unobserved):
-    """Keeps errors to itself, which is not for an observer to do."""
+    """Swallows errors, which an observer must not do."""
 
     @contextmanager
     def passing(self) -> Iterator[None]:
@@ -91,7 +91,7 @@ class Swallowing(Unobserved):
 
 
 def tell(observer: Observer, name: str) -> tuple[Any, ...]:
-    """Tell it everything that has this name; returns with what."""
+    """Call the method of this name with made-up arguments; return them."""
     given = tuple(f"{name} {number}" for number in range(METHODS[name]))
     result = getattr(observer, name)(*given)
     if name in AROUND:
@@ -110,8 +110,8 @@ def test_each_is_told_everything_whoever_fails_before_and_after_it(name: str) ->
 
 @pytest.mark.parametrize("broken", [Broken, *(lambda end=end: BrokenWithin(at_end=end) for end in (0, 1))])
 @pytest.mark.parametrize("name", AROUND)
-def test_work_goes_on_within_one_that_fails(name: str, broken: Callable[[], Observer]) -> None:
-    """What the work returns or raises is its own."""
+def test_work_goes_on_inside_one_that_fails(name: str, broken: Callable[[], Observer]) -> None:
+    """It returns or raises what it would without observers."""
     notes = Notes()
     observers = Observers(broken(), notes, broken())
     arguments = [""] * METHODS[name]
@@ -143,7 +143,7 @@ def test_a_failure_is_logged_once_and_not_at_every_call() -> None:
 
 
 @pytest.mark.parametrize("kind", [Metrics, Traces, Observers, Unobserved])
-def test_whoever_observes_has_all_methods_as_the_protocol_has_them(kind: type) -> None:
-    """The type checker says so as well, where one is handed over."""
+def test_every_observer_has_all_methods_of_the_protocol(kind: type) -> None:
+    """The type checker checks that too, wherever an observer is passed."""
     for name, count in METHODS.items():
         assert len(signature(getattr(kind, name)).parameters) - 1 == count, name

@@ -1,4 +1,4 @@
-"""What is sent of a span, whatever was noted in it."""
+"""What is sent of a span, whatever was recorded in it."""
 
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
@@ -11,7 +11,7 @@ CANARY = "canary-52d1"
 
 
 def test_an_errors_text_is_not_sent_but_its_type_is() -> None:
-    """redis-py, for one, quotes the command of a pipeline that failed."""
+    """For example, redis-py quotes the command of a pipeline that failed."""
     sent = InMemorySpanExporter()
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(DiscreetExporter(sent)))

@@ -1,4 +1,4 @@
-"""Traces are off unless they are asked for, and cost nothing then."""
+"""Traces are off unless they are wanted, and then cost nothing."""
 
 import os
 import subprocess
@@ -29,7 +29,7 @@ def run(script: str, **environment: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("endpoint", [{}, {"OTEL_EXPORTER_OTLP_ENDPOINT": ""}], ids=["unset", "empty"])
 def test_nothing_of_opentelemetry_is_loaded(endpoint: dict[str, str]) -> None:
-    """By us. redis-py looks for the package itself, which is why the image has it only when asked to."""
+    """By us. redis-py looks for the package itself, so the image has it only on request."""
     loaded = run(f"pass{SETUP}{LOADED}", **endpoint).stdout.split()
     ours = (
         "worker.telemetry.traces",
@@ -46,7 +46,7 @@ def test_none_is_needed_or_loaded_where_it_is_not_installed() -> None:
 
 
 def test_one_line_says_what_is_missing() -> None:
-    """The worker goes on without."""
+    """The worker goes on without traces."""
     done = run(f"{WITHOUT}{SETUP}", OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:1")
     assert "traces_off" in done.stdout + done.stderr
     assert "requirements-traces.lock" in done.stdout + done.stderr

@@ -19,7 +19,7 @@ from worker.telemetry.observers import Observers
 
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> Iterator[InMemorySpanExporter]:
-    """Have spans of ours end here, for this test alone."""
+    """Collect our spans, for this test only."""
     exporter, provider = InMemorySpanExporter(), TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     monkeypatch.setattr(traces, "_tracer", provider.get_tracer("pinacle"))
@@ -29,7 +29,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> Iterator[InMemorySpanExporter]:
 
 @pytest.fixture
 def observer(sent: InMemorySpanExporter) -> Iterator[Observers]:
-    """As a process has them, and without what sends spans anywhere; none may fail."""
+    """Observers as in a process, but without sending spans; none may fail."""
     with capture_logs() as logs:
         yield Observers(traces.Traces.__new__(traces.Traces))
     assert logs == []
@@ -82,7 +82,7 @@ def test_one_that_broke_off_is_noted_with_its_kind(observer: Observers, sent: In
 def test_a_pass_says_what_it_found_and_a_repair_is_a_trace_of_its_own(
     observer: Observers, sent: InMemorySpanExporter
 ) -> None:
-    """It points to the pass: one may repair any number of pods."""
+    """It links to the pass, which may repair any number of pods."""
     told: dict[str, str | int | float] = {"host": "here", "pods": 3, "duration_ms": 12.5}
     report = PassReport(began=0.0, seconds=1.0, phases={}, storage_accepted=True, told=told)
     with observer.passing():

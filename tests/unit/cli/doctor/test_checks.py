@@ -1,4 +1,4 @@
-"""What the doctor makes of what the Engine says of itself."""
+"""What the doctor concludes from what the Engine says about itself."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -59,6 +59,6 @@ def test_egress_is_judged_by_what_a_pod_reaches(
     ],
 )
 def test_images_of_compose_that_are_tags_are_named(images: tuple[str, ...], said: str) -> None:
-    """What compose builds itself has no digest; a tag is a choice and no fault."""
+    """What compose builds itself has no digest; a tag is a choice, not a fault."""
     check = checks.image_pins(images, "pinacle-worker")
     assert (check.status, said in check.detail) == (Status.OK, True), check

@@ -1,4 +1,4 @@
-"""What the doctor makes of the kernel's limits."""
+"""What the doctor concludes from the kernel's limits."""
 
 from pathlib import Path
 

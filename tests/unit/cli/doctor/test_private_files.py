@@ -1,4 +1,4 @@
-"""Files that hold passwords are their owner's alone."""
+"""Only their owner can read files with passwords."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from worker.local.up.secrets_kept import redis_url, write_private
 def test_the_doctor_fails_on_an_env_file_that_others_can_read(
     tmp_path: Path, mode: int, status: Status
 ) -> None:
-    """And says how to make it right."""
+    """And says how to fix it."""
     path = tmp_path / ".env"
     path.touch()
     path.chmod(mode)
@@ -41,7 +41,7 @@ def test_the_doctor_says_nothing_of_an_env_file_that_is_not_there(tmp_path: Path
 
 
 def test_the_embedded_redis_keeps_its_password_for_its_owner(tmp_path: Path) -> None:
-    """Made once, also after a start that was cut off before it was written, and made private again."""
+    """It is made once, even if a start was cut off before it was written, and it is made private again."""
     path = tmp_path / "redis-url"
     path.touch(mode=0o644)
     url = redis_url(tmp_path, 6399)

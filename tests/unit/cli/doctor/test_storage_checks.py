@@ -1,4 +1,4 @@
-"""What the doctor makes of a host's storage and of what holds volumes."""
+"""What the doctor concludes from a host's storage and from what holds volumes."""
 
 from dataclasses import replace
 from typing import Final
@@ -72,7 +72,7 @@ def test_the_storage_is_its_own_or_another_or_that_of_a_host_with_another_name()
 
 
 def test_an_installation_is_this_redis_own_or_another_one_s() -> None:
-    """Without any pod there is nothing to quarrel about; what was turned away is told for a day."""
+    """Without any pod there is no conflict; what was refused is reported for a day."""
     keeper = ObservedContainer(
         id="k",
         name="pinacle-storage-test",

@@ -1,4 +1,4 @@
-"""What is looked at on the Engine's disk: never over a link of a pod's, and while its programs work."""
+"""Looking at the Engine's disk: never through a pod's links, and while its programs work."""
 
 import os
 from pathlib import Path
@@ -10,7 +10,7 @@ from worker.docker.directories.disk_view import _opened, _sizes
 
 @pytest.fixture
 def inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder that the process is in."""
+    """The working directory of the process."""
     folder = tmp_path / "root"
     folder.mkdir()
     monkeypatch.chdir(folder)
@@ -49,7 +49,7 @@ def test_what_a_program_removes_meanwhile_ends_nothing(inside: Path, monkeypatch
 
 @pytest.mark.parametrize("path", ["link", "link/deep", "real/link", "file"])
 def test_no_part_of_a_path_leads_over_a_link(tmp_path: Path, path: str) -> None:
-    """Also where the link leads to a directory: it could be one of the host's."""
+    """Even if the link leads to a directory: it could be one of the host's."""
     (tmp_path / "real").mkdir()
     (tmp_path / "file").touch()
     (tmp_path / "outside" / "deep").mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""What of a copy's failures passes, and how much a directory needs where the Engine does not say."""
+"""Which failures of a copy pass, and how much a directory needs if the Engine does not say."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,7 +16,7 @@ NOWHERE: Final = Path("/nonexistent")
 
 
 class Calls:
-    """An Engine that tells of one container, and says nothing of its size unless it is given."""
+    """An Engine with one container, which says nothing about its size unless a test gives it."""
 
     def __init__(self, size: int | None = None) -> None:
         self.size = size
@@ -67,7 +67,7 @@ def folders(calls: Calls, scratch: Scratch) -> Folders:
 
 
 async def test_where_the_engine_tells_no_size_each_directory_is_measured() -> None:
-    """Nothing that is known is not a size of nothing."""
+    """An unknown size is not a size of 0."""
     scratch = Scratch()
     found = await folders(Calls(), scratch).measure("c", ["/data"], floor_bytes=0)
     assert (found.needed_bytes, scratch.counted) == (7000, ["/data"])

@@ -1,4 +1,4 @@
-"""Credentials go to the registry that they belong to, by config.json or a helper, and to no other."""
+"""Credentials, from config.json or a helper, go to the registry that they belong to and to no other."""
 
 import base64
 import json
@@ -17,7 +17,7 @@ def auth(user: str) -> dict[str, str]:
 
 
 async def user_for(folder: Path, reference: str, config: dict[str, Any]) -> str | None:
-    """Return whose credentials the Engine is given for an image."""
+    """Return the user in the credentials that the Engine gets for an image."""
     (folder / "config.json").write_text(json.dumps(config))
     header = (await auth_header(folder, reference)).get("X-Registry-Auth")
     return None if header is None else json.loads(base64.urlsafe_b64decode(header))["username"]
@@ -53,7 +53,7 @@ async def test_a_registry_gets_its_own(tmp_path: Path, reference: str, user: str
 async def test_what_a_helper_finds_for_another_is_not_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reference: str, user: str | None
 ) -> None:
-    """Some look up what is nearest, or whatever the case."""
+    """Some helpers return the nearest match, or ignore case."""
     helper = tmp_path / "docker-credential-nearest"
     answer = {"ServerURL": "https://registry.example/v1/", "Username": "helped", "Secret": "x"}
     helper.write_text(f"#!/bin/sh\ncat > /dev/null\necho '{json.dumps(answer)}'\n")

@@ -92,12 +92,12 @@ def test_another_installation_s_pods_and_keeper_are_nobody_s_business() -> None:
 
 
 def test_nobody_waits_longer_than_a_living_owner_needs() -> None:
-    """However rare passes are: it hears of it by an event."""
+    """However rare passes are: the owner hears of the question by an event."""
     assert (answers_within_s(2.0), answers_within_s(3600.0)) == (4.0, LONGEST_ANSWER_S)
 
 
 def test_only_what_bears_labels_and_exact_name_of_a_contender_asks() -> None:
-    """What merely looks like one is not removed."""
+    """A container that merely looks like one is not removed."""
 
     def stores(found: Iterable[ObservedContainer]) -> list[str]:
         return [store for store, _ in contenders(Snapshot.of(found, ()), NAME)]

@@ -1,4 +1,4 @@
-"""The rules, as text; tests/integration/test_egress.py has what they do."""
+"""The rules, as text; tests/integration/test_egress.py tests what they do."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Host ports: the one that was asked for, the one before, or a free one; never another pod's."""
+"""Host ports: the requested one, the one before, or a free one; never another pod's."""
 
 from zlib import crc32
 
@@ -77,14 +77,14 @@ def test_what_programs_of_the_host_have_is_not_chosen() -> None:
     ],
 )
 def test_only_chosen_ports_that_the_engine_names_are_moved(text: str, moved: set[int]) -> None:
-    """In the words of Engine 20.10 to 28; where it names none of ours, all that were chosen."""
+    """In the words of Engine 20.10 to 28; if it names none of ours, all that were chosen."""
     ports = (port(8080), port(20001, container=81), port(20002, container=82))
     intent = Intent(kind=IntentKind.RUNNING, generation=1, spec=spec(8080, None, None), ports=ports)
     assert {p.host for p in chosen_and_taken(intent, text)} == moved
 
 
 def test_where_a_choice_begins_goes_by_pod_and_port() -> None:
-    """So two pods, and two ports of one, seldom look at the same ports first."""
+    """So that two pods, and two ports of one pod, rarely try the same ports first."""
     free = range(20000, 21000)
 
     def begins(pod_id: str, *hosts: int | None) -> list[int]:
@@ -109,7 +109,7 @@ def test_the_next_ones_are_looked_at_in_their_order() -> None:
 
 
 def test_no_port_is_chosen_of_which_it_is_not_known_whether_it_is_free() -> None:
-    """Of a wide range only some are looked up in the store; and a range may be narrower than that."""
+    """Only some ports of a wide range are looked up in the store; a range may be narrower than that."""
     free = range(20000, 20010)
     first = free[crc32(b"pod:0") % len(free)]
     following = [free[(first - free.start + offset) % len(free)] for offset in range(3)]

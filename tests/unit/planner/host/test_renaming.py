@@ -33,7 +33,7 @@ def test_what_is_refused_names_what_would_be_right(
 
 @pytest.mark.parametrize("new", ["new", "twin"])
 def test_a_host_that_is_gone_gives_its_pods_to_the_name_that_its_storage_has_now(new: str) -> None:
-    """Also where an older worker had taken the storage for the new name already."""
+    """Even if an older worker has accepted the storage under the new name already."""
     assert rename_refusal(STORAGES, frozenset({new}), "old", new) is None
 
 

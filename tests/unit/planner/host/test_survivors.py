@@ -1,4 +1,4 @@
-"""What is told of a pod by its container alone: as much as was lost, and no more than can be known."""
+"""What a container alone says about its pod: everything that was lost, and no more than can be known."""
 
 import json
 from dataclasses import replace
@@ -47,7 +47,7 @@ def test_values_of_env_may_hold_an_equals_sign() -> None:
 
 
 def test_a_container_whose_digest_cannot_be_computed_stays_and_says_what_is_unsure() -> None:
-    """It counts as being of the spec that was found, until another one is asked for."""
+    """It counts as made from the spec that was found, until another one is requested."""
     record = rebuilt(labels={"other": "label"}, env=("A=1",))
     assert record.intent.unsure == ALWAYS_UNSURE
     rest = rebuilt({"hostname": "other"}, env=("A=1",))
@@ -81,7 +81,7 @@ def test_env_is_unsure_where_no_label_names_it_and_no_guess_fits() -> None:
 
 
 def test_ports_are_told_in_the_order_of_the_spec_and_others_after_them() -> None:
-    """The order is a part of the digest."""
+    """The order is part of the digest."""
     asked = (published(9), published(80), published(8080))
     record = rebuilt({"ports": PORTS}, ports=asked)
     assert [port.container for port in record.intent.ports] == [8080, 80, 9]
@@ -102,7 +102,7 @@ def test_a_tier_is_told_by_the_limits_as_they_change_without_another_container(t
 
 
 def test_a_volume_s_label_tells_the_path_that_it_was_made_for() -> None:
-    """Where a link of the image leads elsewhere, the container mounts it there."""
+    """If a link of the image leads elsewhere, the container mounts the volume there."""
     name = "pinacle-vol-a-home"
     volume = ObservedVolume(
         name=name, labels={**LABELS, naming.LABEL_PATH: "/users", naming.LABEL_IMAGE: "i"}
@@ -120,7 +120,7 @@ def test_a_label_without_a_spec_is_named(label: str, why: str) -> None:
 
 @pytest.mark.parametrize("label", [system_label(SYSTEM), system_label(COPIED), "not of ours", "{}"])
 def test_a_pod_older_than_system_volumes_believes_no_label_of_its_image(label: str) -> None:
-    """Its container has what labels its image has, unless we set them."""
+    """Its container has the labels of its image, unless we set them."""
     record = rebuilt(labels={naming.LABEL_SYSTEM: label})
     assert record.state.system is None
     assert {volume.name for volume in record.state.layout} == set(UNIVERSAL.split())
@@ -189,7 +189,7 @@ def test_a_volume_that_is_gone_is_missed_under_its_container_s_incarnation() -> 
 
 @pytest.mark.parametrize(("state", "mark"), [("running", "7"), ("created", None)])
 def test_a_restored_volume_on_which_it_ran_holds_its_data(state: str, mark: str | None) -> None:
-    """Somebody had said so before it was started."""
+    """Somebody confirmed that before it was started."""
     labels = {naming.LABEL_INCARNATION: "one", naming.LABEL_RESTORED: "7"}
     home = ObservedVolume(name="pinacle-vol-a-home", labels=labels)
     container = running(labels={**LABELS, naming.LABEL_SPEC: '{"image": "image"}'})(pod())

@@ -1,4 +1,4 @@
-"""What proves that the storage is the host's own although its sentinel is gone: pods, and what is seen."""
+"""What proves that the storage is the host's own although its sentinel is gone: what is seen of its pods."""
 
 from typing import Final
 

@@ -138,7 +138,7 @@ def worlds(draw: st.DrawFn) -> tuple[dict[str, str], list[str]]:
 def test_no_order_of_mounts_of_equal_depth_hides_anything(
     world: tuple[dict[str, str], list[str]], seed: Any
 ) -> None:
-    """As the Engine does it: by number of parts, else in any order; each mount follows the image's links."""
+    """As the Engine does it: by number of parts, then in any order; each mount follows the image's links."""
     links, volumes = world
     paths = image_paths(image(*volumes))
     shape = seen_shape(paths, links)
@@ -155,7 +155,7 @@ def test_no_order_of_mounts_of_equal_depth_hides_anything(
 
 
 def resolved(links: Mapping[str, str]) -> dict[str, str]:
-    """Return links as the Engine tells of them: over all further links, and none that leads to itself."""
+    """Return links as the Engine reports them: resolved through all others, and none that leads to itself."""
     looks = ImageShape(looks={path: Look(kind=Kind.LINK, target=to) for path, to in links.items()})
     found = {}
     for path, target in links.items():
@@ -189,7 +189,7 @@ def test_below_a_volume_that_another_image_filled_no_link_of_the_image_counts() 
 
 
 def test_a_rebuilt_record_has_each_volume_once_and_under_its_own_path() -> None:
-    """From what a container mounts, which is at other places and twice where the image has links."""
+    """From what a container mounts, which is at other places, or twice, if the image has links."""
     links = {"/home": "/var/home", "/z": "/a/z", "/data": "/var/data"}
     own = layout(declared=["/data", "/z"])
     found = mounted(links, "/data", "/z", own=own)
@@ -233,7 +233,7 @@ RUN: Final = (
 
 
 def test_run_has_the_directories_of_the_image_with_owners_and_modes() -> None:
-    """And the VOLUME below it that the image has no directory for."""
+    """And the VOLUME below it for which the image has no directory."""
     wanted = image("/run/db", "/run/new")
     shape = seen_shape(image_paths(wanted), run=RUN)
     assert mount_points((), wanted, shape).temporary == (
@@ -392,7 +392,7 @@ def test_the_shape_is_no_part_of_a_containers_digest() -> None:
 
 
 def test_of_very_many_directories_in_run_those_that_hold_others_come_first() -> None:
-    """And the layers' own place is no volume that something of the image could be in."""
+    """And the layers' own place is no volume in which anything of the image could be."""
     deep = tuple(Folder(path=f"/run/a/{n:03}", mode=0o755, uid=0, gid=0) for n in range(80))
     flat = tuple(Folder(path=f"/run/z{n:03}", mode=0o755, uid=0, gid=0) for n in range(80))
     inside = Folder(path="/run/pinacle/system/x", mode=0o755, uid=0, gid=0)

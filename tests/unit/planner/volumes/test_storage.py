@@ -1,4 +1,4 @@
-"""What an owner reads if data is not where it should be: people copy the commands in it."""
+"""What people read if data is not where it should be: they copy the commands in it."""
 
 import pytest
 

@@ -19,7 +19,7 @@ from worker.pods.observation import ObservedVolume
 
 @given(path=PATHS)
 def test_the_name_of_a_declared_volume_tells_its_path(path: str) -> None:
-    """Unless it is too long for that; then it tells none, never a wrong one."""
+    """Unless it is too long for that; then it gives none, never a wrong one."""
     name = declared_name(path)
     assert declared_path(name) == (None if re.fullmatch(r"declared\._[0-9a-f]{64}", name) else path)
 
@@ -45,7 +45,7 @@ def test_a_label_tells_the_path_before_the_name_does(labels: dict[str, str], pat
 
 
 def test_what_is_there_of_a_pod_is_in_the_layout_once_it_is_begun() -> None:
-    """As it is: filled, and with its own incarnation. What another pod's labels are on is not."""
+    """As it is: filled, and with its own incarnation. A volume with another pod's labels does not."""
     others = {**LABELS, naming.LABEL_POD: "b", naming.LABEL_VOLUME: "declared.srv.x"}
     kept = made_by("old", **{naming.LABEL_VOLUME: "declared.data"})
     record = new_pod()

@@ -79,6 +79,6 @@ def test_what_was_changed_is_accounted_to(
 
 
 def test_a_folder_is_found_behind_more_changes_than_are_listed() -> None:
-    """Else it would go with its container although the list for people is full."""
+    """Otherwise it would be lost with its container because the list for people is full."""
     many = [Change(f"/srv/program-{number}", A) for number in range(1000)]
     assert touched([*many, Change("/data", A), Change("/data/x", A)], MOUNTED, ()) == {"/data": BELOW}

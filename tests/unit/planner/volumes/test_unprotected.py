@@ -24,7 +24,7 @@ def test_a_directory_that_was_changed_below_is_not_lost_as_a_whole() -> None:
 
 
 def test_what_is_on_a_volume_is_safe() -> None:
-    """So are the places that the Engine makes for mounts, and what never persists anyway."""
+    """And neither are the places that the Engine makes for mounts, nor what never persists anyway."""
     assert unprotected(("/var/lib/x", A), ("/usr", A), ("/usr/local", A)) == []
     assert unprotected(("/run/pid", A), ("/tmp/x", A)) == []
     assert unprotected(("/sbin", A), ("/sbin/docker-init", A)) == []
