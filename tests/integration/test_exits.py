@@ -113,3 +113,29 @@ def test_a_program_that_is_not_there_is_named(
         assert named in answer["last_error"]
     finally:
         client.call("delete", "nameless")
+
+
+def test_a_pod_that_keeps_ending_says_why(client: Client, engine: PrivateEngine) -> None:
+    """With the signal, the last lines that it printed, masked, and when that was."""
+    spec = {
+        "image": "pinacle-busybox",
+        "env": {"TOKEN": "canary-exits-31"},
+        "command": ["sh", "-c", "seq 30; echo bad $TOKEN; kill -SEGV $$"],
+    }
+    client.call("create", "why", spec)
+    try:
+        answer = wait_for_phase(Pod(client, engine, "why"), "backoff")
+        assert "exit code 139 (SIGSEGV)" in answer["last_error"]
+        assert answer["last_lines"].splitlines() == [*map(str, range(12, 31)), "bad ***"]
+        assert answer["started_at"].endswith("+00:00")
+        assert answer["finished_at"].endswith("+00:00")
+    finally:
+        client.call("delete", "why")
+
+
+def test_a_pod_that_runs_says_since_when(client: Client, engine: PrivateEngine, busybox: str) -> None:
+    with Pod.running(client, engine, "since", {"image": busybox, "stop_timeout_s": 0}) as pod:
+        first = pod.call("get")
+        assert (first["finished_at"], first["last_lines"]) == (None, None)
+        stopped = pod.call("stop") and pod.call("get")
+        assert first["started_at"] == stopped["started_at"] <= stopped["finished_at"]

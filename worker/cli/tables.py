@@ -193,6 +193,12 @@ def _details(pod: Answer) -> Iterable[tuple[str, Any]]:
     yield "not certain", ", ".join(pod.get("unsure") or ()) or None
     yield "restarts", str(pod["restarts"])
     yield "ended with", _ending(pod)
+    # An older worker does not say these.
+    yield "started", pod.get("started_at")
+    yield "finished", pod.get("finished_at")
+    lines = (pod.get("last_lines") or "").splitlines()
+    for number, line in enumerate(lines):
+        yield ("" if number else "printed last"), line
     for port in pod["ports"]:
         yield "port", port_text(port)
     for volume in pod["volumes"]:

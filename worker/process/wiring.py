@@ -121,6 +121,9 @@ def make_parts(
     rebuild = Rebuild(**given.owned, claiming=claiming)
     passes = _make_passes(given, dispatcher=dispatcher, guard=guard, rebuild=rebuild)
     patience = Patience(dispatcher=dispatcher, task_wait_s=settings.task_wait_s)
+    inside = Inside(
+        host=host, store=store, streams=engine.streams, patience=patience, is_open=settings.exec == "on"
+    )
     return Parts(
         host=host,
         engine=engine,
@@ -145,15 +148,10 @@ def make_parts(
             store=store,
             installation=settings.installation,
             passes=passes,
+            inside=inside,
             patience=patience,
         ),
-        inside=Inside(
-            host=host,
-            store=store,
-            streams=engine.streams,
-            patience=patience,
-            is_open=settings.exec == "on",
-        ),
+        inside=inside,
         hosts=Hosts(host=host, store=store, guard=guard, passes=passes, task_wait_s=settings.task_wait_s),
     )
 

@@ -1,22 +1,26 @@
 """Questions of callers about pods: answered from the record, and if it helps from the Engine."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final, TypeVar
 
 import structlog
 
 from worker.errors import PodError
 from worker.host.passes import Passes
 from worker.interfaces import Engine, Store
-from worker.planner.volumes.unprotected import unprotected_paths
+from worker.planner.volumes.unprotected import Change, unprotected_paths
 from worker.pods import naming
-from worker.pods.model import Record
+from worker.pods.model import Phase, Record
 from worker.pods.observation import Snapshot
-from worker.pods.results import pod_result
+from worker.pods.results import pod_result, visible_phase
+from worker.service.inside.inside import Inside
 from worker.service.patience import Patience, load_pod, no_pod
 
 _log: Final = structlog.get_logger(__name__)
+_T = TypeVar("_T")
+_IN_TROUBLE: Final = (Phase.BACKOFF, Phase.FAILED)
 _CHANGES_S: Final = 3.0
 """Seconds that a question waits for a container's changes: other questions wait for the thread meanwhile."""
 
@@ -32,6 +36,7 @@ class Queries:
         store: Store,
         installation: str,
         passes: Passes,
+        inside: Inside,
         patience: Patience,
     ) -> None:
         self._host = host
@@ -39,6 +44,7 @@ class Queries:
         self._store = store
         self._installation = installation
         self._passes = passes
+        self._inside = inside
         self._patience = patience
 
     async def get(self, pod_id: str) -> dict[str, Any]:
@@ -49,19 +55,46 @@ class Queries:
         record = await self._patience.until_answered(lambda: load_pod(self._store, pod_id))
         if not record.existed and not record.purging:
             raise no_pod(pod_id)
-        return pod_result(record) | {"unprotected_paths": await self._unprotected(record)}
+        return pod_result(record) | {
+            **await self._times(record),
+            "last_lines": await self._last_lines(record),
+            "unprotected_paths": await self._unprotected(record),
+        }
 
-    async def _unprotected(self, record: Record) -> Sequence[str] | None:
+    async def _seen(self, record: Record, look: Callable[[str], Awaitable[_T]]) -> _T | None:
+        """Return what is seen of a container; None where it is on another host, or cannot be seen soon."""
         container_id = record.state.container_id
         if record.host != self._host or container_id is None:
             return None
         try:
             async with asyncio.timeout(_CHANGES_S):
-                changes = await self._engine.changes(container_id)
-                mounted = await self._engine.mounted(container_id)
+                return await look(container_id)
         except (PodError, TimeoutError) as error:
-            _log.info("changes_not_seen", pod_id=record.pod_id, reason=str(error) or "no answer soon")
+            _log.info("container_not_seen", pod_id=record.pod_id, reason=str(error) or "no answer soon")
             return None
+
+    async def _times(self, record: Record) -> dict[str, str | None]:
+        """Return when the container was started, and when it ended if it does not run."""
+        seen = await self._seen(record, self._engine.inspect_exit)
+        started, finished = (0.0, 0.0) if seen is None else (seen.started_at, seen.finished_at)
+        # The Engine keeps the end of the run before; and one that ended at once has begun after its end there.
+        ended = 0.0 if visible_phase(record) is Phase.RUNNING else finished
+        return {"started_at": _moment(started), "finished_at": _moment(ended)}
+
+    async def _last_lines(self, record: Record) -> str | None:
+        """Return what a pod in trouble printed last: it may say why."""
+        if visible_phase(record) not in _IN_TROUBLE:
+            return None
+        return await self._seen(record, lambda _: self._inside.last_lines(record))
+
+    async def _unprotected(self, record: Record) -> Sequence[str] | None:
+        async def look(container_id: str) -> tuple[Sequence[Change], frozenset[str]]:
+            return await self._engine.changes(container_id), await self._engine.mounted(container_id)
+
+        seen = await self._seen(record, look)
+        if seen is None:
+            return None
+        changes, mounted = seen
         # By what is mounted rather than by the layout: a volume that the container does not mount protects
         # nothing, and one whose path leads over a link of the image is mounted where the link leads.
         return unprotected_paths(changes, mounted)
@@ -94,6 +127,11 @@ class Queries:
             "container": None if container is None else container.state.value,
             "volumes": sorted(seen.labelled.get(pod_id, ())),
         }
+
+
+def _moment(at: float) -> str | None:
+    """Return a time in seconds since the epoch as RFC 3339 has it; None for none."""
+    return datetime.fromtimestamp(at, tz=UTC).isoformat(timespec="seconds") if at > 0 else None
 
 
 def _results(records: Iterable[Record]) -> Sequence[dict[str, Any]]:

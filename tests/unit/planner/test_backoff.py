@@ -1,5 +1,7 @@
 """How long a pod waits after a crash: at once, then 1 s doubling to 5 min, again after 10 min up."""
 
+from typing import Final
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,6 +17,7 @@ from worker.planner.backoff import (
 from worker.planner.exit_reason import ending
 from worker.pods.model import Crash
 from worker.pods.observation import Exit
+from worker.pods.spec import PodSpec
 
 
 @pytest.mark.parametrize(
@@ -87,13 +90,30 @@ def test_a_time_that_lies_too_far_ahead_is_a_clock_that_jumped_back() -> None:
     assert is_due(101 + 2 * LONGEST_CRASH_DELAY_S, 100, longest=LONGEST_CRASH_DELAY_S)
 
 
+SMALL: Final = PodSpec(image="image")
+
+
 @pytest.mark.parametrize(
-    ("count", "oom_killed", "text"),
+    ("count", "code", "oom_killed", "spec", "text"),
     [
-        (1, False, "it ended by itself with exit code 137"),
-        (3, True, "it ended by itself with exit code 137, out of memory, 3 times in a row"),
+        (1, 1, False, SMALL, "exit code 1"),
+        (1, 137, False, SMALL, "exit code 137 (SIGKILL)"),
+        (2, 139, False, None, "exit code 139 (SIGSEGV), 2 times in a row"),
+        (1, 255, False, SMALL, "exit code 255"),
+        (1, 128, False, SMALL, "exit code 128"),
+        (
+            3,
+            137,
+            True,
+            SMALL,
+            "exit code 137 (SIGKILL), out of memory (dev.small has 2 GiB), 3 times in a row",
+        ),
+        (1, 1, True, None, "exit code 1, out of memory"),
+        (1, 1, True, PodSpec(image="image", tier="dev.gone"), "exit code 1, out of memory"),
     ],
 )
-def test_an_end_is_told_with_its_code_and_how_often_it_came(count: int, oom_killed: bool, text: str) -> None:
-    crash = Crash(run=1, count=count, exit_code=137, oom_killed=oom_killed, next_try_at=0.0)
-    assert ending(crash, None) == text
+def test_an_end_is_told_with_what_is_known_of_it(
+    count: int, code: int, oom_killed: bool, spec: PodSpec | None, text: str
+) -> None:
+    crash = Crash(run=1, count=count, exit_code=code, oom_killed=oom_killed, next_try_at=0.0)
+    assert ending(crash, spec) == f"it ended by itself with {text}"

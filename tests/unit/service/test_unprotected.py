@@ -26,6 +26,7 @@ async def test_only_what_the_container_mounts_is_said_to_be_safe() -> None:
         store=FakeStore(),
         installation=OWN.name,
         passes=NOBODY,
+        inside=NOBODY,
         patience=Patience(dispatcher=NOBODY, task_wait_s=1.0),
     )
     request = replace(container_request(record, OWN, ImageShape()), mounts=())

@@ -25,6 +25,9 @@ from worker.service.intents import Forward
 from worker.service.patience import Patience, load_pod, no_pod
 
 _log: Final = structlog.get_logger(__name__)
+_LAST_LINES: Final = 20
+_LAST_BYTES: Final = 8000
+"""Of the last lines, in the answer to a question about a pod."""
 _AT_ONCE: Final = 4
 """Commands that run at a time in one pod: each has a thread, which callers of other pods need as well."""
 
@@ -69,6 +72,17 @@ class Inside:
                 f"pod_id: the container of pod {pod_id!r} is gone, and it gets another one soon; try again"
             ) from error
 
+    async def last_lines(self, record: Record) -> str | None:
+        """Return the last lines that the container of a pod of this host printed; None if they are not shown.
+
+        Raises PodError.
+        """
+        if not self._is_open or record.state.container_id is None:
+            return None
+        asked = Logs(tail=_LAST_LINES, since=None)
+        answer = await self._logs(record, record.state.container_id, asked, most_bytes=_LAST_BYTES)
+        return str(answer["output"])
+
     async def _elsewhere(self, record: Record) -> Forward:
         if record.host in await self._store.live_hosts():
             return Forward(host=record.host, accepted=False)
@@ -77,13 +91,15 @@ class Inside:
             "try again once its worker is back"
         )
 
-    async def _logs(self, record: Record, container_id: str, asked: Logs) -> dict[str, Any]:
+    async def _logs(
+        self, record: Record, container_id: str, asked: Logs, *, most_bytes: int = MOST_BYTES
+    ) -> dict[str, Any]:
         secrets = await self._secrets(record, container_id)
         printed = await self._streams.logs(
-            container_id, tail=asked.tail, since=asked.since, most_bytes=MOST_BYTES
+            container_id, tail=asked.tail, since=asked.since, most_bytes=most_bytes
         )
         # Of many values and much text this takes a while, in which others are to be answered.
-        output, is_whole = await asyncio.to_thread(ending, printed, secrets, MOST_BYTES)
+        output, is_whole = await asyncio.to_thread(ending, printed, secrets, most_bytes)
         return {
             "pod_id": record.pod_id,
             "container_id": container_id,
