@@ -77,7 +77,7 @@ class Queries:
         """Return when the container was started, and when it ended if it does not run."""
         seen = await self._seen(record, self._engine.inspect_exit)
         started, finished = (0.0, 0.0) if seen is None else (seen.started_at, seen.finished_at)
-        # The Engine keeps the end of the run before; and one that ended at once has begun after its end there.
+        # Not by comparing the two: of a run that ended at once the Engine may note the start after the end.
         ended = 0.0 if visible_phase(record) is Phase.RUNNING else finished
         return {"started_at": _moment(started), "finished_at": _moment(ended)}
 
