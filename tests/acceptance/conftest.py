@@ -23,7 +23,7 @@ def python_base(engine: PrivateEngine) -> str:
 
 @pytest.fixture(scope="session")
 def worker_image(engine: PrivateEngine, python_base: str) -> str:
-    """`docker build` as the README has it, with another base image."""
+    """The image from `docker build` as in the docs, with another base image."""
     return build_worker(engine, "pinacle-worker", BASE_IMAGE=python_base)
 
 
@@ -52,7 +52,7 @@ def build_worker(engine: PrivateEngine, tag: str, **arguments: str) -> str:
 def prometheus_image(
     engine: PrivateEngine, python_base: str, tmp_path_factory: pytest.TempPathFactory
 ) -> str:
-    """Debian's Prometheus in an image, in place of its makers' own."""
+    """Debian's Prometheus in an image, instead of the published one."""
     require("prometheus")
     folder = tmp_path_factory.mktemp("prometheus-image")
     shutil.copy(find("prometheus") or "", folder / "prometheus")

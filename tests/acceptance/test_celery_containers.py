@@ -11,7 +11,7 @@ from worker.local.private_engine import PrivateEngine
 def test_worker_and_redis_as_containers_by_pytest_celery(
     engine: PrivateEngine, worker_image: str, busybox: str
 ) -> None:
-    """Ping, create and delete a pod, a killed worker's task is taken up."""
+    """Ping, create and delete a pod, take up a killed worker's task."""
     plugin = ["-p", "pytest_celery", "-p", "no:cacheprovider", "--noconftest", "--rootdir", str(ROOT)]
     done = run_inside(
         engine,

@@ -1,4 +1,4 @@
-"""The examples for web developers do what the README says of them, each as a person would run it."""
+"""The examples for web developers do what the docs say, each run as a person would run it."""
 
 import os
 import shutil
@@ -55,7 +55,7 @@ def node_example(scratch: Path) -> list[str]:
 
 @pytest.fixture(params=["python", "node"])
 def example(request: pytest.FixtureRequest) -> list[str]:
-    """The words that run one example."""
+    """The command that runs one example."""
     if request.param == "python":
         return [sys.executable, str(EXAMPLES / "follow.py")]
     command: list[str] = request.getfixturevalue("node_example")
@@ -78,7 +78,7 @@ def running(command: list[str], output: Path) -> Iterator[Follower]:
 def test_an_example_creates_a_pod_and_misses_no_change_also_while_it_is_away(
     client: Client, busybox: str, settings: dict[str, str], example: list[str], tmp_path: Path
 ) -> None:
-    """It is killed, the pod is stopped meanwhile, and it goes on after the last id until the deletion."""
+    """It is killed, and the pod is stopped meanwhile; then it goes on after the last id until the deletion."""
     command = [*example, settings["PINACLE_REDIS_URL"], "followed", busybox]
     last_id = _newest(settings)
     with running(command, tmp_path / "first") as first:
@@ -96,7 +96,7 @@ def test_an_example_creates_a_pod_and_misses_no_change_also_while_it_is_away(
 def test_an_example_says_what_the_worker_refused(
     client: Client, settings: dict[str, str], example: list[str]
 ) -> None:
-    """With the worker's own words, and not as a success."""
+    """In the worker's own words, and not as a success."""
     command = [*example, settings["PINACLE_REDIS_URL"], "no/pod", "image"]
     done = subprocess.run(
         command, check=False, capture_output=True, text=True, timeout=60, cwd="/", env=_environment()
@@ -109,7 +109,7 @@ def test_an_example_says_what_the_worker_refused(
 def test_an_example_says_that_changes_were_missed(
     client: Client, busybox: str, settings: dict[str, str], example: list[str], tmp_path: Path
 ) -> None:
-    """An id that is not in the stream any more is no place to go on from."""
+    """It is not possible to go on from an id that is not in the stream any more."""
     command = [*example, settings["PINACLE_REDIS_URL"], "late", busybox, "1-1"]
     with running(command, tmp_path / "late") as follower:
         follower.wait_for("running")
@@ -140,5 +140,5 @@ def _redis(settings: dict[str, str]) -> Any:
 
 
 def _environment() -> dict[str, str]:
-    """Without what would let an example import our code."""
+    """Return an environment in which an example cannot import our code."""
     return {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}

@@ -56,7 +56,7 @@ PROMPT: Final = "root@abc:[^#]*# "
 
 @pytest.fixture(scope="module")
 def here(scratch: Path) -> Iterator[Machine]:
-    """A machine where nothing else runs, as the stack's ports are fixed; outside is a package repository."""
+    """A machine on which nothing else runs, as the stack's ports are fixed; outside is a package repository."""
     served = scratch / "served"
     debian_repository(served, "busybox-greeter", Path(find("busybox") or "busybox"))
     with machine("up", served) as here:
@@ -65,7 +65,7 @@ def here(scratch: Path) -> Iterator[Machine]:
 
 @pytest.fixture(scope="module")
 def environment(scratch: Path) -> dict[str, str]:
-    """As systemd gives it to services: no more than a path to programs. No Engine answers on this machine."""
+    """An environment as services get it from systemd: only a path. No Engine answers on this machine."""
     return {
         "PATH": os.environ["PATH"],
         "LANG": "C.UTF-8",
@@ -107,7 +107,7 @@ def stack(scratch: Path, here: Machine, environment: dict[str, str]) -> Iterator
             process.send_signal(SIGTERM)
             process.wait(90)
             keeper.join(30)
-            # Pods would outlive the stack, and so does the place that they run in.
+            # Pods would outlive the stack, and so does the folder in which they run.
             PrivateEngine(folder / "engine").destroy()
 
 
@@ -119,7 +119,7 @@ class Stack:
     process: "subprocess.Popen[bytes]"
 
     def lines(self) -> list[str]:
-        """Return what it says should be typed into another terminal."""
+        """Return the lines that it says to paste into another terminal."""
         said = self.log.read_text(errors="replace").partition("It runs. In another terminal:")[2]
         return [line.strip() for line in said.splitlines() if line.startswith("  ")]
 
@@ -157,7 +157,7 @@ def test_a_second_one_says_that_it_runs(stack: Stack, here: Machine, environment
 def test_the_lines_that_it_prints_lead_to_a_pod_that_keeps_what_is_installed(
     stack: Stack, here: Machine, tmp_path: Path
 ) -> None:
-    """Pasted as they are: a pod, a shell in it, a package from outside, a port that answers, an accident."""
+    """They are pasted unchanged: a pod, a shell in it, a package from outside, a published port, an accident."""
     import_debian(stack.engine, CACHE, "debian:12-slim")
     *before, create, shell = stack.lines()
     script = tmp_path / "paste"
@@ -168,7 +168,7 @@ def test_the_lines_that_it_prints_lead_to_a_pod_that_keeps_what_is_installed(
     ) as terminal:
         terminal.logfile_read = shown
         source = f"deb [trusted=yes] http://{OUTSIDE}:{PORT} ./"
-        # Each once the one before has ended: apt-get would read what is typed ahead.
+        # Each one once the one before has ended: apt-get would read what is typed ahead.
         for line in (
             f"echo '{source}' >/etc/apt/sources.list; rm -f /etc/apt/sources.list.d/*",
             "apt-get update",
@@ -205,7 +205,7 @@ def _clean() -> dict[str, str]:
 
 
 def _arguments() -> str:
-    """Return those of all processes, which everybody on the machine can read."""
+    """Return the arguments of all processes, which everybody on the machine can read."""
     return subprocess.run(["ps", "axo", "args"], check=True, capture_output=True, text=True).stdout
 
 

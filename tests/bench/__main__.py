@@ -1,4 +1,4 @@
-"""`make bench`: measures against the Engine's floor on this machine, in this run. It never judges."""
+"""`make bench`: measures against the Engine's floor on this machine, in the same run. It never judges."""
 
 import argparse
 import compileall
@@ -93,7 +93,7 @@ def _run(rounds: int, idle_s: float) -> dict[str, Any]:
     }
     if load() > BUSY:
         _screen.print(f"[yellow]This machine is busy (load {load():.2f}): expect noise.[/]")
-    # As an installation has it: what compiles its own code at its start takes more memory.
+    # As in an installation: a process that compiles its own code at its start takes more memory.
     for package in ("config", "worker", "tasks"):
         compileall.compile_dir(ROOT / package, quiet=1)
     began = monotonic()
@@ -132,7 +132,7 @@ class _Run:
             _screen.print(line)
 
     def _measure_host(self, many: Crowd) -> None:
-        """Measure a host of more and more pods, and all else while the worker of one has nothing to do."""
+        """Measure a host with more and more pods, and the rest while its worker has nothing to do."""
         passes, prints, beside = list[Pass](), list[Footprint](), list[Beside]()
         self._tell("worker and beat without any pod")
         with watched(self._folder / "empty", _SETTINGS | many.environment, pods=0) as measure:
@@ -177,7 +177,7 @@ class _Run:
         with _contenders(stack, self._folder) as contenders:
             course = Course(stack.engine, self.noise, self._tell)
             found[tables.ONE] = course.one(contenders, rounds)
-            # The others would take as long again, and say nothing that one pod did not.
+            # The others would take as long again, and say nothing that one pod does not.
             few = [each for each in contenders if each.name in ("floor", "ours", "compose")]
             found[tables.MANY] = course.many(few, rounds, AT_ONCE)
             found[tables.LOST] = course.lost(few, rounds, LOST)
@@ -203,7 +203,7 @@ def _contenders(stack: Stack, scratch: Path) -> Iterator[list[Contender]]:
 
 
 def _floor(engine: PrivateEngine, ours: Ours, ends: ExitStack) -> Floor:
-    """Return the floor of what `ours` makes."""
+    """Return the floor for what `ours` makes."""
     ours.create(["template"])
     floor = Floor(ours.name.replace("ours", "floor"), engine, Template.of(engine, "template"))
     ours.delete(["template"])

@@ -37,12 +37,12 @@ AT_ONCE: Final = 8
 
 
 class Contender(Protocol):
-    """Somebody who can do with pods what we do."""
+    """A way to do with pods what we do."""
 
     name: str
 
     def create(self, pods: Sequence[str]) -> None:
-        """Have these pods running, all at once; return when they are."""
+        """Create these pods, all at the same time; return when they run."""
 
     def stop(self, pods: Sequence[str]) -> None:
         """Stop these pods."""
@@ -51,7 +51,7 @@ class Contender(Protocol):
         """Start these stopped pods."""
 
     def recover(self, pods: Sequence[str]) -> None:
-        """Have these pods run again, whose containers are gone."""
+        """Bring back these pods, whose containers are gone."""
 
     def delete(self, pods: Sequence[str]) -> None:
         """Remove containers and volumes."""
@@ -95,13 +95,13 @@ class Ours:
                 self._wait(pod, phase)
 
     def _wait(self, pod: str, phase: str) -> None:
-        """A task answers before the end where that takes longer than it may wait; the work goes on."""
+        """Wait for a phase: if work takes longer than a task may wait, the task answers before its end."""
         wait_until(lambda: self._client.call("get", pod)["phase"] == phase, 300, what=f"{pod}: {phase}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Template:
-    """What a pod of ours is made of, as the Engine tells it; the floor makes the same under other names."""
+    """What a pod of ours is made of, according to the Engine; the floor makes the same under other names."""
 
     container: str
     """The body that creates the container, as JSON."""
@@ -134,7 +134,7 @@ class Template:
 
 
 class Floor:
-    """The fewest Engine calls that reach the same state, with as many pods at once as serves best."""
+    """The fewest Engine calls that reach the same state, with the best number of pods at once."""
 
     def __init__(self, name: str, engine: PrivateEngine, template: Template, *, at_once: int = 8) -> None:
         self.name = name
@@ -211,7 +211,7 @@ class Floor:
 
 
 class Script:
-    """The docker command line, the way the original system used it, without its sleeps."""
+    """The docker command line, as the original system used it, without its sleeps."""
 
     name = "docker CLI"
 
@@ -336,7 +336,7 @@ class Compose:
 def our_worker(
     folder: Path, environment: dict[str, str], name: str, **settings: str
 ) -> Iterator[tuple[WorkerProcess, Client]]:
-    """Have a worker on a Redis of its own."""
+    """Run a worker with a Redis of its own."""
     folder.mkdir(parents=True, exist_ok=True)
     redis = RedisServer(folder / "redis")
     redis.start()

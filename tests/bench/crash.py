@@ -15,8 +15,9 @@ IMAGE: Final = "pinacle-busybox"
 def crash_to_running(stack: Stack, rounds: int) -> dict[str, list[float]]:
     """Return milliseconds from `die` to `start`, for each round; ours and Docker's take turns.
 
-    Each round crashes a pod and a container that never crashed before: both sides wait longer after more.
-    Docker's has what a pod has: its eight volumes, network, limits and init; no system volumes.
+    Each round crashes a pod and a container that never crashed before, as both sides wait longer after more
+    crashes. Docker's container has what a pod has: eight volumes, network, limits and init, but no system
+    volumes.
     """
     engine, client = stack.engine, stack.client
     found: dict[str, list[float]] = {"ours": [], "restart=always": []}
@@ -39,7 +40,7 @@ def _as_a_pod(name: str) -> list[str]:
 
 
 def _crash(engine: PrivateEngine, container: str) -> float:
-    """Kill the container's first process behind the Engine's back: `docker kill` would count as asked for."""
+    """Kill the container's first process behind the Engine's back: `docker kill` would count as intended."""
     times: dict[str, int] = {}
     with watched(engine) as events:
         os.kill(int(engine.docker("inspect", "-f", "{{.State.Pid}}", container)), SIGKILL)

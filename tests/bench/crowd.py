@@ -36,7 +36,7 @@ _MOST: Final = 100_000
 
 @dataclass
 class Crowd:
-    """So many pods, and the parts of a worker in this process that can look at them."""
+    """Many pods, and the parts of a worker, in this process, that can look at them."""
 
     engine: PrivateEngine
     redis: RedisServer
@@ -53,7 +53,7 @@ class Crowd:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a worker needs to be the host of these pods."""
+        """The environment of a worker that is to be the host of these pods."""
         return {
             "DOCKER_HOST": self.engine.url,
             "PINACLE_REDIS_URL": self.redis.url,
@@ -63,7 +63,7 @@ class Crowd:
         }
 
     def grow(self, pods: int) -> None:
-        """Have as many pods as this."""
+        """Make pods until there are this many."""
         self.loop.run(self._grow(pods))
 
     async def _grow(self, pods: int) -> None:
@@ -114,7 +114,7 @@ class Crowd:
 
 @contextmanager
 def crowd(folder: Path, *, running: int) -> Iterator[Crowd]:
-    """Have an Engine and a Redis for many pods, none of them made yet."""
+    """Yield an Engine and a Redis for many pods, of which none is made yet."""
     engine, redis, loop = private_engine(folder / "k", None), RedisServer(folder / "r"), LoopThread()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
     engine.start()

@@ -1,4 +1,4 @@
-"""The Engine's own word on what happened when, without asking it again and again."""
+"""The Engine's own times of what happened, without polling."""
 
 import json
 import subprocess

@@ -21,7 +21,7 @@ _MB: Final = 10**6
 
 @dataclass(frozen=True, kw_only=True)
 class Footprint:
-    """Of worker and beat together, at their default settings."""
+    """What worker and beat take together, at their default settings."""
 
     pods: int
     pss_mb: float
@@ -35,7 +35,7 @@ class Footprint:
 
 @contextmanager
 def watched(folder: Path, environment: dict[str, str], *, pods: int) -> Iterator[Callable[[], Footprint]]:
-    """Have a worker and beat; what is yielded tells what they took since then."""
+    """Run a worker and beat; what is yielded returns what they took since then."""
     folder.mkdir(parents=True)
     worker = WorkerProcess(folder, environment, "footprint")
     began = monotonic()
@@ -79,7 +79,7 @@ def queue_overhead(client: Client, rounds: int, burst: int) -> dict[str, float]:
 
 @contextmanager
 def _beat(folder: Path, environment: dict[str, str]) -> Iterator[int]:
-    """Have beat; yields its process id."""
+    """Run beat; yield its process id."""
     with (folder / "beat.log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "worker.beat", "--schedule", str(folder / "beat")],

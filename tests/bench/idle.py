@@ -17,7 +17,7 @@ _ROUNDS: Final = 5
 
 @dataclass(frozen=True, kw_only=True)
 class Pass:
-    """One pass over so many pods; medians of several."""
+    """One pass over a number of pods; the medians of several."""
 
     pods: int
     running: int
@@ -31,12 +31,12 @@ class Pass:
 
 
 def idle_pass(crowd: Crowd) -> Pass:
-    """Measure a pass over the pods that there are."""
+    """Measure a pass over the existing pods."""
     return crowd.loop.run(_idle_pass(crowd))
 
 
 def growth(passes: Sequence[Pass]) -> float:
-    """Return k where a pass takes as long as the k-th power of the number of pods, by least squares."""
+    """Return k, by least squares, if the time of a pass grows as the k-th power of the number of pods."""
     points = [(math.log(each.pods), math.log(each.wall_ms)) for each in passes]
     return linear_regression(*zip(*points, strict=True)).slope
 

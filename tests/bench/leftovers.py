@@ -1,4 +1,4 @@
-"""What a run that was killed left behind: found by its folder, and removed; nothing else is touched."""
+"""Finds what a killed run left behind by its folder, and removes it; nothing else is touched."""
 
 import os
 import shutil
@@ -19,7 +19,7 @@ _OWNER: Final = "owner"
 
 @contextmanager
 def scratch_folder() -> Iterator[Path]:
-    """Have a folder that says whose it is, and that is gone at the end."""
+    """Yield a folder that says whose it is, and remove it at the end."""
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
     (folder / _OWNER).write_text(f"{os.getpid()} {psutil.Process().create_time()}")
     try:
@@ -29,7 +29,7 @@ def scratch_folder() -> Iterator[Path]:
 
 
 def remove_leftovers() -> list[Path]:
-    """Remove what runs that are over have left; returns their folders."""
+    """Remove what ended runs have left; return their folders."""
     found = [path for path in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*") if not _is_owned(path)]
     for folder in found:
         end([process for process in psutil.process_iter() if _works_in(process, folder)])
@@ -40,7 +40,7 @@ def remove_leftovers() -> list[Path]:
 
 
 def _is_owned(folder: Path) -> bool:
-    """Whether the run that made the folder still goes on; its id may be another process's by now."""
+    """Whether the run that made the folder is still going on; its pid may be another process's by now."""
     try:
         pid, created = (folder / _OWNER).read_text().split()
         return psutil.Process(int(pid)).create_time() == float(created)

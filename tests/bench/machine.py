@@ -39,7 +39,7 @@ def _processor() -> str:
 
 
 class Disturbances:
-    """Notices rounds in which others than the bench took processor time, the hypervisor among them."""
+    """Notices rounds in which others than the bench, including the hypervisor, took processor time."""
 
     def __init__(self, folder: Path) -> None:
         """`folder` is named in the command of everything that the bench starts, except its own children."""
@@ -55,7 +55,7 @@ class Disturbances:
         self.shares[section].append(round(max(0.0, used) / (monotonic() - began), 3))
 
     def disturbed(self) -> dict[str, list[int]]:
-        """Return by section the numbers of the rounds, from 1 on, in which others took much."""
+        """Return, by section, the numbers (from 1) of the rounds in which others took much."""
         marked = {
             section: [number for number, share in enumerate(shares, 1) if share > _MUCH]
             for section, shares in self.shares.items()
@@ -63,10 +63,10 @@ class Disturbances:
         return {section: numbers for section, numbers in marked.items() if numbers}
 
     def _others_s(self) -> float:
-        """Return seconds of processor time of all processes of others, and what the hypervisor kept."""
+        """Return the seconds of processor time that other processes and the hypervisor took."""
         found = {p.pid: p.info for p in psutil.process_iter(["ppid", "cmdline", "cpu_times"])}
         ours = {pid for pid, info in found.items() if pid in (os.getpid(), _KERNEL) or self._is_named(info)}
-        for pid in sorted(found):  # parents first, as ids grow
+        for pid in sorted(found):  # Parents come first, as pids grow.
             if found[pid]["ppid"] in ours:
                 ours.add(pid)
         times = [info["cpu_times"] for pid, info in found.items() if pid not in ours and info["cpu_times"]]

@@ -1,4 +1,4 @@
-"""What one pod's tasks take beside more and more other pods of the host."""
+"""How long one pod's tasks take beside more and more other pods of the host."""
 
 from dataclasses import asdict, dataclass
 from statistics import median
@@ -20,7 +20,7 @@ _FIRST_PORT: Final = 20_000
 
 @dataclass(frozen=True, kw_only=True)
 class Beside:
-    """One pod's tasks from acceptance to outcome, beside so many pods; medians of several."""
+    """One pod's tasks from acceptance to outcome, beside a number of pods; the medians of several."""
 
     pods: int
     create_ms: float
@@ -32,7 +32,7 @@ class Beside:
 
 
 def tasks_beside(crowd: Crowd) -> Beside:
-    """Measure beside the pods that there are, each of which has a host port reserved."""
+    """Measure beside the existing pods, each of which has a host port reserved."""
     return crowd.loop.run(_tasks_beside(crowd))
 
 
@@ -69,7 +69,7 @@ async def one_pod(parts: Parts, image: str) -> dict[str, float]:
 
 
 def ratios(found: list[dict[str, Any]]) -> list[tuple[int, dict[str, float]]]:
-    """Return for each number of pods how many times as long each task takes as beside the fewest."""
+    """Return, for each number of pods, how much longer each task takes than beside the fewest pods."""
     names = [name for name in asdict(Beside(**found[0])) if name.endswith("_ms")]
     return [
         (each["pods"], {name.removesuffix("_ms"): each[name] / found[0][name] for name in names})

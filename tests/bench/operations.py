@@ -21,16 +21,16 @@ class Course:
     """Runs rounds in which the contenders take turns, and notes how long each took."""
 
     def __init__(self, engine: PrivateEngine, noise: Disturbances, tell: Callable[[str], None]) -> None:
-        """`tell` is told how far it is."""
+        """`tell` is called with the progress."""
         self._engine = engine
         self._noise = noise
         self._tell = tell
 
     def one(self, contenders: Sequence[Contender], rounds: int) -> Times:
-        """Return how long each operation takes on one pod; a round before the first warms everybody up.
+        """Return how long each operation takes on one pod; a round before the first warms everything up.
 
-        All are deleted at the end. A file system that just deleted many files is slower to make some: ext4
-        does not take an inode again for a while, and searches past it.
+        All are deleted at the end. A file system that has just deleted many files is slower to make new ones:
+        for a while, ext4 does not use an inode again, and searches past it.
         """
         self._tell("one pod: a round to warm up")
         self._turn(contenders, LIFE, ["warm-up"], _times())
@@ -39,13 +39,13 @@ class Course:
         return found | self._rounds("one pod, deleted", DELETION, contenders, rounds)
 
     def many(self, contenders: Sequence[Contender], rounds: int, pods: int) -> Times:
-        """Return how long each operation takes on so many pods at once."""
+        """Return how long each operation takes on this many pods at once."""
         return self._rounds(f"{pods} pods at once", LIFE + DELETION, contenders, rounds, pods=pods)
 
     def lost(self, contenders: Sequence[Contender], rounds: int, count: int) -> Times:
-        """Return how long it takes until so many pods run again whose containers all vanish at once.
+        """Return how long it takes until this many pods run again whose containers all vanish at once.
 
-        Ours is told nothing: it sees that they are gone.
+        Ours gets no request: it sees that they are gone.
         """
         found, pods = _times(), [f"lost{number}" for number in range(count)]
         for contender in contenders:
@@ -84,7 +84,7 @@ class Course:
         pods: Sequence[str],
         found: Times,
     ) -> None:
-        """Have all do one operation before any does the next, so that they do it on a like machine."""
+        """Let all do one operation before any does the next, so that conditions are the same for all."""
         for operation in operations:
             for number, contender in enumerate(contenders):
                 own = [f"{pod}-{number}" for pod in pods]
@@ -104,7 +104,7 @@ class Course:
             began = time()
             if not isinstance(contender, Ours):
                 contender.recover(pods)
-            # Nobody asks the Engine meanwhile: that would take processor time of one contender only.
+            # Nobody asks the Engine meanwhile: that would take processor time from one contender only.
             for event in events:
                 if event["Action"] == "start":
                     wanted.discard(event["Actor"]["Attributes"]["name"])

@@ -1,4 +1,4 @@
-"""One picture of a run: how many times the Engine's own minimum everybody takes."""
+"""One picture of a run: how many times the Engine's own minimum each contender takes."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -46,7 +46,7 @@ def draw(found: Found, path: Path) -> None:
 
 
 def _bars(times: Mapping[str, Any]) -> Iterator[tuple[float, str, float, float]]:
-    """Yield where, whose, how many times the floor, and milliseconds."""
+    """Yield place, contender, ratio to the floor, and milliseconds."""
     present = [name for name in _COLOURS if name in times]
     for number, name in enumerate(present):
         offset = (number - (len(present) - 1) / 2) * _BAR

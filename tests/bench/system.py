@@ -18,7 +18,7 @@ _MB: Final = 10**6
 
 @dataclass
 class Cost:
-    """Of one mode."""
+    """What one mode costs."""
 
     create_ms: list[float] = field(default_factory=list)
     disk_mb: list[float] = field(default_factory=list)
@@ -27,7 +27,7 @@ class Cost:
 def system_volumes(stack: Stack, cache: Path, rounds: int) -> dict[str, Cost]:
     """Return what each mode costs; the modes take turns.
 
-    A pod before the first round makes the base, which the others find.
+    A pod before the first round makes the base that the others use.
     """
     image = import_debian(stack.engine, cache)
     costs = {mode: Cost() for mode in MODES}

@@ -1,4 +1,4 @@
-"""What was measured, for people: from what a run writes into its file."""
+"""The measurements as tables for people, from the file of a run."""
 
 from collections.abc import Iterator, Mapping
 from statistics import median
@@ -19,7 +19,7 @@ COLUMNS: Final = ("", "floor", "ours", "ours / floor", "docker CLI", "compose", 
 
 
 def compared(found: Found) -> Table:
-    """Return medians in milliseconds with their ranges; the floor is what the Engine itself takes."""
+    """Return medians with their ranges, in milliseconds; the floor is what the Engine itself takes."""
     table = Table(title=_title(found), title_justify="left", caption=_caption(found), caption_justify="left")
     for column in COLUMNS:
         table.add_column(column, justify="right" if column else "left")

@@ -1,4 +1,4 @@
-"""Several callers who send random tasks, twice or late at times, and remember what they were answered."""
+"""Several callers that send random tasks, sometimes twice or late, and remember the answers."""
 
 import json
 import threading
@@ -28,12 +28,12 @@ _LATEST_S: Final = 40.0
 
 
 class Callers:
-    """Threads that send until they are told to end."""
+    """Threads that send until the test ends them."""
 
     def __init__(
         self, redis_url: str, pods: tuple[str, ...], seed: int, *, count: int = 3, answer_s: float = _ANSWER_S
     ) -> None:
-        """`answer_s` is how long one waits for an answer before it sends something else."""
+        """`answer_s` is how long a caller waits for an answer before it sends something else."""
         self._url, self._pods, self._answer_s = redis_url, pods, answer_s
         self._end = threading.Event()
         self._lock = threading.Lock()
@@ -55,7 +55,8 @@ class Callers:
             thread.join()
 
     def _call(self, random: Random) -> None:
-        # Without a backend: an answer is looked for, not subscribed to, as Redis is killed now and then.
+        # Without a backend: answers are polled for rather than subscribed to, as Redis is killed now and
+        # then.
         app = Celery(broker=self._url)
         app.conf.broker_transport_options = {"socket_timeout": 3, "socket_connect_timeout": 3}
         late: list[tuple[float, str, str, dict[str, Any]]] = []

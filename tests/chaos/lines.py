@@ -1,4 +1,4 @@
-"""What the pods of the chaos test write, and what must never be missing of it."""
+"""What the pods of the chaos test write, and which lines must never be missing."""
 
 import json
 from contextlib import suppress
@@ -27,7 +27,7 @@ done
 
 @dataclass
 class Lines:
-    """The highest line seen of each pod's logs, as one whose owner had it acknowledged."""
+    """The last line seen in each pod's files: its owner relies on it."""
 
     data_root: Path
     redis_url: str
@@ -35,7 +35,7 @@ class Lines:
     """Pod, generation of its last deletion, and volume, to the number of lines."""
 
     def watch(self, pods: tuple[str, ...]) -> None:
-        """Note how far the logs are; a pod that is deleted in the same moment is left out."""
+        """Note how far the files are; a pod that is deleted at that moment is left out."""
         for pod_id in pods:
             with suppress(RedisError, OSError):
                 before = self._purge_generation(pod_id)

@@ -1,4 +1,4 @@
-"""Which step a worker was in the middle of, by its log."""
+"""Which step a worker was in the middle of, according to its log."""
 
 import json
 from collections import Counter
@@ -35,7 +35,7 @@ class StepLog:
         """Pod to the step that was begun and not ended."""
 
     def read(self) -> list[str]:
-        """Read what was written since; return the steps that were begun."""
+        """Read what was written since the last call; return the steps that were begun."""
         with self._log.open("rb") as log:
             log.seek(self._offset)
             text = log.read()
@@ -48,7 +48,7 @@ class StepLog:
         return begun
 
     def wait_for(self, kind: str, timeout_s: float) -> bool:
-        """Return as soon as a step of this kind has begun; False when none does in time."""
+        """Return as soon as a step of this kind has begun; False if none begins in time."""
         self.read()
         deadline = monotonic() + timeout_s
         while monotonic() < deadline:
@@ -57,7 +57,7 @@ class StepLog:
         return False
 
     def cut(self, kill: Callable[[], None], cuts: Counter[str]) -> None:
-        """Kill something, and count the steps that were under way in that moment."""
+        """Kill something, and count the steps that were under way at that moment."""
         kill()
         self.read()
         cuts.update(self._open.values())

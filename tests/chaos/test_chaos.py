@@ -1,4 +1,4 @@
-"""Promise 10 against a model: kills at any instant, then quiet, and everything is as it was accepted."""
+"""Promise 10 against a model: kills at any instant, then quiet, and everything is as accepted."""
 
 import json
 import re
@@ -47,7 +47,7 @@ def stack(scratch: Path, settings: dict[str, str]) -> Iterator[Stack]:
 
 
 class Chaos:
-    """Somebody who pulls plugs."""
+    """Causes faults."""
 
     def __init__(self, stack: Stack, random: Random) -> None:
         self.stack, self.random = stack, random
@@ -56,7 +56,7 @@ class Chaos:
         self.faults: Counter[str] = Counter()
 
     def one(self) -> None:
-        """One fault, and what it takes to have all parts again."""
+        """Cause one fault, and bring all parts back."""
         rarest = min(sorted(KINDS), key=lambda kind: (self.cuts[kind], self.random.random()))
         fault = self.random.choices(
             [self.kill_worker, self.kill_redis, self.kill_engine, self.accident, self.cut_events],
@@ -69,7 +69,7 @@ class Chaos:
         self.faults[fault.__name__] += 1
 
     def _provoke(self, kind: str) -> None:
-        """See to it that steps happen which no caller asks for."""
+        """Make steps happen that no caller asks for."""
         verb = {"record_exit": "kill", "unpause_container": "pause"}.get(kind)
         running = self.stack.engine.docker("ps", "--format", "{{.Names}}").split()
         if verb is not None and running:
@@ -103,7 +103,7 @@ class Chaos:
     def end_orphaned_tasks(self) -> None:
         """Do what our error tells a person to do: an Engine killed during a start can forget what it started.
 
-        Such a pod says so for as long as it takes, and never gets a second container beside the first.
+        Such a pod reports that as long as necessary, and never gets a second container beside the first.
         """
         states = [record["state"] for record in _records(self.stack).values()]
         forgotten = [state for state in states if _FORGOTTEN.search(str(state.get("reason")))]
@@ -129,7 +129,7 @@ class Chaos:
         self.stack.proxy.break_off("^GET /events")
 
     def accident(self) -> None:
-        """Something happens to one container, or to three, behind the system's back."""
+        """Do something to one container, or to three, behind the system's back."""
         for _ in range(self.random.choice((1, 1, 3))):
             verb = self.random.choice((("rm", "-f"), ("kill",), ("kill",), ("pause",), ("stop", "-t", "0")))
             self._strike(verb, f"pinacle-pod-{self.random.choice(PODS)}")
@@ -175,7 +175,7 @@ def test_p10_everything_is_killed_at_random_and_all_is_as_it_was_accepted(
 
 
 def _unlike(stack: Stack) -> list[str]:
-    """Return how the world differs from what was accepted, nothing if it does not."""
+    """Return how the world differs from what was accepted; empty if it does not."""
     records = _records(stack)
     states: dict[str, str] = {}
     for line in stack.engine.docker("ps", "-a", "--format", "{{.Names}} {{.State}}").splitlines():

@@ -31,7 +31,7 @@ class Machine:
     """One machine with a disk of its own, which outlives its power."""
 
     def __init__(self, folder: Path, cache: Path) -> None:
-        """`folder` holds the disk, `cache` its base."""
+        """`folder` is for the disk, `cache` for its base."""
         self._folder = folder
         self._base = _base(cache)
         self._disk, self._project = folder / "disk.qcow2", folder / "project.img"
@@ -61,7 +61,7 @@ class Machine:
         return f"redis://127.0.0.1:{self._redis_port}/0"
 
     def power_on(self, *parameters: str) -> None:
-        """Boot, with further kernel parameters, and wait until the worker takes work."""
+        """Boot, with additional kernel parameters, and wait until the worker takes work."""
         before = len(self.text())
         kernel = ("console=ttyS0", "root=/dev/vda", "rw", "quiet", "init=/sbin/machine-init", *parameters)
         card = "user,id=n,restrict=on" + "".join(
@@ -96,7 +96,7 @@ class Machine:
             raise
 
     def cut_power(self) -> None:
-        """What the guest had not yet given to its disk is gone."""
+        """Cut the power: what the guest had not yet written to its disk is gone."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
@@ -116,7 +116,7 @@ class Machine:
         return [find("docker") or "docker", "-H", self.engine_url, *arguments]
 
     def text(self) -> str:
-        """Return what the machine has shown on its console since it was first switched on."""
+        """Return what the machine's console has shown since it was first switched on."""
         return self.console.read_text(errors="replace") if self.console.exists() else ""
 
     def why_off(self) -> str | None:
@@ -161,7 +161,7 @@ def _make_base(folder: Path) -> None:
 
 
 def _pack_project(image: Path) -> None:
-    """Put the code on a disk of its own, so that a change of it needs no new base."""
+    """Put the code on a disk of its own, so that a change of the code needs no new base."""
     with tempfile.TemporaryDirectory() as folder:
         for name in ("config", "worker", "tasks"):
             shutil.copytree(ROOT / name, Path(folder, name), ignore=shutil.ignore_patterns("__pycache__"))

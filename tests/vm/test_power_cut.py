@@ -1,4 +1,4 @@
-"""Promise 10 at its hardest: the power goes while callers send, and again while all containers get lost."""
+"""Promise 10 at its hardest: the power is cut while callers send, and again while all containers get lost."""
 
 import json
 import subprocess
@@ -72,7 +72,7 @@ def machine(scratch: Path) -> Iterator[Machine]:
 
 
 class Listener:
-    """Reads what a pod says was written, until the power goes."""
+    """Reads what a pod says was written, until the power is cut."""
 
     def __init__(self, machine: Machine, pod_id: str) -> None:
         self.pod_id = pod_id
@@ -178,7 +178,7 @@ def _call(client: Client, task: str, *args: Any) -> dict[str, Any]:
 
 
 def _wait_for_phase(machine: Machine, client: Client, pod_id: str, phase: str) -> dict[str, Any]:
-    """Return what is recorded of a pod once it is in a phase, also where the task had answered before."""
+    """Return what is recorded of a pod once it is in a phase, even if the task answered before that."""
     found: dict[str, Any] = {}
 
     def is_there() -> bool:
@@ -207,7 +207,7 @@ def _is_settled(machine: Machine, client: Client) -> bool:
 
 
 def _check_intents(machine: Machine, callers: Callers) -> None:
-    """Each is there or a newer one is: as recorded, since of a deleted pod `pods.get` tells nothing."""
+    """Check that each intent, or a newer one, is in the records: `pods.get` says nothing of a deleted pod."""
     with Redis.from_url(machine.redis_url, decode_responses=True) as redis:
         for pod_id, (generation, kind) in callers.accepted.items():
             recorded = redis.hmget(f"pinacle:pod:{pod_id}", ["intent", "state"])
@@ -226,13 +226,13 @@ def _check_lines(machine: Machine, listener: Listener) -> None:
 
 
 def _check_system(machine: Machine, pod_id: str) -> None:
-    """What was installed into system directories is there, what was removed is not."""
+    """Check that what was installed into system directories is there, and what was removed is not."""
     found = machine.docker("exec", f"pinacle-pod-{pod_id}", "sh", "-c", INSTALLED).split()
     assert found == ["hi", "same", "gone"], f"{pod_id}: {found}"
 
 
 def _check_volumes(machine: Machine, client: Client) -> None:
-    """What an image brought is whole, also where the power went soon after it was copied."""
+    """Check that the image's files are complete, even if the power was cut soon after they were copied."""
     listed = _call(client, "list")["pods"]
     running = [pod["pod_id"] for pod in listed if pod["phase"] == "running"]
     for pod_id in running:

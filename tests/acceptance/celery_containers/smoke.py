@@ -28,7 +28,7 @@ SPEC = {"image": "pinacle-busybox"}
 
 
 class PodWorkerContainer(CeleryWorkerContainer):
-    """The worker's own image, with the command that it comes with."""
+    """The worker's own image, with its default command."""
 
     @classmethod
     def command(cls, *_args: str, **_kwargs: Any) -> list[str]:
@@ -36,7 +36,7 @@ class PodWorkerContainer(CeleryWorkerContainer):
 
 
 class DurableRedisContainer(RedisContainer):
-    """Reached by its own address: published ports are elsewhere where this machine is a container itself."""
+    """Reached by its own address: published ports are elsewhere if this machine is a container itself."""
 
     @property
     def host_url(self) -> str:
@@ -125,7 +125,7 @@ def test_a_pod_is_created_and_deleted(celery_setup: CeleryTestSetup) -> None:
 
 
 def test_a_killed_workers_task_is_taken_up(celery_setup: CeleryTestSetup) -> None:
-    """Sent, the worker killed at once, started again: the caller gets the result all the same."""
+    """The worker is killed as soon as the task is sent, and started again: the caller still gets the result."""
     sent = celery_setup.app.send_task("pods.create", args=("killed", SPEC), queue="pods")
     celery_setup.worker.kill()
     celery_setup.worker.container._container.start()

@@ -98,7 +98,7 @@ def ask(engine: PrivateEngine) -> Ask:
 
 
 def call(ask: Ask, task: str, *args: Any) -> dict[str, Any]:
-    """Call a task through Flower and wait for what it answers."""
+    """Call a task through Flower and wait for its answer."""
     status, text = ask("POST", f"/api/task/apply/pods.{task}", {"args": list(args)})
     assert status == 200, text
     result: dict[str, Any] = json.loads(text)["result"]

@@ -14,7 +14,7 @@ VARIABLES: Final = re.findall(r"\$\{(\w+_IMAGE):-", COMPOSE)
 
 
 def test_a_digest_reaches_compose_as_it_was_written() -> None:
-    """With host, port, tag and digest, for each variable of an image; what is built is built on it."""
+    """With host, port, tag and digest, for each variable that names an image; builds use it as their base."""
     pinned = {
         name: f"registry.example:5000/{name.lower()}:1.2@sha256:{number:064x}"
         for number, name in enumerate(VARIABLES)

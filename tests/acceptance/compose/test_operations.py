@@ -1,4 +1,4 @@
-"""What the pages for operators say about backups and moving, done to the letter."""
+"""What the pages for operators say about backups and moving, done exactly."""
 
 import json
 import re
@@ -70,7 +70,7 @@ def _is_known(ask: Ask, pod_id: str) -> bool:
 def test_what_was_backed_up_comes_back(
     compose: Callable[..., str], ask: Ask, engine: PrivateEngine, lines: Lines
 ) -> None:
-    """A volume with its owners; then what was asked for, with a pod that the backup does not know yet."""
+    """A volume with its owners; then the requests, with a pod that the backup does not know."""
     assert call(ask, "create", "abc", {"image": "pinacle-busybox"})["phase"] == "running"
     pod = Pod(Client("redis://nobody"), engine, "abc")
     pod.sh(f"echo mine > {FILE}; chown 1000:1000 {FILE}; chmod 600 {FILE}; ln {FILE} /home/link")
@@ -81,7 +81,7 @@ def test_what_was_backed_up_comes_back(
     assert call(ask, "create", "later", {"image": "pinacle-busybox"})["phase"] == "running"
     assert call(ask, "stop", "abc")["phase"] == "stopped"
 
-    # Between the two a worker would make a container again, and the Engine an empty volume for that.
+    # Otherwise a worker would make a container again in between, and the Engine an empty volume for it.
     compose("pause", "worker")
     engine.docker("rm", pod.container)
     engine.docker("volume", "rm", "pinacle-vol-abc-home")

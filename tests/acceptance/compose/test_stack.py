@@ -1,4 +1,4 @@
-"""The compose stack comes up for real, healthy, and does the main job through Flower's HTTP API."""
+"""The compose stack really comes up, is healthy, and does its main job through Flower's HTTP API."""
 
 import json
 import os
@@ -53,7 +53,7 @@ DAC_OVERRIDE: Final = 1 << 1
 
 
 def test_make_bases_says_what_to_write_into_env(engine: PrivateEngine, python_base: str) -> None:
-    """And leaves nothing else on standard output; the image is the one that this stack is built on."""
+    """And prints nothing else to standard output; the image is the one that this stack is built on."""
     done = subprocess.run(
         ["make", "-s", "bases"],
         check=False,
@@ -73,7 +73,7 @@ def test_make_bases_says_what_to_write_into_env(engine: PrivateEngine, python_ba
 
 
 def test_every_service_is_up_and_healthy(compose: Callable[..., str]) -> None:
-    """As its own health check says, soon after each start."""
+    """By its own health check, soon after each start."""
 
     def healths() -> dict[str, str]:
         shown = [json.loads(line) for line in compose("ps", "--format", "json").splitlines()]
@@ -83,7 +83,7 @@ def test_every_service_is_up_and_healthy(compose: Callable[..., str]) -> None:
 
 
 def test_no_service_has_more_rights_than_it_needs(compose: Callable[..., str], engine: PrivateEngine) -> None:
-    """None can write to its own root; none but Redis is root, and that one only as far as files go."""
+    """None can write to its own root; only Redis is root, and only with the rights over files."""
     for service in SERVICES:
         assert (
             compose("exec", "-T", service, "sh", "-c", "touch /written 2>&1 || true")
@@ -106,17 +106,17 @@ def test_no_service_has_more_rights_than_it_needs(compose: Callable[..., str], e
 def test_a_setting_that_is_set_reaches_the_worker_and_another_stays_unset(
     compose: Callable[..., str],
 ) -> None:
-    """An empty one would be none that the worker takes."""
+    """The worker would refuse an empty one."""
     given = dict(line.partition("=")[::2] for line in compose("exec", "-T", "worker", "env").splitlines())
     assert given["PINACLE_RECONCILE_INTERVAL_S"] == "3"
     assert "PINACLE_HOST_ID" not in given
 
 
 @pytest.mark.parametrize("path", ["/", "/tasks", "/workers", "/broker", "/api/tasks", "/api/workers"])
-def test_flower_shows_its_pages_to_who_has_the_password(
+def test_flower_shows_its_pages_to_whoever_has_the_password(
     compose: Callable[..., str], ask: Ask, path: str
 ) -> None:
-    """And not to somebody with another."""
+    """And not to somebody with another password."""
     assert ask("GET", path, auth="operator:wrong")[0] == 401
     assert ask("GET", path)[0] == 200
 
@@ -124,7 +124,7 @@ def test_flower_shows_its_pages_to_who_has_the_password(
 def test_flower_asks_for_a_password_on_every_page_with_data(
     compose: Callable[..., str], engine: PrivateEngine
 ) -> None:
-    """On each of its own table, also on those that only take orders, which answer 405 to a mere look."""
+    """On each route of its table, even on those that only accept POST, which answer 405 to a GET."""
     patterns = [
         one.regex.pattern.removesuffix("$") if isinstance(one, URLSpec) else one[0] for one in handlers
     ]
@@ -142,7 +142,7 @@ def test_flower_asks_for_a_password_on_every_page_with_data(
 def test_every_line_of_the_readme_for_flower_does_what_it_says(
     compose: Callable[..., str], ask: Ask, engine: PrivateEngine, busybox: str
 ) -> None:
-    """Pasted one after the other; what anybody may see afterwards names no pod."""
+    """They are pasted one after the other; the open pages afterwards name no pod."""
     require("curl")
     lines = readme_lines()
     engine.docker("tag", busybox, "debian:12-slim")
@@ -173,7 +173,7 @@ def readme_lines() -> list[str]:
 def test_a_pod_created_through_flower_survives_the_loss_of_its_container(
     compose: Callable[..., str], ask: Ask, engine: PrivateEngine
 ) -> None:
-    """Created, lost, brought back on its volumes by beat's pass, deleted."""
+    """It is created, lost, brought back on its volumes by beat's pass, and deleted."""
     answer = call(ask, "create", "composed", {"image": "pinacle-busybox"})
     assert answer["phase"] == "running", answer
     pod = Pod(Client("redis://nobody"), engine, "composed")
@@ -187,7 +187,7 @@ def test_a_pod_created_through_flower_survives_the_loss_of_its_container(
 def test_restarting_and_killing_each_service_loses_nothing(
     compose: Callable[..., str], ask: Ask, engine: PrivateEngine
 ) -> None:
-    """The pod runs on meanwhile, and obeys afterwards; beside a second beat as well."""
+    """The pod runs on meanwhile, and tasks work afterwards, even beside a second beat."""
     assert call(ask, "create", "steady", {"image": "pinacle-busybox"})["phase"] == "running"
     pod = Pod(Client("redis://nobody"), engine, "steady")
     first = pod.container_id()
@@ -268,12 +268,12 @@ def found(body: str) -> list[dict[str, Any]]:
 
 
 def test_grafana_does_not_start_without_a_password_of_ones_own(compose: Callable[..., str]) -> None:
-    """With its own default one everybody would be `admin`."""
+    """With Grafana's default password everybody would be `admin`."""
     with pytest.raises(AssertionError, match="set GRAFANA_PASSWORD"):
         compose("--profile", "metrics", "run", "--rm", "--no-deps", "grafana")
 
 
-def test_flower_tells_what_was_refused(compose: Callable[..., str], ask: Ask) -> None:
+def test_flower_shows_what_was_refused(compose: Callable[..., str], ask: Ask) -> None:
     """In the worker's words, and without a value of `env`."""
     spec = {"image": "pinacle-busybox", "evn": {"TOKEN": "canary-5f1d"}}
     status, text = ask("POST", "/api/task/apply/pods.create", {"args": ["refused", spec]})

@@ -36,7 +36,7 @@ server.serve_forever()
 
 @pytest.fixture
 def collector(compose: Callable[..., str], engine: PrivateEngine) -> Iterator[tuple[str, IO[str]]]:
-    """Have one on the stack's own bridge; its address and what it prints."""
+    """Run one on the stack's own bridge; yield its address and what it prints."""
     gateway = engine.docker(
         "network", "inspect", "-f", "{{(index .IPAM.Config 0).Gateway}}", f"{PROJECT}_default"
     ).strip()
@@ -50,7 +50,7 @@ def collector(compose: Callable[..., str], engine: PrivateEngine) -> Iterator[tu
 
 @pytest.fixture
 def with_traces(worker_image_with_traces: str, tmp_path: Path) -> Path:
-    """Return what has compose take the other image for the worker."""
+    """Return a file that makes compose use the other image for the worker."""
     path = tmp_path / "traces.yml"
     path.write_text(f"services:\n  worker:\n    image: {worker_image_with_traces}\n")
     return path
@@ -63,7 +63,7 @@ def test_traces_of_a_pod_reach_the_collector(
     collector: tuple[str, IO[str]],
     ask: Ask,
 ) -> None:
-    """As the README has it: another list of requirements, and where to send them."""
+    """As the docs say: with another list of requirements, and the address to send them to."""
     address, received = collector
     files = ["-f", f"{ROOT}/docker-compose.yml", "-f", str(with_traces)]
     up = ("up", "-d", "--no-build", "--wait", "--wait-timeout", "120", "worker")
