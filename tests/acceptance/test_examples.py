@@ -78,7 +78,7 @@ def running(command: list[str], output: Path) -> Iterator[Follower]:
 def test_an_example_creates_a_pod_and_misses_no_change_also_while_it_is_away(
     client: Client, busybox: str, settings: dict[str, str], example: list[str], tmp_path: Path
 ) -> None:
-    """It is killed, and the pod is stopped meanwhile; then it goes on after the last id until the deletion."""
+    """It is killed, and the pod is stopped meanwhile; it goes on after the last id until the deletion."""
     command = [*example, settings["PINACLE_REDIS_URL"], "followed", busybox]
     last_id = _newest(settings)
     with running(command, tmp_path / "first") as first:

@@ -56,7 +56,7 @@ PROMPT: Final = "root@abc:[^#]*# "
 
 @pytest.fixture(scope="module")
 def here(scratch: Path) -> Iterator[Machine]:
-    """A machine on which nothing else runs, as the stack's ports are fixed; outside is a package repository."""
+    """A machine with nothing else on it, as the stack's ports are fixed; outside is a package repository."""
     served = scratch / "served"
     debian_repository(served, "busybox-greeter", Path(find("busybox") or "busybox"))
     with machine("up", served) as here:
@@ -157,7 +157,7 @@ def test_a_second_one_says_that_it_runs(stack: Stack, here: Machine, environment
 def test_the_lines_that_it_prints_lead_to_a_pod_that_keeps_what_is_installed(
     stack: Stack, here: Machine, tmp_path: Path
 ) -> None:
-    """They are pasted unchanged: a pod, a shell in it, a package from outside, a published port, an accident."""
+    """They are pasted unchanged: a pod, a shell in it, an outside package, a published port, an accident."""
     import_debian(stack.engine, CACHE, "debian:12-slim")
     *before, create, shell = stack.lines()
     script = tmp_path / "paste"

@@ -1,4 +1,4 @@
-"""The machine that is measured on, and who else is at work on it."""
+"""The machine on which this measures, and what else runs on it."""
 
 import os
 import platform

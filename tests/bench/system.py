@@ -50,7 +50,7 @@ def _create(stack: Stack, client: Client, pod_id: str, image: str, cost: Cost) -
     began = monotonic()
     client.call("create", pod_id, {"image": image, "stop_timeout_s": 1})
     cost.create_ms.append((monotonic() - began) * 1000)
-    client.call("stop", pod_id)  # so that no overlay is mounted, and only what it holds is counted
+    client.call("stop", pod_id)  # Then no overlay is mounted, and only its content counts.
     folders = stack.engine.data_root.glob(f"volumes/pinacle-vol-{pod_id}-*/_data")
     universal = ("workspace", "home", "root", "etc", "usr-local", "opt", "var", "srv")
     names = {f"pinacle-vol-{pod_id}-{name}" for name in universal}

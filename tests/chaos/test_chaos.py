@@ -119,7 +119,7 @@ class Chaos:
             self._remove_folder(_TASK_FOLDER.search(state["reason"]))
 
     def _remove_folder(self, named: Match[str] | None) -> None:
-        # The pod goes on saying so until it is tried again.
+        # The pod goes on reporting it until it is tried again.
         if named is not None and Path(named["path"]).exists():
             subprocess.run(["rm", "-r", "--one-file-system", named["path"]], check=True)
             self.faults["folder of a task removed by hand"] += 1

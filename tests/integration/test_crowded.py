@@ -1,4 +1,4 @@
-"""One caller's hundreds of messages do not stall another's, who gets answers within a second."""
+"""One caller's hundreds of messages do not delay another caller, which gets answers within a second."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""A caller who looks after one pod, times each call, and compares each answer with what it knows."""
+"""A caller that keeps one pod, times each call, and compares each answer with what it knows."""
 
 import threading
 from collections import Counter, defaultdict

@@ -61,7 +61,7 @@ def _nothing_known(record: Record, seen: Observation | Unknown) -> Plan:
 
 
 def plan_elsewhere(record: Record, seen: Observation, installation: Installation) -> Plan:
-    """Return what a host does about another host's pod: what it has of a deleted one goes, the rest stays.
+    """Return what a host does about another host's pod: remove what it has of a deleted one, keep the rest.
 
     Of a pod that was deleted and made again elsewhere that is what another incarnation made: nothing of the
     present one was ever here, and what came before had to be removed.

@@ -71,7 +71,7 @@ class ReadVolumes:
 
 @dataclass(frozen=True)
 class FindFolders:
-    """Look for what the owner has in a container outside its volumes, before it goes."""
+    """Look for what the owner has in a container outside its volumes, before it is removed."""
 
     container_id: str
     """Empty if there is none: then only the pod's volumes are looked at. The same in the next three."""
@@ -212,7 +212,7 @@ class RemoveVolume:
     name: str
     """The full name."""
     on_others: bool = False
-    """Whether it mounts other volumes of the pod: it goes before them."""
+    """Whether it mounts other volumes of the pod: it is removed before them."""
 
 
 @dataclass(frozen=True)

@@ -177,7 +177,7 @@ class Intent(_Recorded):
     changed_generation: int = 0
     """The generation that did so."""
     purge_generation: int = 0
-    """Generation of the last accepted deletion; what is older goes before anything new is made."""
+    """Generation of the last accepted deletion; what is older is removed before anything new is made."""
     unknown: bool = False
     """Whether this is the deletion of an id of which there was no record."""
 

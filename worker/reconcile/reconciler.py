@@ -115,7 +115,7 @@ class Reconciler:
         """Set when the process is about to end: no further step is begun."""
 
     async def reconcile(self, pod_id: str, seen: Seen | None = None) -> Outcome:
-        """Bring one pod as far as it goes now.
+        """Bring one pod as far towards its intent as possible now.
 
         Errors that concern the pod end up in its record and in the outcome. Raises PodNotFoundError if
         there is no record, and LeaseHeldError, LeaseLostError or StoreUnavailableError if nothing could

@@ -125,7 +125,7 @@ def test_a_pod_is_created_and_deleted(celery_setup: CeleryTestSetup) -> None:
 
 
 def test_a_killed_workers_task_is_taken_up(celery_setup: CeleryTestSetup) -> None:
-    """The worker is killed as soon as the task is sent, and started again: the caller still gets the result."""
+    """The worker is killed once the task is sent, and started again: the caller still gets the result."""
     sent = celery_setup.app.send_task("pods.create", args=("killed", SPEC), queue="pods")
     celery_setup.worker.kill()
     celery_setup.worker.container._container.start()

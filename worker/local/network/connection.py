@@ -1,8 +1,8 @@
 """How pods of a private Engine reach other machines, and how this machine reaches their published ports.
 
 The Engine has a network namespace of its own, so that it shares neither bridges nor packet filters with
-another one. Nothing of this machine's network is changed for it: `pasta` passes on what goes out, as any
-program opens connections, and published ports are listened to by processes of ours.
+another one. The network of this machine is not changed for it: `pasta` makes outgoing connections for it, as
+any program could, and processes of ours listen on published ports.
 """
 
 import shlex
@@ -18,13 +18,13 @@ _PROXY: Final = Path(__file__).with_name("port_proxy.py")
 
 
 def outgoing_command(namespace: str) -> list[str]:
-    """Return what passes on connections out of a network namespace, in the foreground.
+    """Return the command, for the foreground, that passes on connections out of a network namespace.
 
-    Nothing leads back in through it, and this machine's own loopback cannot be reached by it.
+    Nothing can come in through it, and it does not reach this machine's own loopback.
     """
     nothing = [word for option in ("-t", "-u", "-T", "-U") for word in (option, "none")]
     return [
-        # It does not begin where this signal is ignored, as it is below Python's programs.
+        # It does not start if this signal is ignored, as it is in children of Python programs.
         "env",
         "--default-signal=PIPE",
         find("pasta") or "pasta",
@@ -33,7 +33,7 @@ def outgoing_command(namespace: str) -> list[str]:
         "--config-net",
         "--no-map-gw",
         *nothing,
-        # By itself it becomes nobody, who may not enter the namespace.
+        # By default it becomes the user nobody, which may not enter the namespace.
         "--runas",
         "0",
         "--netns",
@@ -42,11 +42,12 @@ def outgoing_command(namespace: str) -> list[str]:
 
 
 def write_port_proxy(path: Path, pid: int) -> Path:
-    """Write the program that an Engine is to run for each published port, in place of its own.
+    """Write the program that an Engine runs for each published port, instead of its own.
 
     Ports answer in the network namespace of the process `pid`.
     """
-    # Isolated and without site packages: it is started for each port, while a pod waits.
+    # Isolated and without site packages, to start quickly: it is started for each port, and a pod waits for
+    # it.
     words = [sys.executable, "-I", "-S", str(_PROXY), "--namespace", f"/proc/{pid}/ns/net"]
     path.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n', encoding="utf-8")
     path.chmod(0o755)

@@ -1,7 +1,7 @@
-"""One published port: it is listened to in one network namespace, and leads to a container in another.
+"""One published port: this listens in one network namespace, and passes on to a container in another.
 
-A Docker Engine runs this as its `--userland-proxy-path`, within its own namespace and with the arguments of
-`docker-proxy`, and reads from file descriptor 3 whether the port could be had.
+A Docker Engine runs this as its `--userland-proxy-path`, in its own namespace and with the arguments of
+`docker-proxy`, and reads from file descriptor 3 whether the port could be opened.
 """
 
 import argparse
@@ -29,7 +29,7 @@ def main() -> None:
         listener = _listener(given)
     except OSError as error:
         where = f"listen {given.proto} {given.host_ip}:{given.host_port}"
-        # In the words of Docker's own, which are told apart by what follows.
+        # In the words of Docker's own proxy, as the Engine and the worker recognise them.
         _answer(f"1\n{where}: bind: {(error.strerror or str(error)).lower()}")
         sys.exit(1)
     _answer("0\n")
@@ -46,7 +46,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("-host-port", type=int, required=True)
     parser.add_argument("-container-ip", required=True)
     parser.add_argument("-container-port", type=int, required=True)
-    # Newer Engines have options for sockets that they opened themselves, in the wrong namespace.
+    # Newer Engines have an option for sockets that they opened themselves, but in the wrong namespace.
     return parser.parse_known_args()[0]
 
 
@@ -73,7 +73,7 @@ def _listener(given: argparse.Namespace) -> socket.socket:
 
 
 def _enter(namespace: int) -> None:
-    # `os.setns` is there from Python 3.12 on.
+    # `os.setns` exists only from Python 3.12 on.
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.setns(namespace, _NEW_NET) != 0:
         number = ctypes.get_errno()
@@ -96,7 +96,7 @@ async def _serve_tcp(listener: socket.socket, target: tuple[str, int]) -> None:
         try:
             await asyncio.gather(_copy(reader, inner_writer), _copy(inner_reader, writer))
         except OSError:
-            pass  # One of the two is gone: nobody is left to be told.
+            pass  # One of the two is gone: nobody is left to report it to.
         finally:
             inner_writer.close()
             writer.close()
@@ -157,7 +157,7 @@ class _Senders(_Datagrams):
 
 
 class _Sender(_Datagrams):
-    """One sender's way to the container, for as long as either says anything."""
+    """One sender's socket to the container, as long as either side sends anything."""
 
     def __init__(self, give_back: Callable[[bytes], None]) -> None:
         self._give_back = give_back

@@ -1,1 +1,1 @@
-"""`make up`: the whole stack in the foreground, kept by supervisord until it is told to end."""
+"""`make up`: the whole stack in the foreground, kept by supervisord until it gets a signal to end."""

@@ -32,7 +32,7 @@ _IMAGE: Final = "debian:12-slim"
 
 
 class CannotStartError(Exception):
-    """Something is in the way that a person has to clear."""
+    """Something is in the way, and a person has to remove it."""
 
 
 @dataclass
@@ -75,8 +75,8 @@ def main() -> None:
 def plan_stack(folder: Path) -> Stack:
     """Return what has to run.
 
-    Raises CannotStartError for what is in the way, MissingProgramsError where an Engine cannot be had,
-    WrongEngineError where the pods are on another one, and SettingsError.
+    Raises CannotStartError if something is in the way, MissingProgramsError if there can be no Engine,
+    WrongEngineError if the pods are on another one, and SettingsError.
     """
     given, stack = settings(), Stack()
     if "redis_url" not in given.model_fields_set:
@@ -85,7 +85,7 @@ def plan_stack(folder: Path) -> Stack:
     port = stack_settings().flower_port or _free_port(_FLOWER_PORT)
     _refuse_taken(port, "Flower; FLOWER_PORT is another one")
     stack.flower = f"http://127.0.0.1:{port}"
-    # Which pod a task is about stands in its arguments, which Flower does not show by itself.
+    # A task's arguments say which pod it is about, and Flower does not show them by default.
     stack.environment["FLOWER_TASKS_COLUMNS"] = "name,args,state,received,runtime,worker"
     if not stack_settings().flower_basic_auth:
         stack.environment["FLOWER_BASIC_AUTH"] = flower_password(folder)
@@ -97,7 +97,7 @@ def plan_stack(folder: Path) -> Stack:
 
 
 def _refuse_second(folder: Path) -> None:
-    """Raise CannotStartError where this installation runs already."""
+    """Raise CannotStartError if this installation is running."""
     try:
         process = psutil.Process(int((folder / "supervisord.pid").read_text()))
         runs = any("supervisord" in word for word in process.cmdline())
@@ -140,7 +140,7 @@ def _add_engine(stack: Stack, folder: Path, given: Settings) -> None:
                 "start Docker, join the group docker (and log in again), or run this as root"
             )
         require(*ENGINE, wanted=(*FILTER, *OUTGOING))
-        # This process becomes supervisord: it lives for as long as the Engine does.
+        # This process becomes supervisord, so it lives as long as the Engine.
         write_port_proxy(folder / "port-proxy", os.getpid())
         engine.prepare()
         stack.programs += _private_engine(folder, engine)
@@ -161,12 +161,12 @@ def _private_engine(folder: Path, engine: PrivateEngine) -> list[Program]:
 
 
 def _has_engine(docker_host: str) -> bool:
-    """Whether an Engine answers there; one that is not on a unix socket is taken at its word."""
+    """Whether an Engine answers there; true without a check if it is not on a unix socket."""
     return not docker_host.startswith("unix://") or answers(Path(docker_host.removeprefix("unix://")))
 
 
 def _free_port(first: int) -> int:
-    """Return the first port from this one on that nobody listens on; this one if none of many is free."""
+    """Return the first port, from `first` on, on which nobody listens; `first` if none of many is free."""
     ports = (port for port in count(first) if not is_listening(port))
     found = next(ports)
     return found if found < first + _TRIED else first
@@ -178,7 +178,7 @@ def _refuse_taken(port: int, what: str) -> None:
 
 
 def _redis(folder: Path, url: str, port: int) -> Program:
-    """Return the embedded Redis, whose password stands in a file: everybody may read arguments."""
+    """Return the embedded Redis. Its password is in a file, as every user can read arguments."""
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "redis.conf"
     write_private(config, f"requirepass {urlsplit(url).password}\n")

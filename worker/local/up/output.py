@@ -11,16 +11,16 @@ _READY: Final = b" ready."
 
 
 def pass_on_output(once_ready: str) -> None:
-    """Have all that this process prints from now on pass through another one, which outlives its output.
+    """Let all that this process prints from now on pass through another process, which outlives this one.
 
-    supervisord opens its standard output again by its name, which cannot be done with a socket, such as
-    journald's, and blocks where nobody reads. `once_ready` is printed once, when the worker is ready.
+    supervisord opens its standard output again by name, which is impossible for a socket such as journald's,
+    and blocks if nobody reads. `once_ready` is printed once, when the worker is ready.
     """
     sys.stdout.flush()
     reading, writing = os.pipe()
     if os.fork() == 0:
         os.close(writing)
-        # Ctrl-C is for the stack: this ends when that has said its last word.
+        # Ctrl-C is for the stack: this process ends once the stack prints nothing more.
         os.setsid()
         _copy(reading, once_ready.encode())
         os._exit(0)
@@ -40,7 +40,7 @@ def _copy(reading: int, once_ready: bytes) -> None:
 
 
 def _print(content: bytes) -> None:
-    # Nobody may read any more; the stack goes on all the same.
+    # If nobody reads any more, the stack still goes on.
     with suppress(OSError):
         while content:
             content = content[os.write(sys.stdout.fileno(), content) :]

@@ -15,13 +15,13 @@ class Program:
     stop_s: int = 30
     shown: str = ""
     log: Path | None = None
-    """Where its output goes; None for the terminal."""
+    """The file for its output; None for the terminal."""
 
 
 def write_programs(path: Path, common: Path, programs: Sequence[Program]) -> None:
     """Write supervisord's configuration: what is `common` to all installations, and these programs.
 
-    One file, as supervisord takes a space in the path of another for the end of it.
+    It is one file, because in the path of an included one supervisord takes a space for its end.
     """
     sections = [common.read_text(encoding="utf-8"), *map(_section, programs)]
     path.write_text("\n".join(sections), encoding="utf-8")
@@ -49,5 +49,5 @@ def _quoted(word: str) -> str:
 
 
 def _escaped(word: str) -> str:
-    """Return a word as supervisord is to read it, to which a percent sign means a variable."""
+    """Return a word escaped for supervisord, for which a percent sign begins a variable."""
     return word.replace("%", "%%")

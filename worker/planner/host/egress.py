@@ -29,7 +29,7 @@ _PRIVATE_V6: Final = ("::/127", "::ffff:0:0/96", "fc00::/7", "fe80::/10", "fec0:
 _BEFORE_DOCKER: Final = "filter - 10"
 """Docker's own chains accept what comes from its bridges; what is refused before them is not asked again."""
 _REFUSE: Final = "reject with icmpx type admin-prohibited"
-"""Not dropped in silence: a program that looks for a cloud's metadata goes on at once."""
+"""Not dropped silently, so that a program that looks for a cloud's metadata goes on at once."""
 
 
 def table_name(installation: str) -> str:

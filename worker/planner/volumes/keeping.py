@@ -44,7 +44,8 @@ def plan_keeping(
 def plan_unkept(seen: Observation, problem: str) -> Plan:
     """Return what follows for a pod that rests and whose volume is missing.
 
-    A container that was never started goes where a volume was made by it: nobody could remove that one.
+    A container that was never started is removed if the Engine made a volume for it: that volume could not be
+    removed otherwise.
     """
     container = seen.container
     if (

@@ -85,7 +85,7 @@ def volume_places(layout: Iterable[Volume], image: PinnedImage, shape: ImageShap
 
 
 def place_of(volume: Volume, layout: Iterable[Volume], image: PinnedImage, shape: ImageShape) -> str | None:
-    """Return where a volume of the layout goes in `image`, None if a link leads nowhere."""
+    """Return where a volume of the layout is mounted with `image`, None if a link leads nowhere."""
     if volume.volume_class is VolumeClass.SYSTEM:
         return volume.path
     return shape.place(volume.path, held_paths(layout, image.id))
