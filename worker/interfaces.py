@@ -285,15 +285,15 @@ class Ended:
 
 
 class Streams(Protocol):
-    """What goes in and out of containers, as they are given and print it: nothing is masked."""
+    """Input and output of containers, unchanged: nothing is masked."""
 
     async def given_values(self, container_id: str) -> Sequence[str]:
         """Return the values of the container's `env` that are not its image's. Raises ObjectMissingError."""
 
     async def logs(self, container_id: str, *, tail: int, since: float | None, most_bytes: int) -> bytes:
-        """Return the last `tail` lines that it printed since then, in seconds of the epoch.
+        """Return the last `tail` lines that a container printed after `since`, in seconds since the epoch.
 
-        At least the last `most_bytes` of them, and enough before that for a value of `env`. Raises
+        These are at least the last `most_bytes`, and enough before that for a value of `env`. Raises
         ObjectMissingError.
         """
 
@@ -306,11 +306,11 @@ class Streams(Protocol):
         timeout_s: float,
         most_bytes: int,
     ) -> Ended:
-        """Run a command and wait for it, for `timeout_s` seconds; one that takes longer goes on in there.
+        """Run a command and wait `timeout_s` seconds for it; if it takes longer, it goes on in the container.
 
         Returns at least the first `most_bytes` of what it prints, and enough after that for a value of
-        `env`. Raises ObjectMissingError, ConflictError if the container does not run, PermanentError for a
-        command that prints without end, OutcomeUnknownError.
+        `env`. Raises ObjectMissingError, ConflictError if the container does not run, PermanentError if the
+        command prints too much, and OutcomeUnknownError.
         """
 
 

@@ -1,4 +1,4 @@
-"""What the report is divided into, and its last line."""
+"""The groups of the report, and its last line."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -43,13 +43,13 @@ def in_groups(found: Iterable[Check]) -> list[Check]:
 
 
 def counted(found: Iterable[Check]) -> dict[str, int]:
-    """Return how many checks ended in which way."""
+    """Return how many checks have each status."""
     numbers = Counter(check.status for check in found)
     return {status.value: numbers[status] for status in Status}
 
 
 def summary(found: Sequence[Check]) -> str:
-    """Return the report in one line: how many checks, and which to look at, the worst first."""
+    """Return the report in one line: how many checks, and which need attention, the worst first."""
     numbers = counted(found)
     parts = [f"{numbers[status]} {status}" for status in Status if numbers[status]]
     named = [check.name for status in (Status.FAIL, Status.WARN) for check in found if check.status is status]

@@ -1,4 +1,4 @@
-"""What `pinacle doctor` makes of clocks, of what the Engine can limit, and of the environment."""
+"""What `pinacle doctor` concludes from clocks, from what the Engine can limit, and from the environment."""
 
 import ctypes
 from collections.abc import Collection, Sequence
@@ -12,9 +12,9 @@ _CLOCK_WARN_S: Final = 2.0
 _UNSYNCHRONISED: Final = 0x40
 """STA_UNSYNC of adjtimex(2)."""
 _STATUS_AT: Final = 5 * ctypes.sizeof(ctypes.c_long)
-"""Where `status` is in struct timex: an int and four longs before it, with the int's padding."""
+"""The offset of `status` in struct timex: before it are an int, with its padding, and four longs."""
 _TIMEX_BYTES: Final = 1024
-"""More than the structure has."""
+"""Bytes: more than the structure has."""
 
 
 def engines_clock(system_time: str, before: float, after: float) -> Check:
@@ -23,7 +23,7 @@ def engines_clock(system_time: str, before: float, after: float) -> Check:
     try:
         told = datetime.fromisoformat(system_time).timestamp()
     except ValueError:
-        return ok(name, "the Engine does not say what time it has")
+        return ok(name, "the Engine does not report its time")
     difference_s = max(before - told, told - after, 0.0)
     detail = f"{difference_s:.1f} s from this machine's"
     if difference_s <= _CLOCK_WARN_S:
@@ -36,9 +36,9 @@ def engines_clock(system_time: str, before: float, after: float) -> Check:
 
 
 def ntp(is_kept: bool | None) -> Check:  # noqa: FBT001 - the only thing there is to say
-    """Whether something keeps this kernel's clock right; None where that cannot be seen."""
+    """Whether something keeps this kernel's clock right; None if that cannot be seen."""
     if is_kept is None:
-        return ok("NTP", "not seen from here")
+        return ok("NTP", "cannot be seen from here")
     if is_kept:
         return ok("NTP", "this machine's clock is kept right")
     return warn(
@@ -49,7 +49,7 @@ def ntp(is_kept: bool | None) -> Check:  # noqa: FBT001 - the only thing there i
 
 
 def is_clock_kept() -> bool | None:
-    """Ask the kernel whether its clock is synchronised; None where it does not say."""
+    """Ask the kernel whether its clock is synchronised; None if it does not say."""
     timex = ctypes.create_string_buffer(_TIMEX_BYTES)
     try:
         state = ctypes.CDLL(None).adjtimex(timex)

@@ -1,4 +1,4 @@
-"""What `pinacle doctor` makes of the pods' records."""
+"""What `pinacle doctor` concludes from the pods' records."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from worker.cli.doctor.checks import Check, fail, ok, warn
 from worker.pods.model import Phase, Record, newer_keys
 
 LONG_S: Final = 600.0
-"""So long after it was asked for, a pod that is still on its way is named."""
+"""Seconds after the request at which a pod that is still not done is named."""
 _TROUBLE: Final = (Phase.STORAGE_MISSING, Phase.FAILED, Phase.BACKOFF)
 """The worst first."""
 _ON_THEIR_WAY: Final = frozenset({Phase.PENDING, Phase.DELETING})
@@ -35,7 +35,7 @@ def pods(records: Mapping[str, Record], now: float) -> Check:
 
 
 def records(found: Mapping[str, Record]) -> Check:
-    """Whether this version can read all records, and knows all that is in them."""
+    """Whether this version can read all records and knows everything in them."""
     name = "records"
     unreadable = sorted(pod_id for pod_id, record in found.items() if record.unreadable is not None)
     if unreadable:

@@ -1,4 +1,4 @@
-"""Whether the ports that pods publish can be reached from here."""
+"""Checks whether the ports that pods publish can be reached from here."""
 
 import asyncio
 import socket
@@ -11,7 +11,7 @@ from worker.cli.doctor.checks import Check, ok, warn
 from worker.pods.model import Phase, Record
 
 MOST: Final = 50
-"""Ports that are tried, as one of each pod tells enough."""
+"""Ports that are tried; one of each pod is enough."""
 _CONNECTED_S: Final = 2.0
 _CLOSED_S: Final = 0.3
 _MOST_NAMED: Final = 5
@@ -44,13 +44,13 @@ def published(records: Iterable[Record], host: str) -> list[Port]:
 
 
 async def tried(ports: Sequence[Port]) -> dict[Port, Found]:
-    """Connect to each, and send nothing."""
+    """Connect to each port, and send nothing."""
     found = await asyncio.gather(*map(_try, ports))
     return dict(zip(ports, found, strict=True))
 
 
 def is_here(interface: str) -> bool:
-    """Whether this process is in the network of that interface: in a container, say, it is not."""
+    """Whether this process is in the network of that interface. In a container, for example, it is not."""
     try:
         socket.if_nametoindex(interface)
     except OSError:
@@ -102,7 +102,8 @@ async def _try(port: Port) -> Found:
         return Found.LOST
     try:
         async with asyncio.timeout(_CLOSED_S):
-            # The Engine's proxy accepts whatever comes, and closes at once where nobody listens behind it.
+            # The Engine's proxy accepts every connection, and closes it at once if nothing listens in the
+            # pod.
             return Found.OPEN if await reader.read(1) else Found.SILENT
     except TimeoutError:
         return Found.OPEN

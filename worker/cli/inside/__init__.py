@@ -1,1 +1,1 @@
-"""What people do inside pods: read what they print, run commands, copy files."""
+"""What people do inside pods: read their output, run commands, copy files."""

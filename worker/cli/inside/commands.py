@@ -21,7 +21,7 @@ _Command = Annotated[
     list[str] | None, typer.Argument(metavar="[COMMAND]...", help="A program and its arguments.")
 ]
 _User = Annotated[
-    str | None, typer.Option("--user", "-u", help="Runs it as this user; else as the pod's own.")
+    str | None, typer.Option("--user", "-u", help="Runs it as this user; by default as the pod's own.")
 ]
 _PodId = Annotated[str, typer.Argument(metavar="ID", help="The pod.", show_default=False)]
 _ANY_WORDS: Final = {"ignore_unknown_options": True, "allow_interspersed_args": False}
@@ -68,7 +68,7 @@ def execute(
     timeout: Timeout = None,
     task_id: TaskId = None,
 ) -> None:
-    """Run a command in a pod; ends with its exit code. For long ones and for input: `pods shell`."""
+    """Run a command in a pod and end with its exit code. For long ones and for input: `pods shell`."""
     given: dict[str, Any] = {"user": user, "timeout_s": within}
     answer = call(
         Call(
@@ -92,7 +92,7 @@ def execute(
 
 
 def shell(pod_id: _PodId, command: _Command = None, *, user: _User = None) -> None:
-    """Open a shell in a pod, or run a command with input and without a limit; needs the Engine."""
+    """Open a shell in a pod, or run a command with input and no time limit; needs the Engine."""
     code = _done(_shell(pod_id, _words(command) or _SHELL, user))
     raise typer.Exit(code)
 
@@ -106,13 +106,13 @@ def cp(
 
 
 def _words(command: list[str] | None) -> list[str]:
-    """Return a command without the dashes that may stand before it."""
+    """Return a command without the dashes that may precede it."""
     words = command or []
     return words[1:] if words[:1] == ["--"] else words
 
 
 def add_to(app: typer.Typer) -> None:
-    """Make these commands of the pods' own."""
+    """Add these to the commands about pods."""
     app.command()(logs)
     app.command("exec", context_settings=_ANY_WORDS)(execute)
     app.command(context_settings=_ANY_WORDS)(shell)
@@ -127,7 +127,7 @@ def _done(work: Coroutine[Any, Any, _T]) -> _T:
 
 
 async def _follow(pod_id: str, tail: int) -> None:
-    # Only here: what reaches the Engine takes long to load.
+    # Imported here, because the Engine's client takes long to load.
     from worker.cli.inside.reaching import reached  # noqa: PLC0415
 
     async with (
@@ -169,7 +169,7 @@ async def _cp(source: str, target: str) -> str:
 
 
 def _write(text: str, *, to_error: bool = False) -> None:
-    """Write what a pod printed; on a terminal without anything that this would obey."""
+    """Write what a pod printed; on a terminal, without control characters."""
     stream = sys.stderr if to_error else sys.stdout
     if stream.isatty():
         text = "".join(letter for letter in text if letter.isprintable() or letter in _KEPT)

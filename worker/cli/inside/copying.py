@@ -1,4 +1,4 @@
-"""`pinacle pods cp`: files between this machine and a pod, in the form of tar archives."""
+"""`pinacle pods cp`: copies files between this machine and a pod as tar archives."""
 
 import asyncio
 import posixpath
@@ -33,14 +33,14 @@ def place(text: str) -> Place | None:
 
 
 async def fetch(reached: Reached, path: str, target: Path) -> Path:
-    """Copy a file or a directory of a pod into a directory that is there, or under a new name; return which.
+    """Copy a file or directory of a pod into an existing directory, or to a new name; return the path.
 
     Raises EndingError.
     """
     try:
         async with reached.engine.streams.archive(reached.container_id, path) as archive:
             place_of_it = _destination(target, archive.name)
-            # Beside the target, so that it gets its name at once and whole.
+            # Beside the target, so that it can be renamed to it once it is complete.
             with tempfile.TemporaryDirectory(dir=place_of_it.parent, prefix=".pinacle-") as folder:
                 await _unpacked(archive.chunks, folder)
                 _named(folder, archive.name, place_of_it)
@@ -50,9 +50,9 @@ async def fetch(reached: Reached, path: str, target: Path) -> Path:
 
 
 async def send(reached: Reached, source: Path, path: str) -> str:
-    """Copy a file or a directory into a directory of a pod that is there, or under a new name; return which.
+    """Copy a file or directory into an existing directory of a pod, or to a new name; return the path.
 
-    It belongs to the pod's root. Raises EndingError.
+    The copy belongs to the pod's root. Raises EndingError.
     """
     with tempfile.TemporaryFile() as file:
         directory, name = await _place_in_pod(reached, source, path)
@@ -65,7 +65,7 @@ async def send(reached: Reached, source: Path, path: str) -> str:
 
 
 def _destination(target: Path, name: str) -> Path:
-    """Return where it is put. Raises EndingError where that cannot be, or is a directory already."""
+    """Return the path for the copy. Raises EndingError if it is impossible, or an existing directory."""
     found = target / name if target.is_dir() else target
     if not found.parent.is_dir():
         raise EndingError(Exit.FAILED, f"there is no directory {found.parent}: make it first")
@@ -79,7 +79,7 @@ def _named(folder: str, name: str, destination: Path) -> None:
 
 
 async def _place_in_pod(reached: Reached, source: Path, path: str) -> tuple[str, str]:
-    """Return directory and name: in a directory that is there its own name, else the one that is given."""
+    """Return directory and name: in an existing directory its own name, otherwise the given one."""
     whole = posixpath.normpath(path)
     try:
         async with reached.engine.streams.archive(reached.container_id, whole) as there:
@@ -100,7 +100,7 @@ def _pack(source: Path, name: str, file: IO[bytes]) -> None:
 
 
 async def _unpacked(chunks: AsyncIterator[bytes], folder: str) -> None:
-    # Not by Python's own module, which in older versions obeys what an archive says of places outside.
+    # Not with Python's own module, which in older versions lets an archive write to places outside.
     tar = await asyncio.create_subprocess_exec(
         "tar",
         "--extract",

@@ -1,4 +1,4 @@
-"""A pod's container on the Engine that this command line reaches, if it is there."""
+"""A pod's container on the Engine that this command line reaches, if that Engine has it."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -23,10 +23,10 @@ class Reached(NamedTuple):
 
 @asynccontextmanager
 async def reached(pod_id: str) -> AsyncIterator[Reached]:
-    """Have a pod's container at hand.
+    """Yield a pod's container and its Engine.
 
-    Raises EndingError for a pod that does not exist or has no container, and with the host to go to where
-    the container is on another Engine; also for what goes wrong inside.
+    Raises EndingError if the pod does not exist or has no container, and, naming the right host, if its
+    container is on another Engine. Turns errors inside into EndingError too.
     """
     record = await _record(pod_id)
     if record.state.container_id is None:

@@ -1,4 +1,4 @@
-"""The person's end of a session: what is typed goes into the pod, what that prints is shown."""
+"""The person's end of a session: what is typed is sent to the pod, and what the pod prints is shown."""
 
 import asyncio
 import os
@@ -20,14 +20,14 @@ _INPUT: Final = 0
 
 
 def is_terminal() -> bool:
-    """Whether there is a person with a terminal at both ends."""
+    """Whether both standard input and standard output are a terminal."""
     return sys.stdin.isatty() and sys.stdout.isatty()
 
 
 async def joined(session: Session, *, on_terminal: bool) -> int:
     """Pass everything on until the command ends; return its exit code.
 
-    On a terminal each key goes into the pod, Ctrl-C too, and the terminal is as before afterwards.
+    On a terminal, each key is sent to the pod, even Ctrl-C; afterwards the terminal is as before.
     """
     if not on_terminal:
         return await _passed_on(session)
@@ -55,9 +55,10 @@ async def _type(session: Session) -> None:
 
 
 def _typed(loop: asyncio.AbstractEventLoop) -> asyncio.Queue[bytes]:
-    """Return what standard input brings, piece by piece; an empty one is its end.
+    """Return standard input, piece by piece; an empty piece is its end.
 
-    A thread reads, as a loop cannot wait for files; it ends with the process, as nothing interrupts a read.
+    A thread reads it, as an event loop cannot wait for files. The thread ends with the process, as nothing
+    interrupts a read.
     """
     found: asyncio.Queue[bytes] = asyncio.Queue()
 
@@ -73,7 +74,7 @@ def _typed(loop: asyncio.AbstractEventLoop) -> asyncio.Queue[bytes]:
 
 @contextmanager
 def _raw() -> Iterator[None]:
-    """Have each key as it is typed."""
+    """Put the terminal into raw mode, to get each key as it is typed."""
     before = termios.tcgetattr(_INPUT)
     tty.setraw(_INPUT)
     try:
@@ -84,13 +85,13 @@ def _raw() -> Iterator[None]:
 
 @contextmanager
 def _resized(session: Session) -> Iterator[None]:
-    """Have the pod's terminal as large as the person's, also when that changes."""
+    """Keep the pod's terminal as large as the person's, even if that changes."""
     loop = asyncio.get_running_loop()
     under_way: set[asyncio.Task[None]] = set()
 
     def resize() -> None:
         size = shutil.get_terminal_size()
-        # Kept, as a task that nobody holds may be collected before it is done.
+        # Kept, as a task without a reference may be collected before it is done.
         task = loop.create_task(session.resize(size.lines, size.columns))
         under_way.add(task)
         task.add_done_callback(under_way.discard)

@@ -1,1 +1,1 @@
-"""What goes in and out of running containers."""
+"""Input and output of running containers."""

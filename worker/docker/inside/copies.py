@@ -1,4 +1,4 @@
-"""Files in and out of a container as tar archives, which its mounts and owners are in."""
+"""Copies files into and out of a container as tar archives, including its mounts and with owners."""
 
 from base64 import b64decode
 from collections.abc import AsyncIterator, Iterator
@@ -20,7 +20,7 @@ _HEADERS: Final = {"Content-Type": "application/x-tar"}
 
 
 class Archive(NamedTuple):
-    """What stands under a path, and its content as a tar archive of that one name."""
+    """What is at a path, and its content as a tar archive of that one name."""
 
     name: str
     is_directory: bool
@@ -45,7 +45,7 @@ async def reading(calls: EngineCalls, container_id: str, path: str) -> AsyncIter
 
 
 async def write(calls: EngineCalls, container_id: str, directory: str, archive: AsyncIterator[bytes]) -> None:
-    """Unpack an archive into a directory that is there. Raises ObjectMissingError, PermanentError."""
+    """Unpack an archive into an existing directory. Raises ObjectMissingError, PermanentError."""
     docker = await calls.client()
     calls.count("archive_write")
     with _explained("archive_write"):

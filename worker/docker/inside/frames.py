@@ -1,4 +1,4 @@
-"""What a container without a terminal prints, as the Engine sends it: frames of one stream each."""
+"""Output of a container without a terminal, as the Engine sends it: in frames, each from one stream."""
 
 from collections.abc import AsyncIterator
 from typing import Final, NamedTuple
@@ -17,7 +17,7 @@ class Piece(NamedTuple):
 
 
 async def pieces(chunks: AsyncIterator[bytes]) -> AsyncIterator[Piece]:
-    """Yield what frames hold as it comes, however long they are and however they are cut into chunks."""
+    """Yield the content of frames as it comes, however long they are and however chunks cut them."""
     header, stream, missing = b"", STDOUT, 0
     async for chunk in chunks:
         rest = chunk

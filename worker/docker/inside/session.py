@@ -1,4 +1,4 @@
-"""A command in a container with somebody at the other end, who types and reads."""
+"""A command in a container with a person at the other end, who types and reads."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -15,18 +15,18 @@ from worker.docker.inside.frames import Piece
 from worker.errors import OutcomeUnknownError
 
 _ENDED_S: Final = 5.0
-"""Seconds in which a command whose streams are closed is seen to have ended."""
+"""Seconds in which a command has to end once its streams are closed."""
 
 
 class Session:
-    """Begins with `opened`; ends when the command closes its streams."""
+    """One run of a command. It begins with `opened`, and ends when the command closes its streams."""
 
     def __init__(self, execution: Exec, stream: Any) -> None:
         self._execution = execution
         self._stream = stream
 
     async def read(self) -> Piece | None:
-        """Return what is printed next, None once nothing more will be. Raises OutcomeUnknownError."""
+        """Return what is printed next, None at the end of the output. Raises OutcomeUnknownError."""
         try:
             message = await self._stream.read_out()
         except (aiohttp.ClientError, ConnectionError) as error:
@@ -37,7 +37,7 @@ class Session:
         await self._stream.write_in(typed)
 
     def end_input(self) -> None:
-        """Say that nothing more will be typed."""
+        """Signal that nothing more will be typed."""
         # The library closes both directions at once.
         transport = self._stream._resp.connection.transport  # noqa: SLF001 - see above
         if transport is not None and transport.can_write_eof():
@@ -47,7 +47,7 @@ class Session:
         await self._execution.resize(h=rows, w=columns)
 
     async def exit_code(self) -> int:
-        """Return how the command ended. Raises OutcomeUnknownError for one that runs on."""
+        """Return the command's exit code. Raises OutcomeUnknownError if it runs on."""
         deadline = asyncio.get_running_loop().time() + _ENDED_S
         while (seen := await self._execution.inspect())["Running"]:
             # Its streams close a moment before it ends, and some programs close them and go on.
@@ -61,10 +61,10 @@ class Session:
 async def opened(
     calls: EngineCalls, container_id: str, command: Sequence[str], *, user: str | None, terminal: str | None
 ) -> AsyncIterator[Session]:
-    """Run a command, on a terminal of the kind that `terminal` names where it is not None.
+    """Run a command, on a terminal of the kind that `terminal` names unless that is None.
 
-    Raises ObjectMissingError, ConflictError for a container that does not run, PermanentError for a command
-    or user that is not there.
+    Raises ObjectMissingError, ConflictError if the container does not run, and PermanentError if there is no
+    such command or user.
     """
     body = {
         "AttachStdin": True,

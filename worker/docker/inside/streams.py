@@ -18,15 +18,15 @@ from worker.errors import EngineUnavailableError, ImageGoneError, OutcomeUnknown
 from worker.interfaces import Ended
 
 _LONGEST_VALUE: Final = 256 * 1024
-"""Bytes of one value of `env`, and more than all of a spec. So much is kept beside what is asked for: a value
-that begins there can be told, and masked."""
+"""Bytes: more than all of a spec, and so than any value of `env`. This much is kept beyond what is asked for,
+so that a value across that boundary is recognised and masked."""
 _MOST_FOLLOWED: Final = 16 * 2**20
-"""Bytes that one command may print. More costs everybody who waits for this worker."""
+"""Bytes that one command may print. More would delay all callers of this worker."""
 
 
 _START: Final = "exec_start"
 _CANNOT_RUN: Final = 126
-"""How shells end for what cannot be run, and Docker's own command line too; 127 is for what is not there."""
+"""Exit codes of shells, and of Docker's command line, for what cannot be run; 127 means it does not exist."""
 
 
 class CannotRunError(Exception):
@@ -37,7 +37,7 @@ class ContainerStreams:
     """Reads what containers print, and runs commands in them."""
 
     def __init__(self, *, calls: EngineCalls, deadline_s: float) -> None:
-        """`deadline_s` is for one answer of the Engine, however much it brings."""
+        """`deadline_s` is for one answer of the Engine, however long that is."""
         self._calls = calls
         self._deadline_s = deadline_s
 
@@ -85,7 +85,7 @@ class ContainerStreams:
         except TimeoutError:
             timed_out = True
         except CannotRunError as error:
-            # An older Engine has printed this itself, where the command would have printed.
+            # An older Engine prints this itself, in place of the command's output.
             return Ended(exit_code=_CANNOT_RUN, timed_out=False, stdout=b"", stderr=str(error).encode())
         seen = await self._calls.json("exec_inspect", "GET", f"exec/{made['Id']}/json")
         return Ended(
@@ -97,7 +97,7 @@ class ContainerStreams:
 
     @asynccontextmanager
     async def followed(self, container_id: str, *, tail: int) -> AsyncIterator[AsyncIterator[Piece]]:
-        """Read the last `tail` lines that it printed, and what it prints from now on, until it ends."""
+        """Read the last `tail` lines that a container printed, and what it prints until it ends."""
         params = {"stdout": "1", "stderr": "1", "follow": "1", "tail": str(tail)}
         path = f"containers/{container_id}/logs"
         async with self._reading("container_logs", "GET", path, params=params, deadline_s=None) as found:
@@ -106,7 +106,7 @@ class ContainerStreams:
     def session(
         self, container_id: str, command: Sequence[str], *, user: str | None, terminal: str | None
     ) -> AbstractAsyncContextManager[Session]:
-        """Run a command with somebody at the other end; see `session.opened`."""
+        """Run a command with a person at the other end; see `session.opened`."""
         return session.opened(self._calls, container_id, command, user=user, terminal=terminal)
 
     def archive(self, container_id: str, path: str) -> AbstractAsyncContextManager[copies.Archive]:
@@ -118,10 +118,10 @@ class ContainerStreams:
         await copies.write(self._calls, container_id, directory, archive)
 
     async def _follow(self, exec_id: str, printed: "_Printed") -> None:
-        """Start what was made, and read what it prints until it has ended."""
+        """Start the command that was created, and read what it prints until it has ended."""
         body = json.dumps({"Detach": False, "Tty": False})
         path = f"exec/{exec_id}/start"
-        # It is silent for as long as it likes: whoever asked has a deadline.
+        # It may be silent as long as it wants: the caller has a deadline.
         reading = self._reading(_START, "POST", path, data=body, deadline_s=None)
         async with reading as found:
             async for piece in found:

@@ -1,1 +1,1 @@
-"""What goes on inside a pod: what it printed, and one command at a time run in it."""
+"""Looking into a pod: what it printed, and commands that run in it."""

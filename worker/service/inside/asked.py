@@ -1,4 +1,4 @@
-"""From plain JSON to what is asked of the inside of a pod, or to an error with what would be right. Pure."""
+"""Parses plain JSON into a question about the inside of a pod, or an error that says what is right. Pure."""
 
 import re
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from worker.quoting import shown
 
 MOST_LINES: Final = 10_000
 MOST_BYTES: Final = 128_000
-"""Of what was printed in one answer: it lies in Redis for some minutes."""
+"""Of output in one answer, which stays in Redis for some minutes."""
 DEFAULT_TIMEOUT_S: Final = 20
 _MOST_WORDS: Final = 1000
 _USER: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,63})?")
@@ -27,25 +27,25 @@ class Logs:
 
 @dataclass(frozen=True, kw_only=True)
 class Execution:
-    """A command that runs once in a pod's container, beside what runs there."""
+    """A command that runs once in a pod's container, beside its other processes."""
 
     command: tuple[str, ...]
     user: str | None
-    """None for the one that the container runs as."""
+    """None means the user that the container runs as."""
     timeout_s: float
 
 
 def parse_logs(tail: Any, since: Any) -> Logs:
-    """Return what is asked for; raises InvalidInputError."""
+    """Return what is asked for. Raises InvalidInputError."""
     if not isinstance(tail, int) or isinstance(tail, bool) or not 1 <= tail <= MOST_LINES:
         raise InvalidInputError(f"tail: {shown(tail)} is not allowed; allowed: 1 to {MOST_LINES} lines")
     return Logs(tail=tail, since=None if since is None else _parse_moment(since))
 
 
 def parse_execution(command: Any, user: Any, timeout_s: Any, *, longest_s: float) -> Execution:
-    """Return what is asked for, of at most `longest_s` seconds; raises InvalidInputError.
+    """Return what is asked for, limited to `longest_s` seconds. Raises InvalidInputError.
 
-    The default is as long as it may be where it would be longer.
+    The default time-out is cut to `longest_s` if it would be longer.
     """
     if user is not None and not (isinstance(user, str) and _USER.fullmatch(user)):
         raise InvalidInputError(
@@ -58,7 +58,7 @@ def parse_execution(command: Any, user: Any, timeout_s: Any, *, longest_s: float
 
 
 def _parse_command(command: Any) -> tuple[str, ...]:
-    """Return the words of a command. What is wrong with them is told without them: they may be secret."""
+    """Return the words of a command. Errors do not quote them, as they may be secret."""
     allowed = "allowed: a list of 1 to 1000 strings, such as ['ls', '-l'] or ['sh', '-c', 'ls | wc -l']"
     if not isinstance(command, list | tuple) or not 1 <= len(command) <= _MOST_WORDS or command[0] == "":
         raise InvalidInputError(f"command: {_kind(command)} is not allowed; {allowed}")

@@ -1,4 +1,4 @@
-"""What callers ask of the inside of a pod. It is no intent: nothing is recorded but that a command began."""
+"""Answers questions about the inside of a pod. These are no intents: only a command's start is recorded."""
 
 import asyncio
 from collections import Counter
@@ -29,16 +29,16 @@ _LAST_LINES: Final = 20
 _LAST_BYTES: Final = 8000
 """Of the last lines, in the answer to a question about a pod."""
 _AT_ONCE: Final = 4
-"""Commands that run at a time in one pod: each has a thread, which callers of other pods need as well."""
+"""Commands that run in one pod at a time: each occupies a thread, and other pods' callers need threads too."""
 
 
 class Inside:
-    """Answers on the host that a pod lives on, with the values of its `env` masked."""
+    """Answers on the host that has the pod, with the values of the pod's `env` masked."""
 
     def __init__(
         self, *, host: str, store: Store, streams: Streams, patience: Patience, is_open: bool
     ) -> None:
-        """`is_open` is false where the operator wants nobody to look."""
+        """`is_open` is false if the operator has switched this off."""
         self._host = host
         self._store = store
         self._streams = streams
@@ -98,7 +98,7 @@ class Inside:
         printed = await self._streams.logs(
             container_id, tail=asked.tail, since=asked.since, most_bytes=most_bytes
         )
-        # Of many values and much text this takes a while, in which others are to be answered.
+        # With many values and much text this takes a while, and others are to be answered meanwhile.
         output, is_whole = await asyncio.to_thread(ending, printed, secrets, most_bytes)
         return {
             "pod_id": record.pod_id,

@@ -1,6 +1,6 @@
-"""What a pod printed, as others may see it: bounded, and without the values of its `env`. Pure.
+"""Output of a pod as others may see it: of limited length, and without the values of its `env`. Pure.
 
-Bytes in, text out. A cut never leaves a part of a value behind: it would be shown as it is.
+It takes bytes and returns text. A cut never leaves a part of a value, which would then be shown unmasked.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -8,9 +8,9 @@ from typing import Final, NamedTuple
 
 MASK: Final = b"***"
 _SHORTEST: Final = 4
-"""Bytes. Shorter values are no secrets, and are in every output: `1`, `80`, `dev`."""
+"""Bytes. Shorter values, such as `1`, `80` or `dev`, are no secrets and occur in every output."""
 _SHORTEST_LINE: Final = 8
-"""Bytes of a line of a value of several lines, such as a key: a part of it may be printed."""
+"""Bytes of one line in a value of several lines, such as a key, as only a part of it may be printed."""
 
 
 class _Place(NamedTuple):
@@ -19,7 +19,7 @@ class _Place(NamedTuple):
 
 
 def secrets_in(values: Iterable[str]) -> Sequence[bytes]:
-    """Return what is to be masked."""
+    """Return what has to be masked."""
     found: set[bytes] = set()
     for value in values:
         whole = value.encode(errors="surrogateescape")
@@ -48,7 +48,7 @@ def ending(printed: bytes, secrets: Sequence[bytes], most: int) -> tuple[str, bo
 
 
 def _masked(printed: bytes, places: Iterable[_Place]) -> str:
-    """Return what was printed as text, with the mask in place of what lies in any of these places."""
+    """Return the output as text, with the mask instead of what is in any of these places."""
     shown, end = bytearray(), 0
     for place in sorted(place for place in places if place.start < place.end):
         if place.start > end or not shown:
