@@ -22,7 +22,7 @@ def stopping_steps(container: ObservedContainer, timeout_s: int) -> list[Step]:
 
 
 def stop_under_way(record: Record, seen: Observation, now: float) -> Plan | None:
-    """Return how to wait for a stop that was sent and may not have ended; None where there is none.
+    """Return how to wait for a stop that was sent and may not have ended; None if there is none.
 
     Another one would send the pod's processes their signal once more. Whether the one that is noted ever
     reached the Engine is not always known: when its time and the margin are over, it is sent again.

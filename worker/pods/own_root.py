@@ -22,7 +22,7 @@ class Look:
     container_id: str
     """Empty for a look at the volumes of a pod that has no container."""
     places: tuple[str, ...] = ()
-    """Where else than directly below `/` it looked."""
+    """Where it looked, besides the paths directly below `/`."""
     found: Mapping[str, Standing]
     """What was changed directly below `/` or is at a place, by path; what is as in the image is not in it."""
     system: tuple[str, ...] = ()

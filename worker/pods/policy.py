@@ -75,8 +75,8 @@ def check_runtime(policy: Policy, spec: PodSpec, before: PodSpec | None, *, own:
 def check_registry(policy: Policy, reference: str) -> None:
     """Refuse to ask a registry that the operator did not name; for images that are not on the host.
 
-    An Engine takes more for a registry than is meant: a port of 127.0.0.1, say, where a pod may listen.
-    Raises InvalidInputError.
+    An Engine takes more for a registry than is meant: for example a port of 127.0.0.1, on which a pod may
+    listen. Raises InvalidInputError.
     """
     host = registry_host(reference) or DOCKER_HUB
     if host in policy.registries:

@@ -74,7 +74,7 @@ class Resolved:
 def settled(pod_id: str, record: Record | None, asked: Request | Change) -> Request:
     """Return the request that a change is, for the pod as it is recorded.
 
-    Raises PodNotFoundError, LostUpdateError, and RecordUnreadableError where there is no spec to be changed.
+    Raises PodNotFoundError, LostUpdateError, and RecordUnreadableError if there is no spec to change.
     """
     if not isinstance(asked, Change):
         return asked

@@ -1,7 +1,7 @@
 """The shape of an image: what its file system has at the places where a pod's volumes go.
 
 It was seen by looking into a container of the image that is never started, and stays the same for as long as
-the image has its id. `next_look` says where to look, so that whoever looks needs to know nothing else.
+the image has its id. `next_look` says where to look, so that its caller needs to know nothing else.
 """
 
 import posixpath

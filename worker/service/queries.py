@@ -62,7 +62,7 @@ class Queries:
         }
 
     async def _seen(self, record: Record, look: Callable[[str], Awaitable[_T]]) -> _T | None:
-        """Return what is seen of a container; None where it is on another host, or cannot be seen soon."""
+        """Return what is seen of a container; None if it is on another host, or cannot be seen soon."""
         container_id = record.state.container_id
         if record.host != self._host or container_id is None:
             return None

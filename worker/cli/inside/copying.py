@@ -84,7 +84,7 @@ async def _place_in_pod(reached: Reached, source: Path, path: str) -> tuple[str,
     try:
         async with reached.engine.streams.archive(reached.container_id, whole) as there:
             if there.is_directory:
-                return whole, source.resolve().name  # noqa: ASYNC240 - of one path, and nobody else waits
+                return whole, source.resolve().name  # noqa: ASYNC240 - one path, and nobody else waits
     except ObjectMissingError:
         pass  # It gets this name.
     return posixpath.split(whole)

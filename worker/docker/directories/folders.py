@@ -155,7 +155,7 @@ class Folders:
     async def _at_place(
         self, container_id: str, mounts: Collection[str], place: str, found: Mapping[str, Standing]
     ) -> Standing | None:
-        """Return what stands at a place that lies on a volume, or in a directory that is kept.
+        """Return what stands at a place that is on a volume, or in a directory that is kept.
 
         Anywhere else, the place is as the image has it. None if nothing is there.
         """

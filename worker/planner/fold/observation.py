@@ -123,7 +123,7 @@ def _fold_end(seen: Observation, step: EndStep, result: StepResult) -> Observati
     match step:
         case steps.RemoveContainer():
             # What the container had begun to fill is a leftover from here on.
-            # What was to be kept of it has been; nothing else was at the places where it was looked.
+            # What was to be kept of it is kept; nothing else was at the places that were looked at.
             look = None if seen.look is None else replace(seen.look, container_id="", found={})
             return seen.evolve(container=None, fresh=None, look=look, measured=None)
         case steps.StopContainer() if container is not None:

@@ -94,7 +94,7 @@ def clash(one: PublishedPort, other: PublishedPort) -> bool:
 def chosen_and_taken(intent: Intent, text: str) -> tuple[PublishedPort, ...]:
     """Return those ports for which others may be chosen, of those that the Engine says are taken.
 
-    It names the first that it met; where its words name none of ours, all that were chosen are meant.
+    It names the first one that it met; if its words name none of ours, all that were chosen are meant.
     """
     named = [port for port in intent.ports if _is_named(port, text)]
     return tuple(port for port in named or intent.ports if _was_chosen(intent, port))

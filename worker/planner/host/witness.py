@@ -28,7 +28,7 @@ def is_witness(record: Record, seen: Observation) -> bool:
 def is_same_storage(pods: Iterable[tuple[Record, Observation]]) -> bool:
     """Whether the pods of a host prove it: one that runs, or all that were ever filled.
 
-    Where nothing runs, a single missing volume leaves open whether this is an older or another disk.
+    If nothing runs, a single missing volume leaves open whether this is an older or another disk.
     """
     filled = [(record, seen) for record, seen in pods if record.exists and record.state.initialised]
     if any(is_witness(record, seen) for record, seen in filled):

@@ -58,7 +58,7 @@ def plan_unkept(seen: Observation, problem: str) -> Plan:
 
 
 def rests_without(record: Record) -> bool:
-    """Whether a pod is where it should be, and merely its container cannot be made again."""
+    """Whether a pod is as it should be, except that its container cannot be made again."""
     settled = record.state.settled_generation == record.intent.generation
     return settled and record.intent.kind is IntentKind.STOPPED
 

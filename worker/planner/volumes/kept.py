@@ -4,7 +4,7 @@
     -------------------------------------------------------|-----------------------------------------------
     changed a directory directly below `/`, of his own or  | it gets a volume, with all that is in it now
     the image's, that is on no volume                      |
-    something where the image has a new VOLUME             | that volume begins with it
+    something at a path of a new VOLUME of the image       | that volume begins with it
     a directory on a volume, where there is a new VOLUME   | that volume begins with it: nothing is hidden
     a file or link in `/`, or removed what the image has   | refused, unless it is given up
     a file or link where a new VOLUME is, or above         | refused, unless it is given up
@@ -246,7 +246,7 @@ def _taken(
 
 
 def _or_discard(record: Record, paths: Iterable[str]) -> str:
-    """Say how to give them up, which whoever adopts a container cannot."""
+    """Say how to give them up, which is impossible in an adoption."""
     words = f", or give up what is there with pods.update(…, discard={list(paths)[:_LONGEST_LIST]})"
     return "" if record.intent.adopt else words
 

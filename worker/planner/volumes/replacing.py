@@ -92,7 +92,7 @@ def plan_nested(record: Record, seen: Observation, now: float, own: Installation
 
 
 def look_of(seen: Observation, find: FindFolders) -> Look | None:
-    """Return what was found there, None where nobody looked."""
+    """Return what was found there, None if nobody looked."""
     look = seen.look
     fits = look is not None and look.container_id == find.container_id and set(find.at) <= set(look.places)
     return look if fits else None

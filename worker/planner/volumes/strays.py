@@ -1,4 +1,4 @@
-"""Volumes of a pod that its layout does not have: of a folder that was kept before Redis was lost, say.
+"""Volumes of a pod that its layout does not have: for example of a folder kept before Redis was lost.
 
 They hold the owner's data. So they become part of the layout when it is begun; never is anything made in
 their place or written over them.

@@ -45,7 +45,8 @@ def touched(changes: Iterable[Change], mounted: Collection[str], places: Collect
         touch = _TOUCHES[change.kind] if slot == change.path else Touch.BELOW
         found[slot] = max(touch, found.get(slot, touch))
     for place in [path for path in found if path in places]:
-        # A directory that the owner made is his as a whole, also where a place below it holds all.
+        # A directory that the owner made is the owner's as a whole, even if everything is in a place below
+        # it.
         top = _top(place)
         if found.get(top) is Touch.ADDED and top != place:
             found[top] = Touch.BELOW

@@ -29,7 +29,7 @@ _LAST_LINES: Final = 20
 _LAST_BYTES: Final = 8000
 """Of the last lines, in the answer to a question about a pod."""
 _AT_ONCE: Final = 4
-"""Commands that run in one pod at a time: each occupies a thread, and other pods' callers need threads too."""
+"""Commands that run in one pod at a time. Each occupies a thread, and callers of other pods need some too."""
 
 
 class Inside:
