@@ -51,6 +51,9 @@ def update(  # noqa: PLR0917 - the contract: by position or by name
 
     What the container has at the paths in `discard` is given up.
     """
+    if isinstance(replace, list) and not discard:
+        # The third argument of callers from before there was a `replace`.
+        replace, discard = False, replace
     wanted = Change(
         to=parse_spec(spec) if parse_flag("replace", replace) else parse_patch(spec),
         discard=parse_discard(discard),

@@ -118,6 +118,21 @@ def test_a_look_into_a_pod_is_answered_where_it_lives(client: Client, make: Make
     assert logs["container_id"] == ran["container_id"]
 
 
+def test_a_patch_is_made_of_what_is_recorded_where_the_pod_lives(client: Client, make: Make) -> None:
+    """With all that it says, by position or by name."""
+    at = client.call("get", "one")["generation"]
+    in_place: tuple[Any, ...] = (False, at, [])
+    by_place = make("pods.update", "one", {"env": {"A": "1"}}, *in_place).apply_async()
+    assert client.receive(by_place, ANSWER_S)["changed"] == ["env"]
+    by_name = client.send(
+        "update", pod_id="one", spec={"env": {"B": "2"}}, expected_generation=at, queue=HERE
+    )
+    with pytest.raises(Exception, match=f"is at {at + 1}, not at {at}"):
+        client.receive(by_name, ANSWER_S)
+    whole = client.send("update", pod_id="one", spec=SPEC, replace=True, queue=HERE)
+    assert client.receive(whole, ANSWER_S)["changed"] == ["env"]
+
+
 @pytest.mark.filterwarnings("ignore:Call to deprecated setex:DeprecationWarning")
 def test_the_body_of_a_chord_is_run(client: Client, make: Make) -> None:
     header = [make("pods.stop", "one"), make("pods.stop", "two")]

@@ -301,3 +301,22 @@ def test_updates_that_come_at_the_same_time_lose_none(client: Client, pod: Pod) 
         client.receive(one)
     settled(pod, pod.call("get"))
     assert pod.sh("env | grep ^N | sort").splitlines() == [f"{name}={name}" for name in names]
+
+
+def test_a_patch_that_is_delivered_twice_is_one_change(client: Client, pod: Pod) -> None:
+    """Also if another one came in between."""
+    twice = {"hostname": "one"}
+    first = client.receive(client.send("update", pod.id, twice, task_id="patch-twice"))
+    assert first["changed"] == ["hostname"]
+    pod.call("update", {"hostname": "two"})
+    client.receive(client.send("update", pod.id, twice, task_id="patch-twice"))
+    answer = settled(pod, pod.call("get"))
+    assert (answer["spec"]["hostname"], answer["generation"]) == ("two", first["generation"] + 1)
+
+
+def test_older_callers_give_up_paths_by_the_third_argument(app: Pod) -> None:
+    app.sh("echo lost > /file")
+    assert "/file" in app.client.error("update", app.id, {**APP, "hostname": "one"})
+    answer = settled(app, app.call("update", {**APP, "hostname": "one"}, ["/file"]))
+    assert (answer["phase"], answer["changed"]) == ("running", ["hostname"])
+    assert app.sh("test -e /file || echo gone") == "gone"

@@ -40,7 +40,7 @@ class Update:
     """Paths whose content in the container is given up, instead of being kept or blocking the update."""
 
     uncertain: frozenset[str] = frozenset()
-    """Keys of the spec that it says nothing about: if they were not certain before, they are not now."""
+    """Keys of the spec that do not follow from it: if they were not certain before, they are not now."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +88,7 @@ def settled(pod_id: str, record: Record | None, asked: Request | Change) -> Requ
         raise RecordUnreadableError(f"pod_id: pod {pod_id!r}: {record.unreadable.reason}")
     if record.intent.spec is None:
         raise RecordUnreadableError(f"pod_id: pod {pod_id!r} has no spec that could be changed")
-    uncertain = frozenset(record.intent.unsure) - asked.to.keys
+    uncertain = frozenset(record.intent.unsure) - asked.to.certain
     return Update(spec=asked.to.of(record.intent.spec), discard=asked.discard, uncertain=uncertain)
 
 

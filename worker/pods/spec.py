@@ -120,9 +120,9 @@ class SpecPatch:
     """Names that are removed from `env`."""
 
     @property
-    def keys(self) -> frozenset[str]:
-        """The keys that it says anything about."""
-        return self.given | self.defaults | ({"env"} if self.removed else frozenset())
+    def certain(self) -> frozenset[str]:
+        """The keys whose values follow from it alone; `env` may have variables that it does not name."""
+        return self.given - {"env"} | self.defaults
 
     def of(self, before: PodSpec) -> PodSpec:
         """Return the spec as it is to be. What the patch says nothing about is not judged."""

@@ -174,6 +174,10 @@ def test_what_was_not_certain_stays_so_until_it_is_named() -> None:
     before = pod(unsure=("restart", "tier"))
     change = settled("a", before, Change(to=parse_patch({"tier": None})))
     assert intent_for(before, change, Resolved()).unsure == ("restart",)
+    variables = pod(unsure=("env",))
+    for env, unsure in (({"A": "1"}, ("env",)), ({"A": None}, ("env",)), (None, ())):
+        change = settled("a", variables, Change(to=parse_patch({"env": env})))
+        assert intent_for(variables, change, Resolved()).unsure == unsure, "others may be there"
     whole = settled("a", before, Change(to=parse_spec(WHOLE)))
     assert intent_for(before, whole, Resolved()).unsure == ()
 
