@@ -245,7 +245,7 @@ class Settings(BaseSettings):
     def visibility_timeout_s(self) -> int:
         """Seconds after which Redis gives a message that was not acknowledged to another worker.
 
-        This is longer than any task, as a task that takes longer runs twice.
+        This is longer than any task, as a task that takes longer runs twice (protocol 6).
         """
         return int(2 * self.task_wait_s + 3 * self.step_deadline_s)
 

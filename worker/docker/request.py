@@ -45,6 +45,7 @@ def create_body(request: ContainerRequest, *, init_path: str | None) -> dict[str
     """
     spec = request.spec
     body: dict[str, Any] = {
+        # By id: its reference may mean another image by now (protocol 12).
         "Image": request.image_id,
         "Hostname": request.hostname,
         "Env": [f"{name}={value}" for name, value in spec.env.items()],

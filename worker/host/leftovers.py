@@ -19,7 +19,7 @@ _log: Final = structlog.get_logger(__name__)
 
 
 class Leftovers:
-    """Looks for tombstones of other hosts' pods whose objects are on this host.
+    """Looks for tombstones of other hosts' pods whose objects are on this host (protocol 9).
 
     The store is asked only when the Engine shows a pod that is not this host's. Records of other hosts are
     read here, never written.

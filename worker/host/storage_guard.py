@@ -23,7 +23,7 @@ _log: Final = structlog.get_logger(__name__)
 
 
 class StorageGuard:
-    """Gives a host's storage an identity, and recognises it.
+    """Gives a host's storage an identity, and recognises it (protocol 7).
 
     The identity is on a sentinel volume, which a created container keeps from being pruned, and in the
     store. If the two differ, another disk is mounted, or none, and the planner leaves every pod alone.

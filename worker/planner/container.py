@@ -151,6 +151,8 @@ def _mounts(record: Record, mounts: Mounts) -> Iterator[VolumeMount]:
         yield VolumeMount(
             source=naming.volume_name(record.pod_id, volume.name),
             target=path,
+            # The image fills a volume once (protocol 3). Layers and overlays never: what they show is in
+            # them, or below them.
             no_copy=volume.filled or layers or is_overlay(record.state.system, volume),
             read_only=layers,
         )

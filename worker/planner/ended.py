@@ -30,6 +30,8 @@ def plan_note(record: Record, seen: Observation, spec: PodSpec, own: Installatio
     if container is None:
         lost = state.container_id is not None and spec.restart is Restart.NEVER
         return go(NoteLost()) if lost else None
+    # First of all: a start overwrites exit code and times, and a removal takes them along. Only an inspect
+    # has them, so there is one for each newly dead container (protocol 11).
     ended = container.state is ContainerState.EXITED or (
         container.state is ContainerState.DEAD and spec.restart is not Restart.ALWAYS
     )

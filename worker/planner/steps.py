@@ -262,7 +262,7 @@ What any other step notes has to be durable before the next one is sent.
 
 
 def removals(volumes: Iterable[ObservedVolume]) -> list[RemoveVolume]:
-    """Return the removal of each; those that mount others go before them."""
+    """Return the removal of each; those that mount others are removed before them."""
     steps = [RemoveVolume(volume.name, on_others=bool(volume.options)) for volume in volumes]
     return sorted(steps, key=lambda step: not step.on_others)
 

@@ -18,6 +18,8 @@ def stopping_steps(container: ObservedContainer, timeout_s: int) -> list[Step]:
         return []
     paused = container.state is ContainerState.PAUSED
     wake: list[Step] = [UnpauseContainer(container.id)] if paused else []
+    # Noted before it is sent: a worker that takes over has to know that a stop may be under way, or the pod's
+    # processes get their signal twice.
     return [*wake, BeginStop(container.id, timeout_s), StopContainer(container.id, timeout_s)]
 
 

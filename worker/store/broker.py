@@ -186,7 +186,11 @@ class _Held(NamedTuple):
 
 
 class _QoS(kombu_redis.QoS):
-    """Keeps a message that was taken but could not be noted as taken."""
+    """Keeps a message that was taken but could not be noted as taken.
+
+    kombu first removes a message from its queue, and then notes it as taken. In between, only this process
+    has it.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

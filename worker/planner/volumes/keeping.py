@@ -23,7 +23,7 @@ def plan_keeping(
     """
     if seen.container is not None:
         made = seen.container.state is ContainerState.CREATED and not seen.volumes_current
-        # Creating makes a missing volume silently.
+        # Creating a container makes a missing volume silently (protocol 4).
         return go(ReadVolumes()) if made else resting
     if not _is_whole(record) or record.state.settled_generation < record.intent.generation:
         return resting

@@ -1,7 +1,7 @@
 """The plan for a container that is replaced on purpose.
 
 Nothing in its own root is lost: what has to be kept is found, measured and refused before it is stopped,
-looked for once more when it has ended, copied into volumes, and only then it is removed.
+looked for again when it has ended, and copied into volumes; only then the container is removed.
 """
 
 from collections.abc import Mapping
@@ -43,7 +43,7 @@ _MB = 10**6
 def plan_replacing(
     record: Record, seen: Observation, container: ObservedContainer, now: float, own: Installation
 ) -> Plan:
-    """Return what takes a container away for another one, or that it stays and why."""
+    """Return how to remove a container for another one, or that it stays and why."""
     if not container.has_run and container.pod_id == record.pod_id:
         return go(RemoveContainer(container.id))
     find = FindFolders(container.id, places(record, seen, container))
@@ -56,6 +56,7 @@ def plan_replacing(
         return wait
     spec = record.intent.spec
     stop = stopping_steps(container, spec.stop_timeout_s) if spec is not None else []
+    # Until it has ended, its programs may make what was not there at the first look.
     if stop or not look.ended:
         return go(*stop, find)
     begun = [volume for volume in record.state.layout if volume.copied_from == container.id]
@@ -99,7 +100,7 @@ def look_of(seen: Observation, find: FindFolders) -> Look | None:
 
 
 def _copies(container_id: str, begun: list[Volume], names: Mapping[str, str]) -> Plan | None:
-    """Return how what is kept, given by the names of its volumes, comes into these; None if it has."""
+    """Return how to copy what is kept into its volumes, given by name; None if that is done."""
     if not begun and names:
         return go(BeginKeep(tuple(names.values()), container_id))
     unfilled = [volume for volume in begun if not volume.filled]
