@@ -104,7 +104,7 @@ class Settings(BaseSettings):
     )
     egress_allow: str = Field(
         default="",
-        description="Networks that pods may reach all the same, with commas, as `10.1.0.0/16,fd00:1::/64`.",
+        description="Networks that pods may reach anyway, with commas, as `10.1.0.0/16,fd00:1::/64`.",
     )
     network: str = Field(default="pinacle", description="Name of the bridge network of all pods.")
     pids_limit: int = Field(default=4096, ge=16, description="Processes and threads a pod may have.")

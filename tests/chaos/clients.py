@@ -40,7 +40,7 @@ class Callers:
         self.sent: Counter[str] = Counter()
         self.answered: Counter[str] = Counter()
         self.accepted: dict[str, tuple[int, str]] = {}
-        """The newest intent of each pod that a caller was told of: generation and kind."""
+        """The newest intent of each pod that a caller knows of: generation and kind."""
         self._threads = [
             threading.Thread(target=self._call, args=(Random(f"{seed}/{number}"),)) for number in range(count)
         ]

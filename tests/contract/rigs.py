@@ -54,7 +54,7 @@ class Rig(Protocol):
         """Pause the pod's container."""
 
     def add_linked(self, name: str, links: dict[str, str]) -> None:
-        """Have an image with these links, absolute path to absolute target."""
+        """Add an image with these links, absolute path to absolute target."""
 
     async def rename(self, pod: str, name: str) -> None:
         """Give the pod's container another name."""

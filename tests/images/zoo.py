@@ -35,9 +35,9 @@ class Animal:
     kept: tuple[str, ...] = ()
     """What the answer to the first update names as kept of the container's own."""
     refused: str = ""
-    """What the answer to a creation says where it has to be refused."""
+    """What the answer to a creation says if it has to be refused."""
     update_refused: str = ""
-    """What the answer to the update to the second version says where that may be refused."""
+    """What the answer to the update to the second version says if that may be refused."""
     has_shell: bool = True
     spec: Mapping[str, Any] = field(default_factory=dict)
     undone: str = ""

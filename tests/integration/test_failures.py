@@ -28,7 +28,7 @@ pytestmark = pytest.mark.usefixtures("busybox")
 def test_what_the_engine_never_does_is_failed_with_its_words(
     client: Client, engine: PrivateEngine, wrong: dict[str, Any], words: str
 ) -> None:
-    """Also where it calls it an error of its own (500); the update that mends it is taken up at once."""
+    """Even if it calls it an error of its own (500); the update that fixes it is carried out at once."""
     spec = {"image": "pinacle-busybox", "stop_timeout_s": 1}
     client.call("create", "wrong", {**spec, **wrong})
     pod = Pod(client, engine, "wrong")

@@ -31,7 +31,7 @@ def client(own_redis: RedisServer) -> Iterator[Client]:
 def test_a_worker_that_dies_runs_no_command_twice(
     own_redis: RedisServer, settings: dict[str, str], tmp_path: Path, engine: PrivateEngine, client: Client
 ) -> None:
-    """Its message comes back, and whoever waits is told that the outcome is not known."""
+    """Its message comes back, and the caller learns that the outcome is not known."""
     worker = WorkerProcess(tmp_path, {**settings, **SHORT, "PINACLE_REDIS_URL": own_redis.url})
     worker.start()
     try:

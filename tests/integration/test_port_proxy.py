@@ -57,7 +57,7 @@ print(whole.decode(), end="")
 
 @pytest.fixture
 def namespaces() -> Iterator[tuple[Machine, Machine]]:
-    """Where the port answers, and where the container is."""
+    """The machine on which the port answers, and the one with the container."""
     ip = find("ip") or "ip"
     both = Machine(f"proxy-out-{os.getpid()}"), Machine(f"proxy-in-{os.getpid()}")
     with ExitStack() as stack:
@@ -70,7 +70,7 @@ def namespaces() -> Iterator[tuple[Machine, Machine]]:
 
 @contextmanager
 def sleeper(machine: Machine) -> Iterator[int]:
-    """Have a process that is in a namespace, as supervisord is in the host's."""
+    """Run a process in a namespace, as supervisord is in the host's."""
     process = subprocess.Popen([*machine.inside, "sleep", "1000"])
     own = Path("/proc/self/ns/net").readlink()
     try:

@@ -59,7 +59,7 @@ class Honest:
                 for step in (self._ask, self._stop, self._update, self._start, self._resize, self._update):
                     step()
             self._delete()
-        except Exception as error:  # noqa: BLE001 - it is told, at the end, with all others
+        except Exception as error:  # noqa: BLE001 - it is reported, at the end, with all others
             self._say(f"{type(error).__name__}: {error}")
 
     def _change(self) -> None:

@@ -80,7 +80,7 @@ class Hostile:
                 if kind in _FLOODS and self._done.sent[kind] and self._waiting() > _STANDING:
                     continue
                 self._done.count(kind, act(self))
-            except Exception as error:  # noqa: BLE001 - it is told, at the end, with all others
+            except Exception as error:  # noqa: BLE001 - it is reported, at the end, with all others
                 self._done.wrong.append(f"{kind}: {type(error).__name__}: {error}")
 
     def _waiting(self) -> int:

@@ -43,7 +43,7 @@ _LUA_TESTS: Final = (
     "tests/contract/test_store_contract.py",
 )
 _LUA_TESTS_S: Final = 120
-"""Where a test waits for ever, so may what cleans up after it."""
+"""If a test waits for ever, what cleans up after it may do so too."""
 SURVIVED: Final = ("survived", "no tests")
 
 

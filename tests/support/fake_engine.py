@@ -57,7 +57,7 @@ class FakeContainer:
     files: dict[str, str] = field(default_factory=dict)
     """What its owner made in its own root, by path."""
     standing: dict[str, Standing] = field(default_factory=dict)
-    """What stands where it is not a directory."""
+    """What is at paths that are no directories."""
 
 
 class FakeEngine:

@@ -31,7 +31,7 @@ _WHOLE_HOST: Final = "pass"
 _LONGEST_TEXT: Final = 500
 """Characters of a name or an attribute: a pipeline that loads all pods names one command for each."""
 _CHATTY: Final = ("opentelemetry.exporter", "opentelemetry.sdk._shared_internal")
-"""Loggers that write a line for each try while the collector is away; we write one line for all."""
+"""Loggers that write a line for each try while the collector is away; we write one line in total."""
 _VERBS: Final = frozenset({"archive", "changes", "create", "json", "start", "stop", "unpause", "update"})
 """Last parts of Engine paths that are not the name of an object."""
 

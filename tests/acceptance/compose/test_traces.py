@@ -31,7 +31,7 @@ server = HTTPServer((sys.argv[1], 0), Collector)
 print(server.server_port, flush=True)
 server.serve_forever()
 """
-"""Prints its port, then for each request its path and whether it tells of the test's pod."""
+"""Prints its port, then for each request its path and whether it mentions the test's pod."""
 
 
 @pytest.fixture

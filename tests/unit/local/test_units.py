@@ -21,7 +21,7 @@ PAGE: Final = (ROOT / "docs" / "moving.md").read_text()
 
 
 def analyze(*words: str | Path) -> str:
-    """Return what systemd says of it; fails where it says no."""
+    """Return what systemd says about it; fail if it refuses it."""
     require("systemd-analyze")
     done = subprocess.run(["systemd-analyze", *words], check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -310,7 +310,7 @@ CREATION: Final = [
         "give_up_copies",
         phase=PENDING,
     ),
-    # What stands where a new pod's volumes go
+    # What is in the place of a new pod's volumes
     case(
         "new, and volumes without labels have its names: they are taken as they are",
         new_pod(),
@@ -1999,7 +1999,7 @@ CONTAINERS: Final = [
 ]
 
 SHAPES: Final = [
-    # What the image has where the volumes go
+    # What the image has at the volumes' paths
     case(
         "new: the image is looked at before anything is made",
         new_pod(),

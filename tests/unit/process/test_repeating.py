@@ -64,7 +64,7 @@ async def test_it_goes_on_where_it_cannot_even_be_told_what_is_due() -> None:
             raise broken.pop()
         return calm()
 
-    world.due = due  # type: ignore[method-assign]  # a bug where nobody expects one
+    world.due = due  # type: ignore[method-assign]  # an unexpected bug
     assert await runs_of(world) == [10, 20, 30, 40]
 
 

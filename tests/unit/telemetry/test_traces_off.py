@@ -12,7 +12,7 @@ ROOT: Final = Path(__file__).parents[3]
 SETUP: Final = "; import worker.app as a; a.app.loader.import_default_modules(); a._start_traces(); "
 LOADED: Final = "print(*sorted(sys.modules))"
 WITHOUT: Final = "sys.modules['opentelemetry'] = None"
-"""Makes Python find no such package, as where it is not installed."""
+"""Makes Python find no such package, as if it were not installed."""
 
 
 def run(script: str, **environment: str) -> subprocess.CompletedProcess[str]:
