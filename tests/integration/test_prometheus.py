@@ -24,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("busybox")
 
 SPEC: Final = {"image": "pinacle-busybox", "stop_timeout_s": 1}
 SILENT: Final = ("celery_",)
-"""What comes from another exporter, which cannot be had without a registry."""
+"""What comes from another exporter, which is not available without a registry."""
 QUIET: Final = ("Steps that did not succeed",)
 """Panels that show something only when something is wrong."""
 

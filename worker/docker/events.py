@@ -56,7 +56,7 @@ class Events:
         except aiodocker.DockerError as error:
             raise explain("events", "the Engine", error) from error
         except (aiohttp.ClientError, ConnectionError, TimeoutError) as error:
-            raise EngineUnavailableError(f"events: no stream could be had: {error}") from error
+            raise EngineUnavailableError(f"events: the stream could not be opened: {error}") from error
 
     async def _read(self, response: aiohttp.ClientResponse) -> AsyncIterator[ContainerEvent | ContenderEvent]:
         try:

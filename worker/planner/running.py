@@ -113,8 +113,8 @@ def _image_gone(image: PinnedImage) -> Plan:
         return go(PullDigest(image))
     return rest(
         Phase.FAILED,
-        f"{gone_for_good(image)}, and the pod goes on. One that was imported or built again is another: "
-        f"pods.update with the pod's spec takes the one that has the name {image.reference} then",
+        f"{gone_for_good(image)}, and the pod goes on. If it is imported or built again, it is another "
+        f"image: pods.update with the pod's spec then takes the one with the name {image.reference}",
     )
 
 

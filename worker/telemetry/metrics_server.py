@@ -50,8 +50,8 @@ class MetricsServer:
             if tell:
                 _log.error(
                     "metrics_not_served",
-                    reason=f"port {self._port} of {self._address} cannot be had: {error}. It is tried again; "
-                    "pods are kept meanwhile. Free it, or change PINACLE_METRICS_PORT or "
+                    reason=f"port {self._port} of {self._address} cannot be opened: {error}. It is tried "
+                    "again; pods are kept meanwhile. Free it, or change PINACLE_METRICS_PORT or "
                     "PINACLE_METRICS_ADDRESS",
                 )
             return False

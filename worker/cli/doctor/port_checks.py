@@ -80,7 +80,7 @@ def ports(found: Mapping[Port, Found], *, here: bool) -> Check:
         name,
         f"{told}; {named}",
         "restart Docker: something may have removed its rules of the packet filter (iptables, nft, "
-        "firewalld); where it has userland-proxy off, it may be that no program listens in the pod",
+        "firewalld); if its userland-proxy is off, perhaps no program listens in the pod",
     )
 
 

@@ -128,8 +128,8 @@ class ContainerStreams:
                 printed.add(piece)
                 if printed.size > _MOST_FOLLOWED:
                     raise PermanentError(
-                        f"command: it prints more than {_MOST_FOLLOWED} bytes; it goes on in the pod, and is "
-                        "followed no longer; allowed: to write into a file there, and to read its end"
+                        f"command: it prints more than {_MOST_FOLLOWED} bytes; it goes on in the pod, but is "
+                        "no longer followed; allowed: to write to a file there, and to read the end of that"
                     )
 
     @asynccontextmanager
