@@ -25,7 +25,7 @@ class Shared(Generic[_T]):
 
     def busy_s(self) -> float:
         """Return for how many seconds a call has been under way, 0 if none is."""
-        if self._under_way is None or self._under_way.done():
+        if self._under_way is None:
             return 0.0
         return asyncio.get_running_loop().time() - self._sent_at
 
@@ -46,7 +46,11 @@ class Shared(Generic[_T]):
             await asyncio.wait([before])
         self._under_way, self._next = self._next, None
         self._sent_at = asyncio.get_running_loop().time()
-        return await self._call()
+        try:
+            return await self._call()
+        finally:
+            # The answer is its callers', who have the task: kept here it would stay until the next one.
+            self._under_way = None
 
 
 def _notice(task: asyncio.Task[Any]) -> None:

@@ -1,6 +1,8 @@
 """Shared calls: there are fewer of them, and no answer is older than its question."""
 
 import asyncio
+import gc
+import weakref
 
 import pytest
 
@@ -88,3 +90,20 @@ async def test_who_gives_up_leaves_the_others_their_answer() -> None:
         await hasty
     calls.ends[0].set_result(None)
     assert await patient == 1
+
+
+class Answer:
+    """Something large."""
+
+
+async def test_an_answer_goes_with_its_last_caller() -> None:
+    """The list of a host's pods takes megabytes."""
+
+    async def call() -> Answer:
+        return Answer()
+
+    shared = Shared(call)
+    answer = weakref.ref(await shared.get())
+    await asyncio.sleep(0)
+    gc.collect()
+    assert answer() is None
