@@ -50,7 +50,7 @@ def checks(report: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 @contextmanager
 def spoiled(redis: Redis, pod_id: str, field: str, change: dict[str, Any]) -> Iterator[None]:
-    """Have something in a record that this version did not write."""
+    """Put something into a record that this version did not write."""
     key = f"pinacle:pod:{pod_id}"
     before = str(redis.hget(key, field))
     redis.hset(key, field, json.dumps({**json.loads(before), **change}))

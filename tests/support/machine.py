@@ -39,7 +39,7 @@ class Machine:
 
 @contextmanager
 def machine(name: str, served: Path) -> Iterator[Machine]:
-    """Have a machine, and an HTTP server outside it at `OUTSIDE` that serves a folder."""
+    """Yield a machine, with an HTTP server outside it, at `OUTSIDE`, that serves a folder."""
     here, there = Machine(f"{name}-{os.getpid()}"), Machine(f"{name}-out-{os.getpid()}")
     try:
         for each in (here, there):

@@ -73,7 +73,7 @@ class Scratch:
 
     @asynccontextmanager
     async def created(self, name: str, body: Mapping[str, Any]) -> AsyncIterator[str]:
-        """Have a container for a while; one of the same name is a leftover and is removed. 2 calls."""
+        """Yield a temporary container; one of the same name is a leftover and is removed first. 2 calls."""
         try:
             container_id = await self.create(name, body)
         except ConflictError:

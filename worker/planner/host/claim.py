@@ -94,8 +94,8 @@ def refusal(installation: str, host: str, holder: str | None) -> str:
     return (
         f"installation {installation!r} on the Engine of host {host} is looked after by a worker of {other}. "
         "Two with one name would end each other's pods, so nothing is made, changed or removed from here. "
-        "Give this one a name of its own: set another PINACLE_INSTALLATION, and start its worker again; or set "
-        "PINACLE_REDIS_URL to the other's Redis. Only if that other one is gone for good, send "
+        "Give this one a name of its own: set another PINACLE_INSTALLATION, and start its worker again; or "
+        "set PINACLE_REDIS_URL to the other's Redis. Only if that other one is gone for good, send "
         f"hosts.accept_storage({host!r}): its pods are then taken over, except those that this Redis has as "
         "deleted, which are removed"
     )
