@@ -95,7 +95,7 @@ def test_what_changed_since_a_container_was_made_is_rebuilt_or_reported(stack: S
         for key in ("volumes", "image", "ports", "host", "container_id", "system_volumes"):
             assert rebuilt[key] == before[key], key
         assert rebuilt["spec"] == {**before["spec"], "restart": "always", "stop_timeout_s": 10}
-        assert rebuilt["unsure"] == ["restart", "stop_timeout_s"]
+        assert rebuilt["unsure"] == ["restart", "stop_timeout_s", "labels", "description"]
         answer = pod.call("create", live)
         assert (answer["steps"], answer["unsure"], answer["spec"]) == ([], [], before["spec"])
         assert pod.container_id() == container_id

@@ -63,6 +63,8 @@ CHANGES: Final[dict[str, tuple[Any, bool]]] = {
     "tier": ("dev.medium", False),
     "restart": ("never", False),
     "stop_timeout_s": (1, False),
+    "labels": ({"team": "a"}, False),
+    "description": ("mine", False),
 }
 """Key, another value for it, and whether the change makes the container again: the table of the README."""
 
@@ -74,9 +76,10 @@ def test_an_update_recreates_the_container_if_it_has_to(
     with Pod.running(client, engine, "change", SPEC) as pod:
         pod.sh("echo mine > /root/file")
         for key, (value, recreates) in CHANGES.items():
-            pod.call("update", SPEC)
+            pod.call("update", SPEC, replace=True)
             before = pod.container_id()
-            answer = pod.call("update", {**SPEC, key: value})
+            answer = pod.call("update", {key: value})
+            assert answer["changed"] == [key]
             assert answer["phase"] == "running", (key, answer)
             expected = recreates or (key == "tier" and runtime == GVISOR)
             assert (pod.container_id() != before) == expected, key

@@ -56,7 +56,7 @@ def test_what_is_rebuilt_is_what_was_lost(
     assert record.state.tier == record.intent.spec.tier
     assert spec_hash(record) == DIGESTS[pod_id]
     assert record.state.rebuilt is None
-    assert record.intent.unsure == ("restart", "stop_timeout_s")
+    assert record.intent.unsure == ("restart", "stop_timeout_s", "labels", "description")
     assert (record.intent.kind is IntentKind.RUNNING) == (pod_id in UP)
 
 
@@ -101,7 +101,7 @@ def test_limits_that_are_no_tier_s_are_reported_and_left(seen: Snapshot) -> None
     container, rest = found("plain")
     rest = replace(rest, limits=Limits(cpus=3, memory_bytes=7))
     record = rebuilt_record("older", container, rest, seen.volumes)
-    assert record.intent.unsure == ("restart", "stop_timeout_s", "tier")
+    assert record.intent.unsure == ("restart", "stop_timeout_s", "labels", "description", "tier")
     assert plan(record, observed(record, seen, container), 0.0, OWN).steps == ()
 
 
@@ -112,7 +112,7 @@ def test_names_of_env_on_a_label_are_enough(seen: Snapshot) -> None:
     record = rebuilt_record("older", replace(container, labels=labels), rest, seen.volumes)
     assert record.intent.spec is not None
     assert record.intent.spec.env == {"PATH": "/bin"}
-    assert record.intent.unsure == ("restart", "stop_timeout_s")
+    assert record.intent.unsure == ("restart", "stop_timeout_s", "labels", "description")
 
 
 @pytest.mark.parametrize("label", ["{", "[]", '{"image": 1}', None])

@@ -36,6 +36,11 @@ _Ports = Annotated[
     typer.Option("--port", metavar="CONTAINER[:HOST][/udp]", help="Publishes a port; may be repeated."),
 ]
 _Tier = Annotated[str | None, typer.Option("--tier", help=f"{', '.join(TIERS)}.")]
+_Labels = Annotated[
+    list[str] | None,
+    typer.Option("--label", metavar="NAME=VALUE", help="Labels the pod; may be repeated."),
+]
+_Description = Annotated[str | None, typer.Option("--description", help="A line about it, for people.")]
 _Unset = Annotated[
     list[str] | None,
     typer.Option(
@@ -62,6 +67,8 @@ def create(
     env: _Env = None,
     port: _Ports = None,
     tier: _Tier = None,
+    label: _Labels = None,
+    description: _Description = None,
     adopt: Annotated[
         bool, typer.Option("--adopt", help="Take over a container that has the pod's name.")
     ] = False,
@@ -70,7 +77,16 @@ def create(
     task_id: TaskId = None,
 ) -> None:
     """Make a pod exist and run; again with the same spec is fine."""
-    wanted = spec_of(SpecOptions(file=spec, image=image, env=env or (), ports=port or (), tier=tier))
+    given = SpecOptions(
+        file=spec,
+        image=image,
+        env=env or (),
+        ports=port or (),
+        tier=tier,
+        labels=label or (),
+        description=description,
+    )
+    wanted = spec_of(given)
     _change("create", pod_id, wanted, adopt=adopt, as_json=as_json, timeout=timeout, task_id=task_id)
 
 
@@ -83,6 +99,8 @@ def update(
     env: _Env = None,
     port: _Ports = None,
     tier: _Tier = None,
+    label: _Labels = None,
+    description: _Description = None,
     unset: _Unset = None,
     replace: Annotated[
         bool, typer.Option("--replace", help="Takes what is given for the whole spec; the rest is lost.")
@@ -96,11 +114,25 @@ def update(
     timeout: Timeout = None,
     task_id: TaskId = None,
 ) -> None:
-    """Change a pod's spec, on the same volumes: what is given, and nothing else. Ports are given whole."""
-    given = SpecOptions(file=spec, image=image, env=env or (), ports=port or (), tier=tier, unset=unset or ())
+    """Change a pod's spec, on the same volumes: what is given, and nothing else.
+
+    Ports and labels are given whole.
+    """
+    given = SpecOptions(
+        file=spec,
+        image=image,
+        env=env or (),
+        ports=port or (),
+        tier=tier,
+        labels=label or (),
+        description=description,
+        unset=unset or (),
+    )
     wanted = spec_of(given) if replace else patch_of(given)
     if not wanted and not discard:
-        raise typer.BadParameter("say what to change: --image, --env, --port, --tier, --unset or --spec")
+        raise typer.BadParameter(
+            "say what to change: --image, --env, --port, --tier, --label, --description, --unset or --spec"
+        )
     more: dict[str, Any] = {"replace": True} if replace else {}
     more |= {} if expected_generation is None else {"expected_generation": expected_generation}
     more |= {"discard": discard} if discard else {}

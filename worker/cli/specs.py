@@ -24,6 +24,8 @@ class SpecOptions:
     env: Sequence[str] = ()
     ports: Sequence[str] = ()
     tier: str | None = None
+    labels: Sequence[str] = ()
+    description: str | None = None
     unset: Sequence[str] = ()
     """Keys that go back to their default, and `env.NAME` for variables that are removed."""
 
@@ -39,11 +41,14 @@ def spec_of(options: SpecOptions) -> dict[str, Any]:
 def patch_of(options: SpecOptions) -> dict[str, Any]:
     """Return the keys to change. Raises typer.BadParameter, never with a value of `env`."""
     spec = {} if options.file is None else _read(options.file)
-    for key, value in (("image", options.image), ("tier", options.tier)):
+    words = (("image", options.image), ("tier", options.tier), ("description", options.description))
+    for key, value in words:
         if value is not None:
             spec[key] = value
     if options.env:
         spec["env"] = _part(spec, "env", dict) | dict(map(_variable, options.env))
+    if options.labels:
+        spec["labels"] = _part(spec, "labels", dict) | labels_of(options.labels)
     if options.ports:
         spec["ports"] = _part(spec, "ports", list) + list(map(port_of, options.ports))
     for key in options.unset:
@@ -53,6 +58,17 @@ def patch_of(options: SpecOptions) -> dict[str, Any]:
         else:
             spec["env"] = _part(spec, "env", dict) | {name: None}
     return spec
+
+
+def labels_of(texts: Sequence[str]) -> dict[str, str]:
+    """Return the labels that options such as `NAME=VALUE` stand for."""
+    pairs = [text.partition("=") for text in texts]
+    for name, separator, _value in pairs:
+        if not (name and separator):
+            raise typer.BadParameter(
+                f"{name!r:.40} is not NAME=VALUE, such as project=shop", param_hint="--label"
+            )
+    return {name: value for name, _separator, value in pairs}
 
 
 def port_of(text: str) -> dict[str, Any]:

@@ -131,6 +131,10 @@ def port_text(port: Answer) -> str:
     return plain(f"{port['address']}:{port['host']} -> {port['container']}/{port['protocol']}")
 
 
+def labels_text(labels: Answer) -> str:
+    return plain(" ".join(f"{name}={value}" for name, value in sorted(labels.items())))
+
+
 def _pod_table(pods: Sequence[Answer]) -> RenderableType:
     table = _table("POD", "PHASE", "HOST", "IMAGE", "RESTARTS", "PORTS")
     for pod in pods:
@@ -181,6 +185,9 @@ def _details(pod: Answer) -> Iterable[tuple[str, Any]]:
     yield "phase", word(pod["phase"])
     yield "why", pod["last_error"]
     yield "tried again", _moment(pod["retry_at"])
+    # An older worker does not report these two.
+    yield "description", pod.get("description")
+    yield "labels", labels_text(pod.get("labels") or {})
     yield "intent", f"{pod['intent']}, generation {pod['generation']}"
     yield "host", pod["host"]
     yield "image", _image(pod)

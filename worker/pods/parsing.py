@@ -37,6 +37,8 @@ _ALLOWED: Final = {
     "restart": ", ".join(Restart),
     "init": "true or false",
     "stop_timeout_s": "a whole number of seconds from 0 to 600",
+    "labels": "an object whose values are strings",
+    "description": "a line of text, or null",
 }
 
 

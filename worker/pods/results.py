@@ -41,6 +41,8 @@ def pod_result(
         "oom_killed": state.crash.oom_killed if state.crash is not None else None,
         "unsure": list(intent.unsure),
         "spec": public_spec(intent.spec) if intent.spec is not None else None,
+        "labels": dict(intent.spec.labels) if intent.spec is not None else {},
+        "description": intent.spec.description if intent.spec is not None else None,
         "kept": list(state.kept) if state.kept_generation == intent.generation else [],
         "changed": list(intent.changed) if intent.changed_generation == intent.generation else [],
         "steps": list(steps),

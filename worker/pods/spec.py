@@ -57,6 +57,10 @@ def _environment(value: dict[str, str]) -> dict[str, str]:
     return value
 
 
+def _is_empty(value: object) -> bool:
+    return not value
+
+
 Text = Annotated[str, AfterValidator(_no_nul)]
 PortNumber = Annotated[int, Field(ge=1, le=65535, strict=True)]
 Protocol = Literal["tcp", "udp"]
@@ -105,6 +109,11 @@ class PodSpec:
     restart: Restart = Restart.ALWAYS
     init: Annotated[bool, Field(strict=True)] = True
     stop_timeout_s: Annotated[int, Field(ge=0, le=600, strict=True)] = DEFAULT_STOP_TIMEOUT_S
+    # Older workers read no spec that has a key they do not know: these are written only if they are set.
+    labels: Annotated[dict[Text, Text], Field(exclude_if=_is_empty)] = field(default_factory=dict)
+    """What the caller finds the pod by; `worker.pods.sizes` judges their number and form."""
+    description: Annotated[Annotated[Text, Field(min_length=1)] | None, Field(exclude_if=_is_empty)] = None
+    """For people."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,7 +150,7 @@ def secret_fields(kind: type) -> frozenset[str]:
 
 
 SECRET_FIELDS: Final = secret_fields(PodSpec)
-LIVE_FIELDS: Final = frozenset({"tier", "restart", "stop_timeout_s"})
+LIVE_FIELDS: Final = frozenset({"tier", "restart", "stop_timeout_s", "labels", "description"})
 """Fields whose change leaves the container in place; every other one replaces it."""
 
 _HASHED: Final = frozenset(

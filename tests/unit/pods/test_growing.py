@@ -11,7 +11,7 @@ from pydantic.dataclasses import dataclass
 from worker.errors import InvalidInputError
 from worker.pods.model import Intent, PinnedImage, PodState, System, Volume
 from worker.pods.parsing import parse_spec
-from worker.pods.spec import SECRET, SECRET_FIELDS, PodSpec, public_spec, secret_fields
+from worker.pods.spec import SECRET, SECRET_FIELDS, SPEC, PodSpec, public_spec, recreating_part, secret_fields
 from worker.telemetry.redaction import redacted
 
 IMAGE = {"reference": "image", "id": "sha256:1"}
@@ -68,3 +68,13 @@ def test_a_further_field_is_secret_once_it_is_declared_so() -> None:
         open_one: str = ""
 
     assert secret_fields(Grown) == {"env", "token"}
+
+
+def test_labels_and_description_are_written_only_where_they_are_set() -> None:
+    """So that older workers read all other specs; and they make no other container."""
+    least = PodSpec(image="image")
+    assert not json.loads(SPEC.dump_json(least)).keys() & {"labels", "description"}
+    labelled = PodSpec(image="image", labels={"team": "a"}, description="mine")
+    assert SPEC.validate_json(SPEC.dump_json(labelled)) == labelled
+    assert public_spec(labelled)["labels"] == {"team": "a"}
+    assert recreating_part(labelled) == recreating_part(least)

@@ -8,7 +8,7 @@ from worker.errors import InvalidInputError
 from worker.pods.model import Intent, IntentKind, Record
 from worker.pods.parsing import parse_spec
 from worker.pods.requests import Create, Update, check
-from worker.pods.sizes import LARGEST_BYTES, MOST_PORTS
+from worker.pods.sizes import LARGEST_BYTES, LONGEST_DESCRIPTION, LONGEST_LABEL, MOST_LABELS, MOST_PORTS
 from worker.pods.spec import PodSpec
 
 
@@ -66,3 +66,39 @@ def test_a_pod_that_has_more_keeps_it() -> None:
     check("a", many, Update(spec=spec(**ports(300), hostname="other")))
     with pytest.raises(InvalidInputError):
         check("a", many, Update(spec=spec(**ports(299))))
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"labels": {f"{number}": "" for number in range(MOST_LABELS)}},
+        {"labels": {"a" * 63: "ä" * LONGEST_LABEL, "example.org/team_a-b": "two words", "9": "="}},
+        {"description": "ж" * LONGEST_DESCRIPTION},
+    ],
+)
+def test_labels_and_descriptions_that_are_allowed(more: Any) -> None:
+    check("a", None, Create(spec=spec(**more)))
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (
+            {"labels": {f"{number}": "" for number in range(33)}},
+            r"spec\.labels: 33 labels; allowed: 32 a pod",
+        ),
+        *(
+            ({"labels": {name: ""}}, r"spec\.labels: .* is not the name of a label; allowed: 1 to 63 letters")
+            for name in ("", "a" * 64, "-a", "a.", "a b", "ä", "a\n", "/a")
+        ),
+        ({"labels": {"a": "x" * 201}}, r"spec\.labels\.a: a string of 201 characters is not allowed; .* 200"),
+        ({"labels": {"a": "x\ny"}}, r"spec\.labels\.a: a string of 3 .* printable"),
+        ({"description": "x" * 501}, r"spec\.description: a string of 501 .* one line of at most 500"),
+        ({"description": "x\x1b[31m"}, r"spec\.description: .* printable"),
+    ],
+)
+def test_other_labels_and_descriptions_are_refused_unless_a_pod_has_them(more: Any, words: str) -> None:
+    for record, request in ((None, Create(spec=spec(**more))), (recorded(spec()), Update(spec=spec(**more)))):
+        with pytest.raises(InvalidInputError, match=words):
+            check("a", record, request)
+    check("a", recorded(spec(**more)), Update(spec=spec(**more, hostname="other")))

@@ -31,7 +31,7 @@ from worker.pods.observation import ALIVE, ObservedContainer, ObservedVolume
 from worker.pods.parsing import read_spec
 from worker.pods.spec import PodSpec
 
-ALWAYS_UNSURE = ("restart", "stop_timeout_s")
+ALWAYS_UNSURE = ("restart", "stop_timeout_s", "labels", "description")
 """Keys of a spec that change without another container, and are nowhere on the Engine then."""
 
 
