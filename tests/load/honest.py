@@ -15,7 +15,7 @@ _SCRIPT: Final = "echo $MARK >> /workspace/marks; trap 'exit 0' TERM; while :; d
 _WRITTEN_S: Final = 30.0
 _COMES_S: Final = 120.0
 _CATCH_UP: Final = 0.3
-"""As many of the pods that a short run left no time for a change have it at the end."""
+"""Chance that a pod which a short run left without any change gets one at the end."""
 
 
 @dataclass
