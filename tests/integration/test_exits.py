@@ -70,7 +70,7 @@ def test_a_failed_pod_that_never_restarts_stays_failed_without_its_container(
         assert (answer["exit_code"], runs(engine, pod.id)) == (3, 1)
 
 
-def test_what_ended_and_was_pruned_while_no_worker_looked_is_not_run_again_where_it_never_is(
+def test_what_ended_and_was_pruned_while_no_worker_looked_is_not_run_again_with_restart_never(
     client: Client, engine: PrivateEngine, pod_worker: WorkerProcess
 ) -> None:
     """Nobody knows how it ended, and the pod says so; one that should run until it succeeds comes back."""

@@ -52,7 +52,7 @@ def test_what_a_pod_printed_is_returned_with_its_env_masked(pod: Pod) -> None:
     assert pod.call("logs", since="2999-01-01T00:00:00Z")["output"] == ""
 
 
-def test_a_command_runs_and_its_end_is_told(pod: Pod) -> None:
+def test_a_command_runs_and_its_end_is_reported(pod: Pod) -> None:
     answer = pod.call("exec", ["sh", "-c", "echo out; echo $TOKEN >&2; exit 7"])
     assert {key: answer[key] for key in ("exit_code", "timed_out", "truncated", "stdout", "stderr")} == {
         "exit_code": 7,
@@ -93,13 +93,15 @@ def test_much_output_is_cut_and_no_end_of_it_ends_the_task(
         (["/etc"], "/etc"),
     ],
 )
-def test_a_program_that_cannot_run_is_told_as_a_shell_does(pod: Pod, command: list[str], words: str) -> None:
+def test_a_program_that_cannot_run_is_reported_as_by_a_shell(
+    pod: Pod, command: list[str], words: str
+) -> None:
     answer = pod.call("exec", command)
     assert answer["exit_code"] in (126, 127)
     assert words in answer["stdout"] + answer["stderr"]
 
 
-def test_a_user_who_is_not_there_is_told_likewise(pod: Pod) -> None:
+def test_a_user_who_does_not_exist_is_reported_likewise(pod: Pod) -> None:
     answer = pod.call("exec", ["id"], user="nobody-of-this-name")
     assert answer["exit_code"] == 126
     assert "nobody-of-this-name" in answer["stdout"] + answer["stderr"]
@@ -116,7 +118,7 @@ def test_a_message_that_comes_again_runs_nothing(pod: Pod, pod_worker: WorkerPro
     assert pod.sh("cat /root/runs") == "ran"
 
 
-def test_nothing_that_a_pod_printed_is_told_to_others(
+def test_nothing_that_a_pod_printed_is_shown_to_others(
     pod: Pod, redis_server: RedisServer, pod_worker: WorkerProcess
 ) -> None:
     """Neither in worker events nor in the log; the answer itself is kept for minutes."""
@@ -128,7 +130,7 @@ def test_nothing_that_a_pod_printed_is_told_to_others(
         assert 0 < redis.ttl(f"celery-task-meta-{sent.id}") <= 600
 
 
-def test_who_asks_for_nothing_that_is_there_is_told(pod: Pod) -> None:
+def test_a_question_about_nothing_that_exists_is_refused(pod: Pod) -> None:
     client = pod.client
     assert "does not exist" in client.error("logs", "nobody")
     assert "does not exist" in client.error("exec", "nobody", ["ls"])

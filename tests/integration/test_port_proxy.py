@@ -127,7 +127,7 @@ def test_what_comes_to_the_port_reaches_the_container_and_back(
                 assert outer.run(sys.executable, "-c", ASK, protocol, text) == text[::-1]
 
 
-def test_a_port_that_another_program_has_is_told_in_the_engines_words(
+def test_a_port_that_another_program_has_is_reported_in_the_engines_words(
     namespaces: tuple[Machine, Machine], tmp_path: Path
 ) -> None:
     """So the worker gives another port to a pod that asked for none, and refuses one that was asked for."""

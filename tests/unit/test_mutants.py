@@ -62,7 +62,7 @@ def test_a_part_of_scripts_is_broken_in_each_that_has_it() -> None:
         assert all(text != getattr(scripts, name) for name, text in broken.items())
 
 
-def test_what_the_type_checker_refuses_is_told_from_what_it_has_against_the_original(
+def test_what_the_type_checker_refuses_is_distinguished_from_errors_in_the_original(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     module = tmp_path / "mutants" / "worker" / "some.py"

@@ -31,7 +31,7 @@ def test_what_the_changelog_lacks_for_a_release_is_said(situation: str) -> None:
     assert all(word in fault for word, fault in zip(wanted, found, strict=True))
 
 
-def test_the_command_tells_its_version() -> None:
+def test_the_command_shows_its_version() -> None:
     command = [str(Path(sys.executable).with_name("pinacle")), "--version"]
     assert (
         subprocess.run(command, check=True, capture_output=True, text=True).stdout == f"pinacle {VERSION}\n"

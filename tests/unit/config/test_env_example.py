@@ -63,7 +63,7 @@ def test_it_names_every_variable_and_no_other() -> None:
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-def test_a_setting_is_told_with_its_default_and_meaning(name: str) -> None:
+def test_a_setting_is_there_with_its_default_and_meaning(name: str) -> None:
     variable = told()[name]
     assert variable.meaning == SETTINGS[name].description
     assert not variable.asked_for
@@ -71,7 +71,7 @@ def test_a_setting_is_told_with_its_default_and_meaning(name: str) -> None:
         assert variable.default == shown_default(SETTINGS[name])
 
 
-def test_a_variable_of_compose_is_told_with_its_default_or_asked_for() -> None:
+def test_a_variable_of_compose_is_there_with_its_default_or_required() -> None:
     found = {name: told()[name] for name in compose_variables() if name not in SETTINGS}
     assert {name: None if one.asked_for else one.default for name, one in found.items()} == {
         name: default for name, default in compose_variables().items() if name in found

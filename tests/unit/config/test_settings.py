@@ -36,7 +36,7 @@ def shown_default(field: FieldInfo) -> str:
     return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def test_the_readme_tells_every_setting_as_it_is() -> None:
+def test_the_docs_describe_every_setting_as_it_is() -> None:
     """With name, default and meaning; and no setting that does not exist."""
     told = documented()
     assert len(told) == len(Settings.model_fields)

@@ -40,7 +40,7 @@ def test_a_container_is_known_by_its_label_whatever_its_name() -> None:
     assert _parsed(line(pod=None)) is None
 
 
-def test_a_renaming_is_told_unless_it_gave_the_right_name() -> None:
+def test_a_renaming_is_reported_unless_it_gave_the_right_name() -> None:
     """That is how a wrong one is fixed."""
     assert _parsed(line("rename", name="other")) == ContainerEvent(
         pod_id="a", container_id="c1", action="rename"

@@ -90,7 +90,7 @@ async def test_whoever_waits_for_a_pass_learns_at_once_that_the_process_ends() -
     assert engine.looks == 1
 
 
-async def test_one_who_gives_up_ends_nobody_elses_pass() -> None:
+async def test_a_caller_that_gives_up_ends_nobody_elses_pass() -> None:
     engine = Slow()
     own = passes(engine)
     one, other = await asked(own, 2)

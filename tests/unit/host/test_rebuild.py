@@ -54,7 +54,7 @@ def second_inspect(error: Exception) -> Callable[[str], None]:
     return fail
 
 
-async def test_all_are_told_of_as_they_are(engine: FakeEngine) -> None:
+async def test_all_are_reported_as_they_are(engine: FakeEngine) -> None:
     store = FakeStore()
     await rebuild(engine, store).run()
     assert store.reported == {"here"}

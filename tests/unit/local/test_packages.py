@@ -40,7 +40,7 @@ def test_what_is_needed_and_what_is_wanted_are_installed_at_once(monkeypatch: py
     assert asked == [["docker.io", "nftables"]]
 
 
-def test_a_user_is_told_all_that_is_to_be_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_user_learns_everything_that_has_to_be_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     lack(monkeypatch, "dockerd", "nft", root=False)
     with pytest.raises(
         MissingProgramsError, match=r"missing: dockerd\. .*apt-get install docker\.io nftables"

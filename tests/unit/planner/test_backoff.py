@@ -112,7 +112,7 @@ SMALL: Final = PodSpec(image="image")
         (1, 1, True, PodSpec(image="image", tier="dev.gone"), "exit code 1, out of memory"),
     ],
 )
-def test_an_end_is_told_with_what_is_known_of_it(
+def test_an_end_is_reported_with_what_is_known_of_it(
     count: int, code: int, oom_killed: bool, spec: PodSpec | None, text: str
 ) -> None:
     crash = Crash(run=1, count=count, exit_code=code, oom_killed=oom_killed, next_try_at=0.0)

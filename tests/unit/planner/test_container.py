@@ -117,7 +117,7 @@ def test_what_the_spec_says_comes_before_what_the_installation_has() -> None:
     assert asked(pod(spec={"hostname": "mine"})).hostname == "mine"
 
 
-def test_a_volume_tells_whose_it_is() -> None:
+def test_a_volume_says_whose_it_is() -> None:
     record = pod(system=SYSTEM)
     home = next(volume for volume in record.state.layout if volume.name == "home")
     usr = next(volume for volume in record.state.layout if volume.name == "usr")

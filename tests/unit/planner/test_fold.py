@@ -351,7 +351,7 @@ def test_a_container_that_nobody_saw_end_is_noted_as_lost() -> None:
     assert seen == sees()(record)
 
 
-def test_ends_in_a_row_are_counted_and_told_by_the_spec() -> None:
+def test_ends_in_a_row_are_counted_and_reported_by_the_spec() -> None:
     record = pod(
         starts=2,
         crash=crash(run=1, count=4, next_try_at=NOW),

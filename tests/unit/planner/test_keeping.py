@@ -92,7 +92,7 @@ def test_what_is_given_up_goes_with_all_that_is_below_it(given_up: str, left: tu
     assert (found, problem) == (expected, "")
 
 
-def test_system_directories_go_together_where_the_image_becomes_another() -> None:
+def test_system_directories_are_kept_together_if_the_image_becomes_another() -> None:
     """Programs of one image and libraries of another would not fit together; within one image they do."""
     look = replace(looked("/usr"), system=("/lib",))
     assert kept(asked_again(), sees(exited(other_spec=True)), look) == (("/usr",), "")
@@ -126,7 +126,7 @@ def test_what_no_volume_can_hold_refuses_it(look: Look, why: str) -> None:
     assert kept(discarding(path), sees(exited(other_spec=True)), look) == ((), "")
 
 
-def test_who_would_lose_something_is_told_how_to_keep_it_or_to_give_it_up() -> None:
+def test_a_refusal_says_how_to_keep_things_or_to_give_them_up() -> None:
     """An adoption cannot give anything up; if there are many things, the first twenty are named."""
     view = sees(exited(other_spec=True))
     said = kept(asked_again(), view, looked(other="/link"))[1]
@@ -215,7 +215,7 @@ def test_there_is_room_for_it_or_it_is_said_what_is_missing(measured: Measured, 
     assert (found is None) if why is None else (why in str(found))
 
 
-def test_what_needs_most_room_is_named_first_and_holes_where_they_count() -> None:
+def test_what_needs_most_room_is_named_first_and_holes_if_they_count() -> None:
     measured = room("/a").evolve(
         paths=("/a", "/b"), sizes={"/a": 500_000, "/b": 1_500_000}, most_bytes=2_000_000, free_bytes=0
     )
@@ -340,7 +340,7 @@ def test_what_the_image_fills_below_a_volume_is_no_copy() -> None:
     assert described(record, decided.steps) == ("begin_keep /srv/db",)
 
 
-def test_nothing_is_nested_where_nothing_was_begun() -> None:
+def test_nothing_is_nested_if_nothing_was_begun() -> None:
     record = begun_pod(image=IMAGE)
     assert plan_nested(record, sees()(record), NOW, OWN) is None
 

@@ -15,7 +15,7 @@ from worker.pods.spec import PodSpec
 IMAGE = PinnedImage(reference="image", id="sha256:1")
 
 
-def test_a_label_tells_what_was_written_but_for_the_base() -> None:
+def test_a_label_says_what_was_written_except_for_the_base() -> None:
     system = System(mode=SystemMode.OVERLAY, image=IMAGE, directories=("/usr",), base="today")
     assert labelled_system({naming.LABEL_SYSTEM: system_label(system)}) == system.evolve(base=None)
     assert labelled_system({}) is None

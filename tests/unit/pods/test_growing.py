@@ -70,7 +70,7 @@ def test_a_further_field_is_secret_once_it_is_declared_so() -> None:
     assert secret_fields(Grown) == {"env", "token"}
 
 
-def test_labels_and_description_are_written_only_where_they_are_set() -> None:
+def test_labels_and_description_are_written_only_if_they_are_set() -> None:
     """So that older workers read all other specs; and they make no other container."""
     least = PodSpec(image="image")
     assert not json.loads(SPEC.dump_json(least)).keys() & {"labels", "description"}

@@ -148,7 +148,7 @@ def test_a_value_of_env_is_never_quoted(env: Any, says: str) -> None:
     assert caught.value.__cause__ is None
 
 
-def test_all_that_is_wrong_is_told_at_once() -> None:
+def test_everything_that_is_wrong_is_reported_at_once() -> None:
     with pytest.raises(InvalidInputError) as caught:
         parse_spec({"image": "../x", "tier": "dev.huge", "init": "yes", "zzz": 1})
     for part in ("spec.image", "spec.tier", "spec.init", "spec.zzz"):
@@ -185,7 +185,7 @@ def test_a_tier_that_is_not_in_the_table_is_refused_unless_the_pod_has_it() -> N
 @pytest.mark.parametrize(
     ("key", "near"), [("comand", "command"), ("port", "ports"), ("hostnam", "hostname"), ("zzzzzz", None)]
 )
-def test_a_misspelt_key_is_told_the_one_nearest(key: str, near: str | None) -> None:
+def test_for_a_misspelt_key_the_nearest_one_is_named(key: str, near: str | None) -> None:
     with pytest.raises(InvalidInputError) as refused:
         parse_spec({"image": "a", key: "x"})
     hint = f"; did you mean '{near}'?; allowed: " if near else "is not a key of the spec; allowed: "
@@ -200,7 +200,7 @@ def test_a_label_that_holds_no_spec_says_what_is_wrong() -> None:
         read_spec({"image": "a", "working_dir": "x"})
 
 
-def test_a_wrong_name_in_env_is_told_without_its_place() -> None:
+def test_a_wrong_name_in_env_is_reported_without_its_place() -> None:
     with pytest.raises(InvalidInputError, match=r"^spec\.env\.a string of 2 characters: holds a NUL"):
         parse_spec({"image": "a", "env": {"A\0": "b"}})
 

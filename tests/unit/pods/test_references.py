@@ -171,7 +171,7 @@ def test_what_a_pattern_may_name_an_image_by(reference: str, names: tuple[str, .
     ("reference", "is_upper"),
     [("LOCALHOST/x", True), ("Registry.example/x", True), ("registry.example/x", False), ("debian", False)],
 )
-def test_a_host_in_upper_case_is_told(reference: str, is_upper: bool) -> None:
+def test_a_host_in_upper_case_is_recognised(reference: str, is_upper: bool) -> None:
     assert has_upper_case_host(reference) is is_upper
 
 

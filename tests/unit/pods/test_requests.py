@@ -77,7 +77,7 @@ def test_a_pod_of_which_nothing_is_made_may_get_another_spec() -> None:
         (None, Delete(), None),
     ],
 )
-def test_a_spec_is_looked_into_only_where_it_is_new(
+def test_a_spec_is_examined_only_if_it_is_new(
     record: Record | None, request_: Request, new: PodSpec | None
 ) -> None:
     """For that, images are looked up and ports chosen; other requests cost nothing."""
@@ -96,7 +96,7 @@ def test_a_spec_is_looked_into_only_where_it_is_new(
         (Stop(), False),
     ],
 )
-def test_a_container_is_looked_into_where_it_may_be_replaced(request_: Request, *, expected: bool) -> None:
+def test_a_container_is_examined_if_it_may_be_replaced(request_: Request, *, expected: bool) -> None:
     assert replaces(pod(), request_) is expected
 
 

@@ -55,7 +55,7 @@ async def test_it_goes_on_after_every_failure() -> None:
     assert await runs_of(World(EngineUnavailableError("away"), ValueError("a bug"))) == [10, 20, 30, 40]
 
 
-async def test_it_goes_on_where_it_cannot_even_be_told_what_is_due() -> None:
+async def test_it_goes_on_if_it_is_not_even_known_what_is_due() -> None:
     world = World()
     calm, broken = world.due, [ValueError("a bug")]
 

@@ -125,7 +125,7 @@ async def test_ports_are_not_chosen_on_the_engine() -> None:
         await done(steps.ChooseOtherPorts(()), pod())
 
 
-async def test_an_image_is_pulled_where_the_host_has_none() -> None:
+async def test_an_image_is_pulled_if_the_host_has_none() -> None:
     find = steps.PinImage("image")
     assert await done(find, pod(), find_image=IMAGE) == ([("find_image", "image")], ImagePinned(IMAGE))
     pulled = await done(find, pod(), find_image=None, pull_image=PULLED)

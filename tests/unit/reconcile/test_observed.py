@@ -61,7 +61,7 @@ class Notes(Unobserved):
     ],
     ids=["well", "with an error in the record", "broken off"],
 )
-async def test_it_is_told_once_and_within(end: Outcome | Exception, last: object) -> None:
+async def test_it_hears_of_it_once_and_inside_its_context(end: Outcome | Exception, last: object) -> None:
     notes = Notes()
     dispatcher = Dispatcher(
         reconciler=cast("Any", Ending(end)),

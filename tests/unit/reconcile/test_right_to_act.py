@@ -213,7 +213,7 @@ async def test_the_loss_of_a_container_that_nobody_looked_into_is_logged(
     assert [line["event"] for line in logs if line["log_level"] == "warning"] == ["own_root_not_kept"] * told
 
 
-async def test_what_an_update_looked_into_before_is_not_told_as_lost(bench: Bench) -> None:
+async def test_what_an_update_examined_before_is_not_reported_as_lost(bench: Bench) -> None:
     await bench.reconciler.reconcile("a")
     await bench.ask(spec=replace(SPEC, hostname="other"))
     with capture_logs() as logs:

@@ -31,7 +31,7 @@ def promtool(*arguments: str | Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_the_readme_tells_every_metric_as_it_is() -> None:
+def test_the_docs_describe_every_metric_as_it_is() -> None:
     """With name, type, labels and meaning; and no metric that does not exist."""
     rows = re.findall(
         r"^\| `(pinacle_\w+)` \| (\w+) \| (?:`(.*?)`)? ?\| (.*) \|$",

@@ -101,7 +101,7 @@ def tell(observer: Observer, name: str) -> tuple[Any, ...]:
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_each_is_told_everything_whoever_fails_before_and_after_it(name: str) -> None:
+def test_each_hears_everything_whoever_fails_before_and_after_it(name: str) -> None:
     first, last = Notes(), Notes()
     given = tell(Observers(Broken(), first, Broken(), last, Broken()), name)
     expected = [(name, given), (name, "left")] if name in AROUND else [(name, given)]

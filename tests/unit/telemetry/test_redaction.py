@@ -25,7 +25,7 @@ CANARY = "canary-5f1d"
         (["pod"], {f"a key of {CANARY}": 1}),
     ],
 )
-def test_no_value_of_env_is_shown_also_where_it_is_misspelt(
+def test_no_value_of_env_is_shown_even_if_it_is_misspelt(
     args: list[object], kwargs: dict[str, object]
 ) -> None:
     shown = "".join(redacted_arguments(args, kwargs))

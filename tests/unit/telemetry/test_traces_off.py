@@ -40,7 +40,7 @@ def test_nothing_of_opentelemetry_is_loaded(endpoint: dict[str, str]) -> None:
     assert not [name for name in loaded if name.startswith(ours)]
 
 
-def test_none_is_needed_or_loaded_where_it_is_not_installed() -> None:
+def test_none_is_needed_or_loaded_if_it_is_not_installed() -> None:
     loaded = run(f"{WITHOUT}{SETUP}{LOADED}").stdout.split()
     assert not [name for name in loaded if name.startswith("opentelemetry.")]
 

@@ -66,7 +66,7 @@ def folders(calls: Calls, scratch: Scratch) -> Folders:
     )
 
 
-async def test_where_the_engine_tells_no_size_each_directory_is_measured() -> None:
+async def test_if_the_engine_gives_no_size_each_directory_is_measured() -> None:
     """An unknown size is not a size of 0."""
     scratch = Scratch()
     found = await folders(Calls(), scratch).measure("c", ["/data"], floor_bytes=0)

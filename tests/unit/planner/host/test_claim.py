@@ -110,7 +110,7 @@ def test_only_what_bears_labels_and_exact_name_of_a_contender_asks() -> None:
     assert stores([made(name, {**asks, naming.LABEL_INSTALLATION: "else"})]) == []
 
 
-def test_the_words_name_the_other_store_where_it_is_known() -> None:
+def test_the_words_name_the_other_store_if_it_is_known() -> None:
     assert "a worker of another Redis (store s-2)." in refusal(NAME, "here", "s-2")
     assert "a worker of another Redis. " in refusal(NAME, "here", None)
     assert "those of another Redis (store s-2): for 3 s more" in confirming(NAME, "here", "s-2", 2.6)

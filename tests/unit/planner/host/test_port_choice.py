@@ -130,7 +130,7 @@ def test_no_port_is_chosen_of_which_it_is_not_known_whether_it_is_free() -> None
     ("address", "asks"),
     [("127.0.0.1", False), ("0.0.0.0", True), ("::", True), ("::1", False)],  # noqa: S104
 )
-def test_a_port_on_all_addresses_is_told(address: str, asks: bool) -> None:
+def test_a_port_on_all_addresses_is_reported(address: str, asks: bool) -> None:
     ports = (PortSpec(container=80, address=address),)
     assert asks_for_wildcard(PodSpec(image="i", ports=ports)) is asks
     beside = (PortSpec(container=81), *ports)

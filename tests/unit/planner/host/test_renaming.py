@@ -9,7 +9,7 @@ from worker.planner.host.renaming import former_names, rename_refusal
 STORAGES: Final = {"old": "s-1", "other": "s-2", "twin": "s-1"}
 
 
-def test_a_storage_tells_under_which_other_names_it_is_known() -> None:
+def test_a_storage_shows_under_which_other_names_it_is_known() -> None:
     assert former_names(STORAGES, "new", "s-1") == ("old", "twin")
     assert former_names(STORAGES, "old", "s-1") == ("twin",)
     assert former_names(STORAGES, "other", "s-2") == ()
@@ -37,5 +37,5 @@ def test_a_host_that_is_gone_gives_its_pods_to_the_name_that_its_storage_has_now
     assert rename_refusal(STORAGES, frozenset({new}), "old", new) is None
 
 
-def test_no_host_is_named_where_none_is_known() -> None:
+def test_no_host_is_named_if_none_is_known() -> None:
     assert (rename_refusal({}, frozenset(), "old", "new") or "").endswith("allowed: none")

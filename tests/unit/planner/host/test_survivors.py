@@ -56,7 +56,7 @@ def test_a_container_whose_digest_cannot_be_computed_stays_and_says_what_is_unsu
     assert rest.intent.unsure == ALWAYS_UNSURE
 
 
-def test_env_is_unsure_where_no_label_names_it_and_no_guess_fits() -> None:
+def test_env_is_unsure_if_no_label_names_it_and_no_guess_fits() -> None:
     container = running(labels={**LABELS, naming.LABEL_SPEC: '{"image": "image", "hostname": "other"}'})(
         pod()
     )
@@ -80,28 +80,28 @@ def test_env_is_unsure_where_no_label_names_it_and_no_guess_fits() -> None:
     assert left.borne == ""
 
 
-def test_ports_are_told_in_the_order_of_the_spec_and_others_after_them() -> None:
+def test_ports_come_in_the_order_of_the_spec_and_others_after_them() -> None:
     """The order is part of the digest."""
     asked = (published(9), published(80), published(8080))
     record = rebuilt({"ports": PORTS}, ports=asked)
     assert [port.container for port in record.intent.ports] == [8080, 80, 9]
 
 
-def test_the_image_is_the_container_s_also_where_it_is_gone() -> None:
+def test_the_image_is_the_container_s_even_if_it_is_gone() -> None:
     for image in (IMAGE, None):
         record = rebuilt(image=image, image_id="sha256:1")
         assert record.state.image == record.intent.image == PinnedImage(reference="image", id="sha256:1")
 
 
 @pytest.mark.parametrize("tier", ["dev.small", "dev.medium"])
-def test_a_tier_is_told_by_the_limits_as_they_change_without_another_container(tier: str) -> None:
+def test_a_tier_follows_from_the_limits_as_they_change_without_another_container(tier: str) -> None:
     record = rebuilt({"tier": "dev.small"}, limits=limits(tier))
     assert record.intent.spec is not None
     assert record.intent.spec.tier == record.state.tier == tier
     assert record.intent.unsure == ALWAYS_UNSURE
 
 
-def test_a_volume_s_label_tells_the_path_that_it_was_made_for() -> None:
+def test_a_volume_s_label_says_the_path_that_it_was_made_for() -> None:
     """If a link of the image leads elsewhere, the container mounts the volume there."""
     name = "pinacle-vol-a-home"
     volume = ObservedVolume(
@@ -136,7 +136,7 @@ def test_a_label_that_we_set_says_how_system_directories_are_kept() -> None:
         rebuilt_record("here", replace(container, labels=spoiled), known, {})
 
 
-def test_what_was_told_is_settled_and_is_that_container_s() -> None:
+def test_what_was_reported_is_settled_and_is_that_container_s() -> None:
     """Nothing follows from a record that was just rebuilt."""
     record = rebuilt()
     assert (record.intent.generation, record.state.settled_generation) == (1, 1)
@@ -150,7 +150,7 @@ def test_of_two_tiers_with_the_same_limits_it_is_the_labelled_one(monkeypatch: p
     assert record.state.tier == "dev.alike"
 
 
-def test_the_base_is_told_by_what_the_container_mounts() -> None:
+def test_the_base_follows_from_what_the_container_mounts() -> None:
     two = SYSTEM.evolve(directories=("/usr", "/lib"))
     container = running(labels={**LABELS, naming.LABEL_SPEC: '{"image": "image"}'})(pod(system=SYSTEM))
     labels = {**container.labels, naming.LABEL_SYSTEM: system_label(two)}

@@ -18,14 +18,14 @@ from worker.pods.observation import ObservedVolume
 
 
 @given(path=PATHS)
-def test_the_name_of_a_declared_volume_tells_its_path(path: str) -> None:
+def test_the_name_of_a_declared_volume_says_its_path(path: str) -> None:
     """Unless it is too long for that; then it gives none, never a wrong one."""
     name = declared_name(path)
     assert declared_path(name) == (None if re.fullmatch(r"declared\._[0-9a-f]{64}", name) else path)
 
 
 @pytest.mark.parametrize("name", ["home", "declared", "declared.", "declared._ff", "declared.a b"])
-def test_no_other_name_tells_a_path(name: str) -> None:
+def test_no_other_name_says_a_path(name: str) -> None:
     assert declared_path(name) is None
 
 
@@ -40,7 +40,7 @@ def test_no_other_name_tells_a_path(name: str) -> None:
         ({}, None),
     ],
 )
-def test_a_label_tells_the_path_before_the_name_does(labels: dict[str, str], path: str | None) -> None:
+def test_a_label_says_the_path_before_the_name_does(labels: dict[str, str], path: str | None) -> None:
     assert volume_path(ObservedVolume(name="v", labels=labels)) == path
 
 

@@ -35,7 +35,7 @@ def test_what_is_no_text_is_shown_as_far_as_it_can_be() -> None:
     assert ending(b"\xff\x00ok", (), 9) == ("\N{REPLACEMENT CHARACTER}\x00ok", True)
 
 
-def test_all_is_shown_where_it_fits() -> None:
+def test_everything_is_shown_if_it_fits() -> None:
     assert beginning(b"12345", (), 5) == ending(b"12345", (), 5) == ("12345", True)
 
 
