@@ -9,6 +9,7 @@ from worker.pods.naming import parse_pod_id
 from worker.pods.parsing import parse_discard, parse_flag, parse_generation, parse_patch, parse_spec
 from worker.pods.requests import Change, Create, Delete, Restart, Start, Stop
 from worker.service.inside.asked import DEFAULT_TIMEOUT_S, parse_execution, parse_logs
+from worker.service.listing import parse_listing
 
 Answer = dict[str, Any]
 
@@ -75,9 +76,19 @@ def get(_self: AnyTask, pod_id: Any = None) -> Answer:
 
 
 @question(name="pods.list")
-def list_(_self: AnyTask, orphans: Any = False) -> Answer:
-    """Return all pods as they are recorded, and with `orphans` what there is of pods without one."""
-    return answer(runtime().parts.queries.list(orphans=parse_flag("orphans", orphans)))
+def list_(  # noqa: PLR0917 - the contract: by position or by name
+    _self: AnyTask,
+    orphans: Any = False,
+    labels: Any = None,
+    phase: Any = None,
+    host: Any = None,
+    fields: Any = None,
+    after: Any = None,
+    limit: Any = None,
+) -> Answer:
+    """Return pods as they are recorded, and with `orphans` what there is of pods without a record."""
+    wanted = parse_listing(orphans, labels, phase, host, fields, after, limit)
+    return answer(runtime().parts.queries.list(wanted))
 
 
 @peek(name="pods.logs")

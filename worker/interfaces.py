@@ -386,6 +386,12 @@ class Store(Protocol):
     async def load_all(self) -> dict[str, Record]:
         """Return all records and tombstones. A constant number of round trips."""
 
+    async def pod_ids(self) -> Sequence[str]:
+        """Return the ids of all records and tombstones, sorted; a tombstone may have expired since."""
+
+    async def load_some(self, pod_ids: Sequence[str]) -> dict[str, Record]:
+        """Return those records and tombstones of these ids that there are. One round trip."""
+
     async def accepted_generation(self, task_id: str) -> int | None:
         """Return the generation that this task id has set before, None if it has not."""
 

@@ -88,6 +88,15 @@ async def test_an_accepted_intent_is_there_with_all_of_its_spec(store: Store) ->
     assert await store.load_host("there") == {}
 
 
+async def test_some_records_are_read_by_their_ids(store: Store) -> None:
+    """In the order of all ids; those of which there is none are left out."""
+    for pod_id in ("c", "a", "B"):
+        await store.accept(proposal(pod_id, 1, f"create {pod_id}"))
+    assert list(await store.pod_ids()) == ["B", "a", "c"]
+    assert list(await store.load_some(["a", "b", "c"])) == ["a", "c"]
+    assert await store.load_some([]) == {}
+
+
 async def test_a_task_sets_an_intent_once(store: Store) -> None:
     """A late copy of a creation does not bring a deleted pod back."""
     await store.accept(proposal("a", 1, "create"))

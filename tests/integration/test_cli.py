@@ -97,6 +97,21 @@ def test_a_pods_whole_life(pinacle: Pinacle, engine: PrivateEngine, client: Clie
     assert re.search(r"^volume +/workspace +pinacle-vol-life-workspace$", details.out, re.MULTILINE)
     listed = pinacle("pods", "list", "--json")
     assert [each["pod_id"] for each in listed.json()["pods"]] == ["life"]
+    labelled = pinacle(
+        "pods", "update", "life", "--label", "team=a b", "--label", "stage=live", "--description", "mine"
+    )
+    assert "changed: labels, description" in labelled.out
+    found = pinacle(
+        "pods", "ls", "--label", "stage", "--label", "team=a b", "--phase", "running", "--limit", "1"
+    )
+    assert re.search(r"^life .* stage=live team=a b$", found.out, re.MULTILINE)
+    assert "no pods" in pinacle("pods", "list", "--label", "team=b").out
+    assert pinacle("pods", "list", "--limit", "1", "--after", "life", "--json").json() == {
+        "pods": [],
+        "next": None,
+    }
+    assert "is not the name of a label" in pinacle("pods", "ls", "--label", "=b", code=1).error()
+    shown += [labelled, found]
     shown += [details, listed, pinacle("pods", "get", "life", "--json"), pinacle("pods", "list", "--orphans")]
 
     refused = pinacle("pods", "delete", "life", code=2)

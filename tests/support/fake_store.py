@@ -81,6 +81,14 @@ class FakeStore:
             if (shown := self._shown(record)) is not None
         }
 
+    async def pod_ids(self) -> Sequence[str]:
+        self.before("load")
+        return sorted(self.records)
+
+    async def load_some(self, pod_ids: Sequence[str]) -> dict[str, Record]:
+        every = await self.load_all()
+        return {pod_id: every[pod_id] for pod_id in pod_ids if pod_id in every}
+
     async def accepted_generation(self, task_id: str) -> int | None:
         self.before("accepted_generation")
         return self.tasks.get(task_id)

@@ -12,7 +12,7 @@ from worker.cli.inside import commands as inside
 from worker.cli.options import AsJson, TaskId, Timeout, Yes
 from worker.cli.screen import say, show
 from worker.cli.sending import Call, call
-from worker.cli.specs import SpecOptions, patch_of, spec_of
+from worker.cli.specs import SpecOptions, patch_of, spec_of, wanted_labels
 from worker.pods.model import Phase
 
 app: Final = typer.Typer(help="Pods: make, change, look at them.", no_args_is_help=False)
@@ -187,17 +187,39 @@ def get(pod_id: PodId, *, as_json: AsJson = False, timeout: Timeout = None) -> N
     show(answer, as_json=as_json, table=lambda _console: tables.pod_details(answer))
 
 
+@app.command("ls", hidden=True)
 @app.command("list")
 def list_(
     *,
     orphans: Annotated[
         bool, typer.Option("--orphans", help="Also what the host has of pods without a record.")
     ] = False,
+    label: Annotated[
+        list[str] | None,
+        typer.Option("--label", metavar="NAME[=VALUE]", help="Only pods with this label; may be repeated."),
+    ] = None,
+    phase: Annotated[
+        list[Phase] | None, typer.Option("--phase", help="Only pods in this phase; may be repeated.")
+    ] = None,
+    host: Annotated[str | None, typer.Option("--host", help="Only pods of this host.")] = None,
+    limit: Annotated[int | None, typer.Option("--limit", metavar="N", help="So many at most.")] = None,
+    after: Annotated[
+        str | None, typer.Option("--after", metavar="ID", help="Only pods after this one.")
+    ] = None,
     as_json: AsJson = False,
     timeout: Timeout = None,
 ) -> None:
-    """Show all pods of all hosts."""
-    answer = call(Call(name="pods.list", kwargs={"orphans": orphans}, timeout_s=timeout))
+    """Show all pods of all hosts, or some; `ls` is the same."""
+    asked: dict[str, Any] = {
+        "labels": wanted_labels(label or ()),
+        "phase": phase,
+        "host": host,
+        "limit": limit,
+        "after": after,
+        "fields": None if as_json else tables.LISTED,
+    }
+    kwargs = {"orphans": orphans} | {key: value for key, value in asked.items() if value}
+    answer = call(Call(name="pods.list", kwargs=kwargs, timeout_s=timeout))
     show(answer, as_json=as_json, table=lambda console: tables.pod_list(answer, console))
 
 

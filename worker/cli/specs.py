@@ -71,6 +71,12 @@ def labels_of(texts: Sequence[str]) -> dict[str, str]:
     return {name: value for name, _separator, value in pairs}
 
 
+def wanted_labels(texts: Sequence[str]) -> dict[str, str | None]:
+    """Return the labels that `NAME=VALUE` and `NAME` look for; of the latter with any value."""
+    pairs = [text.partition("=") for text in texts]
+    return {name: value if separator else None for name, separator, value in pairs}
+
+
 def port_of(text: str) -> dict[str, Any]:
     """Return the port that `CONTAINER[:HOST][/udp]` stands for."""
     found = _PORT.fullmatch(text)

@@ -28,6 +28,8 @@ _STYLES: Final[Mapping[str, str]] = {
     "silent": "red",
 }
 _SHORT_ID: Final = 12
+LISTED: Final = ["pod_id", "phase", "host", "spec", "restarts", "ports", "last_error", "labels"]
+"""What is shown of each pod in a table of many."""
 _WIDEST_STATUS: Final = 4
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86400
 
@@ -58,6 +60,8 @@ def pod_list(answer: Answer, console: Console) -> RenderableType:
     parts += _why(pods)
     if not pods:
         parts.append(Text("no pods", style="dim"))
+    if answer.get("next") is not None:
+        parts.append(Text(plain(f"there are more: --after {answer['next']}"), style="dim"))
     if (recovering := answer.get("recovering")) is not None:
         parts.append(Text(plain(f"{recovering['host']} repairs pods: {recovering['left']} are left")))
     if "orphans" in answer:
@@ -136,7 +140,8 @@ def labels_text(labels: Answer) -> str:
 
 
 def _pod_table(pods: Sequence[Answer]) -> RenderableType:
-    table = _table("POD", "PHASE", "HOST", "IMAGE", "RESTARTS", "PORTS")
+    labelled = any(pod.get("labels") for pod in pods)
+    table = _table("POD", "PHASE", "HOST", "IMAGE", "RESTARTS", "PORTS", *(["LABELS"] if labelled else []))
     for pod in pods:
         ports = "\n".join(map(port_text, pod["ports"]))
         table.add_row(
@@ -146,6 +151,7 @@ def _pod_table(pods: Sequence[Answer]) -> RenderableType:
             _image(pod),
             str(pod["restarts"]),
             ports,
+            *([labels_text(pod.get("labels") or {})] if labelled else []),
         )
     return table
 

@@ -1,8 +1,9 @@
 """Questions of callers about pods: answered from the record, and if it helps from the Engine."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import structlog
@@ -16,10 +17,14 @@ from worker.pods.model import Phase, Record
 from worker.pods.observation import Snapshot
 from worker.pods.results import pod_result, visible_phase
 from worker.service.inside.inside import Inside
+from worker.service.listing import Listing
 from worker.service.patience import Patience, load_pod, no_pod
 
 _log: Final = structlog.get_logger(__name__)
 _T = TypeVar("_T")
+_ALL: Final = Listing()
+_READ_AT_ONCE: Final = 200
+"""Records that are read for a page at least, as few of them may be what is looked for."""
 _IN_TROUBLE: Final = (Phase.BACKOFF, Phase.FAILED)
 _CHANGES_S: Final = 3.0
 """Seconds that a question waits for a container's changes: other questions wait for the thread meanwhile."""
@@ -99,19 +104,40 @@ class Queries:
         # nothing, and one whose path leads over a link of the image is mounted where the link leads.
         return unprotected_paths(changes, mounted)
 
-    async def list(self, *, orphans: bool = False) -> dict[str, Any]:
-        """Return all pods of all hosts as recorded, tombstones left out once everything is removed.
+    async def list(self, wanted: Listing = _ALL) -> dict[str, Any]:
+        """Return pods of all hosts as recorded, tombstones left out once everything is removed.
 
-        While a pass repairs pods of this host, `recovering` says how far it is. With `orphans` also what is
-        on this host of pods that have no record.
+        With a limit, `next` is where the next page begins, None after the last one. While a pass repairs pods
+        of this host, `recovering` says how far it is. With `orphans` also what is on this host of pods that
+        have no record.
         """
+        answer = await (self._every(wanted) if wanted.limit is None else self._page(wanted, wanted.limit))
+        if recovering := self._passes.recovering():
+            answer["recovering"] = recovering
+        if wanted.orphans:
+            answer["orphans"] = await self._orphans()
+        return answer
+
+    async def _every(self, wanted: Listing) -> dict[str, Any]:
         records = await self._patience.until_answered(self._store.load_all)
         # Thousands of records take a while, and others are to be answered meanwhile.
-        pods = await asyncio.to_thread(_results, records.values())
-        shown_too = {"recovering": recovering} if (recovering := self._passes.recovering()) else {}
-        return {"pods": pods} | shown_too | ({"orphans": await self._orphans(records)} if orphans else {})
+        return {"pods": await asyncio.to_thread(_results, records.values(), wanted)}
 
-    async def _orphans(self, records: Mapping[str, Record]) -> Sequence[dict[str, Any]]:
+    async def _page(self, wanted: Listing, limit: int) -> dict[str, Any]:
+        """Return a page; no more records are read than it takes to fill it."""
+        after = wanted.after or ""
+        ids = [each for each in await self._patience.until_answered(self._store.pod_ids) if each > after]
+        pods: list[dict[str, Any]] = []
+        size = max(limit + 1, _READ_AT_ONCE)
+        while ids and len(pods) <= limit:
+            some, ids = ids[:size], ids[size:]
+            records = await self._patience.until_answered(partial(self._store.load_some, some))
+            pods += await asyncio.to_thread(_results, records.values(), wanted)
+        more = len(pods) > limit
+        return {"pods": pods[:limit], "next": pods[limit - 1]["pod_id"] if more else None}
+
+    async def _orphans(self) -> Sequence[dict[str, Any]]:
+        records = await self._patience.until_answered(self._store.load_all)
         seen = await self._patience.until_answered(self._engine.observe_all)
         return [
             self._orphan(pod_id, seen) for pod_id in sorted(seen.pod_ids(self._installation) - records.keys())
@@ -134,6 +160,6 @@ def _moment(at: float) -> str | None:
     return datetime.fromtimestamp(at, tz=UTC).isoformat(timespec="seconds") if at > 0 else None
 
 
-def _results(records: Iterable[Record]) -> Sequence[dict[str, Any]]:
-    shown = [record for record in records if record.exists or record.purging]
-    return [pod_result(record) for record in sorted(shown, key=lambda r: r.pod_id)]
+def _results(records: Iterable[Record], wanted: Listing) -> Sequence[dict[str, Any]]:
+    shown = map(wanted.of, sorted(records, key=lambda record: record.pod_id))
+    return [pod for pod in shown if pod is not None]

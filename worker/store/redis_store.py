@@ -94,6 +94,14 @@ class RedisStore:
     async def load_all(self) -> dict[str, Record]:
         return await self._load_members(keys.ALL_PODS)
 
+    async def pod_ids(self) -> Sequence[str]:
+        with translated("load"):
+            members: Any = await self._redis.smembers(keys.ALL_PODS)
+        return sorted(members)
+
+    async def load_some(self, pod_ids: Sequence[str]) -> dict[str, Record]:
+        return await self._load_these(keys.ALL_PODS, pod_ids)
+
     async def accepted_generation(self, task_id: str) -> int | None:
         with translated("accept"):
             generation = await self._redis.get(keys.task(task_id))
@@ -303,7 +311,11 @@ class RedisStore:
     async def _load_members(self, key: str) -> dict[str, Record]:
         with translated("load"):
             members: Any = await self._redis.smembers(key)
-            ids: list[str] = sorted(members)
+        return await self._load_these(key, sorted(members))
+
+    async def _load_these(self, key: str, ids: Sequence[str]) -> dict[str, Record]:
+        """Return the records of these members of a set, and remove those from it whose record has expired."""
+        with translated("load"):
             async with self._redis.pipeline(transaction=False) as pipe:
                 for pod_id in ids:
                     pipe.hmget(keys.pod(pod_id), FIELDS)
