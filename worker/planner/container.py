@@ -20,7 +20,7 @@ _GIB: Final = 2**30
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What the Engine enforces of a tier."""
+    """The limits of a tier that the Engine enforces."""
 
     cpus: int
     memory_bytes: int
@@ -117,7 +117,7 @@ def limits(tier: str) -> Limits:
 
 
 def spec_hash(record: Record) -> str:
-    """Return a digest of all that cannot change without another container."""
+    """Return a digest of everything that cannot change without another container."""
     if record.intent.spec is None or record.image is None:
         raise ValueError(f"pod {record.pod_id}: a spec hash needs a spec and a pinned image")
     parts = {

@@ -1,7 +1,7 @@
 """What follows when a pod's container has ended, or is gone, and nobody asked for that.
 
-That a pod is finished must not depend on its container: the note about the end of its last start outlives
-it. With `restart: never` a pod runs once for each time it is asked to.
+Whether a pod has finished must not depend on its container, so the note about the end of its last start
+outlives that. With `restart: never` a pod runs once for each request.
 """
 
 from worker.planner.decision import Plan, go, rest
@@ -19,7 +19,7 @@ def asked(record: Record) -> bool:
 
 
 def plan_note(record: Record, seen: Observation, spec: PodSpec, own: Installation) -> Plan | None:
-    """Return how to note an end that nobody asked for, before anything is done about it; None without one.
+    """Return how to note an unexpected end, before anything is done about it; None if there is none.
 
     A container that is gone may have ended first, or may have been removed while it ran: nobody can tell.
     Only with `never` does that count as an end: with the others the pod should still run.
@@ -57,7 +57,7 @@ def _is_noted(record: Record) -> bool:
 
 
 def _by_us(record: Record, container: ObservedContainer | None) -> bool:
-    """Whether it ended by a stop of ours, as when another container takes its place."""
+    """Whether we stopped it, for example because another container replaces it."""
     stop = record.state.stop
     ended = container.id if container is not None else record.state.container_id
     return stop is not None and (stop.container_id, stop.run) == (ended, record.state.starts)

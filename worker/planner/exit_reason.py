@@ -34,13 +34,13 @@ def _signal(crash: Crash) -> str:
 
 
 def _limit(spec: PodSpec | None) -> str:
-    """Say how much memory there was, unless its tier is in the table no longer."""
+    """Say how much memory there was, unless the tier is no longer in the table."""
     tier = TIERS.get(spec.tier) if spec is not None else None
     return f" ({spec.tier} has {tier.memory_gib} GiB)" if spec is not None and tier is not None else ""
 
 
 def _program(spec: PodSpec | None, why: str | None) -> str:
-    """Name the program; what it begins may be meant as well, as with a shell."""
+    """Name the program; perhaps another one that it starts is meant, as with a shell."""
     if why is None or spec is None:
         return ""
     named = f"the program {spec.command[0]!r:.200}" if spec.command else "the program of the image's command"

@@ -16,11 +16,11 @@ _GOING: Final = (ContainerState.REMOVING, ContainerState.DEAD)
 
 
 def own_view(record: Record, seen: Observation, installation: Installation) -> Observation:
-    """Return what is seen of a pod with its own container in its place, whatever name that has.
+    """Return what is seen of a pod, with its own container as `container`, whatever name that has.
 
-    The pod's is the one that is recorded, else one that runs, else the one with the name. All other ones of
-    ours are its `others`; somebody else's that has the name meanwhile is the `name_holder`. If none is the
-    pod's, the one with the name stays in its place.
+    The pod's own is the one that is recorded, otherwise one that runs, otherwise the one with the name. All
+    others of ours are its `others`. Somebody else's with the pod's name is the `name_holder`. If none is the
+    pod's own, the one with the name stays as `container`.
     """
     named = seen.container
     ours = [
@@ -41,7 +41,7 @@ def own_view(record: Record, seen: Observation, installation: Installation) -> O
 def plan_identity(record: Record, seen: Observation, now: float, stop_timeout_s: int) -> Plan | None:
     """Return how at most one container runs, and how it gets its name back; None if all is right.
 
-    What ran beside it may hold data in its own root that is nowhere else: it is stopped and kept.
+    What ran beside it may have data in its own root that is nowhere else, so it is stopped and kept.
     """
     steps: list[Step] = []
     for other in seen.others:
@@ -62,7 +62,7 @@ def plan_identity(record: Record, seen: Observation, now: float, stop_timeout_s:
 
 
 def with_identity(record: Record, seen: Observation, decided: Plan, installation: Installation) -> Plan:
-    """Return a plan that says what is wrong with the pod's containers, and that avoids it.
+    """Return a plan that says what is wrong with the pod's containers and takes that into account.
 
     A container whose name somebody else has taken could not be made again, so it is not removed.
     """
@@ -75,7 +75,7 @@ def with_identity(record: Record, seen: Observation, decided: Plan, installation
 
 
 def name_taken(record: Record, seen: Observation, installation: Installation) -> str | None:
-    """Return why another container of the pod could not be made: somebody else has its name; else None."""
+    """Return why another container of the pod could not be made: somebody else has its name; or None."""
     holder = seen.name_holder
     return None if holder is None else container_problem(record.pod_id, holder, installation)
 

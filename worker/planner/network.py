@@ -1,4 +1,4 @@
-"""Whether a pod's container is on a network, and how it gets back to it with all that it holds."""
+"""Whether a pod's container is on a network, and how it gets back to it without losing anything."""
 
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ from worker.pods.observation import ObservedContainer
 def is_detached(container: ObservedContainer, installation: Installation) -> bool:
     """Whether it is neither on the network that it was made for nor on that of all pods.
 
-    If the setting names another network than before, what runs on the older one stays there.
+    If the setting names another network than before, containers that run on the older one stay there.
     """
     if container.networks is None:
         return False

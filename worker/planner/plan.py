@@ -63,8 +63,8 @@ def _nothing_known(record: Record, seen: Observation | Unknown) -> Plan:
 def plan_elsewhere(record: Record, seen: Observation, installation: Installation) -> Plan:
     """Return what a host does about another host's pod: remove what it has of a deleted one, keep the rest.
 
-    Of a pod that was deleted and made again elsewhere that is what another incarnation made: nothing of the
-    present one was ever here, and what came before had to be removed.
+    If a pod was deleted and made again elsewhere, that is what another incarnation made: nothing of the
+    current one was ever here, and what came before had to be removed (protocol 9).
     """
     seen = own_view(record, seen, installation)
     if not record.exists:
@@ -93,7 +93,7 @@ def _failed_before(record: Record, seen: Observation, now: float, installation: 
 
 
 def _stop_timeout(record: Record) -> int:
-    """In seconds; a spec may be lost."""
+    """Return it in seconds; the default if the spec is lost."""
     spec = record.intent.spec
     return spec.stop_timeout_s if spec else DEFAULT_STOP_TIMEOUT_S
 
@@ -119,7 +119,7 @@ def _plan_stopped(record: Record, seen: Observation, now: float, installation: I
 
 
 def _plan_leftovers(record: Record, seen: Observation, installation: Installation) -> Plan:
-    """Remove what we made of a deleted pod whenever it shows up: an Engine may finish a creation late.
+    """Remove what we made of a deleted pod whenever it appears: an Engine may finish a creation late.
 
     What has no incarnation of ours was not made by us: a person may be restoring volumes for a new pod.
     """

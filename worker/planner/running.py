@@ -60,7 +60,7 @@ def plan_running(record: Record, seen: Observation, now: float, installation: In
     foreign = _foreign(record, seen, installation)
     if foreign is not None:
         return rest(Phase.FAILED, foreign)
-    # Before anything is done to the container: for these pods it matters that they have ended.
+    # Before anything is done to the container: for these pods it matters whether they have ended.
     note = plan_note(record, seen, spec, installation) if spec.restart is not Restart.ALWAYS else None
     if note is not None:
         return note
@@ -150,9 +150,9 @@ def _storage_first(
 def _taken_up(
     record: Record, seen: Observation, image: PinnedImage, container: ObservedContainer
 ) -> Plan | None:
-    """Return how a pod without a record is taken up that runs on all of its volumes; None for any other.
+    """Return how a pod without a record that runs on all of its volumes is adopted; None for any other.
 
-    They are noted, and nothing is made: so the container stays.
+    Its volumes are noted, and nothing is made, so the container stays.
     """
     if record.state.layout or container.pod_id != record.pod_id:
         return None
@@ -173,7 +173,7 @@ def _new_volumes(
 
 
 def _grows(record: Record, seen: Observation, image: PinnedImage) -> bool:
-    """Whether the pod is to have volumes that it has not got."""
+    """Whether the pod should have volumes that it does not have."""
     shape = seen.shapes.get(image.id)
     missing = missing_volumes(record, record.state.layout, shape)
     return not is_made(record, seen, image) and bool(missing)
@@ -198,7 +198,7 @@ def _storage_missing(seen: Observation, problem: str) -> Plan:
 
 
 def _strayed(record: Record, seen: Observation, image: PinnedImage) -> Plan | None:
-    """Return what stands in the way of the further volumes that become part of the pod when it is begun."""
+    """Return what prevents that volumes outside the layout become part of it; None if nothing does."""
     problem = stray_problem(record, seen, image)
     return None if problem is None else rest(Phase.FAILED, problem)
 
@@ -213,7 +213,7 @@ def _begin(seen: Observation) -> Plan:
 
 
 def _ran_on(seen: Observation, unfilled: Mapping[str, Volume]) -> bool:
-    """Whether a container ran on volumes that were not noted as filled: then they are, the note was lost."""
+    """Whether a container ran on volumes that are not noted as filled: they are, and the note was lost."""
     container = seen.container
     return container is not None and container.has_run and not unfilled.keys().isdisjoint(_mounted(container))
 
@@ -227,8 +227,8 @@ def _unfinished(seen: Observation, unfilled: Mapping[str, Volume], *, again: boo
     steps: list[Step] = []
     if container is not None and not unfilled.keys().isdisjoint(_mounted(container)):
         steps.append(RemoveContainer(container.id))
-    # The one case in which volumes go without a deletion: those that this very incarnation made, before any
-    # start was sent (promise 1).
+    # The only case in which volumes are removed without a deletion: those that this incarnation made, before
+    # any start was sent (promise 1).
     steps += rollback((volume, seen.volumes.get(name)) for name, volume in unfilled.items())
     return go(*steps, BeginFill() if again else GiveUpCopies(""))
 
@@ -252,7 +252,7 @@ def _container(record: Record, seen: Observation, spec: PodSpec, now: float, own
         return noted or attached_first(_own_container(record, seen, container, spec, now), container, own)
     taken = name_taken(record, seen, own)
     if taken is not None:
-        # It could not be made again: what was stopped for that goes on, until the name is free.
+        # It could not be made again: what was stopped to replace it runs on until the name is free.
         stays = carry_on(record, seen, now, own, GivenUp(reason=taken, until=now + LONGEST_ERROR_DELAY_S))
         return stays if stays.steps else rest(Phase.FAILED, taken)
     decided = plan_replacing(record, seen, container, now, own)
@@ -270,7 +270,7 @@ def _must_go(
 
 
 def carry_on(record: Record, seen: Observation, now: float, own: Installation, given_up: GivenUp) -> Plan:
-    """Return how a pod goes on in its present container, because the requested one cannot be made."""
+    """Return how a pod goes on in its current container, because the requested one cannot be made."""
     container, spec = seen.container, record.intent.spec
     stays = give_up(given_up.reason, until=given_up.until)
     if container is None or spec is None or record.image is None or not container.has_run:
@@ -305,7 +305,7 @@ def _undone(record: Record, seen: Observation, container: ObservedContainer) -> 
 
 
 def _give_back(record: Record, container: ObservedContainer, own: Installation) -> Plan | None:
-    """Start a foreign container again that was stopped to be adopted, and could not be; None for our own."""
+    """Start a foreign container again that was stopped for an adoption that failed; None for our own."""
     if container_problem(record.pod_id, container, own) is None:
         return None
     stop = record.state.stop
@@ -326,7 +326,7 @@ def _missing_volumes(record: Record, seen: Observation) -> list[Step]:
 
 
 def _resizes(record: Record, spec: PodSpec) -> bool:
-    """Whether the container has another tier than asked for; one that is in no table changes nothing."""
+    """Whether the container has another tier than requested; a tier that is in no table changes nothing."""
     return record.state.tier != spec.tier and spec.tier in TIERS
 
 

@@ -7,7 +7,7 @@ from worker.pods import naming
 from worker.pods.model import Failure, Record
 
 OFTEN: Final = 5
-"""So often in a row the same failure is no accident; with their back-off that takes ten seconds."""
+"""The same failure this many times in a row is no accident; with the back-off, that takes ten seconds."""
 _LONGEST: Final = 500
 _ANOTHER_EACH_TIME: Final = re.compile(r"[0-9a-f]{12,}|\d+")
 """Ids, process numbers, times."""

@@ -29,7 +29,7 @@ class PullDigest:
 
 @dataclass(frozen=True)
 class LookAtImage:
-    """Look at what an image has at some places; what a process has seen once it knows."""
+    """Look at what an image has at some places; a process remembers what it has seen."""
 
     image: PinnedImage
     places: tuple[str, ...]
@@ -74,7 +74,7 @@ class FindFolders:
     """Look for what the owner has in a container outside its volumes, before it is removed."""
 
     container_id: str
-    """Empty if there is none: then only the pod's volumes are looked at. The same in the next three."""
+    """Empty if there is none: then only the pod's volumes are looked at. So it is in the next three steps."""
     at: tuple[str, ...] = ()
     """Where the next container will have a volume and this one has none."""
 
@@ -106,7 +106,7 @@ class CopyFolder:
 
 @dataclass(frozen=True)
 class DistrustCopies:
-    """Note, durably, that such volumes are about to go, so that they are not missed if the container does."""
+    """Note, durably, that such volumes will be removed, so that they never count as missing."""
 
     container_id: str
 
@@ -204,7 +204,7 @@ class NoteLost:
 class RemoveContainer:
     container_id: str
     force: bool = False
-    """Also when it runs; only for deletion, and for a container that is dead already."""
+    """Even if it runs; only for deletion, and for a container that is dead already."""
 
 
 @dataclass(frozen=True)
@@ -271,7 +271,7 @@ def rollback(begun: Iterable[tuple[Volume, ObservedVolume | None]]) -> list[Step
     """Return how to remove what was made for volumes that are noted as begun and not as filled.
 
     A volume of another incarnation than the one that was noted is not ours to remove. Before that note there
-    was no such volume, so one without any label is ours as well, or a person made it since.
+    was no such volume, so one without any label is ours too, or a person made it since.
     """
     made = [(volume, found) for volume, found in begun if found is not None]
     ours = [found for volume, found in made if volume.incarnation in (found.incarnation, found.unasked)]
@@ -283,7 +283,7 @@ def rollback(begun: Iterable[tuple[Volume, ObservedVolume | None]]) -> list[Step
 
 
 def together(batch: Iterable[Step]) -> Iterator[tuple[Step, ...]]:
-    """Yield steps in their order, as one those that do not depend on each other: volumes made, or removed."""
+    """Yield steps in order, grouped if they do not depend on each other: volumes made, or removed."""
     for independent, steps in groupby(batch, _independent):
         if independent:
             yield tuple(steps)

@@ -19,9 +19,9 @@ _PLAIN: Final = re.compile(r"[A-Za-z0-9]")
 
 
 def validate_table(table: Iterable[tuple[str, str]]) -> None:
-    """Raise ValueError if a layout table could mix up pods or hold what must not persist.
+    """Raise ValueError if a layout table could mix up pods or contain what must not persist.
 
-    Pod ids may hold dashes, so `a` with volume `x-y` and `a-x` with volume `y` would share a name: no
+    Pod ids may contain dashes, so `a` with volume `x-y` and `a-x` with volume `y` would share a name: no
     volume name may be a dash-separated tail of another.
     """
     names = [name for name, _ in table]
@@ -52,7 +52,7 @@ def wanted_layout(
 ) -> dict[str, tuple[str, VolumeClass]]:
     """Return path to volume name and class: the universal, the image's VOLUME paths, the system's.
 
-    A VOLUME path without a mount of ours would get an anonymous volume, which dies with the container. Where
+    A VOLUME path without a mount of ours would get an anonymous volume, which is lost with the container. If
     links of the image lead several paths to one place, the first path has the volume, and the others none.
     """
     shape = shape or ImageShape()
@@ -74,7 +74,7 @@ def wanted_layout(
 def missing_volumes(
     record: Record, having: Iterable[Volume], shape: ImageShape | None
 ) -> dict[str, tuple[str, VolumeClass]]:
-    """Return what the pod's image asks for and is not among the volumes `having`: path to name and class."""
+    """Return the volumes that the pod's image asks for and `having` lacks: path to name and class."""
     image, having = record.image, tuple(having)
     shape = shape or ImageShape()
     held = held_paths(having, image.id if image is not None else None)
@@ -120,7 +120,7 @@ def system_layout(system: System) -> dict[str, tuple[str, VolumeClass]]:
 
 
 def declared_name(path: str) -> str:
-    """Return the volume name for a VOLUME path: unlike for unlike paths, and without any dash.
+    """Return the volume name for a VOLUME path: different for different paths, and without any dash.
 
     Slashes become dots and every other character that is not a letter or digit `_` and its code in hex.
     A name that would grow too long becomes a digest.
@@ -211,7 +211,7 @@ def kept_volume(record: Record, place: str, shape: ImageShape | None) -> Volume:
 
 
 def new_places(record: Record, shape: ImageShape | None) -> dict[str, tuple[str, str, VolumeClass]]:
-    """Return where the image asks for volumes that the pod has not got: place to path, name and class."""
+    """Return where the image asks for volumes that the pod does not have: place to path, name and class."""
     filled = [volume for volume in record.state.layout if volume.filled]
     held = held_paths(filled, record.image.id if record.image is not None else None)
     return {

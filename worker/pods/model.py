@@ -49,9 +49,9 @@ class _Evolving:
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="allow"))
 class _Recorded(_Evolving):
-    """A part of a record. Keys that a newer worker wrote and this one does not know go along with it.
+    """A part of a record. Keys that a newer worker wrote and this one does not know are kept.
 
-    So a fleet can be updated worker by worker, and back again, without a loss of what the newer ones noted.
+    So a fleet can be updated worker by worker, and back again, without losing what the newer ones noted.
     """
 
     def evolve(self, **changes: Any) -> Self:
@@ -72,7 +72,7 @@ def _unknown(value: _Recorded) -> dict[str, Any]:
 
 
 def newer_keys(part: _Recorded) -> frozenset[str]:
-    """Return the keys in a part of a record, and in the parts of that, that this version does not know."""
+    """Return the keys that this version does not know, in a part of a record and in its own parts."""
     found = set(_unknown(part))
     for value in vars(part).values():
         for inner in value if isinstance(value, tuple) else (value,):
@@ -83,7 +83,7 @@ def newer_keys(part: _Recorded) -> frozenset[str]:
 
 @dataclass(frozen=True, kw_only=True)
 class PinnedImage(_Recorded):
-    """An image as found on the host once, so that the pod never moves to another by itself."""
+    """An image as found on the host, so that the pod never moves to another by itself (protocol 12)."""
 
     reference: str
     id: str
@@ -97,7 +97,7 @@ class SystemMode(StrEnum):
     """How a pod's system directories are kept; see `config.layout.SYSTEM_DIRECTORIES`."""
 
     OVERLAY = "overlay"
-    """What the pod changes lies over a base that all pods of an image share."""
+    """What the pod changes is a layer over a base that all pods of an image share."""
     COPY = "copy"
     """The pod has a whole copy of what the image has there."""
     OFF = "off"
@@ -140,7 +140,7 @@ class Volume(_Recorded):
     image: str | None = None
     """Id of the image that filled it; None if that is not known, or if it was not an image."""
     restored: str | None = None
-    """The mark of the volume that a person made in the place of a lost one, and said to hold its data."""
+    """The mark of the volume that a person made for a lost one, once confirmed to have its data."""
     copied_from: str | None = None
     """Id of the container whose directory it was filled with; while that is there, it is a mere copy."""
 
@@ -217,7 +217,7 @@ class Failure(_Evolving):
 
     step: str
     text: str
-    """Without what is another each time, such as ids."""
+    """Without the parts that differ each time, such as ids."""
     generation: int
     """The intent that met it; a new one starts the count again."""
     count: int
@@ -241,14 +241,14 @@ class PodState(_Recorded):
     """What a pending pod waits for, or what went wrong."""
     container_id: str | None = None
     seconds: tuple[str, ...] = ()
-    """Ids of further containers of this pod, as last seen: while there are any, all are looked for."""
+    """Ids of other containers of this pod, as last seen: while there are any, all are looked for."""
     image: PinnedImage | None = None
     layout: tuple[Volume, ...] = ()
     settled_generation: int = 0
     """The last intent that was reached; a container that ends afterwards ended unexpectedly."""
     purged_generation: int = 0
     failed_generation: int = 0
-    """The intent that met a permanent error, not to be tried again before `retry_at`."""
+    """The intent that met a permanent error and is not tried again before `retry_at`."""
     failed_reason: str | None = None
     """Why it did; `reason` may be about something later."""
     retry_at: float = 0.0
@@ -275,7 +275,7 @@ class PodState(_Recorded):
     remains: bool = False
     """Whether the deletion of an unknown id found something that had the pod's names."""
     kept: tuple[str, ...] = ()
-    """The paths that last got volumes of what a replaced container held."""
+    """The paths that last got volumes with what a replaced container had."""
     kept_generation: int = 0
     """The intent under which they did."""
     discarded_generation: int = 0
@@ -291,7 +291,7 @@ class PodState(_Recorded):
 
 @dataclass(frozen=True, kw_only=True)
 class Unreadable(_Evolving):
-    """What is in the store of a pod cannot be read: nothing follows from it."""
+    """What the store has of a pod cannot be read, so nothing follows from it."""
 
     reason: str
     """Which field, what is wrong with it, and what to do."""
@@ -310,7 +310,7 @@ class Record(_Evolving):
     storage: str | None = None
     """Identity of the storage that holds the pods of this host, as noted in the store; None before that."""
     unreadable: Unreadable | None = None
-    """Then intent and state are good to be shown, and for nothing else; never written."""
+    """If set, intent and state may be shown and are of no other use. It is never written."""
 
     @property
     def purging(self) -> bool:

@@ -27,7 +27,7 @@ LABEL_IMAGE: Final = "dev.pinacle.image"
 LABEL_UNASKED: Final = "dev.pinacle.unasked"
 """On a volume that the Engine made by itself, because a container was created while it was missing.
 
-Such a volume is empty and stands where data should be: it is never used."""
+Such a volume is empty and in the place of data, so it is never used."""
 LABEL_RESTORED: Final = "dev.pinacle.restored"
 """On a volume that a person made for data that is to be restored into it, by the line that we printed.
 

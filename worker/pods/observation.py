@@ -125,7 +125,7 @@ class Observation:
     container: ObservedContainer | None
     volumes: Mapping[str, ObservedVolume]
     others: tuple[ObservedContainer, ...] = ()
-    """Further containers whose labels name this pod, whatever their names."""
+    """Other containers whose labels name this pod, whatever their own names are."""
     name_holder: ObservedContainer | None = None
     """Somebody else's container that has the pod's name, while the pod's own has another."""
     volumes_current: bool = True
@@ -145,7 +145,7 @@ class Observation:
     ports_taken: tuple[PublishedPort, ...] = ()
     """Host ports that the Engine could not bind, because programs of the host have them."""
     image_gone: bool = False
-    """The Engine said that the pinned image id is not there."""
+    """Whether the Engine said that the pinned image id does not exist."""
 
     def evolve(self, **changes: Any) -> Self:
         """Return a copy with `changes`."""
@@ -177,7 +177,7 @@ class Snapshot:
     bases: Mapping[str, ObservedVolume]
     """The volumes of all bases, by name."""
     shapes: Mapping[str, ImageShape] = field(default_factory=dict)
-    """What is known of images already, by id: a pass that finds a pod waiting does not look once more."""
+    """What is known of images already, by id, so that a pass does not look again for a pod that waits."""
 
     @classmethod
     def of(
@@ -208,7 +208,7 @@ class Snapshot:
         )
 
     def pod_ids(self, installation: str) -> frozenset[str]:
-        """Return the pods of `installation` that anything here says it belongs to."""
+        """Return the pods of `installation` to which anything here belongs, by its labels."""
         labels = [container.labels for those in self.by_pod.values() for container in those]
         labels += [volume.labels for volume in self.volumes.values()]
         return frozenset(
@@ -239,5 +239,5 @@ def _storage(volume: ObservedVolume) -> tuple[str, str] | None:
 
 
 def is_second(seen: Observation, container_id: str | None) -> bool:
-    """Whether a container is a further one of the pod, not its own."""
+    """Whether a container is another one of the pod, not its own."""
     return any(each.id == container_id for each in seen.others)

@@ -1,4 +1,4 @@
-"""What is found in a container outside the volumes of its pod, and what of it has to be copied."""
+"""What is found in a container outside the volumes of its pod, and what has to be copied."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -7,11 +7,11 @@ from typing import Any, Self
 
 
 class Standing(StrEnum):
-    """What stands at a path in a container."""
+    """What is at a path in a container."""
 
     DIRECTORY = "directory"
     OTHER = "other"
-    """A file, a link, a device: nothing that a volume could take the place of."""
+    """A file, a link, a device: nothing that a volume could replace."""
     NOTHING = "nothing"
 
 
@@ -24,11 +24,11 @@ class Look:
     places: tuple[str, ...] = ()
     """Where it looked, besides the paths directly below `/`."""
     found: Mapping[str, Standing]
-    """What was changed directly below `/` or is at a place, by path; what is as in the image is not in it."""
+    """What was changed directly below `/` or is at a place, by path; without what is as in the image."""
     system: tuple[str, ...] = ()
     """The real system directories that are on no volume, if one of them was changed: they belong together."""
     ended: bool = False
-    """Whether the container had ended before: then nothing is written any more."""
+    """Whether the container had ended before the look: then nothing is written any more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,15 +40,15 @@ class Measured:
     free_bytes: int | None
     """None if the Engine's disk cannot be seen."""
     most_bytes: int
-    """What is copied within the deadline of a fill, on a slow disk."""
+    """How much a slow disk copies within the deadline of a fill."""
     where: str
     """The Engine's data root."""
     sizes: Mapping[str, int] = field(default_factory=dict)
     """Bytes by path, if all together may not fit."""
     keeps_holes: bool = False
-    """Whether a sparse file takes as much room in the copy as it does now, and not its whole length."""
+    """Whether a sparse file takes as much room in the copy as it does now, rather than its whole length."""
     init_is_hidden: bool = False
-    """Whether the Engine's init would be hidden by a volume, and is not to be found on its host."""
+    """Whether a volume would hide the Engine's init, and the init cannot be found on its host."""
 
     def fits(self, floor_bytes: int) -> bool:
         """Whether it can be copied in time, and `floor_bytes` are free afterwards."""

@@ -22,7 +22,7 @@ class Policy:
     registries: frozenset[str] = frozenset({DOCKER_HUB})
     """Hosts, with their ports, that images may be pulled from."""
     runtimes: frozenset[str] = frozenset()
-    """What may be named; nothing stands for the installation's own."""
+    """The runtimes that may be named; empty means the installation's own only."""
     addresses: tuple[str, ...] = ("127.0.0.1", "::1")
     """Addresses and networks of the host on which ports may be published."""
     ports: range = range(1024, 65536)
@@ -38,7 +38,7 @@ class Policy:
     def lends_credentials(self, reference: str) -> bool:
         """Whether an image that anybody asked for may be pulled with the operator's credentials.
 
-        One of `named_images` has to fit: not each caller may read what the operator may.
+        One of `named_images` has to match: not every caller may read what the operator may.
         """
         return any(_fits(reference, pattern) for pattern in self.named_images)
 

@@ -1,4 +1,4 @@
-"""What can be asked for, and the intent that follows from it. One request, one intent, nothing else."""
+"""What can be requested, and the intent that follows. One request, one intent, nothing else."""
 
 from dataclasses import dataclass, fields, replace
 from typing import assert_never
@@ -40,7 +40,7 @@ class Update:
     """Paths whose content in the container is given up, instead of being kept or blocking the update."""
 
     uncertain: frozenset[str] = frozenset()
-    """Keys of the spec that do not follow from it: if they were not certain before, they are not now."""
+    """Keys of the spec that the request leaves open: if they were not certain before, they still are not."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +50,7 @@ class Change:
     to: PodSpec | SpecPatch
     discard: tuple[str, ...] = ()
     expected_generation: int | None = None
-    """The generation that the caller has seen; None takes any."""
+    """The generation that the caller has seen; None accepts any."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,9 +107,9 @@ def _not_found(pod_id: str, record: Record | None) -> PodNotFoundError:
 
 
 def check(pod_id: str, record: Record | None, request: Request) -> None:
-    """Refuse what cannot be asked of this pod.
+    """Refuse what cannot be requested of this pod.
 
-    Raises PodNotFoundError, PodExistsError, InvalidInputError for a new spec that holds too much, and
+    Raises PodNotFoundError, PodExistsError, InvalidInputError for a new spec that is too large, and
     RecordUnreadableError.
     """
     _check_readable(pod_id, record, request)

@@ -1,4 +1,4 @@
-"""How the world looks once a step has succeeded, without looking again."""
+"""What is true once a step has succeeded, without looking again."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -139,7 +139,7 @@ def _fold_end(seen: Observation, step: EndStep, result: StepResult) -> Observati
 def _fold_others(
     others: Iterable[ObservedContainer], step: Step, container_id: str | None
 ) -> Iterator[ObservedContainer]:
-    """Yield a pod's further containers as they are once `step` has been done to one of them."""
+    """Yield a pod's other containers as they are once `step` has been done to one of them."""
     for each in others:
         match step:
             case _ if each.id != container_id:

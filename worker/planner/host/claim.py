@@ -1,4 +1,4 @@
-"""Which store owns an installation on one Engine: two never look after the same containers.
+"""Which store owns an installation on one Engine, so that two never manage the same containers.
 
 The container that keeps a host's sentinel has the id of the store that holds the installation's records.
 A store that finds another's there asks before it takes over, by a container that a living owner removes. One
@@ -31,7 +31,7 @@ class Claim(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Claimant:
-    """One store, as a process of it knows it."""
+    """One store, as one of its processes knows it."""
 
     store: str
     former: frozenset[str] = frozenset()
@@ -43,7 +43,7 @@ class Claimant:
 
 
 def judge(claimant: Claimant, seen: Snapshot, installation: str) -> Claim:
-    """Return what a store may do about an installation, by what the Engine shows."""
+    """Return what a store may do about an installation, from what the Engine shows."""
     keeper = keeper_of(seen, installation)
     holder = None if keeper is None else keeper.labels.get(naming.LABEL_STORE)
     if holder == claimant.store:
@@ -70,7 +70,7 @@ def keeper_labels(installation: str, store: str) -> dict[str, str]:
 
 
 def answers_within_s(interval_s: float) -> float:
-    """Return within how many seconds a living owner answers; `interval_s` is that of passes."""
+    """Return within how many seconds a living owner answers; `interval_s` is the time between passes."""
     return min(_ANSWER_INTERVALS * interval_s, LONGEST_ANSWER_S)
 
 
@@ -89,7 +89,7 @@ def contenders(seen: Snapshot, installation: str) -> Iterator[tuple[str, Observe
 
 
 def refusal(installation: str, host: str, holder: str | None) -> str:
-    """Return what is wrong for a store that has to leave the installation to another."""
+    """Return the error for a store that has to leave the installation to another."""
     other = "another Redis" if holder is None else f"another Redis (store {holder})"
     return (
         f"installation {installation!r} on the Engine of host {host} is looked after by a worker of {other}. "
@@ -102,7 +102,7 @@ def refusal(installation: str, host: str, holder: str | None) -> str:
 
 
 def contended(installation: str, host: str, contender: str) -> str:
-    """Return what is wrong for the owner of an installation that another store asked for."""
+    """Return the warning for the owner of an installation that another store asked for."""
     return (
         f"a worker with another Redis (store {contender}) was started for installation {installation!r} on "
         f"the Engine of host {host}, and turned away: give that one another PINACLE_INSTALLATION, or the "
@@ -111,7 +111,7 @@ def contended(installation: str, host: str, contender: str) -> str:
 
 
 def confirming(installation: str, host: str, holder: str | None, left_s: float) -> str:
-    """Return what a store waits for that asks."""
+    """Return what a store that asks is waiting for."""
     other = "another Redis" if holder is None else f"another Redis (store {holder})"
     return (
         f"the pods of installation {installation!r} on the Engine of host {host} are those of {other}: for "

@@ -1,4 +1,4 @@
-"""What pods may not reach through their host: rules for the kernel's packet filter, as its own words."""
+"""What pods may not reach through their host: rules for the kernel's packet filter, as text."""
 
 from collections.abc import Collection, Sequence
 from ipaddress import ip_network
@@ -38,16 +38,16 @@ def table_name(installation: str) -> str:
 
 
 def removal(installation: str) -> str:
-    """Return the words that remove the table, also if there is none."""
+    """Return the commands that remove the table, even if there is none."""
     table = table_name(installation)
     return f"table inet {table} {{ }}; delete table inet {table}"
 
 
 def ruleset(installation: str, bridge: str, allowed: Collection[str] = ()) -> str:
-    """Return the words for `nft` that let the pods on `bridge` reach only the internet, in one line.
+    """Return the commands for `nft`, on one line, that let the pods on `bridge` reach only the internet.
 
-    They replace the ones before in one step. Names are asked for anywhere (port 53); what answers
-    a connection that came from outside passes, and so do published ports.
+    They replace earlier rules in one step. Port 53 is open everywhere, for names. Answers to connections from
+    outside pass, and so do published ports.
     """
     passing = [
         f'iifname != "{bridge}" return',

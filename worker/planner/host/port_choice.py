@@ -24,9 +24,9 @@ def choose_ports(
 ) -> tuple[PublishedPort, ...]:
     """Return the spec's ports with host ports settled: those asked for, those had before, or free ones.
 
-    Those in `avoid` are not chosen, as programs of the host have them. Where `reserved` has what is to be
-    known of the first `looked` free ports only, no others are chosen. Raises PortTakenError, naming the port
-    and who has it, and RangeUsedUpError if none is left.
+    Those in `avoid` are not chosen, as programs of the host have them. If `reserved` is about the first
+    `looked` free ports only, no others are chosen. Raises PortTakenError, naming the port and the pod that
+    has it, and RangeUsedUpError if none is left.
     """
     others = _Taken([*avoid, *(port for port, owner in reserved if owner != pod_id)])
     chosen: list[PublishedPort] = []
@@ -53,7 +53,7 @@ def choose_ports(
 def ports_to_look_at(
     pod_id: str, spec: PodSpec, *, before: Sequence[PublishedPort], free: range, looked: int
 ) -> Iterator[PublishedPort]:
-    """Give each reserved port that a choice from the first `looked` free ones depends on.
+    """Yield each port whose reservation matters to a choice from the first `looked` free ones.
 
     Not for a wildcard address: another pod's may be any.
     """
@@ -71,7 +71,7 @@ def asks_for_wildcard(spec: PodSpec) -> bool:
 
 
 class _Taken:
-    """Ports by their numbers, so that one look does not go through all of them."""
+    """Ports by their numbers, so that a look-up does not go through all of them."""
 
     def __init__(self, ports: Iterable[PublishedPort]) -> None:
         self._by_number: dict[tuple[int, str], list[PublishedPort]] = {}
@@ -117,7 +117,7 @@ def _had_before(asked: PortSpec, before: Sequence[PublishedPort]) -> int | None:
 
 
 def _in_turn(pod_id: str, number: int, free: range, looked: int | None) -> Iterator[int]:
-    """Begin at a place that the pod's name gives, so that two pods seldom look at the same ports."""
+    """Begin at a place that depends on the pod's name, so that two pods rarely try the same ports."""
     first = crc32(f"{pod_id}:{number}".encode()) % max(len(free), 1)
     for offset in range(len(free) if looked is None else min(looked, len(free))):
         yield free[(first + offset) % len(free)]

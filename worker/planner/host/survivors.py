@@ -56,8 +56,8 @@ def rebuilt_record(
 ) -> Record:
     """Return the record of a pod whose container has our labels.
 
-    Its intent is what it does: to run if it runs, else to be stopped. Nothing follows that would remove
-    anything, and the container stays even if keys of the spec are uncertain: `Intent.unsure` names them.
+    Its intent is what it does: to run if it runs, otherwise to be stopped. Nothing that would remove anything
+    follows, and the container stays even if keys of the spec are uncertain: `Intent.unsure` names them.
     Raises InvalidInputError if the labels do not hold a spec.
     """
     label = _labelled_spec(container)
@@ -96,10 +96,10 @@ def _labelled_spec(container: ObservedContainer) -> dict[str, Any]:
 
 
 def _possible_envs(container: ObservedContainer, evidence: Evidence) -> Iterator[dict[str, str]]:
-    """Yield what the container may have been given, the likeliest first.
+    """Yield what may have been given to the container, the most likely first.
 
-    The Engine puts what was given before the rest of the image's own. So it is a beginning of the whole, and
-    ends at or after the last entry that is not the image's.
+    The Engine puts what was given before the rest of the image's variables. So it is the first part of the
+    whole, and ends at or after the last entry that is not the image's.
     """
     entries = [(name, value) for name, _, value in (entry.partition("=") for entry in evidence.env)]
     names = container.labels.get(naming.LABEL_ENV)
@@ -153,7 +153,7 @@ def _record(
 
 
 def _tier(labelled: str, given: Limits) -> str | None:
-    """Return the tier whose limits the container has, as they change live; None if no tier has them."""
+    """Return the tier whose limits the container has now, as limits change live; None if no tier has them."""
     names = sorted(TIERS, key=lambda name: name != labelled)
     return next((name for name in names if limits(name) == given), None)
 
@@ -198,7 +198,7 @@ def _layout(
     volumes: Mapping[str, ObservedVolume],
     system: System | None,
 ) -> tuple[Volume, ...]:
-    """Return the layout in the order that it was made in: the container was asked for in the same."""
+    """Return the layout in the order in which it was made, which is also that of the container's mounts."""
     prefix = naming.volume_name(container.pod_id or "", "")
     own = {path: name for path, name in container.volumes.items() if name.startswith(prefix)}
     paths = recorded_paths({path: name.removeprefix(prefix) for path, name in own.items()})
@@ -228,7 +228,7 @@ def _volume(
         incarnation, image = container.labels.get(naming.LABEL_INCARNATION), None
     else:
         incarnation, image = seen.incarnation, seen.labels.get(naming.LABEL_IMAGE)
-    # One that it ran on and that a person had made: somebody had said that the data is there.
+    # The pod ran on it, and a person had made it: so somebody had confirmed that the data is there.
     restored = seen.restored if seen is not None and container.has_run else None
     return Volume(
         name=name,

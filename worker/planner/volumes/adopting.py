@@ -1,4 +1,4 @@
-"""The plan for a foreign container whose place a pod takes, as far as that comes before everything else."""
+"""The plan for a foreign container that a pod replaces: the part that comes before everything else."""
 
 from worker.planner.backoff import FAILED_DELAY_S
 from worker.planner.decision import Plan, give_up, go

@@ -26,7 +26,7 @@ _ALWAYS_THERE: Final = ("/bin", "/sbin", "/lib")
 
 
 def gone_for_good(image: PinnedImage, role: str = "") -> str:
-    """Say that nothing can bring a pinned image back by itself; what it was to the pod may follow it."""
+    """Say that a pinned image cannot come back by itself; `role` says what it was to the pod."""
     return (
         f"image {image.reference} ({image.id}){role} is gone from this host and has no repository digest to "
         "pull: bring the very same one back (docker load of what docker save wrote)"
@@ -59,7 +59,7 @@ def is_made(record: Record, seen: Observation, image: PinnedImage) -> bool:
 def shape_problem(record: Record, image: PinnedImage, shape: ImageShape) -> str | None:
     """Return why this pod cannot run on an image of that shape, None if it can.
 
-    What was decided for the pod when it began stays allowed with the image that it began with.
+    What was decided when the pod began stays allowed with the image that it began with.
     """
     problems = [
         *_system_problems(record, image, shape),

@@ -1,9 +1,9 @@
-"""What of a container is kept when another one takes its place on purpose, and what cannot be.
+"""What is kept of a container when another one replaces it on purpose, and what cannot be kept.
 
     the owner has                                          | then
     -------------------------------------------------------|-----------------------------------------------
-    changed a directory directly below `/`, of his own or  | it gets a volume, with all that is in it now
-    the image's, that is on no volume                      |
+    made or changed a directory directly below `/` that is | it gets a volume, with all that is in it now
+    on no volume                                           |
     something at a path of a new VOLUME of the image       | that volume begins with it
     a directory on a volume, where there is a new VOLUME   | that volume begins with it: nothing is hidden
     a file or link in `/`, or removed what the image has   | refused, unless it is given up
@@ -32,12 +32,12 @@ from worker.pods.shape import ImageShape
 _MB = 10**6
 _LONGEST_LIST = 20
 MOST_KEPT = 32
-"""Directories of one pod. Each is a volume: to look into, to mount at every start, and in every list."""
+"""Directories of one pod. Each is a volume to examine, to mount at every start, and in every list."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Keeping:
-    """What gets a volume, and why it cannot be done, if so."""
+    """What gets a volume, and why that is impossible, if it is."""
 
     paths: tuple[str, ...] = ()
     problem: str | None = None
@@ -109,7 +109,7 @@ def pod_mounts(record: Record, seen: Observation) -> dict[str, Volume]:
 
 
 def keeping_nested(record: Record, seen: Observation, look: Look) -> Keeping:
-    """Return what of a pod's volumes new volumes below them begin with."""
+    """Return what new volumes below the pod's own begin with."""
     new, discard = _new(record, seen), _discarded(record)
     found = {
         path: standing
@@ -123,7 +123,7 @@ def keeping_nested(record: Record, seen: Observation, look: Look) -> Keeping:
 
 
 def volume_for(record: Record, seen: Observation, place: str) -> Volume:
-    """Return the volume that what is at a place will be kept in, as it is before it has begun."""
+    """Return the volume for what is at a place, before it has begun."""
     return kept_volume(record, place, _shape(record, seen))
 
 
@@ -210,7 +210,7 @@ def _why_lost(path: str, standing: Standing) -> str:
 
 
 def _too_many(record: Record, container: ObservedContainer, kept: list[str]) -> str | None:
-    """Return why no further directories can be kept; those that have their volume already stay."""
+    """Return why no more directories can be kept; those that have a volume already stay."""
     before = sum(volume.copied_from not in (None, container.id) for volume in record.state.layout)
     if not kept or before + len(kept) <= MOST_KEPT:
         return None
@@ -256,7 +256,7 @@ def _listed(paths: Iterable[str]) -> str:
 
 
 def _whole_mb(size: int) -> str:
-    """Of what there is; what is needed is rounded up, so that the words are never at odds."""
+    """Return it in MB, rounded down; what is needed is rounded up, so that the numbers never contradict."""
     return f"{size // _MB} MB"
 
 
@@ -265,7 +265,7 @@ def _mb(size: int) -> str:
 
 
 def copied_volumes(record: Record, container: ObservedContainer) -> list[Volume]:
-    """Return the volumes that are mere copies of what a container still holds, or not even that."""
+    """Return the volumes that are only copies, or unfinished ones, of what a container still has."""
     return [v for v in record.state.layout if not v.filled or v.copied_from == container.id]
 
 

@@ -1,10 +1,10 @@
 """Where a container mounts what: each volume at its real place, whatever links the image has.
 
-The Engine mounts by the number of a path's parts, over a map: two mounts whose paths have as many parts come
-in another order each time. Over a link one of them hides the other. So nothing is mounted over a link, with
-one exception: the Engine gives a VOLUME path of the image an anonymous volume unless this very path is a
-mount of ours. Such a path mounts once more what is at its real place, and all that is mounted below that:
-whichever comes last, the same volume is on top.
+The Engine mounts by the number of a path's parts, and iterates over a map: mounts whose paths have as many
+parts come in another order each time. If one is over a link, one hides the other. So nothing is mounted over
+a link, with one exception: the Engine gives a VOLUME path of the image an anonymous volume unless exactly
+this path is a mount of ours. Such a path mounts again what is at its real place, and everything that is
+mounted below that: whichever comes last, the same volume is on top.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -23,7 +23,7 @@ _MOST_FOLDERS: Final = 100
 
 @dataclass(frozen=True, kw_only=True)
 class Temporary:
-    """A directory that is there at each start, with nothing in it."""
+    """A directory that exists at each start, and is empty."""
 
     path: str
     mode: int = 0o755
@@ -70,8 +70,8 @@ def mount_points(layout: Iterable[Volume], image: PinnedImage, shape: ImageShape
 def volume_places(layout: Iterable[Volume], image: PinnedImage, shape: ImageShape) -> dict[str, Volume]:
     """Return real place to volume.
 
-    Of two at one place the one is mounted that is meant for it: a pod that is older than this rule may have
-    them. One whose place cannot be found stays at its own path.
+    If two are at one place, the one that is meant for it is mounted: a pod that is older than this rule may
+    have two. One whose place cannot be found stays at its own path.
     """
     layout = tuple(layout)
     places = {volume.name: place_of(volume, layout, image, shape) or volume.path for volume in layout}
@@ -114,7 +114,8 @@ def _temporary(places: Iterable[str], shape: ImageShape) -> Iterator[Temporary]:
         folders.get(place, Folder(path=place, mode=0o755, uid=0, gid=0))
         for place in filter(is_never_persisted, places)
     )
-    # Each, also what an Engine would make as a parent of others: gVisor makes those with another mode.
+    # Each of them, even those that an Engine would make as parents of others: gVisor makes those with another
+    # mode.
     inner = sorted((each for each in folders.values() if each.path != run), key=_depth)
     for folder in (first, *inner[:_MOST_FOLDERS], *declared):
         yield Temporary(path=folder.path, mode=folder.mode, uid=folder.uid, gid=folder.gid)

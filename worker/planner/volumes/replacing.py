@@ -75,7 +75,7 @@ def _before_copies(record: Record, container: ObservedContainer) -> Record:
 def plan_nested(record: Record, seen: Observation, now: float, own: Installation) -> Plan | None:
     """Return how new volumes below the pod's own begin with what is there, None if nothing is.
 
-    There is no container that could be looked into: only the volumes hold anything.
+    There is no container to look into: only the volumes have anything.
     """
     find = FindFolders("", nested_places(record, seen))
     if not find.at:
@@ -113,7 +113,7 @@ def _copies(container_id: str, begun: list[Volume], names: Mapping[str, str]) ->
 
 
 def give_up_copies(record: Record, seen: Observation, container: ObservedContainer) -> list[Step]:
-    """Return what takes back the volumes that a container's directories were to be copied into.
+    """Return how to give up the volumes into which a container's directories were to be copied.
 
     The container still has all that is in them, and nothing was ever started on them.
     """
