@@ -7,10 +7,9 @@ import typer
 
 from config.settings import settings
 from worker.cli import tables
-from worker.cli.confirm import confirm
 from worker.cli.options import AsJson, Timeout, Yes
 from worker.cli.records import opened
-from worker.cli.screen import plain, show
+from worker.cli.screen import confirm, plain, show
 from worker.cli.sending import Call, call
 from worker.store.redis_store import RedisStore
 

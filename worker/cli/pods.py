@@ -1,16 +1,17 @@
 """`pinacle pods ...`: the tasks about pods, by name."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Final
 
 import typer
 
 from config.tiers import TIERS
 from worker.cli import tables, watching
-from worker.cli.confirm import confirm
+from worker.cli.changing import Change, change, change_all, chosen
 from worker.cli.exits import EndingError, Exit
 from worker.cli.inside import commands as inside
 from worker.cli.options import AsJson, TaskId, Timeout, Yes
-from worker.cli.screen import say, show
+from worker.cli.screen import confirm, show
 from worker.cli.sending import Call, call
 from worker.cli.specs import SpecOptions, patch_of, spec_of, wanted_labels
 from worker.pods.model import Phase
@@ -18,6 +19,14 @@ from worker.pods.model import Phase
 app: Final = typer.Typer(help="Pods: make, change, look at them.", no_args_is_help=False)
 
 PodId = Annotated[str, typer.Argument(metavar="ID", help="The pod.", show_default=False)]
+PodIds = Annotated[list[str] | None, typer.Argument(metavar="ID...", help="The pods.", show_default=False)]
+Every = Annotated[bool, typer.Option("--all", help="All pods, of all hosts.")]
+Labelled = Annotated[
+    list[str] | None,
+    typer.Option("--label", metavar="NAME[=VALUE]", help="The pods with this label; may be repeated."),
+]
+_LISTED: Final = 10
+"""Ids that a question names."""
 _Spec = Annotated[
     str | None, typer.Option("--spec", metavar="FILE|-", help="The spec as a JSON file; - is standard input.")
 ]
@@ -54,9 +63,6 @@ _Discard = Annotated[
     ),
 ]
 
-_ON_ITS_WAY: Final = (Phase.PENDING, Phase.DELETING)
-_IN_TROUBLE: Final = (Phase.BACKOFF, Phase.STORAGE_MISSING, Phase.FAILED)
-
 
 @app.command()
 def create(
@@ -87,7 +93,13 @@ def create(
         description=description,
     )
     wanted = spec_of(given)
-    _change("create", pod_id, wanted, adopt=adopt, as_json=as_json, timeout=timeout, task_id=task_id)
+    asked = {"adopt": adopt}
+    change(
+        pod_id,
+        Change(
+            verb="create", args=(wanted,), kwargs=asked, as_json=as_json, timeout_s=timeout, task_id=task_id
+        ),
+    )
 
 
 @app.command()
@@ -136,48 +148,82 @@ def update(
     more: dict[str, Any] = {"replace": True} if replace else {}
     more |= {} if expected_generation is None else {"expected_generation": expected_generation}
     more |= {"discard": discard} if discard else {}
-    _change("update", pod_id, wanted, as_json=as_json, timeout=timeout, task_id=task_id, **more)
+    change(
+        pod_id,
+        Change(
+            verb="update", args=(wanted,), kwargs=more, as_json=as_json, timeout_s=timeout, task_id=task_id
+        ),
+    )
 
 
 @app.command()
-def start(pod_id: PodId, *, as_json: AsJson = False, timeout: Timeout = None, task_id: TaskId = None) -> None:
-    """Start a stopped pod."""
-    _change("start", pod_id, as_json=as_json, timeout=timeout, task_id=task_id)
-
-
-@app.command()
-def stop(pod_id: PodId, *, as_json: AsJson = False, timeout: Timeout = None, task_id: TaskId = None) -> None:
-    """Stop a pod; its container and its volumes stay."""
-    _change("stop", pod_id, as_json=as_json, timeout=timeout, task_id=task_id)
-
-
-@app.command()
-def restart(
-    pod_id: PodId,
+def start(
+    pod_ids: PodIds = None,
     *,
-    force: Annotated[bool, typer.Option("--force", help="Also a healthy one.")] = False,
-    recreate: Annotated[bool, typer.Option("--recreate", help="Also replace its container.")] = False,
+    every: Every = False,
+    label: Labelled = None,
     as_json: AsJson = False,
     timeout: Timeout = None,
     task_id: TaskId = None,
 ) -> None:
-    """Start a pod again after a crash; a healthy one is left alone."""
-    given = {"recreate": True} if recreate else {}
-    _change("restart", pod_id, force=force, **given, as_json=as_json, timeout=timeout, task_id=task_id)
+    """Start stopped pods."""
+    asked = Change(verb="start", as_json=as_json, timeout_s=timeout, task_id=task_id)
+    change_all(chosen(pod_ids, label, every=every), asked, named=bool(pod_ids))
 
 
 @app.command()
-def delete(
-    pod_id: PodId,
+def stop(
+    pod_ids: PodIds = None,
     *,
+    every: Every = False,
+    label: Labelled = None,
+    as_json: AsJson = False,
+    timeout: Timeout = None,
+    task_id: TaskId = None,
+) -> None:
+    """Stop pods; their containers and volumes stay."""
+    asked = Change(verb="stop", as_json=as_json, timeout_s=timeout, task_id=task_id)
+    change_all(chosen(pod_ids, label, every=every), asked, named=bool(pod_ids))
+
+
+@app.command()
+def restart(
+    pod_ids: PodIds = None,
+    *,
+    every: Every = False,
+    label: Labelled = None,
+    force: Annotated[bool, typer.Option("--force", help="Also healthy ones.")] = False,
+    recreate: Annotated[bool, typer.Option("--recreate", help="Also replace their containers.")] = False,
+    as_json: AsJson = False,
+    timeout: Timeout = None,
+    task_id: TaskId = None,
+) -> None:
+    """Start pods again after a crash; healthy ones are left alone."""
+    given = {"force": force} | ({"recreate": True} if recreate else {})
+    asked = Change(verb="restart", kwargs=given, as_json=as_json, timeout_s=timeout, task_id=task_id)
+    change_all(chosen(pod_ids, label, every=every), asked, named=bool(pod_ids))
+
+
+@app.command("rm", hidden=True)
+@app.command()
+def delete(
+    pod_ids: PodIds = None,
+    *,
+    every: Every = False,
+    label: Labelled = None,
     yes: Yes = False,
     as_json: AsJson = False,
     timeout: Timeout = None,
     task_id: TaskId = None,
 ) -> None:
-    """Remove a pod and its volumes, for good."""
-    confirm(f"Remove pod {pod_id} and all data on its volumes, for good?", yes=yes)
-    _change("delete", pod_id, as_json=as_json, timeout=timeout, task_id=task_id)
+    """Remove pods and their volumes, for good; `rm` is the same."""
+    ids = chosen(pod_ids, label, every=every)
+    if ids:
+        one = f"Remove pod {ids[0]} and all data on its volumes, for good?"
+        many = f"Remove {len(ids)} pods and all data on their volumes, for good: {_some(ids)}?"
+        confirm(one if len(ids) == 1 else many, yes=yes)
+    asked = Change(verb="delete", as_json=as_json, timeout_s=timeout, task_id=task_id)
+    change_all(ids, asked, named=bool(pod_ids))
 
 
 @app.command()
@@ -252,32 +298,7 @@ def reconcile(*, as_json: AsJson = False, timeout: Timeout = None) -> None:
         raise EndingError(Exit.UNFINISHED, "repairs go on: follow them with `pinacle pods watch`")
 
 
-def _change(
-    verb: str,
-    pod_id: str,
-    *args: Any,
-    as_json: bool,
-    timeout: float | None,
-    task_id: str | None,
-    **kwargs: Any,
-) -> None:
-    """Send a task that sets a pod's intent, show the pod, and end according to its phase."""
-    pod = call(
-        Call(
-            name=f"pods.{verb}",
-            args=(pod_id, *args),
-            kwargs=kwargs,
-            pod_id=pod_id,
-            task_id=task_id,
-            timeout_s=timeout,
-        )
-    )
-    show(pod, as_json=as_json, table=lambda _console: tables.pod_line(pod))
-    if pod["phase"] == Phase.DELETED and not pod.get("existed", True):
-        say(f"there was no such pod: {pod_id}")
-    if pod["phase"] in _ON_ITS_WAY:
-        say(f"accepted, and not there yet; follow it: pinacle pods watch {pod_id}")
-        raise typer.Exit(Exit.UNFINISHED)
-    if pod["phase"] in _IN_TROUBLE:
-        say(f"accepted, and in trouble; look into it: pinacle pods get {pod_id}")
-        raise typer.Exit(Exit.FAILED)
+def _some(pod_ids: Sequence[str]) -> str:
+    """Return the first ids of many."""
+    more = len(pod_ids) - _LISTED
+    return ", ".join(pod_ids[:_LISTED]) + (f" and {more} more" if more > 0 else "")

@@ -1,4 +1,4 @@
-"""Writes results to standard output, and everything else to standard error."""
+"""Writes results to standard output, and everything else, questions too, to standard error."""
 
 import json
 import shutil
@@ -7,8 +7,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
+import typer
 from rich.console import Console, RenderableType
 from rich.text import Text
+
+from worker.cli.exits import EndingError, Exit
 
 _WIDE: Final = 200
 """Columns if there is neither a terminal nor COLUMNS: lines stay whole, so that they can be searched."""
@@ -52,6 +55,18 @@ def show(answer: Any, *, as_json: bool, table: Callable[[Console], RenderableTyp
 def write_json(answer: Any, *, indent: int | None = 2) -> None:
     """Write one JSON document; if `indent` is None, on one line, and flush it."""
     print(json.dumps(answer, indent=indent), flush=True)  # noqa: T201 - this is what the program is for
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Return if the answer is yes. Raises EndingError if it is no, and if there is nobody to ask."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise EndingError(
+            Exit.USAGE, "there is no terminal to ask on, so nothing was sent: add --yes to confirm"
+        )
+    if not typer.confirm(question, err=True):
+        raise EndingError(Exit.FAILED, "you said no, so nothing was sent")
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """Sends a task by its name, and waits for its answer."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
@@ -21,6 +21,8 @@ from worker.pods.results import visible_phase
 from worker.store.translate import translated
 
 _LOOK_EVERY_S: Final = 1.0
+_AT_ONCE: Final = 20
+"""Tasks that are under way at a time, so that other callers are served meanwhile."""
 _ONE_TRY: Final[dict[str, Any]] = {
     "task_publish_retry": False,
     "result_backend_always_retry": False,
@@ -61,6 +63,48 @@ def call(wanted: Call) -> Any:
             raise EndingError(Exit.INTERRUPTED, _interrupted(wanted)) from None
 
 
+def call_each(wanted: Sequence[Call]) -> list[Any]:
+    """Send tasks, some at a time; return for each its result, or the EndingError that `call` would raise.
+
+    Raises EndingError if Redis or all workers are away, and if somebody interrupts.
+    """
+    answers: list[Any] = []
+    with opened() as records, live(wanted[0].name) as update:
+        _check_workers(records)
+        app = make_app(imports=(), **_ONE_TRY)
+        try:
+            while len(answers) < len(wanted):
+                update(f"{wanted[0].name}  {len(answers)} of {len(wanted)}")
+                answers += _ask_some(app, wanted[len(answers) : len(answers) + _AT_ONCE])
+        except (OperationalError, StoreUnavailableError) as error:
+            raise EndingError(Exit.NOBODY, f"{str(error).rstrip('.')}. {NEXT}") from error
+        except KeyboardInterrupt:
+            text = f"interrupted: {len(answers)} of {len(wanted)} are done; what was sent is done anyway"
+            raise EndingError(Exit.INTERRUPTED, text) from None
+    return answers
+
+
+def _ask_some(app: Any, wanted: Sequence[Call]) -> list[Any]:
+    with translated("send"):
+        sent = [_sent(app, each) for each in wanted]
+        try:
+            return [_outcome(one, each) for one, each in zip(sent, wanted, strict=True)]
+        finally:
+            for one in sent:
+                # As below.
+                one.backend = None
+
+
+def _outcome(sent: Any, wanted: Call) -> Any:
+    # Otherwise Celery waits a second for one that was answered while another was waited for.
+    sent.ready()
+    try:
+        answer = _receive(sent, wanted, lambda _waited_s: None)
+    except EndingError as error:
+        return error
+    return answer if sent.state == SUCCESS else EndingError(Exit.FAILED, _refusal(answer))
+
+
 def _check_workers(records: Records) -> None:
     """Raise EndingError if there is no worker: the task would be done later, when nobody expects it."""
     ages = records.ask(lambda store: store.overview.heartbeat_ages())
@@ -74,11 +118,8 @@ def _check_workers(records: Records) -> None:
 
 def _ask(wanted: Call, look: Callable[[float], None]) -> Any:
     app = make_app(imports=(), **_ONE_TRY)
-    task_id = wanted.task_id or str(uuid4())
     with translated("send"):
-        sent: Any = app.send_task(
-            wanted.name, args=wanted.args, kwargs=wanted.kwargs, queue=queue_of(wanted.name), task_id=task_id
-        )
+        sent = _sent(app, wanted)
         try:
             answer = _receive(sent, wanted, look)
         finally:
@@ -88,6 +129,13 @@ def _ask(wanted: Call, look: Callable[[float], None]) -> Any:
     if sent.state != SUCCESS:
         raise EndingError(Exit.FAILED, _refusal(answer))
     return answer
+
+
+def _sent(app: Any, wanted: Call) -> Any:
+    task_id = wanted.task_id or str(uuid4())
+    return app.send_task(
+        wanted.name, args=wanted.args, kwargs=wanted.kwargs, queue=queue_of(wanted.name), task_id=task_id
+    )
 
 
 def _receive(sent: Any, wanted: Call, look: Callable[[float], None]) -> Any:
