@@ -294,6 +294,11 @@ def test_copies_that_are_not_trusted_are_not_filled_any_more() -> None:
     assert (left.state.kept, left.state.kept_generation, then.fresh) == ((), 0, None)
     other, _ = after(record, sees()(record), GiveUpCopies("e" * 64))
     assert other.state.layout == record.state.layout
+    # Copied and filled, neither copied nor filled: both are given up; the owner's own stay.
+    both = pod(declared=["/data", "/more"], copied="/data", unfilled="declared.more")
+    given_up, _ = after(both, sees()(both), GiveUpCopies(ID))
+    own = {volume.path for volume in both.state.layout} - {"/data", "/more"}
+    assert {volume.path for volume in given_up.state.layout} == own
     copying, same = after(record, sees(fresh="one")(record), CopyFolder(ID, "/data", record.state.layout[-1]))
     assert (copying, same) == (record, sees(fresh="one")(record))
 

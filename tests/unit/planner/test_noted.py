@@ -21,8 +21,11 @@ from tests.support.situations import (
     sees,
     tombstone,
 )
+from worker.planner.ended import plan_note
 from worker.planner.identity import noted
 from worker.planner.plan import plan
+from worker.planner.steps import RecordExit
+from worker.pods.model import SentStop
 
 BEFORE: Final = "b" * 64
 """What was noted until now."""
@@ -65,3 +68,17 @@ def test_a_pod_that_was_given_up_stays_so_beside_a_second_container() -> None:
     assert decided.given_up is not None
     beside = replace(alone, others=(renamed(exited(), second=True)(record),))
     assert plan(record, beside, NOW, OWN) == decided
+
+
+def test_the_end_of_a_container_is_ours_only_if_the_stop_was_sent_to_that_one() -> None:
+    """Not if it was sent to the one that the record names, and another one of the pod ended."""
+    record = pod(container_id=BEFORE, stop=SentStop(container_id=BEFORE, run=1, sent_at=NOW, timeout_s=1))
+    spec = record.intent.spec
+    assert spec is not None
+    unexpected = plan_note(record, sees(exited())(record), spec, OWN)
+    assert unexpected is not None
+    assert unexpected.steps == (RecordExit(CONTAINER_ID),)
+    ours = record.evolve(state=record.state.evolve(container_id=CONTAINER_ID))
+    sent = SentStop(container_id=CONTAINER_ID, run=1, sent_at=NOW, timeout_s=1)
+    stopped = ours.evolve(state=ours.state.evolve(stop=sent))
+    assert plan_note(stopped, sees(exited())(stopped), spec, OWN) is None

@@ -2575,6 +2575,19 @@ ELSEWHERE: Final = [
         phase=RUNNING,
     ),
     case(
+        "the same, and beside the former pod's container there is one of the present pod: that stays",
+        pod(host="there", intent={"generation": 3, "purge_generation": 2}, purged_generation=2),
+        sees(
+            running(labels={**LABELS, naming.LABEL_INCARNATION: "older"}),
+            without=UNIVERSAL,
+            more={"home": made_by("older")},
+            others=[renamed(running(labels={**LABELS, naming.LABEL_INCARNATION: "one"}), second=True)],
+        ),
+        "remove_container force",
+        "remove_volume home",
+        phase=RUNNING,
+    ),
+    case(
         "a pod that was made again elsewhere, and a container here that names no incarnation: it stays",
         pod(host="there", intent={"generation": 3, "purge_generation": 2}, purged_generation=2),
         sees(running(labels={**LABELS, naming.LABEL_INCARNATION: ""}), without=UNIVERSAL),

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from hashlib import sha256
+from typing import Final
 
 import pytest
 from hypothesis import given
@@ -206,3 +207,23 @@ def test_a_volume_that_is_kept_has_the_name_that_the_image_s_path_gives_it() -> 
     own = pod(image=BELOW, layout=tuple(v.evolve(image=BELOW.id) for v in layout()))
     assert "/mnt2" in new_places(own, into)
     assert "/srv/db" in new_places(pod(image=BELOW), into)
+
+
+LOCAL_IS_OPT: Final = seen_shape(("/usr/local", "/opt"), {"/usr/local": "/opt"})
+DATA_IS_SRV: Final = seen_shape(("/data", "/srv"), {"/data": "/srv"})
+
+
+def test_below_a_pods_own_content_the_links_of_another_image_do_not_count() -> None:
+    """What the pod has at /usr is not that image's, so its /usr/local leads nowhere else."""
+    assert "/opt" not in wanted_layout((), None, LOCAL_IS_OPT)
+    assert "/opt" in wanted_layout((), None, LOCAL_IS_OPT, held={"/usr"})
+    record = pod(system=COPIED)
+    having = [volume for volume in record.state.layout if volume.path != "/opt"]
+    assert missing_volumes(record, having, LOCAL_IS_OPT) == {"/opt": ("opt", VolumeClass.UNIVERSAL)}
+
+
+def test_a_volume_is_not_missing_whose_place_another_one_has() -> None:
+    record = pod(image=DATABASE)
+    assert set(missing_volumes(record, record.state.layout, ImageShape())) == {"/data"}
+    assert missing_volumes(record, record.state.layout, DATA_IS_SRV) == {}
+    assert new_places(record, DATA_IS_SRV) == {}

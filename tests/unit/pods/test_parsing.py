@@ -64,6 +64,11 @@ BAD: Final[dict[str, tuple[Any, str, str]]] = {
         "spec.comand: is not a key of the spec; did you mean",
         "'command'",
     ),
+    "a key that is half right": (
+        {**GOOD, "cmds": []},
+        "spec.cmds: is not a key of the spec; did you mean 'command'?",
+        "allowed: image, command, ",
+    ),
     "an unknown key": ({**GOOD, "zzz": 1}, "spec.zzz: is not a key of the spec; allowed: ", "stop_timeout_s"),
     "a typing error in a port": (
         {**GOOD, "ports": [{"contaner": 1, "container": 1}]},

@@ -31,6 +31,7 @@ from worker.errors import (
 )
 from worker.interfaces import Proposal
 from worker.planner.backoff import FAILED_DELAY_S, LONGEST_ERROR_DELAY_S
+from worker.planner.sameness import OFTEN
 from worker.planner.volumes.unprotected import Change, ChangeKind
 from worker.pods.layout import full_names
 from worker.pods.model import Intent, IntentKind, Phase, PodState, Record
@@ -372,6 +373,49 @@ async def test_what_cannot_be_done_is_noted_while_the_pod_goes_on_as_it_was(benc
     assert (bench.state.phase, bench.state.failed_generation) == (Phase.FAILED, 2)
     assert "/link" in (bench.state.failed_reason or "")
     assert bench.state.retry_at == outcome.retry_at == bench.store.now + FAILED_DELAY_S
+
+
+async def test_what_cannot_be_done_is_not_tried_with_each_crash(bench: Bench) -> None:
+    """A pod that crashes meanwhile is started again in its own time; the update waits for its own."""
+    await bench.reconciler.reconcile("a")
+    (container,) = bench.engine.of_pod("a")
+    container.changes.append(Change(path="/link", kind=ChangeKind.ADDED))
+    container.standing["/link"] = Standing.OTHER
+    await bench.ask(spec=replace(SPEC, hostname="other"))
+    await bench.reconciler.reconcile("a")
+    until = bench.state.retry_at
+    for _ in range(3):
+        bench.engine.crash("a")
+        outcome = await bench.reconciler.reconcile("a")
+    assert outcome.retry_at is not None
+    assert bench.store.now < outcome.retry_at < until
+    assert bench.state.retry_at == until
+
+
+async def test_an_intent_that_comes_while_there_is_nothing_to_do_is_taken_up(bench: Bench) -> None:
+    """Whoever accepted it found the lease held, and has nobody else to ask."""
+    await bench.reconciler.reconcile("a")
+
+    def stop() -> None:
+        known = bench.store.records["a"]
+        later = known.intent.evolve(kind=IntentKind.STOPPED, generation=2)
+        bench.store.records["a"] = known.evolve(intent=later)
+
+    bench.when("volume_list", stop)
+    outcome = await bench.reconciler.reconcile("a")
+    assert (outcome.record.intent.generation, bench.state.phase) == (2, Phase.STOPPED)
+    assert not bench.engine.is_running("a")
+
+
+async def test_a_look_that_fails_counts_for_no_step(bench: Bench) -> None:
+    """However often: the pod is not at fault, and what fails is named by what the Engine says."""
+    await bench.reconciler.reconcile("a")
+    for _ in range(OFTEN + 1):
+        bench.when("volume_list", fail(EngineFailedError("the Engine failed with 500")))
+        await bench.reconciler.reconcile("a")
+        bench.store.now += LONGEST_ERROR_DELAY_S
+    assert bench.state.failure is None
+    assert bench.state.phase is not Phase.FAILED
 
 
 async def test_a_pod_that_waits_to_be_started_again_says_when(bench: Bench) -> None:
