@@ -132,7 +132,8 @@ async def test_only_an_empty_volume_is_removed_as_such(rig: Rig) -> None:
     await rig.fill("a", "")
     assert await rig.engine.remove_empty_volume("pinacle-vol-a-opt")
     seen = await rig.engine.observe_all()
-    assert not seen.containers
+    # Other tests' workers leave the one that keeps their storage.
+    assert not [name for name in seen.containers if not name.startswith("pinacle-storage-")]
     assert not seen.pod("a", FULL).volumes
     assert await rig.engine.remove_empty_volume("pinacle-vol-a-opt")
 

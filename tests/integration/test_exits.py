@@ -50,6 +50,12 @@ def test_a_finished_pod_does_not_run_again_when_its_container_is_pruned(
         for _ in range(2):
             engine.docker("container", "prune", "-f", "--filter", "label=dev.pinacle.pod")
             client.call("reconcile")
+            # gVisor's containers take their time to go.
+            wait_until(
+                lambda: pod.call("get")["last_error"] == before["last_error"],
+                20,
+                what="the end of its removal",
+            )
             after = wait_for_phase(pod, "stopped")
             assert (after["last_error"], after["exit_code"]) == (before["last_error"], 0)
             assert runs(engine, pod.id) == 1
