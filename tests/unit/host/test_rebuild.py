@@ -196,3 +196,25 @@ async def test_the_log_names_volumes_that_the_container_does_not_mount(engine: F
         await rebuild(engine, FakeStore()).run()
     told = {each["pod_id"]: each["not_mounted"] for each in logs if each["event"] == "pod_rebuilt"}
     assert told == {"a": ["pinacle-vol-a-declared.data"], "b": [], "c": []}
+
+
+async def test_a_pod_is_not_reported_by_its_second_container_if_the_first_gives_no_answer(
+    engine: FakeEngine,
+) -> None:
+    """It would be known as ended, while it runs; it is due again instead."""
+    own = engine.containers[naming.container_name("a")]
+    ended = replace(own.observed, id="second", name="second", state=ContainerState.EXITED)
+    engine.containers = {"second": replace(own, observed=ended), naming.container_name("a"): own}
+    failures = [EngineUnavailableError("a 500")]
+
+    def fail_once(operation: str) -> None:
+        if operation == "container_inspect" and failures:
+            raise failures.pop()
+
+    engine.before = fail_once
+    store = FakeStore()
+    with pytest.raises(EngineUnavailableError):
+        await rebuild(engine, store).run()
+    assert not store.records
+    await rebuild(engine, store).run()
+    assert store.records["a"].state.container_id == own.observed.id
