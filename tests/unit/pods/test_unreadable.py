@@ -55,6 +55,7 @@ async def test_a_reconcile_leaves_engine_and_record_alone() -> None:
     store.spoiled["a"] = {"state": "{"}
     outcome = await reconciler(engine, store).reconcile("a")
     assert (outcome.record.state.phase, outcome.steps, outcome.retry_at) == (Phase.FAILED, (), None)
+    assert outcome.before == outcome.record.state
     assert not engine.calls
     assert store.records["a"] == pod()
     assert store.spoiled["a"] == {"state": "{"}
