@@ -115,6 +115,7 @@ def test_what_is_no_pod_id_is_refused_with_the_rule(pod_id: object) -> None:
     [
         pytest.param(OTHER_IMAGE.id, {"/srv/db": "/place"}, [], id="its own image leads there"),
         pytest.param(IMAGE.id, {"/srv/db": "/place"}, ["/srv/db"], id="another image's files are in /srv"),
+        pytest.param(IMAGE.id, {"/srv/db": "/home"}, ["/srv/db"], id="neither do links to a volume there"),
         pytest.param(OTHER_IMAGE.id, {}, ["/srv/db"], id="nothing leads anywhere"),
         pytest.param(OTHER_IMAGE.id, {"/srv/db": "/run/db"}, [], id="what leads to /run stays temporary"),
     ],
