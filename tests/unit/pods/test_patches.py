@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.situations import tombstone
 from worker.errors import InvalidInputError, LostUpdateError, PodNotFoundError, RecordUnreadableError
 from worker.pods.model import Intent, IntentKind, Record, Unreadable
 from worker.pods.parsing import parse_generation, parse_patch, parse_spec
@@ -131,6 +132,8 @@ def test_a_change_is_made_to_what_is_recorded() -> None:
 
 def test_a_whole_spec_takes_the_place_of_what_is_recorded() -> None:
     assert settled("a", pod(), Change(to=PodSpec(image="b"))) == Update(spec=PodSpec(image="b"))
+    asked = Change(to=PodSpec(image="b"), discard=("/app",))
+    assert settled("a", pod(), asked) == Update(spec=PodSpec(image="b"), discard=("/app",))
 
 
 def test_what_is_no_change_is_left_alone() -> None:
@@ -146,8 +149,11 @@ def test_a_change_of_what_is_there_no_longer_is_refused(to: Any, seen: int) -> N
 
 
 def test_a_pod_that_is_not_there_cannot_be_changed() -> None:
-    with pytest.raises(PodNotFoundError):
-        settled("a", None, Change(to=parse_patch({}), expected_generation=1))
+    change = Change(to=parse_patch({}), expected_generation=1)
+    with pytest.raises(PodNotFoundError, match="'a' does not exist"):
+        settled("a", None, change)
+    with pytest.raises(PodNotFoundError, match="'a' was deleted"):
+        settled("a", tombstone(), change)
 
 
 def test_a_spec_that_cannot_be_read_is_replaced_and_never_patched() -> None:
