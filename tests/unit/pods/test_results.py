@@ -112,3 +112,6 @@ def test_what_is_only_there_now_and_then() -> None:
     assert pod_result(pod(intent={"unsure": ("tier",)}))["unsure"] == ["tier"]
     assert pod_result(pod(kept=("/data",), kept_generation=1))["kept"] == ["/data"]
     assert pod_result(asked_again(kept=("/data",), kept_generation=1))["kept"] == []
+    changed = {"changed": ("tier",), "changed_generation": 1}
+    assert pod_result(pod(intent=changed))["changed"] == ["tier"]
+    assert pod_result(asked_again(intent=changed))["changed"] == []
