@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from worker.errors import InvalidInputError
-from worker.pods.model import Intent, PinnedImage, PodState, System, Volume
+from worker.pods.model import Intent, PinnedImage, PodState, System, Volume, newer_keys
 from worker.pods.parsing import parse_spec
 from worker.pods.spec import SECRET, SECRET_FIELDS, SPEC, PodSpec, public_spec, recreating_part, secret_fields
 from worker.telemetry.redaction import redacted
@@ -45,6 +45,19 @@ def test_what_is_nested_keeps_its_own() -> None:
     written = json.loads(adapter.dump_json(adapter.validate_json(text).evolve(starts=2)))
     assert (written["layout"][0]["pool"], written["image"]["signed"], written["more"]) == ("a", True, 1)
     assert written["starts"] == 2
+
+
+def test_keys_of_a_newer_worker_are_found_wherever_they_are() -> None:
+    """In the part itself, in one of its parts, and in a row of them."""
+    plain = {"phase": "running", "image": IMAGE, "layout": [VOLUME]}
+    for newer in (
+        plain | LATER,
+        plain | {"image": IMAGE | LATER},
+        plain | {"layout": [VOLUME, VOLUME | LATER]},
+        plain | {"another": 1, "image": IMAGE | {"later": 1}},
+    ):
+        assert newer_keys(TypeAdapter(PodState).validate_python(newer)) == LATER.keys()
+    assert newer_keys(TypeAdapter(PodState).validate_python(plain)) == frozenset()
 
 
 def test_what_is_secret_is_nowhere_to_be_read() -> None:
