@@ -79,3 +79,15 @@ def test_chosen_ones(pinacle: Pinacle, client: Client) -> None:
 def test_what_is_refused(pinacle: Pinacle, client: Client, words: tuple[str, ...], text: str) -> None:
     assert text in pinacle("pods", *words, code=2).error()
     assert set(phases(client).values()) == {"running"}
+
+
+@pytest.mark.parametrize("words", ["pods get ", "pods stop b ", "pods logs ", "pods rm "])
+def test_the_shell_completes_ids(settings: dict[str, str], client: Client, words: str) -> None:
+    """Of pods that exist; of none if Redis is away, and without a word about it."""
+    client.call("delete", "c")
+    line = f"pinacle {words}"
+    asked = {"_PINACLE_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(line.count(" "))}
+    assert Pinacle(settings, asked)().out.split() == ["a", "b"]
+    away = {**settings, "PINACLE_REDIS_URL": "redis://127.0.0.1:9/0"}
+    done = Pinacle(away, asked)(code=None)
+    assert (done.out.strip(), done.err) == ("", "")

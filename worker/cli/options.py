@@ -4,6 +4,15 @@ from typing import Annotated
 
 import typer
 
+from worker.cli.records import known_ids
+
+PodId = Annotated[
+    str, typer.Argument(metavar="ID", help="The pod.", show_default=False, autocompletion=known_ids)
+]
+PodIds = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="ID...", help="The pods.", show_default=False, autocompletion=known_ids),
+]
 AsJson = Annotated[
     bool, typer.Option("--json", help="The worker's exact answer, one JSON document on standard output.")
 ]

@@ -10,7 +10,7 @@ from worker.cli import tables, watching
 from worker.cli.changing import Change, change, change_all, chosen
 from worker.cli.exits import EndingError, Exit
 from worker.cli.inside import commands as inside
-from worker.cli.options import AsJson, TaskId, Timeout, Yes
+from worker.cli.options import AsJson, PodId, PodIds, TaskId, Timeout, Yes
 from worker.cli.screen import confirm, show
 from worker.cli.sending import Call, call
 from worker.cli.specs import SpecOptions, patch_of, spec_of, wanted_labels
@@ -18,8 +18,6 @@ from worker.pods.model import Phase
 
 app: Final = typer.Typer(help="Pods: make, change, look at them.", no_args_is_help=False)
 
-PodId = Annotated[str, typer.Argument(metavar="ID", help="The pod.", show_default=False)]
-PodIds = Annotated[list[str] | None, typer.Argument(metavar="ID...", help="The pods.", show_default=False)]
 Every = Annotated[bool, typer.Option("--all", help="All pods, of all hosts.")]
 Labelled = Annotated[
     list[str] | None,

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final, TypeVar
 
 from config.settings import settings
@@ -13,6 +13,14 @@ from worker.store.redis_store import RedisStore
 
 NEXT: Final = "Is Redis running, and is PINACLE_REDIS_URL right? `pinacle doctor` looks into it"
 _T = TypeVar("_T")
+
+
+def known_ids(incomplete: str) -> list[str]:
+    """Return the ids of pods that begin so, for completion in a shell; none if Redis does not answer."""
+    with suppress(EndingError), opened() as records:
+        every = records.ask(lambda store: store.load_all())
+        return sorted(each for each, record in every.items() if record.exists and each.startswith(incomplete))
+    return []
 
 
 class Records:

@@ -10,7 +10,7 @@ import typer
 
 from config.settings import terminal_kind
 from worker.cli.exits import EndingError, Exit
-from worker.cli.options import AsJson, TaskId, Timeout
+from worker.cli.options import AsJson, PodId, TaskId, Timeout
 from worker.cli.screen import say, write_json
 from worker.cli.sending import Call, call
 
@@ -23,13 +23,12 @@ _Command = Annotated[
 _User = Annotated[
     str | None, typer.Option("--user", "-u", help="Runs it as this user; by default as the pod's own.")
 ]
-_PodId = Annotated[str, typer.Argument(metavar="ID", help="The pod.", show_default=False)]
 _ANY_WORDS: Final = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 """What follows a pod's id is the command's, dashes or not."""
 
 
 def logs(
-    pod_id: _PodId,
+    pod_id: PodId,
     *,
     tail: Annotated[int, typer.Option("--tail", help="How many lines from the end.")] = 100,
     since: Annotated[
@@ -57,7 +56,7 @@ def logs(
 
 
 def execute(
-    pod_id: _PodId,
+    pod_id: PodId,
     command: _Command = None,
     *,
     user: _User = None,
@@ -91,7 +90,7 @@ def execute(
     raise typer.Exit(answer["exit_code"] or Exit.DONE)
 
 
-def shell(pod_id: _PodId, command: _Command = None, *, user: _User = None) -> None:
+def shell(pod_id: PodId, command: _Command = None, *, user: _User = None) -> None:
     """Open a shell in a pod, or run a command with input and no time limit; needs the Engine."""
     code = _done(_shell(pod_id, _words(command) or _SHELL, user))
     raise typer.Exit(code)
