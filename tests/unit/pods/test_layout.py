@@ -176,6 +176,11 @@ def test_a_pod_without_a_letter_in_its_name_has_a_host_name_all_the_same() -> No
     assert naming.default_hostname("a_b-") == "a-b"
 
 
+def test_the_name_of_a_base_is_always_the_same() -> None:
+    """Bases that are whole have it: with another name, each would be made once more."""
+    assert naming.base_name("test", "sha256:1") == "pinacle-base-6c970e868c4aafb1194fe15d"
+
+
 def test_only_slashes_are_taken_from_a_path() -> None:
     assert naming.system_volume("/X11X/") == "X11X"
     assert list(parents("/X/aX/b")) == ["/X", "/X/aX"]
