@@ -1,15 +1,19 @@
 """Each wrong spec is refused with a text that names the key, what was wrong, and what would be right."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 import pytest
 
 from tests.support.situations import pod
 from worker.errors import InvalidInputError
+from worker.pods.naming import parse_pod_id
 from worker.pods.own_root import Measured
-from worker.pods.parsing import parse_discard, parse_flag, parse_spec, read_spec
+from worker.pods.parsing import parse_discard, parse_flag, parse_generation, parse_spec, read_spec
 from worker.pods.requests import Create, Update, check
 from worker.pods.spec import PodSpec, PortSpec, Restart, public_spec
+from worker.quoting import shown
 
 GOOD: Final = {"image": "image"}
 CANARY: Final = "canary-5c1e"
@@ -237,3 +241,21 @@ def test_what_is_no_path_of_what_could_be_given_up_is_refused(path: object) -> N
         InvalidInputError, match=r"^discard: .* is no path of what could be given up; allowed"
     ):
         parse_discard(["/data", path])
+
+
+@pytest.mark.parametrize(
+    ("parse", "value", "wrong"),
+    [
+        (partial(parse_flag, "force"), 7, 7),
+        (parse_discard, 7, 7),
+        (parse_discard, ["/a", 7], 7),
+        (parse_generation, "7", "7"),
+        (parse_pod_id, 7, 7),
+        (parse_pod_id, "a b", "a b"),
+    ],
+)
+def test_a_refusal_says_what_was_given(parse: Callable[[Any], object], value: object, wrong: object) -> None:
+    with pytest.raises(InvalidInputError) as refused:
+        parse(value)
+    assert f": {shown(wrong)} is n" in str(refused.value)
+    assert shown(wrong) != shown(None)
