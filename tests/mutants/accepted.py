@@ -1,5 +1,6 @@
 """Survivors that are known and allowed, each with the reason: `accepted.toml`."""
 
+import ast
 import io
 import re
 import tokenize
@@ -44,8 +45,27 @@ def is_about_words(survivor: Survivor) -> bool:
         return False
     pairs = [(one, other) for one, other in zip(before, after, strict=True) if one != other]
     return bool(pairs) and all(
-        one[0] == other[0] == tokenize.STRING and " " in one[1] for one, other in pairs
+        one[0] == other[0] == tokenize.STRING and " " in one[1] and _code_in(one[1]) == _code_in(other[1])
+        for one, other in pairs
     )
+
+
+def _code_in(literal: str) -> list[str]:
+    """Return the expressions in an f-string, without the words in them; none of any other string."""
+    try:
+        node = ast.parse(literal, mode="eval").body
+    except SyntaxError:
+        return [literal]
+    values = node.values if isinstance(node, ast.JoinedStr) else []
+    return [ast.dump(_Wordless().visit(value)) for value in values if isinstance(value, ast.FormattedValue)]
+
+
+class _Wordless(ast.NodeTransformer):
+    """Takes what separates words out of an expression, such as the string of a `join`."""
+
+    def visit_Constant(self, node: ast.Constant) -> ast.Constant:
+        """Replace a string with a blank in it."""
+        return ast.Constant("words") if isinstance(node.value, str) and " " in node.value else node
 
 
 def _tokens(line: str) -> list[tuple[int, str]] | None:

@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 
-from tests.mutants.accepted import Survivor, is_out_of_reach, reasons
+from tests.mutants.accepted import Survivor, is_about_words, is_out_of_reach, reasons
 from tests.mutants.lua import NAMES, all_mutants, broken_scripts
 from tests.mutants.typed import refused
 from worker.store import scripts
@@ -84,3 +84,20 @@ def test_only_the_end_of_a_table_is_out_of_reach() -> None:
         assert is_out_of_reach(Survivor("worker.a", before, ""))
     for before in ("case _: return None", "case NoteLost(): assert_never(step)", "do(assert_never(step))"):
         assert not is_out_of_reach(Survivor("worker.a", before, ""))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        ('say("one word")', 'say("XXone wordXX")', True),
+        ('say("word")', 'say("XXwordXX")', False),
+        ('say(f"a {name} of it")', 'say(f"XXa {name} of itXX")', True),
+        ('say(f"a {name} of it")', 'say(f"a {None} of it")', False),
+        ('say(f"a {id[:12]} of it")', 'say(f"a {id[:13]} of it")', False),
+        ("""say(f"all {', '.join(names)}")""", """say(f"all {'XX, XX'.join(names)}")""", True),
+        ("""say(f"all {','.join(names)}")""", """say(f"all {'XX,XX'.join(names)}")""", False),
+        ('say("one word", 1)', 'say("one word", 2)', False),
+    ],
+)
+def test_words_are_what_stands_around_the_code_of_a_message(before: str, after: str, expected: bool) -> None:
+    assert is_about_words(Survivor("worker.a", before, after)) is expected

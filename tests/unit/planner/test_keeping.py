@@ -36,6 +36,7 @@ from worker.planner.steps import FindFolders
 from worker.planner.volumes.adopting import plan_adoption
 from worker.planner.volumes.keeping import rests_without
 from worker.planner.volumes.kept import (
+    _too_many,
     foreign_mounts,
     keeping,
     keeping_nested,
@@ -50,6 +51,7 @@ from worker.pods.model import Installation, Record, SystemMode
 from worker.pods.observation import Observation, ObservedContainer
 from worker.pods.own_root import Look, Measured, Standing
 
+LATER: Final = "e" * 64
 DATA: Final = "pinacle-vol-a-declared.data"
 FOREIGN: Final[dict[str, str]] = {}
 """The labels of a container that is to be adopted."""
@@ -394,3 +396,13 @@ def test_what_is_kept_is_named_as_the_image_s_links_have_it() -> None:
     seen = sees(links={"/data": "/mnt2"})(record)
     assert volume_for(record, seen, "/mnt2").path == "/data"
     assert volume_for(record, sees()(record), "/mnt2").path == "/mnt2"
+
+
+@pytest.mark.parametrize(("count", "end"), [(1, ": /f0"), (20, ", /f19"), (21, ", /f19, …")])
+def test_of_too_many_directories_the_first_are_named(count: int, end: str) -> None:
+    before = [f"/b{number}" for number in range(32)]
+    record = asked_again(declared=before, copied=" ".join(before), container_id=LATER)
+    container = running(id=LATER)(record)
+    problem = _too_many(record, container, [f"/f{number}" for number in range(count)])
+    assert problem is not None
+    assert problem.endswith(end)

@@ -1222,6 +1222,17 @@ CONTAINERS: Final = [
         because="it ended by itself with exit code 127; restart is 'never'",
     ),
     case(
+        "restart never: it ended with 127 at once: the program is named",
+        pod(
+            spec={"restart": "never", "command": ("nosuch",)},
+            crash=crash(code=127, at_once=True),
+        ),
+        sees(exited()),
+        phase=FAILED,
+        because="it ended by itself with exit code 127: the program 'nosuch', or one that it runs, was not "
+        "found in the image or its PATH; restart is 'never'",
+    ),
+    case(
         "it ended again, and its time has come",
         pod(crash=crash(count=4, next_try_at=NOW - 1)),
         sees(exited()),
@@ -2242,7 +2253,11 @@ DELETION: Final = [
     ),
 ]
 
-SECOND_KEPT: Final = "(dddddddddddd) is a second one of this pod and is kept stopped"
+SECOND_KEPT: Final = (
+    "(dddddddddddd) is a second one of this pod and is kept stopped: what was written in it outside the "
+    "pod's volumes is nowhere else. Copy what is wanted out of it (docker cp), then remove it (docker rm "
+    "dddddddddddd)"
+)
 STRANGER: Final = running(labels={}, mounts=(), id=SECOND)
 
 IDENTITY: Final = [

@@ -155,7 +155,8 @@ def test_which_runtimes_may_be_named(
         check_runtime(policy, wanted, None, own=own)
         return
     for before in (None, PodSpec(image="i")):
-        with pytest.raises(InvalidInputError, match=r"spec\.runtime: .*allowed: none.*PINACLE_RUNTIMES"):
+        words = rf"spec\.runtime: '{asked}' is not allowed; allowed: none.*PINACLE_RUNTIMES"
+        with pytest.raises(InvalidInputError, match=words):
             check_runtime(policy, wanted, before, own=own)
 
 

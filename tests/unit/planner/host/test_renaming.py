@@ -19,8 +19,8 @@ def test_a_storage_shows_under_which_other_names_it_is_known() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "live", "told"),
     [
-        ("new", "new", (), "is the same name"),
-        ("never", "new", (), "allowed: old, other, twin"),
+        ("new", "new", (), "new: 'new' is the same name"),
+        ("never", "new", (), "old: 'never' is not a host whose storage is known; allowed: old, other, twin"),
         ("old", "new", ("old",), "has a worker with a fresh heartbeat"),
         ("old", "other", (), "other has storage s-2, and the pods of old lie on s-1"),
     ],
