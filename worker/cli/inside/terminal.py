@@ -31,12 +31,13 @@ async def joined(session: Session, *, on_terminal: bool) -> int:
     """
     if not on_terminal:
         return await _passed_on(session)
-    with _raw(), _resized(session):
-        return await _passed_on(session)
+    with _raw(), _resized(session) as first:
+        return await _passed_on(session, first)
 
 
-async def _passed_on(session: Session) -> int:
-    typing = asyncio.create_task(_type(session))
+async def _passed_on(session: Session, sized: asyncio.Task[None] | None = None) -> int:
+    """Pass everything on; what is typed only once the terminal has its size, which programs may ask for."""
+    typing = asyncio.create_task(_type(session, sized))
     try:
         while (piece := await session.read()) is not None:
             shown = sys.stderr.buffer if piece.stream == STDERR else sys.stdout.buffer
@@ -47,7 +48,9 @@ async def _passed_on(session: Session) -> int:
     return await session.exit_code()
 
 
-async def _type(session: Session) -> None:
+async def _type(session: Session, sized: asyncio.Task[None] | None) -> None:
+    if sized is not None:
+        await asyncio.wait([sized])
     typed = _typed(asyncio.get_running_loop())
     while piece := await typed.get():
         await session.write(piece)
@@ -84,21 +87,22 @@ def _raw() -> Iterator[None]:
 
 
 @contextmanager
-def _resized(session: Session) -> Iterator[None]:
+def _resized(session: Session) -> Iterator[asyncio.Task[None]]:
     """Keep the pod's terminal as large as the person's, even if that changes."""
     loop = asyncio.get_running_loop()
     under_way: set[asyncio.Task[None]] = set()
 
-    def resize() -> None:
+    def resize() -> asyncio.Task[None]:
         size = shutil.get_terminal_size()
         # Kept, as a task without a reference may be collected before it is done.
         task = loop.create_task(session.resize(size.lines, size.columns))
         under_way.add(task)
         task.add_done_callback(under_way.discard)
+        return task
 
-    resize()
+    first = resize()
     loop.add_signal_handler(signal.SIGWINCH, resize)
     try:
-        yield
+        yield first
     finally:
         loop.remove_signal_handler(signal.SIGWINCH)

@@ -7,6 +7,8 @@ from typing import Any, Final
 
 import aiodocker
 import aiohttp
+import stamina
+import structlog
 from aiodocker.execs import Exec
 
 from worker.docker.calls import EngineCalls
@@ -14,6 +16,9 @@ from worker.docker.failures import explain
 from worker.docker.inside.frames import Piece
 from worker.errors import OutcomeUnknownError
 
+_log: Final = structlog.get_logger(__name__)
+_STARTED_S: Final = 2.0
+"""Seconds in which a command is seen to have begun."""
 _ENDED_S: Final = 5.0
 """Seconds in which a command has to end once its streams are closed."""
 
@@ -44,7 +49,16 @@ class Session:
             transport.write_eof()
 
     async def resize(self, rows: int, columns: int) -> None:
-        await self._execution.resize(h=rows, w=columns)
+        """Give the terminal another size; one that cannot be given is no reason to end the session."""
+        try:
+            # The Engine refuses while it is still starting the command.
+            async for attempt in stamina.retry_context(
+                on=aiodocker.DockerError, attempts=None, timeout=_STARTED_S, wait_initial=0.02, wait_max=0.5
+            ):
+                with attempt:
+                    await self._execution.resize(h=rows, w=columns)
+        except (aiodocker.DockerError, aiohttp.ClientError) as error:
+            _log.info("terminal_not_resized", reason=str(error))
 
     async def exit_code(self) -> int:
         """Return the command's exit code. Raises OutcomeUnknownError if it runs on."""
