@@ -60,7 +60,7 @@ def test_an_image_that_was_imported_again_is_taken_by_an_update_with_the_same_sp
             engine.docker("rmi", "-f", first)
         for answer in (pod.call("start"), pod.call("restart")):
             assert answer["phase"] == "failed"
-            assert "pods.update with the pod's spec takes the one that has the name" in answer["last_error"]
+            assert "pods.update with the pod's spec then takes the one with the name" in answer["last_error"]
         answer = pod.call("update", spec)
         assert (answer["phase"], answer["image"]) == ("running", second)
         assert pod.sh("echo $V; cat /root/file /usr/bin/mine") == "2\nmine\nmine"

@@ -86,7 +86,7 @@ def test_every_change_of_phase_is_reported_once_in_order_with_the_documented_fie
         ("pending", "running", "1", ""),
         ("running", "stopped", "2", ""),
         ("stopped", "running", "3", ""),
-        ("running", "pending", "3", f"{ENDED} 137"),
+        ("running", "pending", "3", f"{ENDED} 137 (SIGKILL)"),
         ("pending", "running", "3", ""),
         ("running", "pending", "4", ""),
         ("pending", "running", "4", ""),
