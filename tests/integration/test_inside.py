@@ -180,7 +180,7 @@ def test_a_shell_is_a_terminal(pinacle: Pinacle, pod: Pod) -> None:
         sys.executable,
         ["-m", "worker.cli", "pods", "shell", pod.id],
         cwd=str(ROOT),
-        env={**os.environ, **pinacle.settings, "TERM": "xterm"},
+        env={**os.environ, **pinacle.settings, "TERM": "xterm", "COLUMNS": "80", "LINES": "24"},
         dimensions=(31, 97),
         encoding="utf-8",
         timeout=_S,

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import shutil
 import signal
 import sys
 import termios
@@ -93,7 +92,8 @@ def _resized(session: Session) -> Iterator[asyncio.Task[None]]:
     under_way: set[asyncio.Task[None]] = set()
 
     def resize() -> asyncio.Task[None]:
-        size = shutil.get_terminal_size()
+        # Not what COLUMNS and LINES say: they stay as they are when the terminal changes.
+        size = os.get_terminal_size(sys.stdout.fileno())
         # Kept, as a task without a reference may be collected before it is done.
         task = loop.create_task(session.resize(size.lines, size.columns))
         under_way.add(task)
