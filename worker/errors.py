@@ -110,6 +110,10 @@ class NotRunningError(PermanentError):
     """The pod's container does not run, so nothing can run in it."""
 
 
+class OutputTooLongError(PermanentError):
+    """A command prints without end, and is followed no longer."""
+
+
 class PodBusyError(RetryableError):
     """Too much is asked of one pod at a time."""
 

@@ -309,8 +309,8 @@ class Streams(Protocol):
         """Run a command and wait `timeout_s` seconds for it; if it takes longer, it goes on in the container.
 
         Returns at least the first `most_bytes` of what it prints, and enough after that for a value of
-        `env`. Raises ObjectMissingError, ConflictError if the container does not run, PermanentError if the
-        command prints too much, and OutcomeUnknownError.
+        `env`. Raises ObjectMissingError, ConflictError if the container does not run, OutputTooLongError if
+        the command prints too much, and OutcomeUnknownError.
         """
 
 

@@ -4,6 +4,8 @@ The texts are those of Engine 20.10 to 28. Some errors that never pass come as a
 """
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import aiodocker
@@ -119,6 +121,17 @@ def explain(operation: str, url: str, error: aiodocker.DockerError) -> PodError:
     of_the_host = bool(remedy) or any(part in lowered for part in _OF_THE_HOST)
     kind = EngineUnavailableError if of_the_host else EngineFailedError
     return kind(f"{operation}: the Engine failed with {error.status}: {error.message}{remedy}")
+
+
+@contextmanager
+def explained(operation: str) -> Iterator[None]:
+    """Turn what fails inside, in the middle of a stream too, into one of our errors."""
+    try:
+        yield
+    except aiodocker.DockerError as error:
+        raise explain(operation, "the Engine", error) from error
+    except (aiohttp.ClientError, ConnectionError, TimeoutError) as error:
+        raise OutcomeUnknownError(f"{operation}: broke off: {error}") from error
 
 
 def half_removed(volume: str, error: PodError) -> str | None:

@@ -5,26 +5,25 @@ import posixpath
 import re
 import tarfile
 from base64 import b64decode
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from io import BytesIO
 from json import loads
 from tempfile import SpooledTemporaryFile
 from typing import IO, Any, Final, NamedTuple, cast
 
-import aiodocker
 import aiohttp
 
 from worker.docker.archives import Sieve
 from worker.docker.calls import EngineCalls
-from worker.docker.failures import explain
+from worker.docker.failures import explained
 from worker.docker.images.images import Images
 from worker.docker.request import EMPTY_IMAGE, OWN_IMAGES
-from worker.errors import ConflictError, ImageGoneError, ObjectMissingError, OutcomeUnknownError, PodError
+from worker.errors import ConflictError, ImageGoneError, ObjectMissingError, PodError
 from worker.pods.own_root import Standing
 from worker.pods.shape import Folder, Kind, Look
 
-_DIRECTORY: Final = 1 << 31
+DIRECTORY: Final = 1 << 31
 """The bit for a directory in the Engine's file modes, which are Go's."""
 _LINK: Final = 1 << 27
 _PERMISSIONS: Final = 0o7777
@@ -129,7 +128,7 @@ class Scratch:
         stat = loads(b64decode(described))
         if stat["mode"] & _LINK:
             return Look(kind=Kind.LINK, target=stat["linkTarget"])
-        return Look(kind=Kind.DIRECTORY if stat["mode"] & _DIRECTORY else Kind.FILE)
+        return Look(kind=Kind.DIRECTORY if stat["mode"] & DIRECTORY else Kind.FILE)
 
     async def folders(self, container: str, path: str) -> tuple[Folder, ...]:
         """Return a directory of a container and all directories in it, parents first. 1 call."""
@@ -173,7 +172,7 @@ class Scratch:
     async def _reading(self, container: str, path: str) -> AsyncIterator[aiohttp.ClientResponse]:
         docker = await self._calls.client()
         self._calls.count("archive_read")
-        with _explained("archive_read"):
+        with explained("archive_read"):
             query = docker._query(  # noqa: SLF001 - `get_archive` reads it all at once
                 f"containers/{container}/archive",
                 "GET",
@@ -186,7 +185,7 @@ class Scratch:
     async def _write(self, container: str, path: str, archive: AsyncIterator[bytes]) -> None:
         docker = await self._calls.client()
         self._calls.count("archive_write")
-        with _explained("archive_write"):
+        with explained("archive_write"):
             async with docker._query(  # noqa: SLF001 - `put_archive` leaves the response open
                 f"containers/{container}/archive",
                 "PUT",
@@ -234,13 +233,3 @@ def _folders(archive: IO[bytes], parent: str, root: Root) -> tuple[Folder, ...]:
             if entry.isdir()
         ]
     return tuple(sorted(found, key=lambda folder: folder.path))
-
-
-@contextmanager
-def _explained(operation: str) -> Iterator[None]:
-    try:
-        yield
-    except aiodocker.DockerError as error:
-        raise explain(operation, "the Engine", error) from error
-    except (aiohttp.ClientError, ConnectionError, TimeoutError) as error:
-        raise OutcomeUnknownError(f"{operation}: broke off: {error}") from error

@@ -14,7 +14,13 @@ from worker.docker.failures import explain
 from worker.docker.inside import copies, session
 from worker.docker.inside.frames import STDERR, Piece, pieces
 from worker.docker.inside.session import Session
-from worker.errors import EngineUnavailableError, ImageGoneError, OutcomeUnknownError, PermanentError
+from worker.errors import (
+    EngineUnavailableError,
+    ImageGoneError,
+    OutcomeUnknownError,
+    OutputTooLongError,
+    PermanentError,
+)
 from worker.interfaces import Ended
 
 _LONGEST_VALUE: Final = 256 * 1024
@@ -22,15 +28,8 @@ _LONGEST_VALUE: Final = 256 * 1024
 so that a value across that boundary is recognised and masked."""
 _MOST_FOLLOWED: Final = 16 * 2**20
 """Bytes that one command may print. More would delay all callers of this worker."""
-
-
-_START: Final = "exec_start"
 _CANNOT_RUN: Final = 126
 """Exit codes of shells, and of Docker's command line, for what cannot be run; 127 means it does not exist."""
-
-
-class CannotRunError(Exception):
-    """The Engine refuses to run a command: no such program or user."""
 
 
 class ContainerStreams:
@@ -84,8 +83,10 @@ class ContainerStreams:
                 await self._follow(made["Id"], printed)
         except TimeoutError:
             timed_out = True
-        except CannotRunError as error:
-            # An older Engine prints this itself, in place of the command's output.
+        except OutputTooLongError:
+            raise
+        except PermanentError as error:
+            # No such program or user. An older Engine prints this itself, in place of the command's output.
             return Ended(exit_code=_CANNOT_RUN, timed_out=False, stdout=b"", stderr=str(error).encode())
         seen = await self._calls.json("exec_inspect", "GET", f"exec/{made['Id']}/json")
         return Ended(
@@ -122,12 +123,12 @@ class ContainerStreams:
         body = json.dumps({"Detach": False, "Tty": False})
         path = f"exec/{exec_id}/start"
         # It may be silent as long as it wants: the caller has a deadline.
-        reading = self._reading(_START, "POST", path, data=body, deadline_s=None)
+        reading = self._reading("exec_start", "POST", path, data=body, deadline_s=None)
         async with reading as found:
             async for piece in found:
                 printed.add(piece)
                 if printed.size > _MOST_FOLLOWED:
-                    raise PermanentError(
+                    raise OutputTooLongError(
                         f"command: it prints more than {_MOST_FOLLOWED} bytes; it goes on in the pod, but is "
                         "no longer followed; allowed: to write to a file there, and to read the end of that"
                     )
@@ -144,10 +145,7 @@ class ContainerStreams:
             async with query as response, response:
                 yield pieces(response.content.iter_any())
         except aiodocker.DockerError as error:
-            failure = explain(operation, "the Engine", error)
-            if operation == _START and isinstance(failure, PermanentError):
-                raise CannotRunError(str(failure)) from error
-            raise failure from error
+            raise explain(operation, "the Engine", error) from error
         except TimeoutError as error:
             raise EngineUnavailableError(f"{operation}: not all of it came within {deadline_s} s") from error
         except (aiohttp.ClientError, ConnectionError) as error:
