@@ -13,7 +13,7 @@ from config.settings import Settings
 from tests.support.answers import counted_bytes
 from tests.support.observing import CallCounter
 from tests.support.round_trips import counted_round_trips
-from worker.docker import volumes
+from worker.docker import volume_index, volumes
 from worker.docker.engine import DockerEngine
 from worker.local.private_engine import PrivateEngine
 from worker.pods import naming
@@ -33,20 +33,20 @@ class Counted:
     """The parts of a worker, in this process, with its Engine calls counted."""
 
     def __init__(self, parts: Parts, calls: Counter[str]) -> None:
-        self.parts, self._calls = parts, calls
+        self.parts, self.calls = parts, calls
         self._serial = 0
 
     async def of(self, pod_id: str, request: Request) -> Counter[str]:
         """Return the calls that a request takes, from acceptance to its outcome."""
         self._serial += 1
-        self._calls.clear()
+        self.calls.clear()
         await self.parts.intents.submit(pod_id, request, task_id=f"{pod_id}-{self._serial}")
-        return Counter(self._calls)
+        return Counter(self.calls)
 
     async def of_pass(self) -> Counter[str]:
-        self._calls.clear()
+        self.calls.clear()
         await self.parts.passes.run(wait_s=30)
-        return Counter(self._calls)
+        return Counter(self.calls)
 
 
 @pytest.fixture
@@ -216,14 +216,14 @@ async def test_an_update_that_makes_the_container_again_is_counted(
 async def test_beside_very_many_volumes_a_task_asks_for_its_own(
     counted: Counted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However many there are: the same calls, and the same bytes to read."""
+    """However many there are: the same calls, and the same bytes to read, and no list at all."""
     monkeypatch.setattr(volumes, "_MANY", 20)
     await counted.of("first", Create(spec=spec()))
     found, made = [], list[str]()
     try:
         for others in (30, 120):
             made += await make_others(counted.parts.engine, others - len(made))
-            await counted.of_pass()
+            await until_indexed(counted)
             with counted_bytes() as count:
                 calls = [
                     await counted.of("calls", request)
@@ -235,12 +235,36 @@ async def test_beside_very_many_volumes_a_task_asks_for_its_own(
             await counted.parts.engine.remove_volume(name)
     assert found[0] == found[1]
     calls, size = found[0]
-    # One list of its own and one of all bases each time. At first nothing has its label: eight names, and
-    # the sentinel's.
+    # At first the eight names and the sentinel's, later also the four that a system volume has.
     asked = [(each["volume_list"], each["volume_inspect"]) for each in calls]
-    assert asked == [(4, 10), (2, 1), (2, 1), (2, 1)]
+    assert asked == [(0, 22), (0, 13), (0, 13), (0, 13)]
     # The number of bytes depends on the length of the path of the Engine's directory.
     assert size > 0
+
+
+async def test_beside_very_many_volumes_without_events_a_task_lists_its_own(
+    counted: Counted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One list of its own and one of all bases each time; unlabelled ones and the sentinel by name."""
+    monkeypatch.setattr(volumes, "_MANY", 1)
+    monkeypatch.setattr(volume_index.VolumeIndex, "listen", lambda _self: None)
+    await counted.of("first", Create(spec=spec()))
+    await counted.of_pass()
+    requests = (Create(spec=spec()), Stop(), Start(), Delete())
+    calls = [await counted.of("calls", request) for request in requests]
+    asked = [(each["volume_list"], each["volume_inspect"]) for each in calls]
+    assert asked == [(4, 10), (2, 1), (2, 1), (2, 1)]
+
+
+async def until_indexed(counted: Counted) -> None:
+    """Make passes until the index of volumes is current: a list was asked for after its stream began."""
+    async with asyncio.timeout(10):
+        while True:
+            await counted.of_pass()
+            counted.calls.clear()
+            await counted.parts.engine.observe("none", frozenset())
+            if not counted.calls["volume_list"]:
+                return
 
 
 async def test_beside_very_many_volumes_a_pod_is_seen_as_it_is(
@@ -259,6 +283,8 @@ async def test_beside_very_many_volumes_a_pod_is_seen_as_it_is(
     for many in (1000, 0):
         monkeypatch.setattr(volumes, "_MANY", many)
         await engine.observe_all()
+        if not many:
+            await until_indexed(counted)
         seen.append((await engine.observe("calls", names), await engine.observe("none", frozenset())))
     await engine.remove_volume("pinacle-vol-calls-older")
     await engine.remove_volume("other")

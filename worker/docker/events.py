@@ -1,7 +1,7 @@
 """The Engine's event stream, as long as one connection lasts."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -28,45 +28,60 @@ class Events:
 
     def __init__(self, *, calls: EngineCalls, installation: str) -> None:
         self._calls = calls
-        self._filters = json.dumps(
-            {
-                "type": ["container"],
-                "event": list(_ACTIONS),
-                "label": [f"{naming.LABEL_INSTALLATION}={installation}"],
-            }
-        )
+        self._filters = {
+            "type": ["container"],
+            "event": list(_ACTIONS),
+            "label": [f"{naming.LABEL_INSTALLATION}={installation}"],
+        }
 
     @asynccontextmanager
     async def subscribed(self) -> AsyncIterator[AsyncIterator[ContainerEvent | ContenderEvent]]:
         """Subscribe; everything that happens once this is entered is delivered.
 
-        See `worker.interfaces.EventSource`. aiodocker's own subscription does not reconnect, and hangs after
-        its connection has ended, so this reads the stream itself.
+        See `worker.interfaces.EventSource`.
         """
-        docker = await self._calls.client()
-        self._calls.count("events")
-        # The Engine sends its headers as soon as it listens. After that, silence is normal.
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=10.0)
-        try:
-            query = docker._query(  # noqa: SLF001 - see above
-                "events", params={"filters": self._filters}, timeout=timeout
-            )
-            async with query as response, response:  # The query alone would leave the connection open.
-                yield self._read(response)
-        except aiodocker.DockerError as error:
-            raise explain("events", "the Engine", error) from error
-        except (aiohttp.ClientError, ConnectionError, TimeoutError) as error:
-            raise EngineUnavailableError(f"events: the stream could not be opened: {error}") from error
+        async with event_lines(self._calls, self._filters) as found:
+            yield self._read(found)
 
-    async def _read(self, response: aiohttp.ClientResponse) -> AsyncIterator[ContainerEvent | ContenderEvent]:
-        try:
-            async for line in lines(response.content.iter_any(), longest=_LONGEST_LINE):
-                event = _parsed(line)
-                if event is not None:
-                    yield event
-        except (aiohttp.ClientError, ConnectionError, LineTooLongError) as error:
-            raise EngineUnavailableError(f"events: the stream broke off: {error}") from error
-        raise EngineUnavailableError("events: the Engine ended the stream")
+    async def _read(self, found: AsyncIterator[bytes]) -> AsyncIterator[ContainerEvent | ContenderEvent]:
+        async for line in found:
+            event = _parsed(line)
+            if event is not None:
+                yield event
+
+
+@asynccontextmanager
+async def event_lines(
+    calls: EngineCalls, filters: Mapping[str, Sequence[str]]
+) -> AsyncIterator[AsyncIterator[bytes]]:
+    """Subscribe to the Engine's events; every one that passes `filters` from now on is a line.
+
+    aiodocker's own subscription does not reconnect, and hangs after its connection has ended, so this reads
+    the stream itself. Raises EngineUnavailableError when the stream cannot be opened or has ended.
+    """
+    docker = await calls.client()
+    calls.count("events")
+    # The Engine sends its headers as soon as it listens. After that, silence is normal.
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=10.0)
+    try:
+        query = docker._query(  # noqa: SLF001 - see above
+            "events", params={"filters": json.dumps(filters)}, timeout=timeout
+        )
+        async with query as response, response:  # The query alone would leave the connection open.
+            yield _lines(response)
+    except aiodocker.DockerError as error:
+        raise explain("events", "the Engine", error) from error
+    except (aiohttp.ClientError, ConnectionError, TimeoutError) as error:
+        raise EngineUnavailableError(f"events: the stream could not be opened: {error}") from error
+
+
+async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    try:
+        async for line in lines(response.content.iter_any(), longest=_LONGEST_LINE):
+            yield line
+    except (aiohttp.ClientError, ConnectionError, LineTooLongError) as error:
+        raise EngineUnavailableError(f"events: the stream broke off: {error}") from error
+    raise EngineUnavailableError("events: the Engine ended the stream")
 
 
 def _parsed(line: bytes) -> ContainerEvent | ContenderEvent | None:

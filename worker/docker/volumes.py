@@ -10,6 +10,7 @@ import structlog
 from config.layout import LAYERS_VOLUME, SYSTEM_DIRECTORIES
 from worker.docker.calls import EngineCalls
 from worker.docker.parse import listed_container, listed_volume
+from worker.docker.volume_index import VolumeIndex
 from worker.errors import ObjectMissingError, OutcomeUnknownError, PodError
 from worker.pods import naming
 from worker.pods.observation import ObservedVolume, Snapshot
@@ -28,9 +29,10 @@ _T = TypeVar("_T")
 class Volumes:
     """Reads volumes.
 
-    One list serves all callers that ask at the same time. On a host with very many volumes, only those with
-    the pod's label are listed, and those without labels are asked for by their exact names. If a disk or a
-    driver holds lists up, single pods do not wait: all volumes that a pod can have are asked for by name.
+    One list serves all callers that ask at the same time. On a host with very many volumes, a pod's are asked
+    for by their exact names, which an index knows from the last list and from the events since; while it does
+    not, those with the pod's label are listed. If a disk or a driver holds lists up, single pods do not wait:
+    all volumes that a pod can have are asked for by name.
     """
 
     def __init__(
@@ -43,14 +45,19 @@ class Volumes:
         self._patience_s = patience_s
         self._all = Shared(self.all)
         self._all_bases = Shared(lambda: self._labelled(naming.LABEL_BASE))
+        self._index = VolumeIndex(calls=calls)
         self._are_many = False
         self._is_slow = False
 
     async def all(self) -> list[dict[str, Any]]:
         """Return the entries of the list of all volumes. 1 call."""
-        answer = await self.listed("volumes", "volume_list", "volumes")
-        entries: list[dict[str, Any]] = answer.get("Volumes") or []
-        self._are_many = len(entries) > _MANY
+        with self._index.listing() as listing:
+            answer = await self.listed("volumes", "volume_list", "volumes")
+            entries: list[dict[str, Any]] = answer.get("Volumes") or []
+            self._are_many = len(entries) > _MANY
+            if self._are_many:
+                self._index.listen()
+                await listing.came(entries)
         return entries
 
     async def _labelled(self, label: str) -> list[dict[str, Any]]:
@@ -77,10 +84,13 @@ class Volumes:
         """Return the volumes that can be a pod's, all bases, and the sentinel.
 
         `names` are full names that the pod has or would have, `mounted` those that its container mounts.
-        1 call. On a host with very many volumes: 2, and one for each name without the pod's label. While
-        lists are slow: one for each name.
+        1 call. On a host with very many volumes, or while lists are slow: one for each name. While the index
+        is not current: 2, and one for each name without the pod's label.
         """
         storage = naming.storage_name(self._installation)
+        if self._are_many and (known := self._index.of_pod(pod_id)) is not None:
+            asked = await self._named({*names, *known.names, storage})
+            return list(({**known.bases, **{volume.name: volume for volume in asked}}).values())
         if self._are_many:
             found = await self._soon(self._all_bases, lambda: self._single(pod_id, {*names, storage}))
         else:
@@ -116,6 +126,7 @@ class Volumes:
         return Snapshot.of((), found).bases
 
     async def close(self) -> None:
+        await self._index.close()
         await self._all.close()
         await self._all_bases.close()
 
