@@ -34,11 +34,23 @@ class Honest:
     """One pod's owner: a thread that ends by deleting its pod."""
 
     def __init__(
-        self, broker: Broker, told: Told, data_root: Path, pod_id: str, *, random: Random, think_s: float
+        self,
+        broker: Broker,
+        told: Told,
+        data_root: Path,
+        pod_id: str,
+        *,
+        random: Random,
+        think_s: float,
+        leaves_within_s: float,
     ) -> None:
-        """`think_s` is the mean time between two changes; there are questions in between."""
+        """`think_s` is the mean time between two changes; there are questions in between.
+
+        After the end the pod is deleted within `leaves_within_s`: owners do not all leave in one moment.
+        """
         self.pod_id = pod_id
         self._broker, self._told, self._random, self._think_s = broker, told, random, think_s
+        self._leaves_within_s = leaves_within_s
         self._volumes = data_root / "volumes"
         self._marks: list[str] = []
         """What the pod has written, one line at each start of a container."""
@@ -58,6 +70,7 @@ class Honest:
             if not self._has_changed and self._random.random() < _CATCH_UP:
                 for step in (self._ask, self._stop, self._update, self._start, self._resize, self._update):
                     step()
+            sleep(self._random.uniform(0, self._leaves_within_s))
             self._delete()
         except Exception as error:  # noqa: BLE001 - it is reported, at the end, with all others
             self._say(f"{type(error).__name__}: {error}")

@@ -130,6 +130,7 @@ def _live(
                     f"load-{n}",
                     random=Random(f"{seed}/{n}"),
                     think_s=THINK_S,
+                    leaves_within_s=min(THINK_S, seconds / 4),
                 ).live,
                 args=(end_honest,),
             )

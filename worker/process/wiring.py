@@ -1,5 +1,6 @@
 """Makes the parts of a worker process from the settings."""
 
+import os
 from dataclasses import dataclass
 from time import time
 from typing import TypedDict
@@ -191,6 +192,8 @@ def _make_dispatcher(given: _Given, claiming: Claiming) -> Dispatcher:
         free_ports=given.settings.ports,
         observer=given.observer,
         stands_back=lambda: claiming.problem,
+        # The Engine is most often on this machine.
+        makes_at_once=max(4, 2 * (os.cpu_count() or 1)),
     )
     return Dispatcher(
         reconciler=reconciler,

@@ -49,6 +49,7 @@ from worker.reconcile.apply import Surroundings, apply
 from worker.reconcile.leasing import leased
 from worker.reconcile.peers import Peers
 from worker.reconcile.port_moves import PortMoves
+from worker.reconcile.turns import Turn, begin_a_pod, end_a_pod
 
 _log: Final = structlog.get_logger(__name__)
 _LONGEST_WAY: Final = 40
@@ -95,8 +96,11 @@ class Reconciler:
         new_incarnation: Callable[[], str] = lambda: uuid4().hex,
         observer: Observer = UNOBSERVED,
         stands_back: Callable[[], str | None] = lambda: None,
+        makes_at_once: int = 4,
     ) -> None:
         """`clock` gives seconds since the epoch; `observer` hears how each step ended.
+
+        `makes_at_once` is how many pods are made at the same time.
 
         If a chosen port is taken, another one is chosen from `free_ports`. `stands_back` returns why no step
         may be sent on this host, None if they may.
@@ -110,6 +114,7 @@ class Reconciler:
         self.new_incarnation = new_incarnation
         self.observer = observer
         self.peers = Peers()
+        self.places = asyncio.Semaphore(makes_at_once)
         self.port_moves = PortMoves(store=store, free=free_ports)
         self.draining = False
         """Set when the process is about to end: no further step is begun."""
@@ -158,6 +163,7 @@ class Attempt:
         self.record = record
         self._saved = record.state
         self.done: list[str] = []
+        self._turn = Turn(reconciler.places)
         self._refused: str | None = None
         """The step that the Engine failed with, in words that may be about this pod."""
 
@@ -166,6 +172,12 @@ class Attempt:
 
         An intent accepted meanwhile is taken up before the lease is given back.
         """
+        try:
+            return await self._go(seen)
+        finally:
+            self._turn.end()
+
+    async def _go(self, seen: Observation) -> Plan:
         seen = own_view(self.record, seen, self._own.installation)
         self.record = noted(self.record, seen, self._own.installation)
         for _ in range(_LONGEST_WAY):
@@ -185,20 +197,30 @@ class Attempt:
 
     async def _apply_all(self, batch: tuple[Step, ...], seen: Observation) -> Observation:
         for steps in together(batch):
-            # Before each batch, not once: the steps before may have taken most of the lease (protocol 5).
+            if begin_a_pod(steps):
+                await self._turn.begin()
+            # Before each batch, not once: what was before may have taken most of the lease (protocol 5).
             self._check_right_to_act()
-            try:
-                seen = await self._apply(steps, seen)
-            except ImageGoneError:
-                if not isinstance(steps[0], CreateContainer | LookAtImage) or seen.image_gone:
-                    raise
-                return seen.evolve(image_gone=True)
-            except PortTakenError as error:
-                if not isinstance(steps[0], StartContainer):
-                    raise
-                taken = self._own.port_moves.judge(self.record, error, seen.ports_taken)
-                return seen.evolve(ports_taken=(*seen.ports_taken, *taken))
+            seen, is_over = await self._apply_or_note(steps, seen)
+            if end_a_pod(steps):
+                self._turn.end()
+            if is_over:
+                break
         return seen
+
+    async def _apply_or_note(self, steps: tuple[Step, ...], seen: Observation) -> tuple[Observation, bool]:
+        """Apply steps; return also whether a new plan is needed, because of something noted instead."""
+        try:
+            return await self._apply(steps, seen), False
+        except ImageGoneError:
+            if not isinstance(steps[0], CreateContainer | LookAtImage) or seen.image_gone:
+                raise
+            return seen.evolve(image_gone=True), True
+        except PortTakenError as error:
+            if not isinstance(steps[0], StartContainer):
+                raise
+            taken = self._own.port_moves.judge(self.record, error, seen.ports_taken)
+            return seen.evolve(ports_taken=(*seen.ports_taken, *taken)), True
 
     async def _apply(self, steps: tuple[Step, ...], seen: Observation) -> Observation:
         """Send steps at the same time, and note those that were done even if one of them fails."""

@@ -1,0 +1,132 @@
+"""A few pods are made at a time; those that hang do not hold up all others, and nothing else waits."""
+
+import asyncio
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+import pytest
+
+from tests.support.fake_engine import FakeEngine
+from tests.support.fake_store import FakeStore
+from tests.support.situations import IMAGE, OWN
+from worker.errors import EngineFailedError
+from worker.interfaces import Proposal
+from worker.pods.model import Intent, IntentKind, Phase
+from worker.pods.observation import ObservedVolume
+from worker.pods.spec import PodSpec
+from worker.reconcile import turns
+from worker.reconcile.reconciler import Reconciler
+
+AT_ONCE: Final = 2
+SPEC: Final = PodSpec(image="image")
+
+
+class SlowEngine(FakeEngine):
+    """An Engine that makes and starts a pod only when a test lets it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.images = {"image": IMAGE}
+        self.making: set[str] = set()
+        self.most = 0
+        self.hanging: set[str] = set()
+        self.hang, self.lets_go = asyncio.Event(), asyncio.Event()
+
+    async def create_volume(
+        self, name: str, labels: Mapping[str, str], options: Mapping[str, str] = MappingProxyType({})
+    ) -> ObservedVolume:
+        pod_id = name.split("-")[2]
+        self.making.add(pod_id)
+        self.most = max(self.most, len(self.making))
+        await asyncio.sleep(0)
+        if pod_id in self.hanging:
+            if self.hanging <= self.making:
+                self.hang.set()
+            await self.lets_go.wait()
+        return await super().create_volume(name, labels, options)
+
+    async def start_container(self, container_id: str) -> None:
+        await asyncio.sleep(0)
+        await super().start_container(container_id)
+        self.making.discard(self._by_id(container_id).observed.pod_id or "")
+
+
+class Host:
+    def __init__(self) -> None:
+        self.engine, self.store = SlowEngine(), FakeStore()
+        self.reconciler = Reconciler(
+            engine=self.engine,
+            store=self.store,
+            installation=OWN,
+            clock=lambda: 0.0,
+            step_deadline_s=5.0,
+            makes_at_once=AT_ONCE,
+        )
+
+    async def want(self, pod_id: str, kind: IntentKind = IntentKind.RUNNING) -> Phase:
+        """Accept an intent, and bring the pod there."""
+        known = self.store.records.get(pod_id)
+        generation = known.intent.generation if known is not None else 0
+        await self.store.accept(
+            Proposal(
+                pod_id=pod_id,
+                task_id=f"{pod_id} {generation}",
+                expected_generation=generation,
+                host="here",
+                intent=Intent(kind=kind, generation=generation + 1, spec=SPEC, accepted_at=0.0),
+            )
+        )
+        if known is None:
+            record = self.store.records[pod_id]
+            self.store.records[pod_id] = record.evolve(state=record.state.evolve(image=IMAGE))
+        return (await self.reconciler.reconcile(pod_id)).record.state.phase
+
+
+@pytest.fixture
+async def host() -> Host:
+    return Host()
+
+
+async def test_only_a_few_pods_are_made_at_a_time(host: Host) -> None:
+    """From the first volume to the start: each is ready before the one after the next is begun."""
+    names = [f"p{number}" for number in range(8)]
+    phases = await asyncio.gather(*map(host.want, names))
+    assert set(phases) == {Phase.RUNNING}
+    assert host.engine.most == AT_ONCE
+
+
+async def test_a_start_waits_for_no_creation(host: Host) -> None:
+    await host.want("other")
+    await host.want("other", IntentKind.STOPPED)
+    host.engine.hanging = {"p0", "p1"}
+    making = asyncio.gather(host.want("p0"), host.want("p1"))
+    await host.engine.hang.wait()
+    assert await asyncio.wait_for(host.want("other"), 5) is Phase.RUNNING
+    host.engine.lets_go.set()
+    assert set(await making) == {Phase.RUNNING}
+
+
+async def test_pods_that_hang_hold_up_the_others_for_a_time_only(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turns, "PATIENCE_S", 0.05)
+    host.engine.hanging = {"p0", "p1"}
+    making = asyncio.gather(host.want("p0"), host.want("p1"))
+    await host.engine.hang.wait()
+    assert await asyncio.wait_for(host.want("p2"), 5) is Phase.RUNNING
+    host.engine.lets_go.set()
+    await making
+
+
+async def test_whoever_failed_gives_its_turn_back(host: Host) -> None:
+    def refuse(operation: str) -> None:
+        if operation == "container_create":
+            raise EngineFailedError("no")
+
+    host.engine.before = refuse
+    for number in range(AT_ONCE):
+        assert await host.want(f"refused{number}") is not Phase.RUNNING
+    host.engine.before = lambda _operation: None
+    async with asyncio.timeout(5):
+        assert await host.want("p0") is Phase.RUNNING
