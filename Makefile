@@ -14,7 +14,7 @@ UV := uv==0.13.8
 PROCESSES ?= 2
 PARALLEL := $(if $(filter-out 1,$(PROCESSES)),--numprocesses $(PROCESSES) --dist loadfile)
 
-.PHONY: help demo up test test-fast test-vm chaos load zoo mutants bench bases check release-check format lock clean
+.PHONY: help demo up client test test-fast test-vm chaos load zoo mutants bench bases check release-check format lock clean
 
 help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -70,6 +70,9 @@ check: $(STAMP) ## Lint, check types, the architecture and the links of the docs
 	cp -R config/prometheus .site/pages/config
 	$(BIN)/mkdocs build --strict --config-file docs/mkdocs.yml
 
+client: $(STAMP) ## Build the wheel pinacle-client, for programs in Python that have pods, into dist
+	@$(BIN)/python -m worker.local.client_wheel
+
 release-check: $(STAMP) ## Say what stands in the way of a release of this checkout
 	$(BIN)/python -m tests.release
 
@@ -84,7 +87,7 @@ lock: $(STAMP) ## Pin all dependencies again, by hash and without any address
 	$(BIN)/uv pip compile -q --generate-hashes --python-version 3.11 --no-header --extra dev pyproject.toml -o requirements-dev.lock
 
 clean: ## Remove what was made here, except .pinacle, which holds data
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .site
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .site dist
 
 $(STAMP): requirements-dev.lock pyproject.toml
 	@worker/local/make-venv $(PYTHON) $(VENV)

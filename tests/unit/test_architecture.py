@@ -36,6 +36,7 @@ BREAKS: Final = {
     "the environment in the core": ("worker/planner/host/claim.py", "import os", "os"),
     "an event loop in a task": ("tasks/hosts.py", "import asyncio", "asyncio"),
     "a clock in the service": ("worker/service/preflight.py", "import time", "time"),
+    "a room of ours in the client": ("worker/client/names.py", "import worker.quoting", "worker.quoting"),
     "a log in the command line": ("worker/cli/tables.py", "import structlog", "structlog"),
 }
 

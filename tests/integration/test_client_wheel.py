@@ -1,0 +1,150 @@
+"""The wheel `pinacle-client`, alone with what it declares: calls, errors, waits, changes."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from redis.exceptions import RedisError
+
+from tests.support.worker import WorkerProcess
+from worker.client import Client, errors
+from worker.local.client_wheel import build
+from worker.local.redis import RedisServer
+from worker.local.waiting import wait_until
+
+PROGRAM: Final = """
+import importlib.util, sys
+from pinacle_client import Client
+from pinacle_client.errors import InvalidInputError, PodExistsError, PodNotFoundError, UnknownTaskError
+
+assert not any(map(importlib.util.find_spec, ("worker", "config", "tasks"))), "ours is importable"
+url, image = sys.argv[1:]
+with Client(url) as client:
+    changes = client.follow(within_s=30)
+    made = client.pods.create("wheel", {"image": image}, task_id="wheel-1")
+    assert made["phase"] == "running", made
+    again = client.pods.create("wheel", {"image": image}, task_id="wheel-1")
+    assert again["container_id"] == made["container_id"]
+    assert client.pods.exec("wheel", ["echo", "hello"])["stdout"] == "hello\\n"
+    client.pods.stop("wheel")
+    assert client.wait("wheel", "stopped", within_s=20)["pod_id"] == "wheel"
+    client.pods.delete("wheel")
+    for change in changes:
+        print(change.phase)
+        if change.phase == "deleted":
+            break
+    for wrong, call in (
+        (PodNotFoundError, lambda: client.pods.get("nobody")),
+        (InvalidInputError, lambda: client.pods.create("no/pod", {"image": image})),
+        (UnknownTaskError, lambda: client.call("pods.crate", "wheel")),
+    ):
+        try:
+            call()
+        except wrong as error:
+            print(error.kind)
+"""
+
+
+@pytest.fixture(scope="module")
+def alone(scratch: Path) -> str:
+    """A Python that has the wheel and what it declares, and nothing else of ours."""
+    uv, venv = str(Path(sys.executable).parent / "uv"), scratch / "client-venv"
+    wheel = build(scratch)
+    subprocess.run([uv, "venv", "-q", "--python", sys.executable, str(venv)], check=True)
+    python = str(venv / "bin" / "python")
+    subprocess.run([uv, "pip", "install", "-q", "--python", python, str(wheel)], check=True)
+    return python
+
+
+@pytest.fixture
+def calls(pod_worker: WorkerProcess, settings: dict[str, str]) -> Iterator[Client]:
+    with Client(settings["PINACLE_REDIS_URL"]) as calls:
+        yield calls
+
+
+def test_the_wheel_alone_does_all_that_a_web_app_needs(
+    alone: str, client: Any, busybox: str, settings: dict[str, str]
+) -> None:
+    done = subprocess.run(
+        [alone, "-c", PROGRAM, settings["PINACLE_REDIS_URL"], busybox],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd="/",
+        env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
+    )
+    assert done.returncode == 0, done.stderr
+    told = done.stdout.split()
+    assert [word for word in told if word in {"running", "stopped", "deleted"}] == [
+        "running",
+        "stopped",
+        "deleted",
+    ]
+    assert told[-3:] == ["pod_not_found", "invalid_input", "unknown_task"]
+    assert done.stderr == ""
+
+
+def test_a_pod_that_is_failed_is_no_success(calls: Client, client: Any, busybox: str) -> None:
+    """Unless it is asked for, or asked about."""
+    with pytest.raises(errors.PinacleError) as refused:
+        calls.pods.create("unfit", {"image": busybox, "command": ["/not-there"], "init": False})
+    assert refused.value.answer is not None
+    assert refused.value.answer["phase"] == calls.pods.get("unfit")["phase"] == "failed"
+    assert calls.pods.restart("unfit", accept_failed=True)["phase"] == "failed"
+
+
+def test_no_answer_in_time_names_the_id_to_send_again(
+    calls: Client, pod_worker: WorkerProcess, settings: dict[str, str]
+) -> None:
+    """The worker is stopped: it has a heartbeat and does not answer."""
+    with pod_worker.held(), pytest.raises(errors.NoAnswerError) as unanswered:
+        calls.pods.list(task_id="asked-once", wait_s=0.5)
+    assert unanswered.value.task_id == "asked-once"
+    assert "pods" in calls.receive("asked-once")
+
+
+def test_without_a_worker_nothing_is_sent(own_redis: RedisServer) -> None:
+    with Client(own_redis.url) as nobody_there:
+        with pytest.raises(errors.NoWorkerError):
+            nobody_there.pods.create("early", {"image": "any"})
+        assert nobody_there._redis.keys("pods*") == []
+
+
+def test_following_goes_on_when_redis_was_away(own_redis: RedisServer) -> None:
+    """And misses nothing that is in the stream."""
+    with Client(own_redis.url) as calls:
+        add = calls._redis.xadd
+        changes = calls.follow(within_s=60)
+        add("pinacle:events", {"pod_id": "a", "phase": "pending", "generation": "1"})
+        assert next(changes).phase == "pending"
+        own_redis.kill()
+        own_redis.start()
+        wait_until(lambda: _answers(calls), 20, what="Redis")
+        add("pinacle:events", {"pod_id": "a", "phase": "running", "generation": "1"})
+        change = next(changes)
+        assert (change.pod_id, change.phase, change.generation, change.missed) == ("a", "running", 1, False)
+
+
+def test_following_says_that_changes_may_be_missed(own_redis: RedisServer) -> None:
+    with Client(own_redis.url) as calls:
+        calls._redis.xadd("pinacle:events", {"pod_id": "a", "phase": "running"})
+        calls._redis.xadd("pinacle:events", {"pod_id": "a", "phase": "stopped"})
+        changes = calls.follow(since="1-1", within_s=20)
+        assert [next(changes).missed, next(changes).missed] == [True, False]
+
+
+def test_following_ends_in_time(own_redis: RedisServer) -> None:
+    with Client(own_redis.url) as calls:
+        assert list(calls.follow(within_s=0.2)) == []
+
+
+def _answers(calls: Client) -> bool:
+    try:
+        return bool(calls._redis.ping())
+    except RedisError:
+        return False
