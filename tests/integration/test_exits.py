@@ -133,6 +133,7 @@ def test_a_pod_that_keeps_ending_says_why(client: Client, engine: PrivateEngine)
         answer = wait_for_phase(Pod(client, engine, "why"), "backoff")
         assert "exit code 139 (SIGSEGV)" in answer["last_error"]
         assert answer["last_lines"].splitlines() == [*map(str, range(12, 31)), "bad ***"]
+        assert answer["created_at"] <= answer["started_at"]
         assert answer["started_at"].endswith("+00:00")
         assert answer["finished_at"].endswith("+00:00")
     finally:

@@ -243,6 +243,7 @@ def _details(pod: Answer) -> Iterable[tuple[str, Any]]:
     yield "restarts", str(pod["restarts"])
     yield "ended with", _ending(pod)
     # An older worker does not say these.
+    yield "created", pod.get("created_at")
     yield "started", pod.get("started_at")
     yield "finished", pod.get("finished_at")
     lines = (pod.get("last_lines") or "").splitlines()

@@ -170,6 +170,8 @@ class Intent(_Recorded):
     """The last generation that asked for another container although this one is of the present spec."""
     accepted_at: float = 0.0
     """Seconds since the epoch; after a loss of all containers, pods that were used last come back first."""
+    created_at: str | None = None
+    """When the pod was first asked for, as RFC 3339 has it; None if that is not known."""
     unsure: tuple[str, ...] = ()
     """Keys of the spec that were not certain when the record was rebuilt from its container."""
     changed: tuple[str, ...] = ()

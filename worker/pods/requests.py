@@ -196,6 +196,12 @@ def intent_for(  # noqa: PLR0911 - a table, one case for each request
             assert_never(request)
 
 
+def created(intent: Intent, record: Record | None, moment: str | None) -> Intent:
+    """Return the intent; if it makes a pod, with `moment` (RFC 3339) as the time of that."""
+    makes = intent.kind is not IntentKind.DELETED and (record is None or not record.exists)
+    return intent.evolve(created_at=moment) if makes else intent
+
+
 def _changed(before: PodSpec | None, after: PodSpec) -> tuple[str, ...]:
     """Return the keys whose values differ."""
     return tuple(

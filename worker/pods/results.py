@@ -19,6 +19,7 @@ def pod_result(
         "phase": visible_phase(record).value,
         "existed": record.existed,
         "host": record.host,
+        "created_at": intent.created_at,
         "container_id": state.container_id,
         "image": record.image.id if record.image is not None else None,
         **_system(state.system),

@@ -23,6 +23,7 @@ from worker.pods.requests import (
     Update,
     brings_spec,
     check,
+    created,
     intent_for,
     replaces,
     settled,
@@ -30,6 +31,7 @@ from worker.pods.requests import (
 from worker.pods.results import pod_result
 from worker.reconcile.dispatcher import Dispatcher
 from worker.reconcile.reconciler import Seen
+from worker.service.moments import moment
 from worker.service.patience import Patience, load_pod
 from worker.service.preflight import Preflight
 
@@ -237,7 +239,8 @@ class Intents:
     async def _propose(
         self, record: Record | None, pod_id: str, request: Request, task_id: str, resolved: Resolved
     ) -> tuple[int, Intent]:
-        intent = intent_for(record, request, resolved).evolve(accepted_at=self._clock())
+        now = self._clock()
+        intent = created(intent_for(record, request, resolved), record, moment(now)).evolve(accepted_at=now)
         accepted = await self._store.accept(
             Proposal(
                 pod_id=pod_id,

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -18,6 +17,7 @@ from worker.pods.observation import Snapshot
 from worker.pods.results import pod_result, visible_phase
 from worker.service.inside.inside import Inside
 from worker.service.listing import Listing
+from worker.service.moments import moment
 from worker.service.patience import Patience, load_pod, no_pod
 
 _log: Final = structlog.get_logger(__name__)
@@ -84,7 +84,7 @@ class Queries:
         started, finished = (0.0, 0.0) if seen is None else (seen.started_at, seen.finished_at)
         # Not by comparing the two: of a run that ended at once the Engine may note the start after the end.
         ended = 0.0 if visible_phase(record) is Phase.RUNNING else finished
-        return {"started_at": _moment(started), "finished_at": _moment(ended)}
+        return {"started_at": moment(started), "finished_at": moment(ended)}
 
     async def _last_lines(self, record: Record) -> str | None:
         """Return what a pod in trouble printed last: it may say why."""
@@ -153,11 +153,6 @@ class Queries:
             "container": None if container is None else container.state.value,
             "volumes": sorted(seen.labelled.get(pod_id, ())),
         }
-
-
-def _moment(at: float) -> str | None:
-    """Return a time in seconds since the epoch as RFC 3339 has it; None for none."""
-    return datetime.fromtimestamp(at, tz=UTC).isoformat(timespec="seconds") if at > 0 else None
 
 
 def _results(records: Iterable[Record], wanted: Listing) -> Sequence[dict[str, Any]]:

@@ -18,6 +18,7 @@ from worker.pods.requests import (
     Update,
     brings_spec,
     check,
+    created,
     intent_for,
     is_made,
     replaces,
@@ -167,3 +168,18 @@ def test_an_image_that_is_gone_is_replaced_by_the_one_that_was_found() -> None:
 def test_a_pod_whose_spec_was_lost_is_not_created_with_any() -> None:
     with pytest.raises(PodExistsError):
         check("a", pod(intent={"spec": None}), Create(spec=SAME))
+
+
+@pytest.mark.parametrize(
+    "request_", [Start(), Stop(), Restart(), Update(spec=OTHER), Create(spec=SAME), Delete()]
+)
+def test_what_is_asked_of_a_pod_leaves_the_time_of_its_creation(request_: Request) -> None:
+    for known in (None, "then"):
+        before = pod(intent={"created_at": known})
+        assert created(intent_for(before, request_, MEANS), before, "now").created_at == known
+
+
+@pytest.mark.parametrize("before", [None, tombstone(intent={"created_at": "then"}), UNKNOWN])
+def test_a_pod_that_is_made_is_created_now(before: Record | None) -> None:
+    """Also after a deletion: what is made under the same id is another pod."""
+    assert created(intent_for(before, Create(spec=SAME), MEANS), before, "now").created_at == "now"

@@ -27,7 +27,7 @@ OFF: Final = System(mode=SystemMode.OFF, image=IMAGE)
 def test_a_result_has_what_the_contract_says() -> None:
     record = pod(
         spec={"env": {"SECRET": "1"}},
-        intent={"ports": (PORT,)},
+        intent={"ports": (PORT,), "created_at": "2023-11-14T22:13:20+00:00"},
         layout=layout()[:1],
         restarts=4,
         reason="it waits",
@@ -44,6 +44,7 @@ def test_a_result_has_what_the_contract_says() -> None:
         "generation": 1,
         "phase": "running",
         "host": "here",
+        "created_at": "2023-11-14T22:13:20+00:00",
         "container_id": "c" * 64,
         "image": IMAGE.id,
         "system_volumes": None,
