@@ -16,9 +16,9 @@ UNREAD_QUEUE: Final = "celery"
 """Celery's own default, for programs that name no queue. No worker of ours reads it."""
 QUESTIONS: Final = frozenset({"pods.get", "pods.list"})
 """The tasks that only read what is recorded."""
-LOOKS: Final = frozenset({"pods.exec", "pods.logs"})
-"""The tasks that look into a pod. Their answers hold what it printed, and are kept for minutes only."""
-BY_QUESTIONS: Final = QUESTIONS | {"pods.logs"}
+LOOKS: Final = frozenset({"pods.exec", "pods.logs", "pods.stats"})
+"""The tasks that look into pods. Their answers hold what it printed, and are kept for minutes only."""
+BY_QUESTIONS: Final = QUESTIONS | {"pods.logs", "pods.stats"}
 """The tasks that change nothing, and have a queue of their own."""
 ENDINGS: Final = frozenset({"pods.stop", "pods.delete"})
 """The tasks that end something: they are sent when there is too much of everything else."""

@@ -100,6 +100,24 @@ def look(task: AnyTask, pod_id: str, asked: Logs | Execution) -> dict[str, Any]:
     return result
 
 
+def usage(task: AnyTask, pod_id: str | None, host: Any) -> dict[str, Any]:
+    """Measure one pod on its host, or all pods of `host`; None stands for the host that answers.
+
+    Raises PodError with a text for the caller, such as InvalidInputError for a `host` that has no worker.
+    """
+    own = runtime()
+    if pod_id is None:
+        if host is not None:
+            be_there(task, host)
+        return answer(own.parts.usage.of_host())
+    if host is not None:
+        raise InvalidInputError("host: not allowed together with pod_id; allowed: one of the two")
+    result = own.loop.run(own.parts.usage.of_pod(pod_id))
+    if isinstance(result, Forward):
+        pass_on(task, result.host)
+    return result
+
+
 def answer(work: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:
     """Run short work and return its result."""
     return runtime().loop.run(work)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tasks.calling import answer, host_pass, look, peek, pod_task, question, submit
+from tasks.calling import answer, host_pass, look, peek, pod_task, question, submit, usage
 from tasks.moving import AnyTask
 from worker.app import runtime
 from worker.pods.naming import parse_pod_id
@@ -108,6 +108,12 @@ def exec_(
     """Run a command in the pod, once, and return what it printed and how it ended."""
     longest_s = runtime().settings.task_wait_s
     return look(self, parse_pod_id(pod_id), parse_execution(command, user, timeout_s, longest_s=longest_s))
+
+
+@peek(name="pods.stats")
+def stats(self: AnyTask, pod_id: Any = None, host: Any = None) -> Answer:
+    """Return what one pod uses, or all running pods of a host: of `host`, or of the one that answers."""
+    return usage(self, None if pod_id is None else parse_pod_id(pod_id), host)
 
 
 @pod_task(name="pods.reconcile")

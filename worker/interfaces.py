@@ -284,6 +284,37 @@ class Ended:
     stderr: bytes
 
 
+@dataclass(frozen=True, kw_only=True)
+class Usage:
+    """What a container uses; its own control group and network say so, and None is what they do not say."""
+
+    measured_at: str
+    """By the Engine's clock, as RFC 3339 has it."""
+    cpu_seconds: float
+    """Of all processors together, since the container was started."""
+    memory_bytes: int | None
+    """Without files' pages that the kernel can take back."""
+    memory_limit_bytes: int | None
+    pids: int | None
+    """Processes and threads."""
+    pids_limit: int | None
+    network_received_bytes: int
+    network_sent_bytes: int
+    block_read_bytes: int | None
+    """From disks; what came from the kernel's cache does not count."""
+    block_written_bytes: int | None
+
+
+class Meter(Protocol):
+    """Measures containers."""
+
+    async def usage(self, container_id: str, *, deadline_s: float) -> Usage:
+        """Return what a container uses now. 1 call.
+
+        Raises ObjectMissingError, and NotRunningError if it does not run.
+        """
+
+
 class Streams(Protocol):
     """Input and output of containers, unchanged: nothing is masked."""
 

@@ -22,7 +22,7 @@ MISPLACED: Final[tuple[Any, ...]] = (
     {"image": SECRET, "tier": SECRET, "runtime": SECRET, "user": [SECRET], "hostname": SECRET, SECRET: 1},
 )
 """What a caller may put by mistake where something else belongs."""
-TASKS: Final = ("create", "start", "stop", "restart", "update", "delete", "get", "list", "reconcile")
+TASKS: Final = ("create", "start", "stop", "restart", "update", "delete", "get", "list", "reconcile", "stats")
 NAMES: Final = ("pod_id", "spec", "adopt", "force", "recreate", "discard", "orphans", "host", SECRET)
 
 

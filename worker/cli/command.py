@@ -10,6 +10,7 @@ from config.logging import configure_logging
 from config.settings import SettingsError, settings
 from worker.cli import hosts, pods
 from worker.cli.exits import EndingError, Exit
+from worker.cli.inside import usage
 from worker.cli.options import AsJson
 from worker.cli.screen import say
 
@@ -27,6 +28,7 @@ app: Final = typer.Typer(
 app.add_typer(pods.app, name="pods")
 app.add_typer(hosts.app, name="hosts")
 app.command()(pods.reconcile)
+app.command()(usage.top)
 
 
 def _show_version(asked: bool) -> None:  # noqa: FBT001 - typer's form

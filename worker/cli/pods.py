@@ -10,6 +10,7 @@ from worker.cli import tables, watching
 from worker.cli.changing import Change, change, change_all, chosen
 from worker.cli.exits import EndingError, Exit
 from worker.cli.inside import commands as inside
+from worker.cli.inside import usage
 from worker.cli.options import AsJson, PodId, PodIds, TaskId, Timeout, Yes
 from worker.cli.screen import confirm, show
 from worker.cli.sending import Call, call
@@ -268,6 +269,7 @@ def list_(
 
 
 inside.add_to(app)
+app.command()(usage.stats)
 
 
 @app.command()

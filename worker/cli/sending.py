@@ -1,7 +1,7 @@
 """Sends a task by its name, and waits for its answer."""
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any, Final
@@ -63,13 +63,15 @@ def call(wanted: Call) -> Any:
             raise EndingError(Exit.INTERRUPTED, _interrupted(wanted)) from None
 
 
-def call_each(wanted: Sequence[Call]) -> list[Any]:
+def call_each(wanted: Sequence[Call], *, quiet: bool = False) -> list[Any]:
     """Send tasks, some at a time; return for each its result, or the EndingError that `call` would raise.
 
-    Raises EndingError if Redis or all workers are away, and if somebody interrupts.
+    `quiet` shows nothing of it. Raises EndingError if Redis or all workers are away, and if somebody
+    interrupts.
     """
     answers: list[Any] = []
-    with opened() as records, live(wanted[0].name) as update:
+    shown = nullcontext(_show_nothing) if quiet else live(wanted[0].name)
+    with opened() as records, shown as update:
         _check_workers(records)
         app = make_app(imports=(), **_ONE_TRY)
         try:
@@ -82,6 +84,10 @@ def call_each(wanted: Sequence[Call]) -> list[Any]:
             text = f"interrupted: {len(answers)} of {len(wanted)} are done; what was sent is done anyway"
             raise EndingError(Exit.INTERRUPTED, text) from None
     return answers
+
+
+def _show_nothing(_text: str) -> None:
+    pass
 
 
 def _ask_some(app: Any, wanted: Sequence[Call]) -> list[Any]:

@@ -104,6 +104,10 @@ class Pods:
         words = command if isinstance(command, str) else [*command]
         return self._call("pods.exec", pod_id, words, user, timeout_s, **how)
 
+    def stats(self, pod_id: str | None = None, *, host: str | None = None, **how: Unpack[How]) -> Answer:
+        """Return what one pod uses, or each running pod of a host; None stands for the host that answers."""
+        return self._call("pods.stats", pod_id, host, **how)
+
     def reconcile(self, *, host: str | None = None, **how: Unpack[How]) -> Answer:
         """Have every live host make a pass now, or one host."""
         return self._call("pods.reconcile", host, **how)

@@ -19,6 +19,7 @@ QUEUES: Final[Mapping[str, str]] = {
     "pods.list": QUESTIONS,
     "pods.logs": QUESTIONS,
     "pods.exec": PODS,
+    "pods.stats": QUESTIONS,
     "pods.reconcile": PODS,
     "hosts.accept_storage": PODS,
     "hosts.rename": PODS,

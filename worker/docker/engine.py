@@ -20,6 +20,7 @@ from worker.docker.failures import half_removed
 from worker.docker.host_rules import HostRules
 from worker.docker.images.images import Images
 from worker.docker.inside.streams import ContainerStreams
+from worker.docker.inside.usage import ContainerUsage
 from worker.docker.network import Bridge, Network
 from worker.docker.parse import (
     evidence,
@@ -105,6 +106,7 @@ class DockerEngine:
             calls=self._calls, name=network, installation=installation, close=self._close_egress
         )
         self.events = Events(calls=self._calls, installation=installation)
+        self.meter = ContainerUsage(calls=self._calls)
         self.streams = ContainerStreams(calls=self._calls, deadline_s=step_deadline_s)
         self._images = Images(
             calls=self._calls,

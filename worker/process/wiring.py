@@ -23,6 +23,7 @@ from worker.reconcile.dispatcher import Dispatcher
 from worker.reconcile.reconciler import Reconciler
 from worker.service.hosts import Hosts
 from worker.service.inside.inside import Inside
+from worker.service.inside.usage import PodsUsage
 from worker.service.intents import Intents
 from worker.service.patience import Patience
 from worker.service.preflight import Preflight
@@ -45,6 +46,7 @@ class Parts:
     intents: Intents
     queries: Queries
     inside: Inside
+    usage: PodsUsage
     hosts: Hosts
 
 
@@ -153,6 +155,7 @@ def make_parts(
             patience=patience,
         ),
         inside=inside,
+        usage=PodsUsage(host=host, store=store, meter=engine.meter, patience=patience),
         hosts=Hosts(host=host, store=store, guard=guard, passes=passes, task_wait_s=settings.task_wait_s),
     )
 

@@ -29,6 +29,7 @@ DEAD, OTHER = "registry.invalid/a:1", "other.invalid/a:1"
         ("pods.create", Lane.CHANGES),
         ("pods.logs", Lane.LOOKS),
         ("pods.exec", Lane.LOOKS),
+        ("pods.stats", Lane.LOOKS),
         ("hosts.rename", Lane.CHANGES),
         ("", Lane.CHANGES),
     ],
