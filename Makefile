@@ -14,7 +14,7 @@ UV := uv==0.13.8
 PROCESSES ?= 2
 PARALLEL := $(if $(filter-out 1,$(PROCESSES)),--numprocesses $(PROCESSES) --dist loadfile)
 
-.PHONY: help demo up client test test-fast test-vm chaos load zoo mutants bench bases check release-check format lock clean
+.PHONY: help demo up client schema test test-fast test-vm chaos load zoo mutants bench bases check release-check format lock clean
 
 help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -71,7 +71,10 @@ check: $(STAMP) ## Lint, check types, the architecture and the links of the docs
 	$(BIN)/mkdocs build --strict --config-file docs/mkdocs.yml
 
 client: $(STAMP) ## Build the wheel pinacle-client, for programs in Python that have pods, into dist
-	@$(BIN)/python -m worker.local.client_wheel
+	@$(BIN)/python -m worker.local.published.wheel
+
+schema: $(STAMP) ## Write docs/schema and the types for Node again, as the code has them
+	@$(BIN)/python -m worker.local.published.schema
 
 release-check: $(STAMP) ## Say what stands in the way of a release of this checkout
 	$(BIN)/python -m tests.release

@@ -5,16 +5,19 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from kombu.exceptions import OperationalError
 from redis import Redis
+from redis.exceptions import RedisError
 
 from tests.acceptance.conftest import CACHE, ROOT
 from worker.local.client import Client
 from worker.local.packages import find, require
+from worker.local.redis import RedisServer
 from worker.local.waiting import wait_until
 
 EXAMPLES: Final = ROOT / "docs" / "examples"
@@ -116,11 +119,40 @@ def test_an_example_says_that_changes_were_missed(
     assert "changes were missed" in (tmp_path / "late").read_text()
 
 
+def test_the_example_for_node_goes_on_after_a_restart_of_redis(
+    *,
+    client: Client,
+    busybox: str,
+    settings: dict[str, str],
+    redis_server: RedisServer,
+    node_example: list[str],
+    tmp_path: Path,
+) -> None:
+    """It runs all the time, and misses nothing."""
+    last_id = _newest(settings)
+    with running(
+        [*node_example, settings["PINACLE_REDIS_URL"], "lasting", busybox], tmp_path / "out"
+    ) as all_time:
+        all_time.wait_for("running")
+        redis_server.kill()
+        redis_server.start()
+        wait_until(lambda: _is_deleted(client, "lasting"), 60, what="the pod deleted")
+        assert all_time.process.wait(30) == 0, (tmp_path / "out").read_text()
+    assert all_time.changes() == _told(settings, last_id)
+
+
 def test_what_is_installed_for_node_is_pinned_and_names_no_address() -> None:
     """By version and hash."""
     lock = (EXAMPLES / "package-lock.json").read_text()
     assert "://" not in lock
     assert lock.count('"integrity": "sha512-') == lock.count('"node_modules/')
+
+
+def _is_deleted(client: Client, pod_id: str) -> bool:
+    """Ask for it; while Redis starts nobody answers."""
+    with suppress(RedisError, OperationalError):
+        return bool(client.call("delete", pod_id)["phase"] == "deleted")
+    return False
 
 
 def _newest(settings: dict[str, str]) -> str:

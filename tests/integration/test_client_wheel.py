@@ -10,9 +10,10 @@ from typing import Any, Final
 import pytest
 from redis.exceptions import RedisError
 
+from tests.support.schemas import mistakes
 from tests.support.worker import WorkerProcess
 from worker.client import Client, errors
-from worker.local.client_wheel import build
+from worker.local.published.wheel import build
 from worker.local.redis import RedisServer
 from worker.local.waiting import wait_until
 
@@ -96,6 +97,18 @@ def test_a_pod_that_is_failed_is_no_success(calls: Client, client: Any, busybox:
     assert refused.value.answer is not None
     assert refused.value.answer["phase"] == calls.pods.get("unfit")["phase"] == "failed"
     assert calls.pods.restart("unfit", accept_failed=True)["phase"] == "failed"
+
+
+def test_each_answer_is_as_its_schema_says(calls: Client, client: Any, busybox: str) -> None:
+    spec = {"image": busybox, "ports": [{"container": 80}], "labels": {"tenant": "a"}}
+    assert mistakes(calls.pods.create("shape", spec), "Pod") == []
+    assert mistakes(calls.pods.get("shape"), "Pod") == []
+    assert mistakes(calls.pods.list(limit=5), "Pods") == []
+    assert mistakes(calls.pods.logs("shape"), "Logs") == []
+    assert mistakes(calls.pods.exec("shape", ["true"]), "Execution") == []
+    assert mistakes(calls.pods.delete("shape"), "Pod") == []
+    told: Any = calls._redis.xrevrange("pinacle:events", count=100)
+    assert [m for _, change in told for m in mistakes(change, "Change")] == []
 
 
 def test_no_answer_in_time_names_the_id_to_send_again(

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypedDict, Unpack
 
+from . import answers
+
 Answer = dict[str, Any]
 
 
@@ -20,28 +22,32 @@ class How(TypedDict, total=False):
 class Pods:
     """The tasks `pods.*`. Each raises PinacleError."""
 
-    def __init__(self, call: Callable[..., Answer]) -> None:
-        self._call = call
+    def __init__(self, call: Callable[..., Any]) -> None:
+        self._call: Callable[..., Answer] = call
+        self._pod: Callable[..., answers.Pod] = call
+        self._list: Callable[..., answers.Pods] = call
+        self._logs: Callable[..., answers.Logs] = call
+        self._exec: Callable[..., answers.Execution] = call
 
     def create(
         self, pod_id: str, spec: Mapping[str, Any], *, adopt: bool = False, **how: Unpack[How]
-    ) -> Answer:
+    ) -> answers.Pod:
         """Make the pod exist and run."""
-        return self._call("pods.create", pod_id, dict(spec), adopt, **how)
+        return self._pod("pods.create", pod_id, dict(spec), adopt, **how)
 
-    def start(self, pod_id: str, **how: Unpack[How]) -> Answer:
+    def start(self, pod_id: str, **how: Unpack[How]) -> answers.Pod:
         """Have a stopped pod run again."""
-        return self._call("pods.start", pod_id, **how)
+        return self._pod("pods.start", pod_id, **how)
 
-    def stop(self, pod_id: str, **how: Unpack[How]) -> Answer:
+    def stop(self, pod_id: str, **how: Unpack[How]) -> answers.Pod:
         """Stop the pod; its container and its volumes stay."""
-        return self._call("pods.stop", pod_id, **how)
+        return self._pod("pods.stop", pod_id, **how)
 
     def restart(
         self, pod_id: str, *, force: bool = False, recreate: bool = False, **how: Unpack[How]
-    ) -> Answer:
+    ) -> answers.Pod:
         """Bring a pod back after a crash; a healthy one is left alone without `force` or `recreate`."""
-        return self._call("pods.restart", pod_id, force, recreate, **how)
+        return self._pod("pods.restart", pod_id, force, recreate, **how)
 
     def update(
         self,
@@ -52,19 +58,19 @@ class Pods:
         expected_generation: int | None = None,
         discard: Sequence[str] = (),
         **how: Unpack[How],
-    ) -> Answer:
+    ) -> answers.Pod:
         """Change the keys of the spec that are given, or with `replace` all of it."""
-        return self._call(
+        return self._pod(
             "pods.update", pod_id, dict(spec), replace, expected_generation, list(discard), **how
         )
 
-    def delete(self, pod_id: str, **how: Unpack[How]) -> Answer:
+    def delete(self, pod_id: str, **how: Unpack[How]) -> answers.Pod:
         """Remove the pod and its volumes, for good."""
-        return self._call("pods.delete", pod_id, **how)
+        return self._pod("pods.delete", pod_id, **how)
 
-    def get(self, pod_id: str, **how: Unpack[How]) -> Answer:
+    def get(self, pod_id: str, **how: Unpack[How]) -> answers.Pod:
         """Return one pod as it is recorded; a `failed` one is no error of the question."""
-        return self._call("pods.get", pod_id, **{"accept_failed": True, **how})
+        return self._pod("pods.get", pod_id, **{"accept_failed": True, **how})
 
     def list(
         self,
@@ -77,19 +83,19 @@ class Pods:
         after: str | None = None,
         limit: int | None = None,
         **how: Unpack[How],
-    ) -> Answer:
+    ) -> answers.Pods:
         """Return the pods that match, under `pods`; with a `limit` also `next`."""
         phases = phase if phase is None or isinstance(phase, str) else [*phase]
         wanted = (None if labels is None else dict(labels), phases, host)
-        return self._call(
+        return self._list(
             "pods.list", orphans, *wanted, None if fields is None else [*fields], after, limit, **how
         )
 
     def logs(
         self, pod_id: str, *, tail: int = 100, since: float | str | None = None, **how: Unpack[How]
-    ) -> Answer:
+    ) -> answers.Logs:
         """Return the last lines that the pod printed."""
-        return self._call("pods.logs", pod_id, tail, since, **how)
+        return self._logs("pods.logs", pod_id, tail, since, **how)
 
     def exec(
         self,
@@ -99,10 +105,10 @@ class Pods:
         user: str | None = None,
         timeout_s: float = 20,
         **how: Unpack[How],
-    ) -> Answer:
+    ) -> answers.Execution:
         """Run a command in the pod, once; `timeout_s` is how long it may take."""
         words = command if isinstance(command, str) else [*command]
-        return self._call("pods.exec", pod_id, words, user, timeout_s, **how)
+        return self._exec("pods.exec", pod_id, words, user, timeout_s, **how)
 
     def stats(self, pod_id: str | None = None, *, host: str | None = None, **how: Unpack[How]) -> Answer:
         """Return what one pod uses, or each running pod of a host; None stands for the host that answers."""

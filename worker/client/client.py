@@ -12,6 +12,7 @@ from kombu.exceptions import OperationalError
 from redis import Redis
 from redis.exceptions import RedisError
 
+from .answers import Phase, Pod
 from .calls import Answer, Hosts, Pods
 from .errors import NoAnswerError, NoWorkerError, StoreUnavailableError, failed, raised
 from .following import Change, changes, newest
@@ -137,7 +138,7 @@ class Client:
         # Read now and not when the first change is asked for: what happens in between is not to be missed.
         return changes(self._redis, newest(self._redis) if since is None else since, within_s=within_s)
 
-    def wait(self, pod_id: str, *phases: str, within_s: float) -> Answer:
+    def wait(self, pod_id: str, *phases: Phase, within_s: float) -> Pod:
         """Wait until a pod has one of the phases and return what `pods.get` says of it then.
 
         Raises NoAnswerError after `within_s` seconds, and why the pod is `failed`, if that is not waited for.

@@ -1,0 +1,106 @@
+"""What the worker answers. Later versions may add keys. docs/schema is generated from this."""
+
+from typing import Any, Literal, NotRequired, TypedDict
+
+Phase = Literal[
+    "pending", "running", "stopped", "backoff", "storage_missing", "deleting", "deleted", "failed"
+]
+
+
+# By this form, as `class` is a word of Python's.
+Volume = TypedDict("Volume", {"name": str, "path": str, "class": Literal["universal", "declared", "system"]})
+
+
+class Port(TypedDict):
+    """A published port; `host` is null until one is chosen."""
+
+    container: int
+    host: int | None
+    protocol: Literal["tcp", "udp"]
+    address: str
+
+
+class Told(TypedDict):
+    """An error, for programs: `kind` is a stable word, `field` what of the arguments it is about."""
+
+    kind: str
+    field: str | None
+    message: str
+    retryable: bool
+    docs: str
+
+
+class Pod(TypedDict):
+    """The answer of a task about one pod. With the phase `failed` it is no success."""
+
+    pod_id: str
+    intent: Literal["running", "stopped", "deleted"]
+    generation: int
+    phase: Phase
+    existed: bool
+    host: str
+    container_id: str | None
+    image: str | None
+    system_volumes: str | None
+    system_image: str | None
+    volumes: list[Volume]
+    ports: list[Port]
+    restarts: int
+    last_error: str | None
+    retry_at: float | None
+    exit_code: int | None
+    oom_killed: bool | None
+    unsure: list[str]
+    spec: dict[str, Any] | None
+    labels: dict[str, str]
+    description: str | None
+    kept: list[str]
+    changed: list[str]
+    steps: list[str]
+    created_at: NotRequired[str | None]
+    started_at: NotRequired[str | None]
+    finished_at: NotRequired[str | None]
+    last_lines: NotRequired[str | None]
+    unprotected_paths: NotRequired[list[str] | None]
+    error: NotRequired[Told | None]
+
+
+class Pods(TypedDict):
+    """The answer of `pods.list`; with `fields` each pod has only these keys and `pod_id`."""
+
+    pods: list[Pod]
+    next: NotRequired[str | None]
+    recovering: NotRequired[dict[str, Any]]
+    orphans: NotRequired[list[dict[str, Any]]]
+
+
+class Logs(TypedDict):
+    """The answer of `pods.logs`."""
+
+    pod_id: str
+    container_id: str
+    truncated: bool
+    output: str
+
+
+class Execution(TypedDict):
+    """The answer of `pods.exec`."""
+
+    pod_id: str
+    container_id: str
+    exit_code: int | None
+    timed_out: bool
+    truncated: bool
+    stdout: str
+    stderr: str
+
+
+class Change(TypedDict):
+    """An entry of the stream of changes."""
+
+    pod_id: str
+    phase: Phase
+    previous: str
+    host: str
+    generation: str
+    reason: str
