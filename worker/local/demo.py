@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from rich.console import Console
 
-from worker.local.client import Client
+from worker.client import Client
 from worker.local.images import import_busybox
 from worker.local.packages import ENGINE, FILTER, MissingProgramsError, require
 from worker.local.private_engine import EngineFailedError, PrivateEngine
@@ -38,7 +38,7 @@ class Stage:
         """Call a task by its name, as a web app does, and show it."""
         began = monotonic()
         shown = ", ".join(repr(arg) for arg in args)
-        answer: dict[str, Any] = self._client.call(name, *args)
+        answer: dict[str, Any] = self._client.call(f"pods.{name}", *args)
         phase = answer.get("phase", "")
         _screen.print(f"  [bold]pods.{name}[/]({shown}) -> {phase} [dim]{monotonic() - began:.2f} s[/]")
         return answer
