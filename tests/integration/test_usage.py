@@ -69,3 +69,10 @@ def test_top_without_a_terminal_is_one_table(pod: Pod, settings: dict[str, str])
     shown = pinacle("top", "--json").json()
     [used] = [each for each in shown["pods"] if each["pod_id"] == "used"]
     assert (used["phase"], used["usage"]["pod_id"]) == ("running", "used")
+
+
+def test_top_on_a_terminal_ends_with_ctrl_c(pod: Pod, settings: dict[str, str]) -> None:
+    code, shown = Pinacle(settings).on_terminal("top", prompt="used", typed="\x03")
+    assert code == 130
+    assert "changed nothing" in shown
+    assert "Traceback" not in shown
