@@ -10,7 +10,7 @@ from celery.worker import state as worker_state
 from kombu import Queue
 from structlog.contextvars import bound_contextvars
 
-from config.celery import ACCEPTED, host_queue
+from config.queues import ACCEPTED, host_queue
 from tasks.moving import AnyTask, pass_on
 from worker.app import app, runtime
 from worker.errors import InvalidInputError, PodError

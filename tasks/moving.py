@@ -9,7 +9,7 @@ from celery import Task
 from celery.exceptions import Ignore
 from celery.signals import after_task_publish, before_task_publish
 
-from config.celery import ACCEPTED, HOPS, host_queue
+from config.queues import ACCEPTED, HOPS, host_queue
 from worker.errors import PermanentError
 
 if TYPE_CHECKING:

@@ -12,8 +12,9 @@ from celery.signals import (
     worker_shutting_down,
 )
 
-from config.celery import host_queue, make_app
+from config.celery import make_app
 from config.logging import configure_logging
+from config.queues import host_queue
 from config.settings import settings, unknown_variables
 from worker.errors import PodError
 from worker.process.bootsteps import ConsumerHeart, PodWork

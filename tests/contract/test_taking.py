@@ -11,7 +11,8 @@ import pytest
 from kombu import Connection, Queue
 from redis import Redis
 
-from config.celery import HELD_QUESTIONS, make_app
+from config.celery import make_app
+from config.queues import HELD_QUESTIONS
 from tests.support.messages import sound
 from worker.store import scripts
 from worker.store.broker import Channel

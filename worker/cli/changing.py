@@ -8,9 +8,9 @@ import typer
 from rich.console import Group
 
 from worker.cli import tables
+from worker.cli.asking.calls import Call, call, call_each
 from worker.cli.exits import EndingError, Exit
 from worker.cli.screen import say, show
-from worker.cli.sending import Call, call, call_each
 from worker.cli.specs import wanted_labels
 from worker.pods.model import IntentKind, Phase
 

@@ -6,8 +6,6 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from config.logging import configure_logging
-from config.settings import SettingsError, settings
 from worker.cli import hosts, pods
 from worker.cli.exits import EndingError, Exit
 from worker.cli.inside import usage
@@ -40,28 +38,31 @@ def _show_version(asked: bool) -> None:  # noqa: FBT001 - typer's form
 @app.callback()
 def _command(
     *,
-    version: Annotated[
+    _version: Annotated[
         bool, typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True)
     ] = False,
 ) -> None:
-    pass
+    from config.settings import settings  # noqa: PLC0415 - as in worker.cli.__init__
+
+    # Before any question is asked, wrong settings are.
+    settings()
 
 
 @app.command()
 def doctor(*, as_json: AsJson = False) -> None:
     """Look at everything that pods need, change nothing, and say what to do."""
     # Loading the Engine's client takes longer than anything else, and no other command needs it.
+    from config.logging import configure_logging  # noqa: PLC0415
     from worker.cli.doctor.examination import examine  # noqa: PLC0415
 
+    configure_logging(level="critical")
     if not examine(as_json=as_json):
         raise typer.Exit(Exit.FAILED)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit code. It never shows a traceback, which could contain anything."""
-    configure_logging(level="critical")
     try:
-        settings()
         code: Any = app(args=arguments, prog_name=_NAME, standalone_mode=False)
     except Exception as error:  # noqa: BLE001 - the last resort of a program for people
         return _end(*_told(error))
@@ -72,6 +73,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _told(error: Exception) -> tuple[Exit, str]:
     """Return the exit code and the message for an error."""
+    from config.settings import SettingsError  # noqa: PLC0415 - as in worker.cli.__init__
+
     match error:
         case EndingError():
             return error.code, str(error)

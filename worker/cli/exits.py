@@ -22,3 +22,7 @@ class EndingError(Exception):
     def __init__(self, code: Exit, text: str) -> None:
         super().__init__(text)
         self.code = code
+
+
+class OtherVersionError(EndingError):
+    """The worker does not know an argument that this command sends."""

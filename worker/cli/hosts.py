@@ -1,17 +1,18 @@
 """`pinacle hosts ...`: commands about whole hosts."""
 
 from collections import Counter
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from config.settings import settings
 from worker.cli import tables
+from worker.cli.asking.calls import Call, call
 from worker.cli.options import AsJson, Timeout, Yes
 from worker.cli.records import opened
 from worker.cli.screen import confirm, plain, show
-from worker.cli.sending import Call, call
-from worker.store.redis_store import RedisStore
+
+if TYPE_CHECKING:
+    from worker.store.redis_store import RedisStore
 
 app: Final = typer.Typer(help="Hosts: each is one Docker Engine and the worker beside it.")
 
@@ -59,7 +60,9 @@ def rename(
     show(answer, as_json=as_json, table=lambda _console: plain(text))
 
 
-async def _hosts(store: RedisStore) -> list[dict[str, Any]]:
+async def _hosts(store: "RedisStore") -> list[dict[str, Any]]:
+    from config.settings import settings  # noqa: PLC0415 - as in worker.cli.__init__
+
     ages, storages = await store.overview.heartbeat_ages(), await store.overview.storages()
     records = await store.load_all()
     pods = Counter(record.host for record in records.values() if record.exists)

@@ -6,14 +6,14 @@ from typing import Annotated, Any, Final
 import typer
 
 from config.tiers import TIERS
-from worker.cli import tables, watching
+from worker.cli import tables
+from worker.cli.asking.calls import Call, call
 from worker.cli.changing import Change, change, change_all, chosen
-from worker.cli.exits import EndingError, Exit
+from worker.cli.exits import EndingError, Exit, OtherVersionError
 from worker.cli.inside import commands as inside
 from worker.cli.inside import usage
 from worker.cli.options import AsJson, PodId, PodIds, TaskId, Timeout, Yes
 from worker.cli.screen import confirm, show
-from worker.cli.sending import Call, call
 from worker.cli.specs import SpecOptions, patch_of, spec_of, wanted_labels
 from worker.pods.model import Phase
 
@@ -264,8 +264,19 @@ def list_(
         "fields": None if as_json else tables.LISTED,
     }
     kwargs = {"orphans": orphans} | {key: value for key, value in asked.items() if value}
-    answer = call(Call(name="pods.list", kwargs=kwargs, timeout_s=timeout))
+    answer = _listed(kwargs, timeout)
     show(answer, as_json=as_json, table=lambda console: tables.pod_list(answer, console))
+
+
+def _listed(kwargs: dict[str, Any], timeout_s: float | None) -> Any:
+    """Return the answer of `pods.list`; a worker from before there were `fields` gives it whole."""
+    try:
+        return call(Call(name="pods.list", kwargs=kwargs, timeout_s=timeout_s))
+    except OtherVersionError:
+        if kwargs.keys() != {"orphans", "fields"}:
+            raise
+        known = {"orphans": kwargs["orphans"]}
+        return call(Call(name="pods.list", kwargs=known, timeout_s=timeout_s))
 
 
 inside.add_to(app)
@@ -285,6 +296,8 @@ def watch(
     """Show changes of phase as they come, until Ctrl-C."""
     if until is not None and pod_id is None:
         raise typer.BadParameter("needs the ID of a pod", param_hint="--until")
+    from worker.cli import watching  # noqa: PLC0415 - as in worker.cli.__init__
+
     watching.watch(pod_id, until=until, as_json=as_json, timeout_s=timeout)
 
 

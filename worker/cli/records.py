@@ -3,13 +3,13 @@
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from config.settings import settings
 from worker.cli.exits import EndingError, Exit
 from worker.errors import StoreUnavailableError
-from worker.store.factory import make_store
-from worker.store.redis_store import RedisStore
+
+if TYPE_CHECKING:
+    from worker.store.redis_store import RedisStore
 
 NEXT: Final = "Is Redis running, and is PINACLE_REDIS_URL right? `pinacle doctor` looks into it"
 _T = TypeVar("_T")
@@ -27,10 +27,15 @@ class Records:
     """One connection to Redis, and the event loop that it needs."""
 
     def __init__(self) -> None:
+        from config.logging import configure_logging  # noqa: PLC0415 - as in worker.cli.__init__
+        from config.settings import settings  # noqa: PLC0415 - as in worker.cli.__init__
+        from worker.store.factory import make_store  # noqa: PLC0415 - as in worker.cli.__init__
+
+        configure_logging(level="critical")
         self._runner = asyncio.Runner()
         self._store = make_store(settings())
 
-    def ask(self, question: Callable[[RedisStore], Coroutine[Any, Any, _T]]) -> _T:
+    def ask(self, question: Callable[["RedisStore"], Coroutine[Any, Any, _T]]) -> _T:
         """Return the answer. Raises EndingError if Redis gives none."""
         try:
             return self._runner.run(question(self._store))

@@ -3,7 +3,7 @@
 from enum import Enum
 from typing import Final
 
-from config.celery import ENDINGS, LOOKS, QUESTIONS, QUESTIONS_QUEUE
+from config.queues import ENDINGS, LOOKS, QUESTIONS, QUESTIONS_QUEUE
 
 
 class Lane(Enum):

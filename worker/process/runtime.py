@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 
 import structlog
 
-from config.celery import PODS_QUEUE, QUESTIONS_QUEUE, host_queue
+from config.queues import PODS_QUEUE, QUESTIONS_QUEUE, host_queue
 from config.settings import Settings, listed
 from worker.cancelling import end
 from worker.docker.directories.disk import free_bytes

@@ -24,7 +24,7 @@ from kombu.utils.json import loads
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
-from config.celery import ENDINGS, HELD_QUESTIONS, LOOKS, QUESTIONS, QUESTIONS_QUEUE
+from config.queues import ENDINGS, HELD_QUESTIONS, LOOKS, QUESTIONS, QUESTIONS_QUEUE
 from worker.errors import InvalidInputError
 from worker.store import keys, scripts
 from worker.store.refusals import refusal

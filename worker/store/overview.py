@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from redis.asyncio import Redis
 
-from config.celery import PODS_QUEUE, QUESTIONS_QUEUE, UNREAD_QUEUE, host_queue
+from config.queues import PODS_QUEUE, QUESTIONS_QUEUE, UNREAD_QUEUE, host_queue
 from worker.store import keys
 from worker.store.translate import translated
 

@@ -4,7 +4,7 @@ from typing import Any, cast
 
 from celery.worker.request import Request
 
-from config.celery import ACCEPTED
+from config.queues import ACCEPTED
 from worker.telemetry.redaction import redacted_arguments
 
 

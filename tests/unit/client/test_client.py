@@ -9,7 +9,7 @@ from typing import Any, Final
 import pytest
 
 import worker.client
-from config.celery import queue_of as queue_in_config
+from config.queues import queue_of as queue_in_config
 from config.settings import Settings
 from worker.app import app
 from worker.client import Client, PinacleError, errors

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from config.celery import BY_QUESTIONS, HELD_QUESTIONS, LOOKS, celery_config, queue_of
+from config.celery import celery_config
+from config.queues import BY_QUESTIONS, HELD_QUESTIONS, LOOKS, queue_of
 from config.settings import Settings
 from worker.docker.images.registries import ASKED_AT_ONCE, PULLS_AT_ONCE, Registries
 from worker.errors import OutcomeUnknownError, RegistryBusyError

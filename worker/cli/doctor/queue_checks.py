@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from config.celery import PODS_QUEUE
+from config.queues import PODS_QUEUE
 from worker.cli.doctor.checks import Check, ok, warn
 
 _MOST_NAMED: Final = 5

@@ -8,11 +8,10 @@ from typing import Annotated, Any, Final, TypeVar
 
 import typer
 
-from config.settings import terminal_kind
+from worker.cli.asking.calls import Call, call
 from worker.cli.exits import EndingError, Exit
 from worker.cli.options import AsJson, PodId, TaskId, Timeout
 from worker.cli.screen import say, write_json
-from worker.cli.sending import Call, call
 
 _SHELL: Final = ("sh", "-c", "command -v bash >/dev/null && exec bash -l || exec sh -l")
 _T = TypeVar("_T")
@@ -142,6 +141,8 @@ async def _shell(pod_id: str, command: Any, user: str | None) -> int:
     from worker.cli.inside.terminal import is_terminal, joined  # noqa: PLC0415
 
     on_terminal = is_terminal()
+    from config.settings import terminal_kind  # noqa: PLC0415 - as in worker.cli.__init__
+
     kind = terminal_kind() if on_terminal else None
     async with (
         reached(pod_id) as there,

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
+from config.logging import configure_logging
 from config.settings import settings
 from worker.cli.exits import EndingError, Exit
 from worker.cli.records import NEXT
@@ -28,6 +29,7 @@ async def reached(pod_id: str) -> AsyncIterator[Reached]:
     Raises EndingError if the pod does not exist or has no container, and, naming the right host, if its
     container is on another Engine. Turns errors inside into EndingError too.
     """
+    configure_logging(level="critical")
     record = await _record(pod_id)
     if record.state.container_id is None:
         raise EndingError(Exit.FAILED, f"pod {pod_id} has no container now; look: pinacle pods get {pod_id}")

@@ -7,13 +7,12 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from config.settings import settings
+from worker.cli.asking.calls import Call, call_each
 from worker.cli.exits import EndingError, Exit
 from worker.cli.inside.usage_tables import cores, stats_table, top_table
 from worker.cli.options import AsJson, PodIds, Timeout
 from worker.cli.records import opened
 from worker.cli.screen import results, say, show
-from worker.cli.sending import Call, call_each
 
 _TASK: Final = "pods.stats"
 _FIELDS: Final = ["phase", "host", "restarts", "created_at", "last_error"]
@@ -96,6 +95,8 @@ def _look(before: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _of_all_hosts(timeout_s: float | None) -> list[Call]:
+    from config.settings import settings  # noqa: PLC0415 - as in worker.cli.__init__
+
     with opened() as records:
         ages = records.ask(lambda store: store.overview.heartbeat_ages())
     live = sorted(host for host, age in ages.items() if age <= settings().heartbeat_ttl_s)

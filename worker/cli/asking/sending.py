@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass
 from time import monotonic
 from typing import Any, Final
 from uuid import uuid4
@@ -11,16 +10,20 @@ from celery.exceptions import TimeoutError as NoAnswerError
 from celery.states import SUCCESS
 from kombu.exceptions import OperationalError
 
-from config.celery import make_app, queue_of
+from config.celery import make_app
+from config.queues import queue_of
 from config.settings import settings
-from worker.cli.exits import EndingError, Exit
+from worker.cli.asking.calls import NO_WORKER, Call, unanswered
+from worker.cli.exits import EndingError, Exit, OtherVersionError
 from worker.cli.records import NEXT, Records, opened
 from worker.cli.screen import live
-from worker.errors import PodError, PodNotFoundError, StoreUnavailableError
+from worker.errors import InvalidInputError, PodError, PodNotFoundError, StoreUnavailableError
 from worker.pods.results import visible_phase
 from worker.store.translate import translated
 
 _LOOK_EVERY_S: Final = 1.0
+_UNKNOWN_ARGUMENTS: Final = "by name do not fit; allowed: "
+"""What every version of the worker says of arguments that it does not know."""
 _AT_ONCE: Final = 20
 """Tasks that are under way at a time, so that other callers are served meanwhile."""
 _ONE_TRY: Final[dict[str, Any]] = {
@@ -32,22 +35,7 @@ _ONE_TRY: Final[dict[str, Any]] = {
 """There is no retry: a person sees the error at once, and tries again when Redis is back."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Call:
-    """A task to be sent."""
-
-    name: str
-    args: tuple[Any, ...] = ()
-    kwargs: dict[str, Any] | None = None
-    pod_id: str | None = None
-    """The pod whose intent the task sets, if it sets one."""
-    task_id: str | None = None
-    """The id under which the task was sent before."""
-    timeout_s: float | None = None
-    """Longest wait for an answer, in seconds; None means longer than any task takes."""
-
-
-def call(wanted: Call) -> Any:
+def send(wanted: Call) -> Any:
     """Send a task and return its result.
 
     Raises EndingError: with the worker's own words if it refused, and with what to do next if there was no
@@ -63,8 +51,8 @@ def call(wanted: Call) -> Any:
             raise EndingError(Exit.INTERRUPTED, _interrupted(wanted)) from None
 
 
-def call_each(wanted: Sequence[Call], *, quiet: bool = False) -> list[Any]:
-    """Send tasks, some at a time; return for each its result, or the EndingError that `call` would raise.
+def send_each(wanted: Sequence[Call], *, quiet: bool) -> list[Any]:
+    """Send tasks, some at a time; return for each its result, or the EndingError that `send` would raise.
 
     `quiet` shows nothing of it. Raises EndingError if Redis or all workers are away, and if somebody
     interrupts.
@@ -108,18 +96,14 @@ def _outcome(sent: Any, wanted: Call) -> Any:
         answer = _receive(sent, wanted, lambda _waited_s: None)
     except EndingError as error:
         return error
-    return answer if sent.state == SUCCESS else EndingError(Exit.FAILED, _refusal(answer))
+    return answer if sent.state == SUCCESS else _ending(answer)
 
 
 def _check_workers(records: Records) -> None:
     """Raise EndingError if there is no worker: the task would be done later, when nobody expects it."""
     ages = records.ask(lambda store: store.overview.heartbeat_ages())
     if not any(age <= settings().heartbeat_ttl_s for age in ages.values()):
-        raise EndingError(
-            Exit.NOBODY,
-            "no worker has a heartbeat, so nothing was sent: start one with `python -m worker`, then try "
-            "again; `pinacle doctor` looks into it",
-        )
+        raise EndingError(Exit.NOBODY, NO_WORKER)
 
 
 def _ask(wanted: Call, look: Callable[[float], None]) -> Any:
@@ -133,7 +117,7 @@ def _ask(wanted: Call, look: Callable[[float], None]) -> Any:
             # gone.
             sent.backend = None
     if sent.state != SUCCESS:
-        raise EndingError(Exit.FAILED, _refusal(answer))
+        raise _ending(answer)
     return answer
 
 
@@ -157,6 +141,20 @@ def _receive(sent: Any, wanted: Call, look: Callable[[float], None]) -> Any:
         look(waited_s)
 
 
+def refused(stored: Any) -> EndingError:
+    """Return the error for what a result that is no success holds in Redis."""
+    return _ending(make_app(imports=()).backend.exception_to_python(stored))
+
+
+def _ending(error: object) -> EndingError:
+    if isinstance(error, InvalidInputError) and _UNKNOWN_ARGUMENTS in str(error):
+        text = (
+            f"{error}. The worker is of another version than this command: use the `pinacle` of its version"
+        )
+        return OtherVersionError(Exit.FAILED, text)
+    return EndingError(Exit.FAILED, _refusal(error))
+
+
 def _refusal(error: object) -> str:
     match error:
         case PodNotFoundError():
@@ -170,7 +168,7 @@ def _refusal(error: object) -> str:
 
 def _unanswered(wanted: Call, task_id: str, timeout_s: float) -> str:
     if wanted.pod_id is None:
-        return f"no answer within {timeout_s:g} s: `pinacle doctor` looks into it"
+        return unanswered(timeout_s)
     return (
         f"no answer within {timeout_s:g} s, and it may still be done: send it again with "
         f"--task-id {task_id}, so that it is accepted once, or look: pinacle pods get {wanted.pod_id}"
