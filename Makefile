@@ -14,7 +14,7 @@ UV := uv==0.13.8
 PROCESSES ?= 2
 PARALLEL := $(if $(filter-out 1,$(PROCESSES)),--numprocesses $(PROCESSES) --dist loadfile)
 
-.PHONY: help demo up client schema test test-fast test-vm chaos load zoo mutants bench bases check release-check format lock clean
+.PHONY: help demo up client schema test test-fast test-vm chaos load zoo fresh mutants bench bases check release-check format lock clean
 
 help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ load: $(STAMP) ## Serve a hundred callers, honest and hostile, for SECONDS (600)
 zoo: $(STAMP) ## Take pods of many odd images through all that can happen; kill a database twenty times (needs root)
 	$(BIN)/python -m worker.local.packages
 	$(BIN)/pytest -s tests/images --zoo --durations=25
+
+fresh: ## Take the ways of the README on a fresh Debian that has nothing but git, make and python3 (needs root)
+	tests/acceptance/fresh-machine env PYTEST_ADDOPTS=--timeout=1200 make test PROCESSES=1 TESTS=tests/acceptance
 
 mutants: $(STAMP) ## Break the code in each small way and see whether the fast tests notice (hours)
 	$(BIN)/python -m worker.local.packages
