@@ -23,6 +23,8 @@ _HANGS: Final = (
     "that, and this goes on by itself"
 )
 _UNIX: Final = "unix://"
+_CONNECTIONS: Final = 500
+"""To the Engine at a time. With aiohttp's hundred, calls that only wait would hold up those that do not."""
 
 
 class EngineCalls:
@@ -127,7 +129,8 @@ class EngineCalls:
             return aiodocker.Docker(url=self._url, api_version="auto")
         # A new connection for each call. A connection that is kept breaks at the first call after a restart
         # of the Engine, and then nobody knows whether that call was done.
-        connector = aiohttp.UnixConnector(self._url.removeprefix(_UNIX), force_close=True)
+        path = self._url.removeprefix(_UNIX)
+        connector = aiohttp.UnixConnector(path, force_close=True, limit=_CONNECTIONS)
         docker = aiodocker.Docker(url="unix://localhost", connector=connector, api_version="auto")
         docker._owns_connector = True  # noqa: SLF001 - so that closing the client closes it too
         return docker

@@ -59,13 +59,13 @@ def usage(meter: Meter, *ids: str, **more: Any) -> tuple[PodsUsage, FakeStore]:
 
 async def test_running_pods_of_this_host_are_measured_a_few_at_a_time() -> None:
     meter = Meter()
-    own, store = usage(meter, *(f"p{number}" for number in range(50)))
+    own, store = usage(meter, *(f"p{number}" for number in range(100)))
     store.records["away"] = pod().evolve(pod_id="away", host="elsewhere")
     store.records["ends"] = stopping_pod().evolve(pod_id="ends")
     answer = await own.of_host()
-    assert [each["pod_id"] for each in answer["pods"]] == sorted(f"p{number}" for number in range(50))
+    assert [each["pod_id"] for each in answer["pods"]] == sorted(f"p{number}" for number in range(100))
     assert answer["unmeasured"] == []
-    assert meter.most == 8
+    assert meter.most == 64
 
 
 async def test_what_was_not_measured_is_named() -> None:
