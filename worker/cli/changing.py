@@ -7,12 +7,12 @@ from typing import Any, Final
 import typer
 from rich.console import Group
 
+from config.phases import IntentKind, Phase
 from worker.cli import tables
 from worker.cli.asking.calls import Call, call, call_each
 from worker.cli.exits import EndingError, Exit
 from worker.cli.screen import say, show
 from worker.cli.specs import wanted_labels
-from worker.pods.model import IntentKind, Phase
 
 _ON_ITS_WAY: Final = (Phase.PENDING, Phase.DELETING)
 _IN_TROUBLE: Final = (Phase.BACKOFF, Phase.STORAGE_MISSING, Phase.FAILED)

@@ -1,6 +1,5 @@
 """The command `pinacle` as a whole: its parts, and how it reports errors."""
 
-from importlib import metadata
 from traceback import extract_tb
 from typing import Annotated, Any, Final
 
@@ -31,6 +30,8 @@ app.command()(usage.top)
 
 def _show_version(asked: bool) -> None:  # noqa: FBT001 - typer's form
     if asked:
+        from importlib import metadata  # noqa: PLC0415 - 50 ms, for this option alone
+
         typer.echo(f"{_NAME} {metadata.version(_PACKAGE)}")
         raise typer.Exit
 

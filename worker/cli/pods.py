@@ -5,6 +5,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from config.phases import Phase
 from config.tiers import TIERS
 from worker.cli import tables
 from worker.cli.asking.calls import Call, call
@@ -15,7 +16,6 @@ from worker.cli.inside import usage
 from worker.cli.options import AsJson, PodId, PodIds, TaskId, Timeout, Yes
 from worker.cli.screen import confirm, show
 from worker.cli.specs import SpecOptions, patch_of, spec_of, wanted_labels
-from worker.pods.model import Phase
 
 app: Final = typer.Typer(help="Pods: make, change, look at them.", no_args_is_help=False)
 

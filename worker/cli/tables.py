@@ -9,8 +9,8 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from config.phases import Phase
 from worker.cli.screen import NARROW, plain
-from worker.pods.model import Phase
 
 _STYLES: Final[Mapping[str, str]] = {
     Phase.RUNNING: "green",

@@ -7,32 +7,10 @@ from typing import Any, Final, Self
 from pydantic import ConfigDict, SerializerFunctionWrapHandler, TypeAdapter, model_serializer
 from pydantic.dataclasses import dataclass
 
+from config.phases import RESTING_PHASES as RESTING_PHASES  # noqa: PLC0414 - a part of the model
+from config.phases import IntentKind as IntentKind  # noqa: PLC0414
+from config.phases import Phase as Phase  # noqa: PLC0414
 from worker.pods.spec import PodSpec, Protocol
-
-
-class IntentKind(StrEnum):
-    RUNNING = "running"
-    STOPPED = "stopped"
-    DELETED = "deleted"
-
-
-class Phase(StrEnum):
-    """Where a pod stands on its way to its intent; part of the contract."""
-
-    PENDING = "pending"
-    RUNNING = "running"
-    STOPPED = "stopped"
-    BACKOFF = "backoff"
-    STORAGE_MISSING = "storage_missing"
-    DELETING = "deleting"
-    DELETED = "deleted"
-    FAILED = "failed"
-
-
-RESTING_PHASES: Final = frozenset(
-    {Phase.RUNNING, Phase.STOPPED, Phase.BACKOFF, Phase.STORAGE_MISSING, Phase.DELETED, Phase.FAILED}
-)
-"""Phases in which a task has its answer: nothing more happens at once."""
 
 
 class VolumeClass(StrEnum):

@@ -16,6 +16,7 @@ _REST: Final = (
     "stamina",
     "worker.app",
     "worker.planner",
+    "worker.pods.model",
     "worker.telemetry",
 )
 _STORE: Final = ("redis", "structlog", "pydantic_settings")
