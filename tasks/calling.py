@@ -5,15 +5,23 @@ from functools import partial
 from inspect import signature
 from typing import Any, Final
 
-from celery.exceptions import Ignore
+from celery.exceptions import CeleryError, Ignore
 from celery.worker import state as worker_state
 from kombu import Queue
+from kombu.exceptions import OperationalError
 from structlog.contextvars import bound_contextvars
 
 from config.queues import ACCEPTED, host_queue
 from tasks.moving import AnyTask, pass_on
 from worker.app import app, runtime
-from worker.errors import InvalidInputError, PodError
+from worker.errors import (
+    InternalError,
+    InvalidInputError,
+    PermanentError,
+    PodError,
+    RetryableError,
+    StoreUnavailableError,
+)
 from worker.intake.lanes import lane_of
 from worker.pods.requests import Change, Request
 from worker.service.inside.asked import Execution, Logs
@@ -35,14 +43,27 @@ class PodTask(app.Task):  # type: ignore[misc, name-defined]  # Celery makes the
                 f"arguments: {len(args)} and {len(kwargs)} by name do not fit; "
                 f"allowed: {self.name}({', '.join(allowed.parameters)})"
             ) from None
-        return self.run(*args, **kwargs)
+        try:
+            return self.run(*args, **kwargs)
+        except CeleryError:
+            raise
+        except PodError as error:
+            # No bug, so where it was raised helps nobody, and Celery would copy each frame of it.
+            raise error.with_traceback(None) from None
+        except OperationalError as error:
+            raise StoreUnavailableError(f"Redis cannot be reached: {error}") from error
+        except Exception as error:
+            # Its text was not made for people, and could contain anything.
+            raise InternalError(
+                f"the worker failed with {type(error).__name__}: its log says what happened"
+            ) from error
 
 
 pod_task: Final = partial(
     app.task,
     bind=True,
     base=PodTask,
-    throws=(PodError,),
+    throws=(PermanentError, RetryableError),
     Request="worker.telemetry.celery_request:RedactedRequest",
 )
 """Makes a task of a function.

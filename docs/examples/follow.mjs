@@ -54,7 +54,7 @@ async function result(redis, id, timeoutMs = 60_000) {
       (await persistently(() => redis.get(`celery-task-meta-${id}`))) ?? "{}",
     );
     if (status === "SUCCESS") return answer;
-    if (status === "FAILURE") throw new Error(`${answer.exc_type}: ${answer.exc_message}`);
+    if (status === "FAILURE") throw new Error(`${answer.exc_type}: ${answer.exc_message[0]}`);
   }
   throw new Error(`task ${id} has not answered yet; send it again with the same id`);
 }

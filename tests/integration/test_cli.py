@@ -38,7 +38,7 @@ UNKNOWN: Final = {
     "stop": ("pods", "stop", "nobody"),
     "restart": ("pods", "restart", "nobody", "--force"),
     "update": ("pods", "update", "nobody", "--image", "pinacle-busybox"),
-    "get": ("pods", "get", "nobody", "--json"),
+    "get": ("pods", "get", "nobody"),
     "watch": ("pods", "watch", "nobody"),
 }
 

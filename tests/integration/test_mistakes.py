@@ -23,7 +23,7 @@ class _Mistake(NamedTuple):
 _CREATE: Final = "pods create wrong --spec -"
 _GOOD: Final = {"image": "pinacle-busybox"}
 _MISTAKES: Final = {
-    "wrong image name": _Mistake("pods create wrong --image pinacle-bosybux", 1, ("pinacle-bosybux",)),
+    "wrong image name": _Mistake("pods create wrong --image pinacle-bosybux", 4, ("pinacle-bosybux",)),
     "no image": _Mistake("pods create wrong", 2, ("say which image: --image NAME",)),
     "tier typo": _Mistake(
         "pods create wrong --image pinacle-busybox --tier dev.smal",

@@ -49,7 +49,7 @@ class Broker:
         finally:
             del self._waiting[task_id]
         if stored["status"] != "SUCCESS":
-            raise TaskFailedError(f"{stored['result']['exc_type']}: {stored['result']['exc_message']}")
+            raise TaskFailedError(f"{stored['result']['exc_type']}: {stored['result']['exc_message'][0]}")
         return stored["result"], monotonic() - began
 
     @property

@@ -66,17 +66,16 @@ def change_all(pod_ids: Sequence[str], wanted: Change, *, named: bool) -> None:
         raise typer.BadParameter("is the id of one task, so it needs one pod", param_hint="--task-id")
     answers = call_each([wanted.to(pod_id) for pod_id in pod_ids]) if pod_ids else []
     pods = [each for each in answers if not isinstance(each, EndingError)]
-    refused = [
-        {"pod_id": pod_id, "error": str(each)}
-        for pod_id, each in zip(pod_ids, answers, strict=True)
-        if isinstance(each, EndingError)
-    ]
+    refused = {
+        pod_id: each for pod_id, each in zip(pod_ids, answers, strict=True) if isinstance(each, EndingError)
+    }
+    told = [{"pod_id": pod_id, "error": each.shown()} for pod_id, each in refused.items()]
     if pods or wanted.as_json:
-        show([*pods, *refused], as_json=wanted.as_json, table=lambda _: Group(*map(tables.pod_line, pods)))
+        show([*pods, *told], as_json=wanted.as_json, table=lambda _: Group(*map(tables.pod_line, pods)))
     if not pod_ids:
         say("there is no such pod")
-    for each in refused:
-        say(f"{each['pod_id']}: {each['error']}", style="red")
+    for pod_id, each in refused.items():
+        say(f"{pod_id}: {each}", style="red")
     if refused or any(pod["phase"] in _IN_TROUBLE for pod in pods):
         raise typer.Exit(Exit.FAILED)
     if any(pod["phase"] in _ON_ITS_WAY for pod in pods):

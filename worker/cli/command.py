@@ -1,5 +1,6 @@
 """The command `pinacle` as a whole: its parts, and how it reports errors."""
 
+import sys
 from traceback import extract_tb
 from typing import Annotated, Any, Final
 
@@ -9,7 +10,8 @@ from worker.cli import hosts, pods
 from worker.cli.exits import EndingError, Exit
 from worker.cli.inside import usage
 from worker.cli.options import AsJson
-from worker.cli.screen import say
+from worker.cli.screen import say, write_json
+from worker.errors import ErrorKind, described
 
 _NAME: Final = "pinacle"
 _PACKAGE: Final = "pinacle-pod-worker"
@@ -66,27 +68,38 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         code: Any = app(args=arguments, prog_name=_NAME, standalone_mode=False)
     except Exception as error:  # noqa: BLE001 - the last resort of a program for people
-        return _end(*_told(error))
+        ended = _ended(error)
+        if _as_json(arguments):
+            write_json({"error": ended.shown()})
+        return _end(ended.code, str(ended))
     if code == Exit.INTERRUPTED:
         return _end(Exit.INTERRUPTED, _UNSENT)
     return int(code or Exit.DONE)
 
 
-def _told(error: Exception) -> tuple[Exit, str]:
-    """Return the exit code and the message for an error."""
+def _ended(error: Exception) -> EndingError:
+    """Return how the command ends because of an error."""
     from config.settings import SettingsError  # noqa: PLC0415 - as in worker.cli.__init__
 
     match error:
         case EndingError():
-            return error.code, str(error)
+            return error
         case SettingsError():
-            return Exit.USAGE, str(error)
+            return EndingError(Exit.USAGE, str(error))
         case typer.Abort():
-            return Exit.INTERRUPTED, _UNSENT
+            return EndingError(Exit.INTERRUPTED, _UNSENT)
         case typer.TyperException():
-            return Exit.USAGE, _usage(error)
+            return EndingError(Exit.USAGE, _usage(error))
         case _:
-            return Exit.FAILED, _unexpected(error)
+            return EndingError(
+                Exit.FAILED, _unexpected(error), described(ErrorKind.INTERNAL, _unexpected(error))
+            )
+
+
+def _as_json(arguments: list[str] | None) -> bool:
+    """Whether a program reads the answer. The command may be wrong, so this cannot ask it."""
+    words = sys.argv[1:] if arguments is None else arguments
+    return "--json" in words[: words.index("--")] if "--" in words else "--json" in words
 
 
 def _end(code: Exit, text: str) -> int:

@@ -8,7 +8,7 @@ from celery.exceptions import NotRegistered
 from celery.utils.log import get_logger
 from celery.worker.consumer import Consumer
 
-from worker.errors import InvalidInputError
+from worker.errors import ErrorKind, InvalidInputError, described
 from worker.intake.messages import body_problem, head_problem, task_id
 from worker.quoting import shown
 
@@ -46,7 +46,9 @@ class StrictConsumer(_Base):
 
     def on_unknown_task(self, _body: Any, message: Any, _error: Exception) -> None:
         """Refuse a task that does not exist."""
-        self._refuse(message, NotRegistered(shown(message.headers["task"])))
+        name = shown(message.headers["task"])
+        told = described(ErrorKind.UNKNOWN_TASK, f"there is no task {name}; allowed: those in docs/tasks.md")
+        self._refuse(message, NotRegistered(name, told))
 
     def on_invalid_task(self, _body: Any, message: Any, error: Exception) -> None:
         """Refuse what Celery itself finds fault with. Its words are not used, as they may quote a value."""

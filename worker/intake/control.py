@@ -6,7 +6,7 @@ from typing import Any, Final
 from celery import Celery, states
 from celery.app.control import Control
 
-from worker.errors import PermanentError
+from worker.errors import ErrorKind, PermanentError
 
 NO_TERMINATE: Final = (
     "a pod task that has begun cannot be terminated: its intent is recorded and is carried out in any case; "
@@ -25,6 +25,8 @@ NO_TIME_LIMIT: Final = (
 
 class ControlRefusedError(PermanentError):
     """No worker does what was asked for by remote control."""
+
+    kind = ErrorKind.CONTROL_REFUSED
 
 
 class PodControl(Control):

@@ -4,7 +4,8 @@ Whether a pod has finished must not depend on its container, so the note about t
 outlives that. With `restart: never` a pod runs once for each request.
 """
 
-from worker.planner.decision import Plan, go, rest
+from worker.errors import ErrorKind
+from worker.planner.decision import Plan, fail, go, rest
 from worker.planner.exit_reason import ending
 from worker.planner.ownership import container_problem
 from worker.planner.steps import NoteLost, RecordExit
@@ -46,9 +47,8 @@ def finished(record: Record, spec: PodSpec) -> Plan | None:
         return None
     well = crash.exit_code == 0  # never for one whose end nobody saw
     if spec.restart is Restart.NEVER or (spec.restart is Restart.ON_FAILURE and well):
-        return rest(
-            Phase.STOPPED if well else Phase.FAILED, f"{ending(crash, spec)}; restart is '{spec.restart}'"
-        )
+        reason = f"{ending(crash, spec)}; restart is '{spec.restart}'"
+        return rest(Phase.STOPPED, reason) if well else fail(ErrorKind.ENDED, reason)
     return None
 
 

@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from typing import Final
 
-from worker.planner.decision import Plan, go, rest
+from worker.errors import ErrorKind
+from worker.planner.decision import Plan, fail, go, rest
 from worker.planner.ownership import container_problem, is_adoptable
 from worker.planner.steps import CreateContainer, RemoveContainer, RenameContainer, Step
 from worker.planner.stopping import stop_under_way, stopping_steps
@@ -68,7 +69,7 @@ def with_identity(record: Record, seen: Observation, decided: Plan, installation
     """
     taken = name_taken(record, seen, installation)
     if taken is not None and any(isinstance(s, RemoveContainer | CreateContainer) for s in decided.steps):
-        return rest(Phase.FAILED, taken)
+        return fail(ErrorKind.FOREIGN_OBJECT, taken)
     said = [part for part in (decided.reason, taken, *map(_kept, _that_ran(seen.others))) if part]
     quiet = not decided.steps and decided.phase in (Phase.RUNNING, Phase.STOPPED)
     return rest(decided.phase, "; ".join(said), retry_at=decided.retry_at) if quiet and said else decided

@@ -6,8 +6,9 @@ each into record and observation, and plans again until nothing is left to do.
 
 from typing import assert_never
 
+from worker.errors import ErrorKind
 from worker.planner.backoff import FAILED_DELAY_S, is_due
-from worker.planner.decision import GivenUp, Plan, go, rest
+from worker.planner.decision import GivenUp, Plan, fail, go, rest
 from worker.planner.host.witness import is_witness
 from worker.planner.identity import own_view, plan_identity, with_identity
 from worker.planner.ownership import container_problem, volume_problem
@@ -56,8 +57,9 @@ def plan(record: Record, seen: Observation | Unknown, now: float, installation: 
 
 def _nothing_known(record: Record, seen: Observation | Unknown) -> Plan:
     if record.unreadable is not None:
-        return rest(Phase.FAILED, record.unreadable.reason)
-    return rest(record.state.phase, seen.reason if isinstance(seen, Unknown) else None)
+        return fail(ErrorKind.RECORD_UNREADABLE, record.unreadable.reason)
+    reason = seen.reason if isinstance(seen, Unknown) else None
+    return rest(record.state.phase, reason, kind=record.state.kind)
 
 
 def plan_elsewhere(record: Record, seen: Observation, installation: Installation) -> Plan:
@@ -88,7 +90,9 @@ def _failed_before(record: Record, seen: Observation, now: float, installation: 
     waits = not is_due(state.retry_at, now, longest=FAILED_DELAY_S)
     if state.failed_generation == record.intent.generation and waits:
         reason = state.failed_reason or state.reason or "it failed"
-        return carry_on(record, seen, now, installation, GivenUp(reason=reason, until=state.retry_at))
+        kind = state.failed_kind or ErrorKind.REFUSED
+        given_up = GivenUp(reason=reason, until=state.retry_at, kind=kind)
+        return carry_on(record, seen, now, installation, given_up)
     return None
 
 
@@ -103,7 +107,7 @@ def _plan_stopped(record: Record, seen: Observation, now: float, installation: I
     if container is not None:
         foreign = container_problem(record.pod_id, container, installation)
         if foreign is not None:
-            return rest(Phase.FAILED, foreign)
+            return fail(ErrorKind.FOREIGN_OBJECT, foreign)
         if container.state in (ContainerState.REMOVING, ContainerState.RESTARTING):
             return rest(Phase.PENDING, f"the container is {container.state}", retry_at=now + BUSY_DELAY_S)
         if container.state in ALIVE:

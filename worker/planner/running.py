@@ -5,9 +5,10 @@ from dataclasses import replace
 from typing import Final, assert_never
 
 from config.tiers import DEFAULT_TIER, TIERS
+from worker.errors import ErrorKind
 from worker.planner.backoff import FAILED_DELAY_S, LONGEST_CRASH_DELAY_S, LONGEST_ERROR_DELAY_S, is_due
 from worker.planner.container import is_of_present_spec
-from worker.planner.decision import GivenUp, Plan, give_up, go, rest
+from worker.planner.decision import GivenUp, Plan, fail, give_up, go, rest
 from worker.planner.ended import asked, finished, plan_note
 from worker.planner.exit_reason import ending
 from worker.planner.identity import name_taken
@@ -54,12 +55,13 @@ BUSY_DELAY_S = 1.0
 def plan_running(record: Record, seen: Observation, now: float, installation: Installation) -> Plan:
     spec, image = record.intent.spec, record.image
     if spec is None:
-        return rest(
-            Phase.FAILED, "the spec is not known: send pods.update with the whole spec and replace=true"
+        return fail(
+            ErrorKind.SPEC_UNKNOWN,
+            "the spec is not known: send pods.update with the whole spec and replace=true",
         )
     foreign = _foreign(record, seen, installation)
     if foreign is not None:
-        return rest(Phase.FAILED, foreign)
+        return fail(ErrorKind.FOREIGN_OBJECT, foreign)
     # Before anything is done to the container: for these pods it matters whether they have ended.
     note = plan_note(record, seen, spec, installation) if spec.restart is not Restart.ALWAYS else None
     if note is not None:
@@ -88,8 +90,8 @@ def _fits(
     decided = plan_look(record, seen, image)
     if decided is None or decided.steps or decided.reason is None:
         return decided
-    until = now + FAILED_DELAY_S
-    return carry_on(record, seen, now, own, GivenUp(reason=decided.reason, until=until))
+    until, kind = now + FAILED_DELAY_S, decided.kind or ErrorKind.IMAGE_UNFIT
+    return carry_on(record, seen, now, own, GivenUp(reason=decided.reason, until=until, kind=kind))
 
 
 def _adoption(record: Record, seen: Observation, now: float, own: Installation) -> Plan | None:
@@ -111,8 +113,8 @@ def _foreign(record: Record, seen: Observation, installation: Installation) -> s
 def _image_gone(image: PinnedImage) -> Plan:
     if image.repo_digest is not None:
         return go(PullDigest(image))
-    return rest(
-        Phase.FAILED,
+    return fail(
+        ErrorKind.IMAGE_NOT_FOUND,
         f"{gone_for_good(image)}, and the pod goes on. If it is imported or built again, it is another "
         f"image: pods.update with the pod's spec then takes the one with the name {image.reference}",
     )
@@ -200,7 +202,7 @@ def _storage_missing(seen: Observation, problem: str) -> Plan:
 def _strayed(record: Record, seen: Observation, image: PinnedImage) -> Plan | None:
     """Return what prevents that volumes outside the layout become part of it; None if nothing does."""
     problem = stray_problem(record, seen, image)
-    return None if problem is None else rest(Phase.FAILED, problem)
+    return None if problem is None else fail(ErrorKind.FOREIGN_OBJECT, problem)
 
 
 def _begin(seen: Observation) -> Plan:
@@ -253,8 +255,10 @@ def _container(record: Record, seen: Observation, spec: PodSpec, now: float, own
     taken = name_taken(record, seen, own)
     if taken is not None:
         # It could not be made again: what was stopped to replace it runs on until the name is free.
-        stays = carry_on(record, seen, now, own, GivenUp(reason=taken, until=now + LONGEST_ERROR_DELAY_S))
-        return stays if stays.steps else rest(Phase.FAILED, taken)
+        until = now + LONGEST_ERROR_DELAY_S
+        given_up = GivenUp(reason=taken, until=until, kind=ErrorKind.FOREIGN_OBJECT)
+        stays = carry_on(record, seen, now, own, given_up)
+        return stays if stays.steps else fail(ErrorKind.FOREIGN_OBJECT, taken)
     decided = plan_replacing(record, seen, container, now, own)
     return decided if decided.given_up is None else carry_on(record, seen, now, own, decided.given_up)
 
@@ -272,7 +276,7 @@ def _must_go(
 def carry_on(record: Record, seen: Observation, now: float, own: Installation, given_up: GivenUp) -> Plan:
     """Return how a pod goes on in its current container, because the requested one cannot be made."""
     container, spec = seen.container, record.intent.spec
-    stays = give_up(given_up.reason, until=given_up.until)
+    stays = give_up(given_up.reason, until=given_up.until, kind=given_up.kind)
     if container is None or spec is None or record.image is None or not container.has_run:
         return stays
     if container.state in _BUSY or not _must_go(record, seen, container, spec, own):

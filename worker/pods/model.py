@@ -219,6 +219,9 @@ class PodState(_Recorded):
     phase: Phase = Phase.PENDING
     reason: str | None = None
     """What a pending pod waits for, or what went wrong."""
+    kind: str | None = None
+    """What kind of error `reason` is, if it failed; None from a worker that did not note it. A newer one may
+    write kinds that are not known here."""
     container_id: str | None = None
     seconds: tuple[str, ...] = ()
     """Ids of other containers of this pod, as last seen: while there are any, all are looked for."""
@@ -231,6 +234,8 @@ class PodState(_Recorded):
     """The intent that met a permanent error and is not tried again before `retry_at`."""
     failed_reason: str | None = None
     """Why it did; `reason` may be about something later."""
+    failed_kind: str | None = None
+    """The kind of `failed_reason`."""
     retry_at: float = 0.0
     """Seconds since the epoch; 0 for at once."""
     missing_generation: int = 0

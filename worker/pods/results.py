@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from worker.errors import ErrorKind, described
 from worker.pods.model import IntentKind, Phase, Record, System, SystemMode
 from worker.pods.naming import volume_name
 from worker.pods.spec import public_spec
@@ -37,6 +38,7 @@ def pod_result(
         ],
         "restarts": state.restarts,
         "last_error": waits_for or state.reason,
+        "error": _error(record),
         "retry_at": state.retry_at or None,
         "exit_code": state.crash.exit_code if state.crash is not None and state.crash.known else None,
         "oom_killed": state.crash.oom_killed if state.crash is not None else None,
@@ -48,6 +50,19 @@ def pod_result(
         "changed": list(intent.changed) if intent.changed_generation == intent.generation else [],
         "steps": list(steps),
     }
+
+
+def _error(record: Record) -> dict[str, Any] | None:
+    """Return what is wrong with a pod that cannot work, as programs read it; None for any other."""
+    phase, state = visible_phase(record), record.state
+    if phase is Phase.STORAGE_MISSING:
+        return described(ErrorKind.STORAGE_MISSING, state.reason or "a volume is missing")
+    # A worker of before there were kinds noted none.
+    return (
+        described(state.kind or ErrorKind.REFUSED, state.reason or "it failed")
+        if phase is Phase.FAILED
+        else None
+    )
 
 
 def _system(system: System | None) -> dict[str, str | None]:

@@ -322,7 +322,11 @@ class Attempt:
     async def rest(self, decided: Plan) -> Outcome:
         """Record where the pod stands and that nothing is left to do."""
         state = self.record.state.evolve(
-            phase=decided.phase, reason=decided.reason, errors=0, retry_at=decided.retry_at or 0.0
+            phase=decided.phase,
+            reason=decided.reason,
+            kind=decided.kind,
+            errors=0,
+            retry_at=decided.retry_at or 0.0,
         )
         if decided.given_up is not None:
             return await self._rest_as_it_was(state, decided, decided.given_up)
@@ -341,6 +345,7 @@ class Attempt:
             state=state.evolve(
                 failed_generation=self.record.intent.generation,
                 failed_reason=given_up.reason,
+                failed_kind=given_up.kind,
                 retry_at=given_up.until,
             )
         )
@@ -352,7 +357,7 @@ class Attempt:
         if isinstance(error, EngineFailedError) and self._refused is not None:
             error = self._judged(error, self._refused)
         now, state = self._own.clock(), self.record.state
-        state = state.evolve(reason=str(error), errors=state.errors + 1)
+        state = state.evolve(reason=str(error), kind=error.kind.value, errors=state.errors + 1)
         if isinstance(error, PermanentError):
             generation = self.record.intent.generation
             later = LONGEST_ERROR_DELAY_S if isinstance(error, _MAY_PASS) else FAILED_DELAY_S
@@ -361,6 +366,7 @@ class Attempt:
                 phase=phase,
                 failed_generation=generation,
                 failed_reason=str(error),
+                failed_kind=error.kind.value,
                 retry_at=now + later,
             )
         else:

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
+from worker.errors import ErrorKind
 from worker.pods.model import INTENT, STATE, Intent, IntentKind, Phase, PodState, Record, Unreadable
 
 FIELDS: Final = ("host", "generation", "intent", "state")
@@ -36,7 +37,8 @@ def no_record(pod_id: str) -> Record:
     text = (
         "the record cannot be read: something else is kept under its name in Redis; restore it from a backup"
     )
-    shown = Record(pod_id=pod_id, host="", intent=intent, state=PodState(phase=Phase.FAILED, reason=text))
+    state = PodState(phase=Phase.FAILED, reason=text, kind=ErrorKind.RECORD_UNREADABLE)
+    shown = Record(pod_id=pod_id, host="", intent=intent, state=state)
     return shown.evolve(unreadable=Unreadable(reason=text, only_spec=False))
 
 
@@ -52,6 +54,7 @@ def _unreadable(record: Record, wrong: str, *, only_spec: bool) -> Record:
     state = record.state.evolve(
         phase=Phase.FAILED,
         reason=text,
+        kind=ErrorKind.RECORD_UNREADABLE,
         failed_generation=generation,
         purged_generation=generation,
         retry_at=0.0,

@@ -17,6 +17,7 @@ from worker.client.calls import Hosts, How, Pods
 from worker.client.client import HEARTBEAT_TTL_S, HEARTBEATS
 from worker.client.following import STREAM
 from worker.client.names import QUEUES, queue_of
+from worker.errors import RETRYABLE, ErrorKind, described
 from worker.store import keys
 
 FOLDER: Final = Path(worker.client.__file__).parent
@@ -156,3 +157,14 @@ def test_without_redis_nothing_is_sent_and_the_address_is_not_told() -> None:
         client.pods.get("abc")
     assert away.value.retryable
     assert "secret" not in str(away.value)
+
+
+def test_there_is_a_class_for_each_kind_that_a_worker_tells() -> None:
+    """And the client's own: no worker, and what Celery says of a revoked task."""
+    of_the_command = {ErrorKind.USAGE, ErrorKind.UNFINISHED, ErrorKind.INTERRUPTED}
+    assert errors.kinds() - {"no_worker", "revoked"} == {
+        str(each) for each in set(ErrorKind) - of_the_command
+    }
+    for kind in set(ErrorKind) - of_the_command:
+        found = errors.described(described(kind, "text"), task_id="t")
+        assert (found.kind, found.retryable) == (kind, kind in RETRYABLE)

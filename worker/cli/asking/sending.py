@@ -15,9 +15,10 @@ from config.queues import queue_of
 from config.settings import settings
 from worker.cli.asking.calls import NO_WORKER, Call, unanswered
 from worker.cli.exits import EndingError, Exit, OtherVersionError
+from worker.cli.exits import refused as refusal_of
 from worker.cli.records import NEXT, Records, opened
 from worker.cli.screen import live
-from worker.errors import InvalidInputError, PodError, PodNotFoundError, StoreUnavailableError
+from worker.errors import ErrorKind, InvalidInputError, PodError, StoreUnavailableError, described, told_by
 from worker.pods.results import visible_phase
 from worker.store.translate import translated
 
@@ -146,24 +147,22 @@ def refused(stored: Any) -> EndingError:
     return _ending(make_app(imports=()).backend.exception_to_python(stored))
 
 
-def _ending(error: object) -> EndingError:
+def _ending(error: BaseException) -> EndingError:
+    told = told_by(error)
     if isinstance(error, InvalidInputError) and _UNKNOWN_ARGUMENTS in str(error):
         text = (
             f"{error}. The worker is of another version than this command: use the `pinacle` of its version"
         )
-        return OtherVersionError(Exit.FAILED, text)
-    return EndingError(Exit.FAILED, _refusal(error))
-
-
-def _refusal(error: object) -> str:
-    match error:
-        case PodNotFoundError():
-            return f"{error}. `pinacle pods list` shows those that exist"
-        case PodError():
-            return str(error)
-        case _:
-            # Its text was not made for people, and could contain anything.
-            return f"the worker failed with {type(error).__name__}: its log says what happened"
+        return OtherVersionError(Exit.FAILED, text, told)
+    if told is not None:
+        # Also of a newer worker, whose class of error is not known here.
+        return refusal_of(told["message"], told)
+    if isinstance(error, PodError):
+        # Of an older worker.
+        return refusal_of(str(error), described(error.kind, str(error)))
+    # Its text was not made for people, and could contain anything.
+    text = f"the worker failed with {type(error).__name__}: its log says what happened"
+    return refusal_of(text, described(ErrorKind.INTERNAL, text))
 
 
 def _unanswered(wanted: Call, task_id: str, timeout_s: float) -> str:

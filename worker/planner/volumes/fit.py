@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from config.layout import NEVER_PERSISTED
+from worker.errors import ErrorKind
 from worker.planner.container import is_of_present_spec
-from worker.planner.decision import Plan, go, rest
+from worker.planner.decision import Plan, fail, go
 from worker.planner.steps import LookAtImage
 from worker.planner.volumes.mounts import place_of
 from worker.planner.volumes.storage import storage_problem
@@ -17,7 +18,7 @@ from worker.pods.layout import (
     looked_paths,
     missing_volumes,
 )
-from worker.pods.model import Phase, PinnedImage, Record, SystemMode, VolumeClass
+from worker.pods.model import PinnedImage, Record, SystemMode, VolumeClass
 from worker.pods.observation import Observation
 from worker.pods.shape import ImageShape, Kind, next_look
 
@@ -45,7 +46,7 @@ def plan_look(record: Record, seen: Observation, image: PinnedImage) -> Plan | N
     if shape is None or next_look(shape, paths) is not None:
         return go(LookAtImage(image, paths))
     problem = shape_problem(record, image, shape)
-    return None if problem is None else rest(Phase.FAILED, problem)
+    return None if problem is None else fail(ErrorKind.IMAGE_UNFIT, problem)
 
 
 def is_made(record: Record, seen: Observation, image: PinnedImage) -> bool:

@@ -31,12 +31,12 @@ def plan_keeping(
         text = (
             "a prune would remove its volumes: no container holds them, as its image is gone from this host"
         )
-        return rest(resting.phase, text, retry_at=now + FAILED_DELAY_S)
+        return rest(resting.phase, text, retry_at=now + FAILED_DELAY_S, kind=resting.kind)
     if not is_due(record.state.retry_at, now, longest=FAILED_DELAY_S):
-        return rest(resting.phase, record.state.reason, retry_at=record.state.retry_at)
+        return rest(resting.phase, record.state.reason, retry_at=record.state.retry_at, kind=resting.kind)
     looked = plan_look(record, seen, record.image) if record.image is not None else None
     if looked is not None and not looked.steps:
-        return rest(resting.phase, looked.reason, retry_at=now + FAILED_DELAY_S)
+        return rest(resting.phase, looked.reason, retry_at=now + FAILED_DELAY_S, kind=resting.kind)
     base = looked or _base_first(record, seen, installation)
     return base or plan_overlays(record, seen) or go(CreateContainer())
 

@@ -10,11 +10,11 @@ from typing import Final
 from pydantic import ValidationError
 
 from config.layout import BASES_PATH, LAYERS_VOLUME
-from worker.errors import InvalidInputError
-from worker.planner.decision import Plan, go, rest
+from worker.errors import ErrorKind, InvalidInputError
+from worker.planner.decision import Plan, fail, go
 from worker.planner.steps import CreateVolume, PrepareSystem, RemoveContainer, RemoveVolume, Step
 from worker.pods import naming
-from worker.pods.model import SYSTEM, Phase, PinnedImage, Record, System, SystemMode, Volume, VolumeClass
+from worker.pods.model import SYSTEM, PinnedImage, Record, System, SystemMode, Volume, VolumeClass
 from worker.pods.observation import ALIVE, Observation, ObservedVolume
 
 LAYERS: Final = LAYERS_VOLUME[0]
@@ -27,7 +27,7 @@ def plan_preparation(record: Record, seen: Observation, image: PinnedImage, mode
         try:
             wanted = _adopted(seen) or System(mode=mode, image=image)
         except InvalidInputError as error:
-            return rest(Phase.FAILED, str(error))
+            return fail(ErrorKind.FOREIGN_OBJECT, str(error))
         undecided = not record.state.layout and wanted.mode is not SystemMode.OFF
         return go(PrepareSystem(wanted)) if undecided else None
     if system.image.id != image.id and not _is_committed(record, seen):
