@@ -51,7 +51,7 @@ _MISTAKES: Final = {
     "port the wrong way round": _Mistake(
         "pods create wrong --image pinacle-busybox --port 8080:80",
         1,
-        ("spec.ports[0].host: 80 is not allowed", "1024 to 65535"),
+        ("CONTAINER:HOST", "spec.ports[0].host: 80 is not allowed", "1024 to 65535"),
     ),
     "delete without a terminal": _Mistake("pods delete there", 2, ("add --yes",)),
     "stop of an unknown pod": _Mistake("pods stop nobody", 1, ("pod 'nobody' does not exist", "pods list")),

@@ -13,7 +13,7 @@ import tasks.hosts
 import tasks.pods
 import worker.intake.control  # noqa: F401 - it defines errors of its own
 from config.celery import make_app
-from worker.cli.exits import exit_of
+from worker.cli.exits import exit_of, refused
 from worker.errors import (
     ARGUMENTS,
     DOCS,
@@ -152,3 +152,10 @@ def test_a_bug_is_no_refusal() -> None:
     """It is logged with its traceback."""
     assert not issubclass(InternalError, PermanentError | RetryableError)
     assert str(StoreUnavailableError("gone")) == "gone"
+
+
+def test_a_host_port_that_is_refused_may_be_the_other_one() -> None:
+    """Docker has them the other way round."""
+    for field, is_told in (("spec.ports[3].host", True), ("spec.ports[3].address", False)):
+        told = described(ErrorKind.INVALID_INPUT, f"{field}: 80 is not allowed", field)
+        assert ("CONTAINER:HOST" in str(refused(told["message"], told))) is is_told

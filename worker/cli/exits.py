@@ -1,5 +1,6 @@
 """How a command ends. Scripts rely on this; docs/errors.md has the list."""
 
+import re
 from enum import IntEnum
 from typing import Any, Final
 
@@ -45,6 +46,9 @@ _NEXT: Final = {
 }
 """What to try next, where the text of a worker cannot know it: it does not know who reads it."""
 
+_HOST_PORT: Final = re.compile(r"spec\.ports\[\d+\]\.host")
+"""Docker has it the other way round, so the two are often mistaken for each other."""
+
 
 class EndingError(Exception):
     """Ends a command before it has anything to show; the text says why and what to try next."""
@@ -70,6 +74,8 @@ def exit_of(kind: str) -> Exit:
 def refused(text: str, told: dict[str, Any]) -> EndingError:
     """Return the end of a command that a worker refused, with what to try next where that is known."""
     further = next((words for kind, words in _NEXT.items() if kind == told["kind"]), None)
+    if _HOST_PORT.fullmatch(told.get("field") or ""):
+        further = "The order of `--port` is CONTAINER:HOST"
     said = text if further is None or further in text else f"{text.rstrip('.')}. {further}"
     return EndingError(exit_of(told["kind"]), said, told)
 
