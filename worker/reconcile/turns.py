@@ -6,9 +6,10 @@ before nearly all are, and whatever else is asked of the Engine waits as long.
 
 import asyncio
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Final
 
-from worker.planner.steps import CreateVolume, StartContainer, Step
+from worker.planner.steps import BeginFill, StartContainer, Step
 
 PATIENCE_S: Final = 15.0
 """How long a pod waits for its turn: those whose turn it is may hang, and are not to hold up all others."""
@@ -23,13 +24,10 @@ class Turn:
 
     async def begin(self) -> None:
         """Wait for a place, unless there is one already; if none comes in time, go on without."""
-        if self._has_place:
-            return
-        try:
-            async with asyncio.timeout(PATIENCE_S):
-                self._has_place = await self._places.acquire()
-        except TimeoutError:
-            return
+        if not self._has_place:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(PATIENCE_S):
+                    self._has_place = await self._places.acquire()
 
     def end(self) -> None:
         """Give the place back, if there is one."""
@@ -39,8 +37,8 @@ class Turn:
 
 
 def begin_a_pod(steps: Iterable[Step]) -> bool:
-    """Whether a pod is made from here on."""
-    return any(isinstance(step, CreateVolume) for step in steps)
+    """Whether a new pod is made from here on. One that only gets another container may be stopped by now."""
+    return any(isinstance(step, BeginFill) for step in steps)
 
 
 def end_a_pod(steps: Iterable[Step]) -> bool:

@@ -29,6 +29,7 @@ class SlowEngine(FakeEngine):
         super().__init__()
         self.images = {"image": IMAGE}
         self.making: set[str] = set()
+        self.made: set[str] = set()
         self.most = 0
         self.hanging: set[str] = set()
         self.hang, self.lets_go = asyncio.Event(), asyncio.Event()
@@ -38,6 +39,7 @@ class SlowEngine(FakeEngine):
     ) -> ObservedVolume:
         pod_id = name.split("-")[2]
         self.making.add(pod_id)
+        self.made.add(pod_id)
         self.most = max(self.most, len(self.making))
         await asyncio.sleep(0)
         if pod_id in self.hanging:
@@ -64,22 +66,30 @@ class Host:
             makes_at_once=AT_ONCE,
         )
 
-    async def want(self, pod_id: str, kind: IntentKind = IntentKind.RUNNING) -> Phase:
-        """Accept an intent, and bring the pod there."""
+    async def accept(self, pod_id: str, kind: IntentKind = IntentKind.RUNNING, spec: PodSpec = SPEC) -> None:
+        """Accept an intent."""
         known = self.store.records.get(pod_id)
         generation = known.intent.generation if known is not None else 0
+        purge = generation + 1 if kind is IntentKind.DELETED else 0
+        intent = Intent(
+            kind=kind, generation=generation + 1, spec=spec, accepted_at=0.0, purge_generation=purge
+        )
         await self.store.accept(
             Proposal(
                 pod_id=pod_id,
                 task_id=f"{pod_id} {generation}",
                 expected_generation=generation,
                 host="here",
-                intent=Intent(kind=kind, generation=generation + 1, spec=SPEC, accepted_at=0.0),
+                intent=intent,
             )
         )
         if known is None:
             record = self.store.records[pod_id]
             self.store.records[pod_id] = record.evolve(state=record.state.evolve(image=IMAGE))
+
+    async def want(self, pod_id: str, kind: IntentKind = IntentKind.RUNNING, spec: PodSpec = SPEC) -> Phase:
+        """Accept an intent, and bring the pod there."""
+        await self.accept(pod_id, kind, spec)
         return (await self.reconciler.reconcile(pod_id)).record.state.phase
 
 
@@ -130,3 +140,32 @@ async def test_whoever_failed_gives_its_turn_back(host: Host) -> None:
     host.engine.before = lambda _operation: None
     async with asyncio.timeout(5):
         assert await host.want("p0") is Phase.RUNNING
+
+
+async def test_an_update_that_keeps_data_waits_for_no_creation(host: Host) -> None:
+    """By the time that it makes another container it has stopped the pod."""
+    await host.want("other")
+    host.engine.make_file("other", "/data/file", "text")
+    host.engine.hanging = {"p0", "p1"}
+    making = asyncio.gather(host.want("p0"), host.want("p1"))
+    await host.engine.hang.wait()
+    (before,) = host.engine.of_pod("other")
+    assert await asyncio.wait_for(host.want("other", spec=PodSpec(image="image", hostname="new")), 5)
+    assert host.engine.is_running("other")
+    assert before not in host.engine.of_pod("other"), "it has another container"
+    assert host.engine.visible("other")["/data/file"] == "text"
+    host.engine.lets_go.set()
+    await making
+
+
+async def test_a_pod_that_is_deleted_while_it_waits_is_not_made(host: Host) -> None:
+    host.engine.hanging = {"p0", "p1"}
+    making = [asyncio.create_task(host.want(each)) for each in ("p0", "p1", "p2")]
+    await host.engine.hang.wait()
+    for _ in range(100):
+        await asyncio.sleep(0)  # By then it waits as well.
+    await host.accept("p2", IntentKind.DELETED)
+    host.engine.lets_go.set()
+    assert await making[2] is Phase.DELETED
+    await asyncio.gather(*making)
+    assert host.engine.made == {"p0", "p1"}
