@@ -16,9 +16,10 @@ from worker.host.leftovers import Leftovers
 from worker.host.rebuild import Rebuild
 from worker.host.storage_guard import StorageGuard
 from worker.interfaces import UNOBSERVED, Engine, Observer, PassReport, Store
+from worker.planner.decision import Plan
 from worker.planner.plan import plan
 from worker.pods.layout import full_names
-from worker.pods.model import Installation, Phase, Record
+from worker.pods.model import Installation, Phase, PodState, Record
 from worker.pods.results import visible_phase
 from worker.reconcile.dispatcher import Dispatcher
 from worker.reconcile.reconciler import Seen
@@ -171,8 +172,7 @@ class Passes:
                 await asyncio.sleep(0)  # Let other work have a turn.
             seen = snapshot.pod(record.pod_id, full_names(record.pod_id, record.state))
             decided = plan(record, seen, now, self._installation)
-            standing = (record.state.phase, record.state.reason)
-            if decided.steps or (decided.phase, decided.reason) != standing:
+            if decided.steps or not _says(record.state, decided):
                 due.append(Seen(record=record, observation=seen))
         # The pods that were asked for last are probably in use, so they come first.
         return list(records.values()), sorted(due, key=lambda seen: -seen.record.intent.accepted_at)
@@ -226,3 +226,10 @@ def _count(records: list[Record], due: list[Seen], reached: list[Phase | None]) 
     for seen, phase in zip(due, reached, strict=True):
         now[seen.record.pod_id] = phase or Phase.PENDING
     return Counter(now.values())
+
+
+def _says(state: PodState, decided: Plan) -> bool:
+    """Whether a record says where its pod stands. An older worker notes no kind, or leaves one that was."""
+    if decided.phase is Phase.FAILED and state.kind != decided.kind:
+        return False
+    return (state.phase, state.reason) == (decided.phase, decided.reason)

@@ -6,9 +6,16 @@ from typing import Any, cast
 import pytest
 
 from tests.support.fake_engine import FakeEngine
-from worker.errors import RetryableError
+from tests.support.fake_store import FakeStore
+from tests.support.situations import IMAGE, OWN
+from worker.errors import ErrorKind, RetryableError
 from worker.host.passes import Passes
+from worker.interfaces import Proposal
+from worker.pods.model import Intent, IntentKind, Phase
 from worker.pods.observation import Snapshot
+from worker.pods.spec import PodSpec, Restart
+from worker.reconcile.dispatcher import Dispatcher
+from worker.reconcile.reconciler import Reconciler
 
 
 class Slow(FakeEngine):
@@ -41,20 +48,10 @@ class Nothing:
         return snapshot
 
 
-def passes(engine: Slow) -> Passes:
+def passes(engine: FakeEngine, **parts: Any) -> Passes:
     nothing = cast("Any", Nothing())
-    return Passes(
-        host="here",
-        engine=cast("Any", engine),
-        store=nothing,
-        dispatcher=nothing,
-        guard=nothing,
-        rebuild=nothing,
-        leftovers=nothing,
-        base_cleanup=nothing,
-        installation=nothing,
-        clock=lambda: 0.0,
-    )
+    names = ("store", "dispatcher", "guard", "rebuild", "leftovers", "base_cleanup", "installation")
+    return Passes(host="here", engine=engine, clock=lambda: 0.0, **{**dict.fromkeys(names, nothing), **parts})
 
 
 async def asked(own: Passes, number: int) -> list[asyncio.Task[Any]]:
@@ -99,3 +96,26 @@ async def test_a_caller_that_gives_up_ends_nobody_elses_pass() -> None:
         await one
     engine.may_end.set()
     assert (await other).pods == 0
+
+
+@pytest.mark.parametrize("noted", [None, "update_refused"])
+async def test_a_kind_that_an_older_worker_did_not_note_is_noted_once(noted: str | None) -> None:
+    """It knows no kinds: there is none in its records, or one that belongs to an earlier reason."""
+    engine, store = FakeEngine(), FakeStore()
+    engine.images = {"image": IMAGE}
+    reconciler = Reconciler(
+        engine=engine, store=store, installation=OWN, clock=lambda: 0.0, step_deadline_s=5.0
+    )
+    dispatcher = Dispatcher(reconciler=reconciler, store=store, clock=lambda: 0.0, repairs_at_once=1)
+    spec = PodSpec(image="image", restart=Restart.NEVER)
+    intent = Intent(kind=IntentKind.RUNNING, generation=1, spec=spec, image=IMAGE)
+    await store.accept(Proposal(pod_id="a", task_id="t", expected_generation=0, host="here", intent=intent))
+    await reconciler.reconcile("a")
+    engine.crash("a", 3)
+    failed = (await reconciler.reconcile("a")).record
+    assert (failed.state.phase, failed.state.kind) == (Phase.FAILED, ErrorKind.ENDED)
+    store.records["a"] = failed.evolve(state=failed.state.evolve(kind=noted))
+    own = passes(engine, store=store, dispatcher=dispatcher, installation=OWN)
+    assert [(await own.run(wait_s=5)).repairs for _ in range(2)] == [1, 0]
+    assert store.records["a"].state == failed.state
+    await dispatcher.drain(1)
