@@ -147,6 +147,7 @@ class Runtime:
             _log.warning("heartbeat_not_stopped", reason=str(error))
         if self.heart is not None:
             self.heart.close()
+        await self.parts.usage.close()
         await self.parts.engine.close()
         await self.parts.store.close()
 

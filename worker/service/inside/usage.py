@@ -10,6 +10,7 @@ from worker.pods.model import Phase, Record
 from worker.pods.results import visible_phase
 from worker.service.intents import Forward
 from worker.service.patience import Patience, load_pod, no_pod
+from worker.sharing import Shared
 
 _AT_ONCE: Final = 64
 """Readings under way at a time. Engine 20.10 takes a second for each, in which it only waits."""
@@ -29,6 +30,12 @@ class PodsUsage:
         self._meter = meter
         self._patience = patience
         self._all_s = all_s
+        # However many callers ask, the Engine is asked about each pod once at a time.
+        self._shared = Shared(self._of_host)
+
+    async def close(self) -> None:
+        """End what is under way."""
+        await self._shared.close()
 
     async def of_pod(self, pod_id: str) -> dict[str, Any] | Forward:
         """Return what one pod uses, or the host that has to answer.
@@ -48,7 +55,13 @@ class PodsUsage:
         return {"host": self._host, "pods": [await self._measured(record)], "unmeasured": []}
 
     async def of_host(self) -> dict[str, Any]:
-        """Return what each running pod of this host uses; `unmeasured` names those that were not measured."""
+        """Return what each running pod of this host uses; `unmeasured` names those that were not measured.
+
+        Callers that ask at the same time share the answer.
+        """
+        return await self._shared.get()
+
+    async def _of_host(self) -> dict[str, Any]:
         records = await self._patience.until_answered(self._store.load_all)
         running = sorted(
             (each for each in records.values() if each.host == self._host and _runs(each)),

@@ -33,10 +33,11 @@ class Meter:
     def __init__(self) -> None:
         self.hanging: set[str] = set()
         self.failing: dict[str, Exception] = {}
-        self.now = self.most = 0
+        self.now = self.most = self.readings = 0
 
     async def usage(self, container_id: str, *, deadline_s: float) -> Usage:
         self.now += 1
+        self.readings += 1
         self.most = max(self.most, self.now)
         try:
             await asyncio.sleep(0)
@@ -91,3 +92,13 @@ async def test_one_pod_is_measured_where_it_is() -> None:
     store.records["new"] = pod(container_id=None).evolve(pod_id="new")
     with pytest.raises(NotRunningError):
         await own.of_pod("new")
+
+
+async def test_callers_at_the_same_time_share_the_readings() -> None:
+    """Otherwise one caller could keep the Engine from answering the others."""
+    meter = Meter()
+    own, _ = usage(meter, *(f"p{number}" for number in range(10)))
+    answers = await asyncio.gather(*(own.of_host() for _ in range(50)))
+    assert all(len(answer["pods"]) == 10 for answer in answers)
+    assert meter.readings == 10
+    await own.close()
