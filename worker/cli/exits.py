@@ -28,8 +28,8 @@ _KINDS: Final = {
     Exit.INTERRUPTED: ErrorKind.INTERRUPTED,
 }
 """What a command that ends so ends of, if it was not a worker who said it."""
-_CODES: Final = {kind: code for code, kind in _KINDS.items()}
-_NEXT: Final = {
+_CODES: Final[dict[str, Exit]] = {kind: code for code, kind in _KINDS.items()}
+_NEXT: Final[dict[str, str]] = {
     ErrorKind.POD_NOT_FOUND: "`pinacle pods list` shows those that exist",
     ErrorKind.POD_EXISTS: "`pinacle pods update` changes it",
     ErrorKind.LOST_UPDATE: "`pinacle pods get` shows what it is now",
@@ -66,15 +66,13 @@ class EndingError(Exception):
 
 def exit_of(kind: str) -> Exit:
     """Return the exit code for an error of a kind, that of a worker or of the command itself."""
-    return next(
-        (c for k, c in _CODES.items() if k == kind), Exit.NOBODY if kind in RETRYABLE else Exit.FAILED
-    )
+    return _CODES.get(kind, Exit.NOBODY if kind in RETRYABLE else Exit.FAILED)
 
 
 def refused(text: str, told: dict[str, Any]) -> EndingError:
     """Return the end of a command that a worker refused, with what to try next where that is known."""
-    further = next((words for kind, words in _NEXT.items() if kind == told["kind"]), None)
-    if _HOST_PORT.fullmatch(told.get("field") or ""):
+    further = _NEXT.get(told["kind"])
+    if told["kind"] == ErrorKind.INVALID_INPUT and _HOST_PORT.fullmatch(told.get("field") or ""):
         further = "The order of `--port` is CONTAINER:HOST"
     said = text if further is None or further in text else f"{text.rstrip('.')}. {further}"
     return EndingError(exit_of(told["kind"]), said, told)

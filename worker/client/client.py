@@ -162,14 +162,10 @@ class Client:
 
     def _check_workers(self, task_id: str) -> None:
         """Raise NoWorkerError if no worker has a heartbeat: each reads both queues."""
-        seconds, _ = self._time()
-        if not self._redis.zcount(HEARTBEATS, seconds - self._heartbeat_ttl_s, "+inf"):
-            raise NoWorkerError("no worker has a heartbeat, so nothing was sent", task_id=task_id)
-
-    def _time(self) -> tuple[int, int]:
-        """Return Redis' own time, by which heartbeats are noted."""
+        # By Redis' own time, by which heartbeats are noted.
         told: Any = self._redis.time()
-        return int(told[0]), int(told[1])
+        if not self._redis.zcount(HEARTBEATS, told[0] - self._heartbeat_ttl_s, "+inf"):
+            raise NoWorkerError("no worker has a heartbeat, so nothing was sent", task_id=task_id)
 
 
 def _checked(redis_url: str) -> str:

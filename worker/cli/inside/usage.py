@@ -32,9 +32,9 @@ def stats(pod_ids: PodIds = None, *, as_json: AsJson = False, timeout: Timeout =
     answer = _merged(answers)
     show(answer, as_json=as_json, table=lambda console: stats_table(answer, console))
     for error in refused:
-        say(error, style="red")
+        say(str(error), style="red")
     if refused:
-        raise typer.Exit(Exit.FAILED)
+        raise typer.Exit(refused[0].code)
 
 
 def top(
@@ -79,7 +79,7 @@ def _look(before: Mapping[str, Any]) -> dict[str, Any]:
     listed = Call(name="pods.list", kwargs={"fields": _FIELDS})
     answers, refused = _asked([listed, *_of_all_hosts(None)])
     if refused:
-        raise EndingError(Exit.FAILED, refused[0])
+        raise refused[0]
     used = _merged(answers[1:])
     now = {each["pod_id"]: each for each in used["pods"]}
     then = {each["pod_id"]: each["usage"] for each in before.get("pods", ())}
@@ -107,13 +107,11 @@ def _of_all_hosts(timeout_s: float | None) -> list[Call]:
     return [Call(name=_TASK, kwargs={"host": host}, timeout_s=timeout_s) for host in live]
 
 
-def _asked(wanted: Sequence[Call]) -> tuple[list[Any], list[str]]:
-    """Return the answers, and the words of those that refused."""
+def _asked(wanted: Sequence[Call]) -> tuple[list[Any], list[EndingError]]:
+    """Return the answers, and why there are no others: what could be measured is shown all the same."""
     answers = call_each(wanted, quiet=True)
     errors = [each for each in answers if isinstance(each, EndingError)]
-    if errors and errors[0].code is not Exit.FAILED:
-        raise errors[0]
-    return [each for each in answers if not isinstance(each, EndingError)], list(map(str, errors))
+    return [each for each in answers if not isinstance(each, EndingError)], errors
 
 
 def _merged(answers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
