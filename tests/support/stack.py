@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,22 +85,23 @@ def own_stack(
     `proxied` puts a proxy between worker and Engine, which can cut connections.
     """
     folder = Path(tempfile.mkdtemp(prefix="s", dir=scratch))
-    engine = private_engine(folder / "k", settings.get("PINACLE_RUNTIME"))
-    redis = RedisServer(folder / "kr")
-    engine.start()
-    import_busybox(engine)
-    redis.start()
-    proxy = ProxyThread(folder / "p.sock", engine.socket) if proxied else None
-    docker_host = proxy.url if proxy is not None else engine.url
-    mine = {**settings, "DOCKER_HOST": docker_host, "PINACLE_REDIS_URL": redis.url}
-    worker, client = make_worker(folder, mine, "own"), Client(redis.url)
-    worker.start()
-    try:
-        yield Stack(engine, redis, worker, client, proxy)
-    finally:
-        client.close()
-        worker.stop()
+    # Each is ended whatever fails after it, a worker that does not start included.
+    with ExitStack() as ends:
+        engine = private_engine(folder / "k", settings.get("PINACLE_RUNTIME"))
+        ends.callback(engine.destroy)
+        engine.start()
+        import_busybox(engine)
+        redis = RedisServer(folder / "kr")
+        ends.callback(redis.stop)
+        redis.start()
+        proxy = ProxyThread(folder / "p.sock", engine.socket) if proxied else None
         if proxy is not None:
-            proxy.stop()
-        redis.stop()
-        engine.destroy()
+            ends.callback(proxy.stop)
+        docker_host = proxy.url if proxy is not None else engine.url
+        mine = {**settings, "DOCKER_HOST": docker_host, "PINACLE_REDIS_URL": redis.url}
+        worker = make_worker(folder, mine, "own")
+        ends.callback(worker.stop)
+        worker.start()
+        client = Client(redis.url)
+        ends.callback(client.close)
+        yield Stack(engine, redis, worker, client, proxy)
