@@ -6,7 +6,7 @@ from celery import Celery
 from kombu import Queue
 from kombu.transport import TRANSPORT_ALIASES
 
-from config.queues import BY_QUESTIONS, PODS_QUEUE, QUESTIONS_QUEUE
+from config.queues import BY_QUESTIONS, PODS_QUEUE, QUESTIONS_QUEUE, shared_queues
 from config.settings import Settings, SettingsError, settings
 
 _HELD_MESSAGES: Final = 1000
@@ -78,7 +78,7 @@ def _tasks(settings: Settings) -> dict[str, Any]:
         "task_serializer": "json",
         "result_serializer": "json",
         "task_default_queue": PODS_QUEUE,
-        "task_queues": [Queue(PODS_QUEUE), Queue(QUESTIONS_QUEUE)],
+        "task_queues": [Queue(name) for name in shared_queues()],
         "task_routes": {name: {"queue": QUESTIONS_QUEUE} for name in BY_QUESTIONS},
         # Otherwise a typo would make a queue that nobody reads.
         "task_create_missing_queues": False,

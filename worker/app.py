@@ -14,7 +14,7 @@ from celery.signals import (
 
 from config.celery import make_app
 from config.logging import configure_logging
-from config.queues import host_queue
+from config.queues import host_queues
 from config.settings import settings, unknown_variables
 from worker.errors import PodError
 from worker.process.bootsteps import ConsumerHeart, PodWork
@@ -91,7 +91,8 @@ def _join_host(instance: Any, **_: Any) -> None:
         # Celery logs what a receiver of a signal raises, and goes on without it, unless it is a SystemExit.
         _log.critical("worker_cannot_start", reason=str(error))
         raise SystemExit(f"error: {error}") from None
-    instance.app.amqp.queues.select_add(host_queue(_Process.runtime.parts.host))
+    for queue in host_queues(_Process.runtime.parts.host):
+        instance.app.amqp.queues.select_add(queue)
     instance.pod_runtime = _Process.runtime
 
 

@@ -12,8 +12,9 @@ from kombu import Connection, Queue
 from redis import Redis
 
 from config.celery import make_app
-from config.queues import HELD_QUESTIONS
+from config.queues import HELD_QUESTIONS, most_held
 from tests.support.messages import sound
+from worker.local.waiting import wait_until
 from worker.store import scripts
 from worker.store.broker import Channel
 
@@ -39,14 +40,14 @@ def redis(redis_url: str) -> Iterator[Redis]:
 class Taker:
     """What a worker's process takes from the queues, in the order in which it is handed on."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, *queues: str) -> None:
         self.channel: Any = connection.channel()
         assert isinstance(self.channel, Channel), "another transport than ours is tested"
         self.channel.basic_qos(0, 1000, False)  # noqa: FBT003 - kombu's
         self.taken: list[Any] = []
         self.problem: Exception | None = None
         self.connection: Any = connection
-        for queue in QUEUES:
+        for queue in queues or QUEUES:
             Queue(queue, channel=self.channel).declare()
             self.channel.basic_consume(queue, False, self.take, queue)  # noqa: FBT003 - kombu's
 
@@ -55,20 +56,27 @@ class Taker:
         if self.problem is not None:
             raise self.problem
 
-    def once(self) -> list[str]:
+    def once(self, timeout_s: float = 5) -> list[str]:
         """Take what one answer of Redis contains, and return the tasks."""
         before = len(self.taken)
-        self.connection.drain_events(timeout=5)
+        self.connection.drain_events(timeout=timeout_s)
         return [message.headers["task"] for message in self.taken[before:]]
+
+    def soon(self) -> list[str]:
+        """Take what there is, if there is anything, and return the tasks."""
+        try:
+            return self.once(0.2)
+        except TimeoutError:
+            return []
 
 
 @contextmanager
-def taker(url: str) -> Iterator[Taker]:
+def taker(url: str, *queues: str) -> Iterator[Taker]:
     make_app()  # Has kombu know our transport, unless it has connected by its own before: it remembers that.
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kombu.transport, "_transport_cache", {})
         with Connection(url) as connection:
-            yield Taker(connection)
+            yield Taker(connection, *queues)
 
 
 def text(task: str = "pods.create", queue: str = "pods", **more: Any) -> str:
@@ -186,3 +194,65 @@ def test_a_message_knows_the_queue_that_it_was_taken_from(redis_url: str, redis:
         while len(here.taken) < len(QUEUES):
             here.once()
         assert {each.headers["task"]: each.queue for each in here.taken} == {each: each for each in QUEUES}
+
+
+@pytest.mark.parametrize("is_alone", [True, False])
+def test_what_only_asks_does_not_keep_a_change_waiting(redis_url: str, redis: Redis, is_alone: bool) -> None:
+    """However many ask by the queue for everything: they are moved, and nothing of them is held."""
+    asking = ("pods.get", "pods.list", "pods.exec", "pods.logs", "pods.stats", "pods.reconcile")
+    with taker(redis_url) as own:
+        if is_alone:
+            for task in asking:
+                redis.lpush("pods", text(task))
+                wait_until(lambda: own.soon() == [] and not redis.exists("pods"), 10, what="it is taken")
+        else:
+            redis.lpush("pods", *(text(asking[number % len(asking)]) for number in range(2000)))
+            redis.lpush("pods", text("pods.create"))
+            wait_until(lambda: own.soon() == ["pods.create"], 30, what="the change")
+        assert [each.headers["task"] for each in own.taken] == ([] if is_alone else ["pods.create"])
+        assert redis.hlen("unacked") == redis.zcard("unacked_index") == len(own.taken)
+    lengths = {queue: redis.llen(f"waiting.{queue}") for queue in ("questions", "looks", "passes")}
+    assert sum(lengths.values()) == (6 if is_alone else 2000)
+    assert all(lengths.values())
+
+
+def test_what_was_moved_is_as_it_was_sent(redis_url: str, redis: Redis) -> None:
+    """It comes in the order in which it was sent, and given back it comes again."""
+    sent = [text("pods.get") for _ in range(50)]
+    redis.lpush("pods", *sent)
+    with taker(redis_url) as own:
+        while redis.exists("pods"):
+            own.soon()
+    moved = [json.loads(each) for each in reversed(redis.lrange("waiting.questions", 0, -1))]
+    assert [each["headers"] for each in moved] == [json.loads(each)["headers"] for each in sent]
+    assert [each["body"] for each in moved] == [json.loads(each)["body"] for each in sent]
+    with taker(redis_url, "waiting.questions") as own:
+        assert len(own.once()) == most_held("waiting.questions") == 20
+        assert {each.queue for each in own.taken} == {"waiting.questions"}
+    assert redis.llen("waiting.questions") == 50
+    assert not redis.exists("pods", *NOTES)
+
+
+@pytest.mark.parametrize("many", [1, 50])
+def test_what_could_not_be_moved_is_not_lost(redis_url: str, redis: Redis, many: int) -> None:
+    """Redis goes away in the middle; what Redis did not note as taken goes with the next channel."""
+    with taker(redis_url) as own:
+        redis.lpush("pods", *(text("pods.get") for _ in range(many)))
+
+        def broken(*_: Any) -> Any:
+            raise own.channel.connection_errors[0]("gone")
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(own.channel._shared, "pipeline", broken)
+            with pytest.raises(own.channel.connection_errors):
+                own.once()
+            if many > 1:
+                with pytest.raises(own.channel.connection_errors):
+                    own.once()
+        assert not own.taken
+    with taker(redis_url) as own:
+        while redis.llen("waiting.questions") < many:
+            own.soon()
+        assert not own.taken
+    assert redis.llen("waiting.questions") == many
+    assert not redis.exists("pods", *NOTES)

@@ -14,6 +14,7 @@ from uuid import uuid4
 
 from redis import Redis
 
+from config.queues import shared_queues
 from tests.load.answers import Broker, TaskFailedError
 from tests.support.messages import encoded, sound, spoiled
 
@@ -25,8 +26,7 @@ _LISTS: Final = 17.0
 _GETS: Final = 60.0
 _FLOOD: Final = 100
 _STANDING: Final = 200
-"""Floods pause while as many messages wait: all that one worker can answer, and no queue without an end.
-Whoever sends by the same queue waits behind all that Redis has and no worker has taken yet."""
+"""Floods pause while as many messages wait: all that one worker can answer, and no queue without an end."""
 _DEAD_PODS: Final = 100
 _FIRST_S: Final = 5.0
 """Until then each kind has begun, also in a short run."""
@@ -85,7 +85,7 @@ class Hostile:
 
     def _waiting(self) -> int:
         taken = self._redis.hlen("unacked") if self._is_gentle else 0
-        return int(self._redis.llen("pods") + taken)
+        return int(sum(map(self._redis.llen, shared_queues())) + taken)
 
     def malformed(self) -> int:
         texts = [spoiled(self._random.randrange(10**9)) for _ in range(20)]

@@ -6,13 +6,14 @@ from pathlib import Path
 from random import Random, SystemRandom
 from statistics import quantiles
 from time import monotonic
-from typing import Any, Final
+from typing import Final
 
 import pytest
 from redis import Redis
 from rich.console import Console
 from rich.table import Table
 
+from config.queues import shared_queues
 from tests.integration.test_crowded import DEAD, dead_registry
 from tests.load.answers import Broker
 from tests.load.honest import Honest, Told
@@ -156,7 +157,7 @@ def _progress(
         threading.Event().wait(max(0.0, began + seconds * part / 20 - monotonic()))
         honest = sum(len(took) for took in list(told.seconds.values()))
         mb = [series.mb[-1] if series.mb else 0.0 for series in (memory.worker, memory.redis)]
-        waiting: Any = redis.llen("pods")
+        waiting = sum(map(redis.llen, shared_queues()))
         console.print(
             f"load: {monotonic() - began:4.0f} s  honest {honest} ({len(told.wrong)} wrong)  hostile "
             f"{sum(done.sent.values())}  queue {waiting}  worker {mb[0]:.0f} MB  Redis {mb[1]:.0f} MB"
@@ -190,7 +191,7 @@ def _print(console: Console, told: Told, done: Done, memory: Memory) -> None:
 
 def _leave_nothing(stack: Stack, redis: Redis) -> None:
     """Wait until the queues are empty, delete what hostile callers made, and look for leftovers."""
-    wait_until(lambda: redis.llen("pods") + redis.llen("questions") == 0, 180, what="all messages taken")
+    wait_until(lambda: not redis.exists(*shared_queues()), 180, what="all messages taken")
     wait_until(lambda: redis.hlen("unacked") == 0, 180, what="all messages answered")
     for pod_id in stack.phases():
         stack.client.send("delete", pod_id)

@@ -3,7 +3,7 @@
 from enum import Enum
 from typing import Final
 
-from config.queues import ENDINGS, LOOKS, QUESTIONS, QUESTIONS_QUEUE
+from config.queues import ENDINGS, LOOKS, PASSES, QUESTIONS, QUESTIONS_QUEUE
 
 
 class Lane(Enum):
@@ -21,7 +21,6 @@ class Lane(Enum):
     CHANGES = "changes"
 
 
-_PASSES: Final = frozenset({"pods.reconcile"})
 _THREADS: Final = {Lane.QUESTIONS: 8, Lane.MISPLACED: 2, Lane.LOOKS: 16, Lane.PASSES: 4}
 """Few for tasks that only read: all threads share one interpreter, and more would only slow others down."""
 RESERVED: Final = {Lane.ENDINGS: 8, Lane.CHANGES: 8}
@@ -36,7 +35,7 @@ def lane_of(task: str, queue: str | None = None) -> Lane:
         return Lane.ENDINGS
     if task in LOOKS:
         return Lane.LOOKS
-    return Lane.PASSES if task in _PASSES else Lane.CHANGES
+    return Lane.PASSES if task in PASSES else Lane.CHANGES
 
 
 def threads(lane: Lane, concurrency: int) -> int:

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 
 import structlog
 
-from config.queues import PODS_QUEUE, QUESTIONS_QUEUE, host_queue
+from config.queues import host_queues, shared_queues
 from config.settings import Settings, listed
 from worker.cancelling import end
 from worker.docker.directories.disk import free_bytes
@@ -102,7 +102,7 @@ class Runtime:
 
     def _answer_scrapes(self) -> None:
         overview, ttl_s = self.parts.store.overview, self.settings.heartbeat_ttl_s
-        queues = (PODS_QUEUE, QUESTIONS_QUEUE, host_queue(self.parts.host))
+        queues = (*shared_queues(), *host_queues(self.parts.host))
         floor = {"": float(self.settings.min_free_mb * 10**6)}
         self.metrics.queues.read = lambda: self._ask(overview.queue_lengths(queues)) or {}
         self.metrics.unread.read = lambda: _unless_unknown(self._ask(overview.unread(ttl_s)))

@@ -7,7 +7,7 @@ connection it has a plan: wait with back-off, connect again, go on.
 from base64 import b64decode
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import cached_property
 from time import time
@@ -20,14 +20,15 @@ from celery.backends.redis import RedisBackend
 from kombu.transport import redis as kombu_redis
 from kombu.transport import virtual
 from kombu.utils.encoding import bytes_to_str
-from kombu.utils.json import loads
+from kombu.utils.json import dumps, loads
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
-from config.queues import ENDINGS, HELD_QUESTIONS, LOOKS, QUESTIONS, QUESTIONS_QUEUE
+from config.queues import ENDINGS, LOOKS, QUESTIONS, most_held
 from worker.errors import InvalidInputError
 from worker.store import keys, scripts
 from worker.store.refusals import refusal
+from worker.store.sorting import move_of
 
 if TYPE_CHECKING:
     Answering = redis.Connection
@@ -213,10 +214,11 @@ class _QoS(kombu_redis.QoS):
 
     def room_in(self, queue: str) -> int:
         """Return how many more messages of one queue may be held; `room` bounds that as well."""
-        if queue != QUESTIONS_QUEUE:
+        most = most_held(queue)
+        if most is None:
             return self.room()
         held = sum(held.queue == queue for held in list(self._held.values()))
-        return max(0, min(self.room(), HELD_QUESTIONS - held))
+        return max(0, min(self.room(), most - held))
 
     def ack(self, delivery_tag: str) -> None:
         self._held.pop(delivery_tag, None)
@@ -310,6 +312,40 @@ class Channel(kombu_redis.Channel):
     def _take(self) -> Any:
         return self._shared.register_script(scripts.TAKE)
 
+    def basic_consume(self, queue: str, *args: Any, **kwargs: Any) -> Any:
+        """Hand on what is taken from a queue, but for what is moved to another."""
+        tag = cast("Any", super()).basic_consume(queue, *args, **kwargs)
+        callbacks = cast("Any", self).connection._callbacks  # noqa: SLF001 - by which kombu delivers
+        deliver: Callable[[Any], Any] = callbacks[queue]
+
+        def sort(raw: Any) -> Any:
+            move = _move_of(raw, queue)
+            return deliver(raw) if move is None else self._move([(move, raw)])
+
+        callbacks[queue] = sort
+        return tag
+
+    def _move(self, moves: Sequence[tuple[tuple[str, str], dict[str, Any]]]) -> None:
+        """Put messages into other queues, and forget that they were taken, in one step."""
+        if not moves:
+            return
+        inner, qos = cast("Any", self), cast("_QoS", cast("Any", self).qos)
+        tags = [raw["properties"]["delivery_tag"] for _, raw in moves]
+        try:
+            with self._shared.pipeline() as pipe:
+                for (queue, text), _ in moves:
+                    pipe.lpush(queue, text)
+                pipe.zrem(inner.unacked_index_key, *tags)
+                pipe.hdel(inner.unacked_key, *tags)
+                pipe.execute()
+        except inner.connection_errors:
+            # They go back when the channel is closed. If they were moved after all, they come twice.
+            for (_, raw), tag in zip(moves, tags, strict=True):
+                with suppress(*inner.connection_errors):
+                    qos.append(Message(raw, channel=self), tag)
+            raise
+        qos.noted.difference_update(tags)
+
     def _brpop_start(self, timeout: float | None = None) -> None:
         inner = cast("Any", self)
         queues: Sequence[str] = inner.active_queues
@@ -343,9 +379,12 @@ class Channel(kombu_redis.Channel):
         )
         read = ((queue.decode(), self._read(tag, raw)) for queue, tag, raw in taken)
         known = [(queue, one) for queue, one in read if one is not None]
-        messages = deque(sorted(known, key=lambda each: not _ends(each[1])))
-        qos.noted.update(one["properties"]["delivery_tag"] for _, one in messages)
+        qos.noted.update(one["properties"]["delivery_tag"] for _, one in known)
+        moves = [(_move_of(one, queue), queue, one) for queue, one in known]
+        rest = [(queue, one) for move, queue, one in moves if move is None]
+        messages = deque(sorted(rest, key=lambda each: not _ends(each[1])))
         try:
+            self._move([(move, one) for move, _, one in moves if move is not None])
             while messages:
                 queue, one = messages.popleft()
                 self.turn.rotate(queue)
@@ -375,6 +414,16 @@ class Channel(kombu_redis.Channel):
             except inner.connection_errors:
                 self.taken.appendleft(one)
                 raise
+
+
+def _move_of(raw: Any, queue: str) -> tuple[str, str] | None:
+    """Return the queue that a message is moved to and its text there, None if it is handed on."""
+    move = None if _properties_problem(raw) else move_of(raw, queue)
+    try:
+        return None if move is None else (move.queue, dumps(move.message))
+    except (ValueError, RecursionError):
+        # Whoever judges messages says what is wrong with it.
+        return None
 
 
 def _ends(message: dict[str, Any]) -> bool:

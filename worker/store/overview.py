@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from redis.asyncio import Redis
 
-from config.queues import PODS_QUEUE, QUESTIONS_QUEUE, UNREAD_QUEUE, host_queue
+from config.queues import UNREAD_QUEUE, host_queues, shared_queues
 from worker.store import keys
 from worker.store.translate import translated
 
@@ -77,12 +77,13 @@ class Overview:
         It looks at a few names only, so it can be called often; `unread_queues` looks for all others.
         """
         live = await self._live(heartbeat_ttl_s)
-        silent = [host_queue(host) for host in await self.storages() if host not in live]
+        silent = [queue for host in await self.storages() if host not in live for queue in host_queues(host)]
         return sum((await self.queue_lengths([UNREAD_QUEUE, *silent])).values())
 
     async def unread_queues(self, heartbeat_ttl_s: float) -> dict[str, int]:
         """Return how many messages wait in each queue that no worker reads. It scans all names in Redis."""
-        read = {PODS_QUEUE, QUESTIONS_QUEUE, *map(host_queue, await self._live(heartbeat_ttl_s))}
+        live = await self._live(heartbeat_ttl_s)
+        read = {*shared_queues(), *(queue for host in live for queue in host_queues(host))}
         with translated("queues"):
             found: set[str] = {
                 name.partition(_SEPARATOR)[0]

@@ -142,8 +142,7 @@ class Metrics(Unobserved):
     def _ask(self) -> None:
         self.queues = self._asked(
             "pinacle_queue_length",
-            "Messages that wait in `pods`, in `questions` and in this host's own queue; none while "
-            "Redis does not answer.",
+            "Messages that wait in each queue that this worker reads; none while Redis does not answer.",
             "queue",
         )
         self.unread = self._asked(

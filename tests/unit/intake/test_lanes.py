@@ -1,5 +1,6 @@
 """Which tasks share threads, and which of them ask registries."""
 
+import json
 from collections.abc import Callable
 from threading import Event
 from types import SimpleNamespace
@@ -8,13 +9,22 @@ from typing import Any
 import pytest
 
 from config.celery import celery_config
-from config.queues import BY_QUESTIONS, HELD_QUESTIONS, LOOKS, queue_of
+from config.queues import (
+    BY_QUESTIONS,
+    HELD_QUESTIONS,
+    LOOKS,
+    host_queues,
+    most_held,
+    queue_of,
+    shared_queues,
+    waiting_queue,
+)
 from config.settings import Settings
 from worker.docker.images.registries import ASKED_AT_ONCE, PULLS_AT_ONCE, Registries
 from worker.errors import OutcomeUnknownError, RegistryBusyError
 from worker.intake.lanes import Lane, lane_of, threads, waiting
 from worker.intake.pool import LanePool
-from worker.store.broker import Channel, _Held
+from worker.store.broker import Channel, _Held, _move_of
 
 DEAD, OTHER = "registry.invalid/a:1", "other.invalid/a:1"
 
@@ -44,6 +54,72 @@ def test_a_question_that_came_by_its_own_queue_waits_for_no_other() -> None:
     assert lane_of("pods.get", "questions") is lane_of("pods.list", "questions") is Lane.QUESTIONS
     assert lane_of("pods.get", "pods") is lane_of("pods.list", "pods.host.a") is Lane.MISPLACED
     assert lane_of("pods.stop", "questions") is Lane.ENDINGS
+
+
+@pytest.mark.parametrize(
+    ("task", "queue", "moved"),
+    [
+        ("pods.get", "pods", "waiting.questions"),
+        ("pods.list", "pods.a", "waiting.questions.a"),
+        ("pods.get", "questions", None),
+        ("pods.get", "waiting.questions", None),
+        ("pods.get", "waiting.questions.a", None),
+        ("pods.exec", "pods", "waiting.looks"),
+        ("pods.logs", "questions", "waiting.looks"),
+        ("pods.stats", "pods.looks", "waiting.looks.looks"),
+        ("pods.reconcile", "pods", "waiting.passes"),
+        ("pods.reconcile", "pods.a.b", "waiting.passes.a.b"),
+        ("pods.stop", "pods", None),
+        ("pods.delete", "questions", None),
+        ("pods.create", "pods.a", None),
+        ("hosts.rename", "pods", None),
+    ],
+)
+def test_what_waits_for_few_threads_waits_in_a_queue_of_its_kind(
+    task: str, queue: str, moved: str | None
+) -> None:
+    """And never is it one that no worker reads, or that the worker of another host reads."""
+    assert waiting_queue(task, queue) == moved
+    if moved is not None:
+        host = queue.removeprefix("pods.") if queue.startswith("pods.") else None
+        assert moved in (shared_queues() if host is None else host_queues(host))
+        assert waiting_queue(task, moved) is None
+
+
+def test_what_cannot_be_moved_is_handed_on() -> None:
+    """To the one who refuses it; the worker would end where it is taken."""
+    nested: Any = "x"
+    for _ in range(5000):
+        nested = [nested]
+    message: dict[str, Any] = {
+        "headers": {"task": "pods.get", "stamps": nested},
+        "properties": {"delivery_tag": "t", "delivery_info": {"exchange": "", "routing_key": "pods"}},
+    }
+    assert _move_of(message, "pods") is None
+    assert _move_of(message | {"properties": {}}, "pods") is None
+    moved = _move_of(message | {"headers": {"task": "pods.get"}}, "pods")
+    assert moved is not None
+    assert (moved[0], json.loads(moved[1])["properties"]["delivery_info"]["routing_key"]) == (
+        "waiting.questions",
+        "waiting.questions",
+    )
+
+
+def test_each_lane_that_may_have_a_backlog_has_a_bound_on_what_is_held() -> None:
+    """More than it has threads; those of changes and endings accept at once, and have no backlog."""
+    bounds = {queue: most_held(queue) for queue in (*shared_queues(), *host_queues("questions"))}
+    assert bounds == {
+        "pods": None,
+        "questions": HELD_QUESTIONS,
+        "waiting.questions": 20,
+        "waiting.looks": 32,
+        "waiting.passes": 8,
+        "pods.questions": None,
+        "waiting.questions.questions": 20,
+        "waiting.looks.questions": 32,
+        "waiting.passes.questions": 8,
+    }
+    assert most_held("waiting.looks") > threads(Lane.LOOKS, 8)  # type: ignore[operator]
 
 
 def test_a_look_into_a_pod_keeps_no_question_waiting() -> None:
@@ -83,7 +159,7 @@ def test_questions_are_routed_to_a_queue_of_their_own() -> None:
     assert {name: route["queue"] for name, route in config["task_routes"].items()} == dict.fromkeys(
         BY_QUESTIONS, "questions"
     )
-    assert {queue.name for queue in config["task_queues"]} == {"pods", "questions"}
+    assert {queue.name for queue in config["task_queues"]} == set(shared_queues())
     assert (queue_of("pods.get"), queue_of("pods.stop")) == ("questions", "pods")
 
 
