@@ -7,6 +7,7 @@ from typing import Final
 import structlog
 from structlog.typing import Processor
 
+_OFF: Final = logging.CRITICAL + 1
 _SHARED: Final[tuple[Processor, ...]] = (
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
@@ -16,7 +17,10 @@ _SHARED: Final[tuple[Processor, ...]] = (
 
 
 def configure_logging(*, level: str = "info", style: str = "auto") -> None:
-    """Send all log events of this process to standard error: colours on a terminal, JSON elsewhere."""
+    """Send all log events of this process to standard error: colours on a terminal, JSON elsewhere.
+
+    With the level "off" there are none, for programs that say themselves what is wrong.
+    """
     console = style == "console" or (style == "auto" and sys.stderr.isatty())
     structlog.configure(
         processors=[
@@ -32,7 +36,7 @@ def configure_logging(*, level: str = "info", style: str = "auto") -> None:
     handler.setFormatter(_formatter(console=console))
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(level.upper())
+    root.setLevel(_OFF if level == "off" else level.upper())
     # Celery's own line for each received task has the arguments, and with them a pod's `env`.
     logging.getLogger("celery.worker.strategy").setLevel(logging.WARNING)
 

@@ -1,9 +1,11 @@
 """The wheel `pinacle-client`, alone with what it declares: calls, errors, waits, changes."""
 
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
@@ -119,6 +121,31 @@ def test_no_answer_in_time_names_the_id_to_send_again(
         calls.pods.list(task_id="asked-once", wait_s=0.5)
     assert unanswered.value.task_id == "asked-once"
     assert "pods" in calls.receive("asked-once")
+
+
+def test_redis_that_stops_while_an_answer_is_waited_for_is_told_with_the_id(own_redis: RedisServer) -> None:
+    """And once it is back, the same client gets the answer by that id."""
+    key = "celery-task-meta-asked"
+    with Client(own_redis.url) as calls, ThreadPoolExecutor(1) as beside:
+        redis: Any = calls._redis
+
+        def is_waited_for() -> bool:
+            return bool(redis.pubsub_numsub(key)[0][1])
+
+        waiting = beside.submit(calls.receive, "asked", wait_s=30)
+        wait_until(is_waited_for, 20, what="the client")
+        own_redis.kill()
+        error = waiting.exception(20)
+        assert isinstance(error, errors.StoreUnavailableError)
+        assert error.task_id == "asked"
+        assert "send it again with the same task_id" in str(error)
+        own_redis.start()
+        waiting = beside.submit(calls.receive, "asked", wait_s=30)
+        wait_until(is_waited_for, 20, what="the client")
+        answer = {"task_id": "asked", "status": "SUCCESS", "result": {"phase": "running"}, "children": []}
+        redis.set(key, json.dumps(answer))
+        redis.publish(key, json.dumps(answer))
+        assert waiting.result(20) == {"phase": "running"}
 
 
 def test_without_a_worker_nothing_is_sent(own_redis: RedisServer) -> None:

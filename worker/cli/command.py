@@ -58,7 +58,7 @@ def doctor(*, as_json: AsJson = False) -> None:
     from config.logging import configure_logging  # noqa: PLC0415
     from worker.cli.doctor.examination import examine  # noqa: PLC0415
 
-    configure_logging(level="critical")
+    configure_logging(level="off")
     if not examine(as_json=as_json):
         raise typer.Exit(Exit.FAILED)
 

@@ -31,7 +31,7 @@ class Records:
         from config.settings import settings  # noqa: PLC0415 - as in worker.cli.__init__
         from worker.store.factory import make_store  # noqa: PLC0415 - as in worker.cli.__init__
 
-        configure_logging(level="critical")
+        configure_logging(level="off")
         self._runner = asyncio.Runner()
         self._store = make_store(settings())
 

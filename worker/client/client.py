@@ -115,7 +115,9 @@ class Client:
                 f"no answer within {wait_s:g} s, and it may still be done: {_AGAIN}",
                 task_id=task_id,
             ) from None
-        except (RedisError, OperationalError, OSError) as error:
+        except (RedisError, OperationalError, OSError, RuntimeError) as error:
+            if not _is_of_redis(error):
+                raise
             raise StoreUnavailableError(
                 f"Redis went away while an answer was waited for, and it may still be done: {_AGAIN}",
                 task_id=task_id,
@@ -175,8 +177,15 @@ def _checked(redis_url: str) -> str:
     return f"{redis_url}{'&' if '?' in redis_url else '?'}ssl_cert_reqs=required"
 
 
+def _is_of_redis(error: Exception) -> bool:
+    """Whether Redis is away: Celery says that by a RuntimeError if it cannot connect again."""
+    cause = error.__cause__ or error.__context__
+    return not isinstance(error, RuntimeError) or isinstance(cause, RedisError | OSError)
+
+
 def _forget(result: Any) -> None:
     """Unsubscribe from a result now: Celery does it when the object is collected, when Redis may be away."""
     backend, result.backend = result.backend, None
-    with suppress(RedisError, OSError):
+    # A RuntimeError is Celery's own when Redis is away.
+    with suppress(RedisError, OSError, RuntimeError):
         backend.remove_pending_result(result)

@@ -19,6 +19,12 @@ def translated(operation: str) -> Iterator[None]:
         yield
     except redis.exceptions.RedisError as error:
         raise StoreUnavailableError(f"{operation}: {_explain(error)}") from error
+    except RuntimeError as error:
+        # Celery's own, when Redis went away while a result was waited for.
+        cause = error.__cause__ or error.__context__
+        if not isinstance(cause, redis.exceptions.RedisError):
+            raise
+        raise StoreUnavailableError(f"{operation}: {_explain(cause)}") from error
     except (OSError, TimeoutError) as error:
         raise StoreUnavailableError(f"{operation}: Redis cannot be reached: {error}") from error
 

@@ -68,7 +68,8 @@ def send_each(wanted: Sequence[Call], *, quiet: bool) -> list[Any]:
                 update(f"{wanted[0].name}  {len(answers)} of {len(wanted)}")
                 answers += _ask_some(app, wanted[len(answers) : len(answers) + _AT_ONCE])
         except (OperationalError, StoreUnavailableError) as error:
-            raise EndingError(Exit.NOBODY, f"{str(error).rstrip('.')}. {NEXT}") from error
+            text = f"{str(error).rstrip('.')}. {len(answers)} of {len(wanted)} are done; what was sent may be"
+            raise EndingError(Exit.NOBODY, f"{text} done later. {NEXT}") from error
         except KeyboardInterrupt:
             text = f"interrupted: {len(answers)} of {len(wanted)} are done; what was sent is done anyway"
             raise EndingError(Exit.INTERRUPTED, text) from None
@@ -112,7 +113,10 @@ def _ask(wanted: Call, look: Callable[[float], None]) -> Any:
     with translated("send"):
         sent = _sent(app, wanted)
         try:
-            answer = _receive(sent, wanted, look)
+            with translated("wait"):
+                answer = _receive(sent, wanted, look)
+        except (OperationalError, StoreUnavailableError) as error:
+            raise EndingError(Exit.NOBODY, _went_away(wanted, sent.id, error)) from error
         finally:
             # Otherwise Celery unsubscribes when the result object is collected, when the connection may be
             # gone.
@@ -171,6 +175,16 @@ def _unanswered(wanted: Call, task_id: str, timeout_s: float) -> str:
     return (
         f"no answer within {timeout_s:g} s, and it may still be done: send it again with "
         f"--task-id {task_id}, so that it is accepted once, or look: pinacle pods get {wanted.pod_id}"
+    )
+
+
+def _went_away(wanted: Call, task_id: str, error: Exception) -> str:
+    if wanted.pod_id is None:
+        return f"{str(error).rstrip('.')}. {NEXT}"
+    return (
+        "Redis went away while an answer was waited for, and it may still be done: once Redis is back, send "
+        f"it again with --task-id {task_id}, so that it is accepted once, or look: "
+        f"pinacle pods get {wanted.pod_id}"
     )
 
 

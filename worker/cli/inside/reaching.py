@@ -29,7 +29,7 @@ async def reached(pod_id: str) -> AsyncIterator[Reached]:
     Raises EndingError if the pod does not exist or has no container, and, naming the right host, if its
     container is on another Engine. Turns errors inside into EndingError too.
     """
-    configure_logging(level="critical")
+    configure_logging(level="off")
     record = await _record(pod_id)
     if record.state.container_id is None:
         raise EndingError(Exit.FAILED, f"pod {pod_id} has no container now; look: pinacle pods get {pod_id}")
