@@ -19,7 +19,10 @@ _LOOKS_LIKE_OURS: Final = "PIN"
 _LETTERS: Final = 2
 """Letters. A variable that is this close to a setting's name is taken for a typing error."""
 _PORTS = 65536
-_SCHEMES = ("unix://", "tcp://", "http://", "https://", "npipe://")
+_UNIX = "unix://"
+_LONGEST_SOCKET = 107
+"""Bytes of the path of a socket: what unix(7) says, without the last one."""
+_SCHEMES = (_UNIX, "tcp://", "http://", "https://", "npipe://")
 _MAY_HOLD_A_PASSWORD = frozenset({"redis_url", "redis_password", "OTEL_EXPORTER_OTLP_ENDPOINT"})
 _COLLECTOR_SCHEMES = ("http://", "https://")
 _DOCKER_CONFIG = Path("~/.docker").expanduser()
@@ -220,7 +223,14 @@ class Settings(BaseSettings):
     @classmethod
     def _an_engines_address(cls, value: str) -> str:
         if not value.startswith(_SCHEMES) or value in _SCHEMES:
-            raise ValueError("not an Engine's address; allowed: unix:///path, tcp://host:port")
+            meant = f"; did you mean unix://{value}?" if value.startswith("/") else ""
+            raise ValueError(f"not an Engine's address; allowed: unix:///path, tcp://host:port{meant}")
+        length = len(os.fsencode(value.removeprefix(_UNIX)))
+        if value.startswith(_UNIX) and length > _LONGEST_SOCKET:
+            raise ValueError(
+                f"the path has {length} bytes, and the kernel takes {_LONGEST_SOCKET} for a socket; a "
+                "symbolic link to it with a shorter path will do"
+            )
         return value
 
     @field_validator("otlp_endpoint")

@@ -19,6 +19,7 @@ import pexpect
 import pytest
 
 from tests.conftest import CACHE
+from tests.support.locales import turkish
 from tests.support.machine import OUTSIDE, PORT, Machine, debian_repository, machine
 from tests.support.worker import ROOT
 from worker.local.images import import_debian
@@ -66,10 +67,9 @@ def here(scratch: Path) -> Iterator[Machine]:
 
 @pytest.fixture(scope="module")
 def environment(scratch: Path) -> dict[str, str]:
-    """An environment as services get it from systemd: only a path. No Engine answers on this machine."""
-    return {
+    """An environment as services get it from systemd: only a path, and a language. No Engine answers."""
+    return turkish(scratch / "locales") | {
         "PATH": os.environ["PATH"],
-        "LANG": "C.UTF-8",
         # Long, and with a space in it.
         "PINACLE_FOLDER": str(
             scratch / "a-folder-with-a-name-that-is-long" / "as-those-of-some-homes are" / "up"
@@ -88,8 +88,10 @@ def stack(scratch: Path, here: Machine, environment: dict[str, str]) -> Iterator
         keeper = threading.Thread(target=_keep, args=(ours, written))
         keeper.start()
         process = subprocess.Popen(
-            [*here.inside, "make", "--no-print-directory", "up"],
-            cwd=ROOT,
+            [*here.inside, "make", "--no-print-directory", "-C", str(ROOT), "up"],
+            # From anywhere, and whatever the umask.
+            cwd="/",
+            umask=0o077,
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=theirs.fileno(),
@@ -153,6 +155,26 @@ def test_a_second_one_says_that_it_runs(stack: Stack, here: Machine, environment
     )
     assert done.returncode == 1
     assert re.fullmatch(r"error: it runs already, as process \d+; that is ended by: kill \d+\n", done.stderr)
+
+
+def test_ports_of_another_stack_are_named_with_the_setting_for_others(
+    stack: Stack, here: Machine, environment: dict[str, str], tmp_path: Path
+) -> None:
+    """Such as those of docker compose; nothing is begun beside it."""
+    beside = {**environment, "PINACLE_FOLDER": str(tmp_path / "beside"), "DOCKER_HOST": stack.engine.url}
+    done = subprocess.run(
+        [*here.inside, sys.executable, "-m", "worker.local.up"],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=beside,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "error: port 5566 of 127.0.0.1 is taken, and needed for Flower: set FLOWER_PORT to another one\n"
+    )
+    assert not (tmp_path / "beside" / "engine").exists()
 
 
 def test_the_lines_that_it_prints_lead_to_a_pod_that_keeps_what_is_installed(

@@ -14,7 +14,7 @@ from rich.console import Console
 from worker.client import Client
 from worker.local.images import import_busybox
 from worker.local.packages import ENGINE, FILTER, MissingProgramsError, require
-from worker.local.private_engine import EngineFailedError, PrivateEngine
+from worker.local.private_engine import EngineFailedError, PrivateEngine, require_root
 from worker.local.processes import inherited
 from worker.local.redis import RedisServer
 from worker.local.waiting import wait_until
@@ -62,11 +62,14 @@ def main() -> None:
     """Set the stage in a temporary folder, tell the story, remove everything."""
     began = monotonic()
     try:
+        require_root()
         require(*ENGINE, wanted=FILTER)
         with _stage() as stage:
             tell(stage)
-    except MissingProgramsError as error:
+    except (EngineFailedError, MissingProgramsError) as error:
         raise SystemExit(f"error: {error}") from None
+    except subprocess.CalledProcessError as error:
+        raise SystemExit(f"error: {error.cmd[0]} failed with {error.returncode}; it says why above") from None
     except KeyboardInterrupt:
         raise SystemExit("interrupted; everything was removed") from None
     _screen.print(f"\n[bold green]Done in {monotonic() - began:.0f} s.[/] Nothing is left behind.")

@@ -27,6 +27,7 @@ _PACKAGES: Final = {
     "docker": "docker.io",
     "redis-server": "redis-server",
     "openssl": "openssl",
+    "locale-gen": "locales",
     "curl": "curl",
     "node": "nodejs",
     "npm": "npm",

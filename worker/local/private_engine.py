@@ -1,6 +1,7 @@
 """A private Docker Engine: its own folder, socket and network namespace, nothing shared with another one."""
 
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -24,6 +25,12 @@ _PROJECT: Final = Path(__file__).parents[2]
 
 class EngineFailedError(Exception):
     """The private Engine did not come up, or did not end."""
+
+
+def require_root() -> None:
+    """Raise EngineFailedError for an ordinary user, before anything is made."""
+    if os.geteuid() != 0:
+        raise EngineFailedError("a private Docker Engine needs root: run this with sudo, or as root")
 
 
 class PrivateEngine:
@@ -77,7 +84,11 @@ class PrivateEngine:
         return [find("nsenter") or "nsenter", f"--net=/run/netns/{self.namespace}", "--"]
 
     def prepare(self) -> None:
-        """Make folder and network namespace, and remove what a killed Engine left in this folder."""
+        """Make folder and network namespace, and remove what a killed Engine left in this folder.
+
+        Raises EngineFailedError for an ordinary user.
+        """
+        require_root()
         self.root.mkdir(parents=True, exist_ok=True)
         self._sockets.mkdir(mode=0o700, exist_ok=True)
         self._clear_pid_files()

@@ -124,6 +124,24 @@ def test_make_up_says_in_one_line_which_setting_is_wrong() -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("/run/docker.sock", "did you mean unix:///run/docker.sock?"),
+        (f"unix:///{'x' * 107}", "108 bytes, and the kernel takes 107"),
+        (f"unix:///{'ä' * 54}", "109 bytes, and the kernel takes 107"),
+    ],
+)
+def test_an_engines_address_that_nobody_can_reach_is_refused(value: str, told: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(told)):
+        Settings.model_validate({"DOCKER_HOST": value})
+
+
+def test_an_engines_socket_may_have_as_long_a_path_as_the_kernel_takes() -> None:
+    address = f"unix:///{'x' * 106}"
+    assert Settings.model_validate({"DOCKER_HOST": address}).docker_host == address
+
+
 def test_ports_that_are_none_are_refused() -> None:
     with pytest.raises(ValueError, match="PINACLE_PORT_RANGE"):
         Settings(port_range="30000-20000")

@@ -59,6 +59,11 @@ def main() -> None:
         raise SystemExit(f"error: {error}") from None
     except subprocess.CalledProcessError as error:
         raise SystemExit(f"error: {error.cmd[0]} failed with {error.returncode}; it says why above") from None
+    except PermissionError as error:
+        raise SystemExit(
+            f"error: this user may not write {error.filename}: run this as the user who made it, or set "
+            "PINACLE_FOLDER to a folder of your own"
+        ) from None
     except OSError as error:
         raise SystemExit(f"error: {error.strerror}: {error.filename or ''}".rstrip(": ")) from None
     show(stack.programs)
@@ -81,9 +86,10 @@ def plan_stack(folder: Path) -> Stack:
     given, stack = settings(), Stack()
     if "redis_url" not in given.model_fields_set:
         _add_redis(stack, folder)
-    _add_engine(stack, folder, given)
+    # Before the Engine, for which something is made.
     port = stack_settings().flower_port or _free_port(_FLOWER_PORT)
-    _refuse_taken(port, "Flower; FLOWER_PORT is another one")
+    _refuse_taken(port, "Flower: set FLOWER_PORT to another one")
+    _add_engine(stack, folder, given)
     stack.flower = f"http://127.0.0.1:{port}"
     # A task's arguments say which pod it is about, and Flower does not show them by default.
     stack.environment["FLOWER_TASKS_COLUMNS"] = "name,args,state,received,runtime,worker"
@@ -116,7 +122,7 @@ def _add_redis(stack: Stack, folder: Path) -> None:
         port = urlsplit(text).port or _REDIS_PORT
     else:
         port = _free_port(_REDIS_PORT)
-    _refuse_taken(port, "the embedded Redis; set PINACLE_REDIS_URL to use the one that is there")
+    _refuse_taken(port, "the embedded Redis: set PINACLE_REDIS_URL to use the one that is there")
     url = redis_url(folder, port)
     # Its password is in the URL: another one beside it would be refused.
     stack.environment |= {"PINACLE_REDIS_URL": url, "PINACLE_REDIS_PASSWORD": ""}
