@@ -46,9 +46,10 @@ def word(text: str) -> Text:
 def pod_line(pod: Answer) -> RenderableType:
     """Return a pod after something was done to it."""
     head = Text.assemble(("pod ", "dim"), (plain(pod["pod_id"]), "bold"), " is ", word(pod["phase"]))
-    if pod["host"] and pod["phase"] != Phase.DELETED:
+    gone = pod["phase"] == Phase.DELETED
+    if pod["host"] and not gone:
         head.append(f" on {plain(pod['host'])}")
-    ports = [Text(f"  {port}") for port in map(port_text, pod["ports"])]
+    ports = [Text(f"  {port}") for port in map(port_text, () if gone else pod["ports"])]
     changed = [Text(f"  changed: {', '.join(map(plain, pod['changed']))}")] if pod.get("changed") else []
     kept = [Text(f"  {plain(path)} is kept, on a volume of its own now") for path in pod.get("kept", ())]
     return Group(head, *changed, *ports, *kept, *_why([pod]))
