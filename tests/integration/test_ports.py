@@ -1,14 +1,11 @@
 """Host ports that programs of the host use: a chosen one is moved, a requested one is an error."""
 
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, Final
 
 import pytest
 from redis import Redis
 
+from tests.support.held_port import held_port
 from tests.support.pods import Pod
 from worker.local.client import Client
 from worker.local.private_engine import PrivateEngine
@@ -17,28 +14,6 @@ from worker.local.waiting import wait_until
 pytestmark = pytest.mark.usefixtures("busybox")
 
 SPEC: Final[dict[str, Any]] = {"image": "pinacle-busybox", "stop_timeout_s": 1, "ports": [{"container": 80}]}
-HOLD: Final = """
-import socket, sys
-held = socket.socket()
-held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-held.bind(("127.0.0.1", int(sys.argv[1])))
-held.listen()
-print("held", flush=True)
-sys.stdin.read()
-"""
-
-
-@contextmanager
-def held(engine: PrivateEngine, port: int) -> Iterator[None]:
-    """Let a program on the Engine's host listen on a port."""
-    command = [*engine.inside(), sys.executable, "-c", HOLD, str(port)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as program:
-        assert program.stdout is not None
-        assert program.stdout.readline() == "held\n"
-        try:
-            yield
-        finally:
-            program.communicate()
 
 
 def port_of(answer: dict[str, Any]) -> int:
@@ -59,7 +34,7 @@ def test_a_new_pod_gets_the_next_port_if_a_program_has_the_chosen_one(
     with Pod.running(client, engine, "moved", SPEC) as pod:
         before = pod.call("get")
         first = port_of(before)
-    with held(engine, first), Pod.running(client, engine, "moved", SPEC) as pod:
+    with held_port(engine, first), Pod.running(client, engine, "moved", SPEC) as pod:
         answer = pod.call("get")
         second = port_of(answer)
         assert second != first
@@ -79,7 +54,7 @@ def test_a_pod_that_ran_keeps_its_port_until_that_cannot_be_had(
         first = port_of(pod.call("get"))
         pod.sh("echo mine > /root/file; mkdir /data; echo mine > /data/file")
         pod.call("stop")
-        with held(engine, first):
+        with held_port(engine, first):
             pod.call("start")
             wait_until(lambda: pod.call("get")["phase"] == "running", 40, what="another port")
             second = port_of(pod.call("get"))
@@ -94,7 +69,7 @@ def test_a_port_that_was_asked_for_is_an_error_while_a_program_has_it(
 ) -> None:
     """Another port would be of no use to the caller."""
     asked = {**SPEC, "ports": [{"container": 80, "host": 28081}, {"container": 81}]}
-    with held(engine, 28081):
+    with held_port(engine, 28081):
         answer = client.call("create", "asked", asked)
         try:
             assert answer["phase"] == "failed"

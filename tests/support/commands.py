@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import StringIO
+from pathlib import Path
 from typing import Any, Final
 
 import pexpect
@@ -46,6 +47,10 @@ class Pinacle:
 
     settings: Mapping[str, str]
     more: Mapping[str, str] = field(default_factory=dict)
+    folder: Path = ROOT
+    """Where it is run."""
+    umask: int = -1
+    """That of this process if it is negative."""
 
     def __call__(self, *words: str, stdin: str | None = None, code: int | None = 0) -> Done:
         """Run it without a terminal; it has to end with `code`, or with any code if that is None."""
@@ -60,7 +65,8 @@ class Pinacle:
         """Begin it without a terminal; it is killed if it takes too long."""
         process = subprocess.Popen(
             self._command(words),
-            cwd=ROOT,
+            cwd=self.folder,
+            umask=self.umask,
             env=self._environment(),
             stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -84,7 +90,7 @@ class Pinacle:
         with pexpect.spawn(
             command,
             arguments,
-            cwd=str(ROOT),
+            cwd=str(self.folder),
             env=environment,
             dimensions=(24, 60),
             encoding="utf-8",

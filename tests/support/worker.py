@@ -24,8 +24,13 @@ class WorkerProcess:
         *,
         root: Path = ROOT,
         python: str = sys.executable,
+        umask: int = -1,
     ) -> None:
-        """`root` is where its code is, and `python` what runs it: a worker of another commit has its own."""
+        """`root` is where its code is, and `python` what runs it: a worker of another commit has its own.
+
+        `umask` is that of this process if it is negative.
+        """
+        self._umask = umask
         self._root = root
         self._python = python
         self.settings = settings
@@ -46,6 +51,7 @@ class WorkerProcess:
             self._process = subprocess.Popen(
                 command,
                 cwd=self._root,
+                umask=self._umask,
                 env={**os.environ, **self.settings},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
