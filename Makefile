@@ -3,6 +3,8 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
+# Whatever language this is run in: one that is not installed would have Python read paths as ASCII.
+export LC_ALL := C.UTF-8
 
 PYTHON ?= python3
 VENV := .venv

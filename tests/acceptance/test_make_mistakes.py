@@ -11,6 +11,7 @@ from typing import Final
 import pytest
 
 from tests.support.worker import ROOT
+from worker.local.private_engine import PrivateEngine
 
 NOBODY: Final = 65534
 OLD_PYTHON: Final = """#!{python}
@@ -64,14 +65,13 @@ def test_an_old_python_is_named_before_anything_is_installed(tmp_path: Path) -> 
 )
 def test_an_ordinary_user_is_told_what_is_missing(nobodys: Path, module: str, told: str) -> None:
     """And no Engine was begun."""
-    before = _namespaces()
     done = _as_nobody(module, nobodys)
     (line,) = done.stderr.splitlines()
     assert (done.returncode, done.stdout) == (1, "")
     assert line.startswith("error: ")
     assert told in line
-    assert _namespaces() == before
-    assert not (nobodys / "engine").exists()
+    assert [path for path in nobodys.rglob("*") if path.name in {"e", "engine"}] == []
+    assert not Path("/run/netns", PrivateEngine(nobodys / "engine").namespace).exists()
 
 
 def test_a_folder_of_somebody_else_is_named() -> None:
@@ -83,7 +83,8 @@ def test_a_folder_of_somebody_else_is_named() -> None:
 
 
 def _as_nobody(module: str, folder: Path) -> "subprocess.CompletedProcess[str]":
-    own = {"PINACLE_FOLDER": str(folder), "DOCKER_HOST": f"unix://{folder}/none.sock", "HOME": str(folder)}
+    own = dict.fromkeys(("PINACLE_FOLDER", "HOME", "TMPDIR"), str(folder))
+    own["DOCKER_HOST"] = f"unix://{folder}/none.sock"
     return subprocess.run(
         [sys.executable, "-c", AS_NOBODY.format(nobody=NOBODY), module],
         check=False,
@@ -92,8 +93,3 @@ def _as_nobody(module: str, folder: Path) -> "subprocess.CompletedProcess[str]":
         cwd=ROOT,
         env={**os.environ, **own},
     )
-
-
-def _namespaces() -> set[str]:
-    folder = Path("/run/netns")
-    return {path.name for path in folder.iterdir()} if folder.exists() else set()

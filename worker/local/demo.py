@@ -66,7 +66,7 @@ def main() -> None:
         require(*ENGINE, wanted=FILTER)
         with _stage() as stage:
             tell(stage)
-    except (EngineFailedError, MissingProgramsError) as error:
+    except (EngineFailedError, MissingProgramsError, TimeoutError) as error:
         raise SystemExit(f"error: {error}") from None
     except subprocess.CalledProcessError as error:
         raise SystemExit(f"error: {error.cmd[0]} failed with {error.returncode}; it says why above") from None

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -19,7 +20,8 @@ from worker.local.waiting import wait_until
 _READY_S: Final = 60.0
 _ENDED_S: Final = 30.0
 _LONGEST_ROOT: Final = 60
-"""Characters of a folder for sockets: the kernel takes paths of 107, and those of containerd are long."""
+"""Bytes of a folder for sockets: the kernel takes paths of 107, and those of containerd are long."""
+_ESCAPED: Final = re.compile(r"\\([0-7]{3})")
 _PROJECT: Final = Path(__file__).parents[2]
 
 
@@ -54,7 +56,7 @@ class PrivateEngine:
         self.root = root
         self.data_root = root / "data"
         self.namespace = f"pinacle-{sha256(str(root).encode()).hexdigest()[:8]}"
-        self._sockets = root if len(str(root)) <= _LONGEST_ROOT else Path("/run") / self.namespace
+        self._sockets = root if len(os.fsencode(root)) <= _LONGEST_ROOT else Path("/run") / self.namespace
         self.socket = self._sockets / "docker.sock"
         self._exec_root = self._sockets / "exec"
         self._pid_file = root / "dockerd.pid"
@@ -139,7 +141,8 @@ class PrivateEngine:
     def mounts(self) -> list[str]:
         """Return the mounts below the Engine's folder, the innermost first."""
         lines = Path("/proc/self/mounts").read_text().splitlines()
-        points = [line.split()[1] for line in lines]
+        # A space in a path is written as \040 there.
+        points = [_ESCAPED.sub(lambda found: chr(int(found[1], 8)), line.split()[1]) for line in lines]
         folders = (f"{self.root}/", f"{self._sockets}/")
         return sorted((point for point in points if point.startswith(folders)), reverse=True)
 

@@ -66,6 +66,8 @@ def main() -> None:
         ) from None
     except OSError as error:
         raise SystemExit(f"error: {error.strerror}: {error.filename or ''}".rstrip(": ")) from None
+    except KeyboardInterrupt:
+        raise SystemExit("interrupted; nothing runs") from None
     show(stack.programs)
     pass_on_output(next_lines(folder, stack.environment, flower=stack.flower, image=_IMAGE))
     supervisord = Path(sys.executable).with_name("supervisord")
