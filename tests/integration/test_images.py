@@ -113,7 +113,10 @@ def test_a_private_image_that_does_not_exist_is_told_apart(
 ) -> None:
     """The registry was asked and does not have it: nothing is made."""
     text = client.error("create", "nope", {"image": f"{REGISTRY}/private/nothing:1"})
-    assert text.startswith("ImageNotFoundError: spec.image: ")
+    assert text.startswith("ImageNotFoundError: ")
+    assert f"'{REGISTRY}/private/nothing:1' is not on this host" in text
+    assert "its registry does not have it" in text
+    assert "allowed: an image that exists" in text
     assert client.error("get", "nope").startswith("PodNotFoundError")
 
 

@@ -199,7 +199,7 @@ def test_a_pod_says_what_is_wrong_with_it(
         shown = " ".join(pinacle("pods", "get", "wrong").out.split())
         for part in mistake.told:
             assert part in shown
-    assert pinacle("pods", "delete", "wrong", "--yes").out == "pod wrong is deleted\n"
+    assert client.call("delete", "wrong")["phase"] == "deleted"
     assert "pinacle-vol-wrong-" not in engine.docker("volume", "ls", "-q")
 
 

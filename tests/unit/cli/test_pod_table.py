@@ -6,7 +6,7 @@ from typing import Any, Final
 import pytest
 from rich.console import Console, RenderableType
 
-from worker.cli.tables import _pod_table, _quick_table, pod_list
+from worker.cli.tables import _pod_table, _quick_table, pod_line, pod_list
 
 STYLE: Final = re.compile(r"\x1b\[[0-9;]*m")
 WIDE: Final = 200
@@ -39,6 +39,11 @@ def drawn(table: RenderableType) -> list[str]:
 )
 def test_both_are_the_same(pods: list[dict[str, Any]]) -> None:
     assert drawn(_pod_table(pods, WIDE)) == drawn(_pod_table(pods, TOO_NARROW))
+
+
+def test_only_a_pod_that_exists_is_shown_with_ports() -> None:
+    assert drawn(pod_line(pod(1))) == ["pod p1 is running on here", "  127.0.0.1:8000 -> 80/tcp"]
+    assert drawn(pod_line(pod(1, phase="deleted"))) == ["pod p1 is deleted"]
 
 
 def test_phases_have_their_colours() -> None:

@@ -25,6 +25,8 @@ from worker.store.translate import translated
 _LOOK_EVERY_S: Final = 1.0
 _UNKNOWN_ARGUMENTS: Final = "by name do not fit; allowed: "
 """What every version of the worker says of arguments that it does not know."""
+_ONCE: Final = "pods.exec"
+"""What sets no intent, and is done only once for a task's id all the same."""
 _AT_ONCE: Final = 20
 """Tasks that are under way at a time, so that other callers are served meanwhile."""
 _ONE_TRY: Final[dict[str, Any]] = {
@@ -68,8 +70,9 @@ def send_each(wanted: Sequence[Call], *, quiet: bool) -> list[Any]:
                 update(f"{wanted[0].name}  {len(answers)} of {len(wanted)}")
                 answers += _ask_some(app, wanted[len(answers) : len(answers) + _AT_ONCE])
         except (OperationalError, StoreUnavailableError) as error:
-            text = f"{str(error).rstrip('.')}. {len(answers)} of {len(wanted)} are done; what was sent may be"
-            raise EndingError(Exit.NOBODY, f"{text} done later. {NEXT}") from error
+            done = f"{len(answers)} of {len(wanted)} are done, and others may be later. "
+            told = f"{str(error).rstrip('.')}. {'' if wanted[0].pod_id is None else done}{NEXT}"
+            raise EndingError(Exit.NOBODY, told) from error
         except KeyboardInterrupt:
             text = f"interrupted: {len(answers)} of {len(wanted)} are done; what was sent is done anyway"
             raise EndingError(Exit.INTERRUPTED, text) from None
@@ -179,13 +182,14 @@ def _unanswered(wanted: Call, task_id: str, timeout_s: float) -> str:
 
 
 def _went_away(wanted: Call, task_id: str, error: Exception) -> str:
-    if wanted.pod_id is None:
-        return f"{str(error).rstrip('.')}. {NEXT}"
-    return (
-        "Redis went away while an answer was waited for, and it may still be done: once Redis is back, send "
-        f"it again with --task-id {task_id}, so that it is accepted once, or look: "
-        f"pinacle pods get {wanted.pod_id}"
-    )
+    """Return what to say if Redis went away while the answer was waited for."""
+    told = "Redis went away while an answer was waited for, and it may still be done: once Redis is back,"
+    again = f"send it again with --task-id {task_id}, so that it is"
+    if wanted.pod_id is not None:
+        return f"{told} {again} accepted once, or look: pinacle pods get {wanted.pod_id}"
+    if wanted.name == _ONCE:
+        return f"{told} {again} done once"
+    return f"{str(error).rstrip('.')}. {NEXT}"
 
 
 def _interrupted(wanted: Call) -> str:
