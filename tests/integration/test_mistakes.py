@@ -115,7 +115,12 @@ _MISTAKES: Final = {
         more={"PINACLE_REDIS_URL": f"redis://:{_PASSWORD}/x@127.0.0.1:6379/0"},
     ),
     "stop of an unknown pod": _Mistake("pods stop nobody", 1, ("pod 'nobody' does not exist", "pods list")),
-    "command that does not exist": _Mistake("pods remove there", 2, ("--help",)),
+    "command that does not exist": _Mistake(
+        "pod ls", 2, ("No such command 'pod'. Did you mean 'pods'? See: pinacle --help",)
+    ),
+    "phase that is none": _Mistake(
+        "pods ls --phase run", 2, ("'--phase': 'run' is not one of 'pending', 'running'", "--help")
+    ),
     "update of nothing": _Mistake("pods update there", 2, ("say what to change: --image",)),
 }
 

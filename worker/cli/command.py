@@ -110,11 +110,12 @@ def _end(code: Exit, text: str) -> int:
 
 def _usage(error: typer.TyperException) -> str:
     """Return what was wrong with the command, without any extra word: that may be part of a value."""
-    text = error.format_message().rstrip(".")
+    text = error.format_message().rstrip(".").replace("Value error, ", "")
     if "unexpected extra argument" in text:
         text = "there are too many words; a value with spaces needs quotes"
     context: Any = getattr(error, "ctx", None)
-    return f"{text}. See: {context.command_path if context else _NAME} --help"
+    end = "" if text.endswith("?") else "."
+    return f"{text}{end} See: {context.command_path if context else _NAME} --help"
 
 
 def _unexpected(error: Exception) -> str:
