@@ -24,8 +24,8 @@ from worker.errors import (
 )
 from worker.intake.lanes import lane_of
 from worker.pods.requests import Change, Request
+from worker.service.examination import Forward
 from worker.service.inside.asked import Execution, Logs
-from worker.service.intents import Forward
 
 _LITTLE: Final = 32
 """Characters of a result: the beginning of the pod's id, which comes first."""
@@ -100,6 +100,16 @@ def submit(task: AnyTask, pod_id: str, request: Request | Change) -> dict[str, A
             own.done_waiting(lane)
     if isinstance(result, Forward):
         pass_on(task, result.host, accepted=result.accepted)
+    return result
+
+
+def preview(task: AnyTask, pod_id: str, request: Request | Change) -> dict[str, Any]:
+    """Tell what the request would do, without doing it; raises PodError with a text for the caller."""
+    own = runtime()
+    with bound_contextvars(task_id=str(task.request.id), pod_id=pod_id, host=own.parts.host):
+        result = own.loop.run(own.parts.previews.show(pod_id, request))
+    if isinstance(result, Forward):
+        pass_on(task, result.host)
     return result
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tasks.calling import answer, host_pass, look, peek, pod_task, question, submit, usage
+from tasks.calling import answer, host_pass, look, peek, pod_task, preview, question, submit, usage
 from tasks.moving import AnyTask
 from worker.app import runtime
 from worker.pods.naming import parse_pod_id
@@ -47,10 +47,12 @@ def update(  # noqa: PLR0917 - the contract: by position or by name
     replace: Any = False,
     expected_generation: Any = None,
     discard: Any = (),
+    *,
+    dry_run: Any = False,
 ) -> Answer:
     """Change the pod's spec, on the same volumes: the keys that are given, or with `replace` all of it.
 
-    What the container has at the paths in `discard` is given up.
+    What the container has at the paths in `discard` is given up. With `dry_run` nothing is done, only told.
     """
     if isinstance(replace, list) and not discard:
         # The third argument of callers from before there was a `replace`.
@@ -60,13 +62,15 @@ def update(  # noqa: PLR0917 - the contract: by position or by name
         discard=parse_discard(discard),
         expected_generation=parse_generation(expected_generation),
     )
-    return submit(self, parse_pod_id(pod_id), wanted)
+    do = preview if parse_flag("dry_run", dry_run) else submit
+    return do(self, parse_pod_id(pod_id), wanted)
 
 
 @pod_task(name="pods.delete")
-def delete(self: AnyTask, pod_id: Any = None) -> Answer:
-    """Remove the pod and its volumes, for good."""
-    return submit(self, parse_pod_id(pod_id), Delete())
+def delete(self: AnyTask, pod_id: Any = None, *, dry_run: Any = False) -> Answer:
+    """Remove the pod and its volumes, for good; with `dry_run` only tell what that would do."""
+    do = preview if parse_flag("dry_run", dry_run) else submit
+    return do(self, parse_pod_id(pod_id), Delete())
 
 
 @question(name="pods.get")

@@ -80,7 +80,7 @@ ARGUMENTS: Final = frozenset(
     {
         *("pod_id", "spec", "adopt", "force", "recreate", "replace", "expected_generation", "discard"),
         *("orphans", "labels", "phase", "host", "fields", "after", "limit", "old", "new"),
-        *("tail", "since", "command", "user", "timeout_s"),
+        *("tail", "since", "command", "user", "timeout_s", "dry_run"),
     }
 )
 """The names of the tasks' arguments. A text about one begins with its name, or with a path below it."""

@@ -86,6 +86,32 @@ export interface Told {
   docs: string;
 }
 
+/** The answer of `pods.update` and `pods.delete` with `dry_run`: what they would do. */
+export interface Preview {
+  pod_id: string;
+  dry_run: true;
+  existed: boolean;
+  host: string;
+  generation: number;
+  changes: Array<Difference>;
+  steps: Array<string>;
+  explained: Array<string>;
+  complete: boolean;
+  ends_as: "pending" | "running" | "stopped" | "backoff" | "storage_missing" | "deleting" | "deleted" | "failed" | null;
+  reason: string | null;
+  interrupts: boolean;
+  replaces_container: boolean;
+  removes: Array<string>;
+  steps_at_start: Array<string>;
+}
+
+/** A key of a spec that an update changes; of `env` a name, as `env.NAME`, with masked values. */
+export interface Difference {
+  key: string;
+  before: unknown;
+  after: unknown;
+}
+
 /** The answer of `pods.list`; with `fields` each pod has only these keys and `pod_id`. */
 export interface Pods {
   pods: Array<Pod>;

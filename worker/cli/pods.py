@@ -13,7 +13,8 @@ from worker.cli.changing import Change, change, change_all, chosen
 from worker.cli.exits import EndingError, Exit, OtherVersionError
 from worker.cli.inside import commands as inside
 from worker.cli.inside import usage
-from worker.cli.options import AsJson, PodId, PodIds, TaskId, Timeout, Yes
+from worker.cli.options import AsJson, DryRun, PodId, PodIds, TaskId, Timeout, Yes
+from worker.cli.previewing import preview
 from worker.cli.screen import confirm, show
 from worker.cli.specs import SpecOptions, patch_of, spec_of, wanted_labels
 
@@ -121,6 +122,7 @@ def update(
         typer.Option("--expected-generation", metavar="N", help="Refused if the pod is not at this one."),
     ] = None,
     discard: _Discard = None,
+    dry_run: DryRun = False,
     as_json: AsJson = False,
     timeout: Timeout = None,
     task_id: TaskId = None,
@@ -147,12 +149,10 @@ def update(
     more: dict[str, Any] = {"replace": True} if replace else {}
     more |= {} if expected_generation is None else {"expected_generation": expected_generation}
     more |= {"discard": discard} if discard else {}
-    change(
-        pod_id,
-        Change(
-            verb="update", args=(wanted,), kwargs=more, as_json=as_json, timeout_s=timeout, task_id=task_id
-        ),
+    asked = Change(
+        verb="update", args=(wanted,), kwargs=more, as_json=as_json, timeout_s=timeout, task_id=task_id
     )
+    preview([pod_id], asked) if dry_run else change(pod_id, asked)
 
 
 @app.command()
@@ -211,17 +211,21 @@ def delete(
     every: Every = False,
     label: Labelled = None,
     yes: Yes = False,
+    dry_run: DryRun = False,
     as_json: AsJson = False,
     timeout: Timeout = None,
     task_id: TaskId = None,
 ) -> None:
     """Remove pods and their volumes, for good; `rm` is the same."""
     ids = chosen(pod_ids, label, every=every)
+    asked = Change(verb="delete", as_json=as_json, timeout_s=timeout, task_id=task_id)
+    if dry_run:
+        preview(ids, asked)
+        return
     if ids:
         one = f"Remove pod {ids[0]} and all data on its volumes, for good?"
         many = f"Remove {len(ids)} pods and all data on their volumes, for good: {_some(ids)}?"
         confirm(one if len(ids) == 1 else many, yes=yes)
-    asked = Change(verb="delete", as_json=as_json, timeout_s=timeout, task_id=task_id)
     change_all(ids, asked, named=bool(pod_ids))
 
 

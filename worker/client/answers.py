@@ -65,6 +65,34 @@ class Pod(TypedDict):
     error: NotRequired[Told | None]
 
 
+class Difference(TypedDict):
+    """A key of a spec that an update changes; of `env` a name, as `env.NAME`, with masked values."""
+
+    key: str
+    before: Any
+    after: Any
+
+
+class Preview(TypedDict):
+    """The answer of `pods.update` and `pods.delete` with `dry_run`: what they would do."""
+
+    pod_id: str
+    dry_run: Literal[True]
+    existed: bool
+    host: str
+    generation: int
+    changes: list[Difference]
+    steps: list[str]
+    explained: list[str]
+    complete: bool
+    ends_as: Phase | None
+    reason: str | None
+    interrupts: bool
+    replaces_container: bool
+    removes: list[str]
+    steps_at_start: list[str]
+
+
 class Pods(TypedDict):
     """The answer of `pods.list`; with `fields` each pod has only these keys and `pod_id`."""
 

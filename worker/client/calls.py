@@ -25,6 +25,7 @@ class Pods:
     def __init__(self, call: Callable[..., Any]) -> None:
         self._call: Callable[..., Answer] = call
         self._pod: Callable[..., answers.Pod] = call
+        self._preview: Callable[..., answers.Preview] = call
         self._list: Callable[..., answers.Pods] = call
         self._logs: Callable[..., answers.Logs] = call
         self._exec: Callable[..., answers.Execution] = call
@@ -67,6 +68,24 @@ class Pods:
     def delete(self, pod_id: str, **how: Unpack[How]) -> answers.Pod:
         """Remove the pod and its volumes, for good."""
         return self._pod("pods.delete", pod_id, **how)
+
+    def preview_update(
+        self,
+        pod_id: str,
+        spec: Mapping[str, Any],
+        *,
+        replace: bool = False,
+        expected_generation: int | None = None,
+        discard: Sequence[str] = (),
+        **how: Unpack[How],
+    ) -> answers.Preview:
+        """Return what `update` would do. Nothing is changed; it is refused where `update` would be."""
+        args = (pod_id, dict(spec), replace, expected_generation, list(discard))
+        return self._preview("pods.update", *args, kwargs={"dry_run": True}, **how)
+
+    def preview_delete(self, pod_id: str, **how: Unpack[How]) -> answers.Preview:
+        """Return what `delete` would remove. Nothing is changed."""
+        return self._preview("pods.delete", pod_id, kwargs={"dry_run": True}, **how)
 
     def get(self, pod_id: str, **how: Unpack[How]) -> answers.Pod:
         """Return one pod as it is recorded; a `failed` one is no error of the question."""

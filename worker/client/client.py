@@ -1,7 +1,7 @@
 """Sends tasks by their names and waits for their answers."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any, Final, Self
 from uuid import uuid4
@@ -72,20 +72,23 @@ class Client:
         self,
         task: str,
         *args: Any,
+        kwargs: Mapping[str, Any] | None = None,
         task_id: str | None = None,
         wait_s: float | None = None,
         accept_failed: bool = False,
     ) -> Answer:
-        """Send a task by its name and return its answer.
+        """Send a task by its name, with `args` and `kwargs`, and return its answer.
 
         Raises PinacleError: UnknownTaskError and NoWorkerError before anything is sent, NoAnswerError after
         `wait_s`, otherwise what the worker refused, or why the pod is `failed` unless `accept_failed`.
         """
         return self.receive(
-            self.send(task, *args, task_id=task_id), wait_s=wait_s, accept_failed=accept_failed
+            self.send(task, *args, kwargs=kwargs, task_id=task_id), wait_s=wait_s, accept_failed=accept_failed
         )
 
-    def send(self, task: str, *args: Any, task_id: str | None = None) -> str:
+    def send(
+        self, task: str, *args: Any, kwargs: Mapping[str, Any] | None = None, task_id: str | None = None
+    ) -> str:
         """Send a task and return its id, with which `receive` gets the answer.
 
         Raises UnknownTaskError for a name that no task has, NoWorkerError if no worker is there to take it,
@@ -95,7 +98,9 @@ class Client:
         task_id = task_id or str(uuid4())
         try:
             self._check_workers(task_id)
-            sent: Any = self._app.send_task(task, args=args, queue=queue, task_id=task_id)
+            sent: Any = self._app.send_task(
+                task, args=args, kwargs=dict(kwargs or {}), queue=queue, task_id=task_id
+            )
             _forget(sent)
         except (RedisError, OperationalError, OSError) as error:
             raise StoreUnavailableError("Redis cannot be reached, or refuses", task_id=task_id) from error

@@ -21,12 +21,14 @@ from worker.pods.policy import Policy
 from worker.process.repeating import patiently
 from worker.reconcile.dispatcher import Dispatcher
 from worker.reconcile.reconciler import Reconciler
+from worker.service.examination import Examination
 from worker.service.hosts import Hosts
 from worker.service.inside.inside import Inside
 from worker.service.inside.usage import PodsUsage
 from worker.service.intents import Intents
 from worker.service.patience import Patience
 from worker.service.preflight import Preflight
+from worker.service.preview.preview import Previews
 from worker.service.queries import Queries
 from worker.store.redis_store import RedisStore
 
@@ -44,6 +46,7 @@ class Parts:
     passes: Passes
     watcher: Watcher
     intents: Intents
+    previews: Previews
     queries: Queries
     inside: Inside
     usage: PodsUsage
@@ -122,11 +125,11 @@ def make_parts(
     dispatcher = _make_dispatcher(given, claiming)
     guard = StorageGuard(**given.owned, claiming=claiming)
     rebuild = Rebuild(**given.owned, claiming=claiming)
+    examination = _make_examination(given, guard=guard, rebuild=rebuild)
     passes = _make_passes(given, dispatcher=dispatcher, guard=guard, rebuild=rebuild)
     patience = Patience(dispatcher=dispatcher, task_wait_s=settings.task_wait_s)
-    inside = Inside(
-        host=host, store=store, streams=engine.streams, patience=patience, is_open=settings.exec == "on"
-    )
+    is_open = settings.exec == "on"
+    inside = Inside(host=host, store=store, streams=engine.streams, patience=patience, is_open=is_open)
     return Parts(
         host=host,
         engine=engine,
@@ -144,7 +147,10 @@ def make_parts(
             observer=observer,
             on_contender=claiming.hear,
         ),
-        intents=_make_intents(given, dispatcher=dispatcher, guard=guard, rebuild=rebuild, patience=patience),
+        intents=_make_intents(
+            given, dispatcher=dispatcher, guard=guard, examination=examination, patience=patience
+        ),
+        previews=Previews(**given.owned, examination=examination, patience=patience, clock=time),
         queries=Queries(
             host=host,
             engine=engine,
@@ -223,8 +229,28 @@ def _make_passes(given: _Given, *, dispatcher: Dispatcher, guard: StorageGuard, 
 
 
 def _make_intents(
-    given: _Given, *, dispatcher: Dispatcher, guard: StorageGuard, rebuild: Rebuild, patience: Patience
+    given: _Given,
+    *,
+    dispatcher: Dispatcher,
+    guard: StorageGuard,
+    examination: Examination,
+    patience: Patience,
 ) -> Intents:
+    settings = given.settings
+    return Intents(
+        host=given.host,
+        store=given.store,
+        guard=guard,
+        examination=examination,
+        dispatcher=dispatcher,
+        patience=patience,
+        clock=time,
+        task_wait_s=settings.task_wait_s,
+        task_attempts=settings.task_attempts,
+    )
+
+
+def _make_examination(given: _Given, *, guard: StorageGuard, rebuild: Rebuild) -> Examination:
     settings = given.settings
     preflight = Preflight(
         **given.owned,
@@ -234,16 +260,11 @@ def _make_intents(
         max_pods=settings.max_pods,
         policy=policy_of(settings),
     )
-    return Intents(
+    return Examination(
         host=given.host,
         hosts=frozenset({given.host, *settings.host_names}),
         store=given.store,
         rebuild=rebuild,
         guard=guard,
         preflight=preflight,
-        dispatcher=dispatcher,
-        patience=patience,
-        clock=time,
-        task_wait_s=settings.task_wait_s,
-        task_attempts=settings.task_attempts,
     )

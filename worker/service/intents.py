@@ -2,51 +2,25 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final
 
 import structlog
 
-from worker.errors import HostsSilentError, PoisonedTaskError, RemovalUnfinishedError
-from worker.host.rebuild import Rebuild
+from worker.errors import PoisonedTaskError
 from worker.host.storage_guard import StorageGuard
 from worker.interfaces import Proposal, Store
 from worker.planner.host.renaming import renamed_problem
-from worker.pods.model import Intent, Phase, Record
-from worker.pods.requests import (
-    Change,
-    Create,
-    Delete,
-    Request,
-    Resolved,
-    Stop,
-    Update,
-    brings_spec,
-    check,
-    created,
-    intent_for,
-    replaces,
-    settled,
-)
+from worker.pods.model import Intent, Record
+from worker.pods.requests import Change, Delete, Request, Stop
 from worker.pods.results import pod_result
 from worker.reconcile.dispatcher import Dispatcher
 from worker.reconcile.reconciler import Seen
-from worker.service.moments import moment
+from worker.service.examination import Examination, Examined, Forward
 from worker.service.patience import Patience, load_pod
-from worker.service.preflight import Preflight
 
 _log: Final = structlog.get_logger(__name__)
 _ACCEPTED_AT_ONCE: Final = 12
 """Changes that are examined at the same time. More than the questions to registries that may be under way."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Forward:
-    """The pod lives on another host, and that host's worker has to answer."""
-
-    host: str
-    accepted: bool
-    """Whether its intent is recorded already."""
 
 
 class Intents:
@@ -56,28 +30,24 @@ class Intents:
         self,
         *,
         host: str,
-        hosts: frozenset[str],
         store: Store,
-        rebuild: Rebuild,
         guard: StorageGuard,
-        preflight: Preflight,
+        examination: Examination,
         dispatcher: Dispatcher,
         patience: Patience,
         clock: Callable[[], float],
         task_wait_s: float,
         task_attempts: int,
     ) -> None:
-        """All of `hosts` must have reported their pods before an unknown id counts as new.
+        """`clock` gives seconds since the epoch.
 
-        `clock` gives seconds since the epoch. A task waits `task_wait_s` seconds for the outcome. A task that
-        was taken more than `task_attempts` times is given up.
+        A task waits `task_wait_s` seconds for the outcome. A task that was taken more than `task_attempts`
+        times is given up.
         """
         self._host = host
-        self._hosts = hosts
         self._store = store
-        self._rebuild = rebuild
         self._guard = guard
-        self._preflight = preflight
+        self._examination = examination
         self._dispatcher = dispatcher
         self._patience = patience
         self._clock = clock
@@ -144,109 +114,23 @@ class Intents:
         known = await self._store.accepted_generation(task_id)
         if known is not None:
             return known, None
-        self._guard.refuse_taken()
-        record = await self._known(pod_id)
-        request = settled(pod_id, record, asked)
-        check(pod_id, record, request)
-        if record is not None and record.exists and record.host != self._host:
-            # A new spec can be examined only on the host where it will run.
-            looks = isinstance(request, Create | Update) or replaces(record, request)
-            if looks and record.host in await self._store.live_hosts():
-                return Forward(host=record.host, accepted=False)
-            self._preflight.judge(record, request, alone=True)
-            generation, _ = await self._propose(record, pod_id, request, task_id, Resolved())
-            return generation, None
-        if (
-            record is not None
-            and record.purging
-            and record.host != self._host
-            and isinstance(request, Create)
-        ):
-            return Forward(host=await self._remover(record), accepted=False)
-        self._preflight.judge(record, request)
-        looked = await self._first_look(pod_id, record, request)
-        resolved = await self._resolved(pod_id, record, request)
-        if record is not None and replaces(record, request):
-            looked = await self._rehearsed(record, request, resolved)
-        elif looked is not None and isinstance(request, Create) and request.adopt:
-            candidate = looked.record.evolve(intent=intent_for(record, request, resolved))
-            looked = Seen(record=candidate, observation=await self._preflight.rehearse(candidate))
-        generation, intent = await self._propose(record, pod_id, request, task_id, resolved)
+        examined = await self._examination.examine(pod_id, asked)
+        if isinstance(examined, Forward):
+            return examined
+        generation, intent = await self._propose(pod_id, examined, task_id)
+        looked = examined.looked
         if looked is None:
             return generation, None
         return generation, Seen(record=looked.record.evolve(intent=intent), observation=looked.observation)
 
-    def _place(self, record: Record | None, request: Request) -> str:
-        """Return the pod's host: this one for a new pod of whose name nothing is left elsewhere."""
-        if record is None or (isinstance(request, Create) and not record.exists and not record.purging):
-            return self._host
-        return record.host
-
-    async def _remover(self, record: Record) -> str:
-        """Return the host that still has to remove the deleted pod, and makes the new one after that.
-
-        Raises RemovalUnfinishedError if that host has no worker.
-        """
-        if record.host in await self._store.live_hosts():
-            return record.host
-        raise RemovalUnfinishedError(
-            f"pod_id: pod {record.pod_id!r} was deleted, and what is left of it is on host {record.host}, "
-            "which has no heartbeat; allowed: another id, or this one once that host's worker is back"
-        )
-
-    async def _known(self, pod_id: str) -> Record | None:
-        """Return a pod's record; None only if every host has reported its pods to the store."""
-        record = await self._store.load(pod_id)
-        if record is not None:
-            return record
-        await self._rebuild.run()
-        silent = self._hosts - await self._store.reported_hosts()
-        if silent:
-            raise HostsSilentError(
-                f"pod_id: pod {pod_id!r} is not known, and these hosts have not reported their pods since "
-                f"Redis was emptied: {', '.join(sorted(silent))}. Start their workers, or remove them from "
-                "PINACLE_HOSTS"
-            )
-        return await self._store.load(pod_id)
-
-    async def _resolved(self, pod_id: str, record: Record | None, request: Request) -> Resolved:
-        spec = brings_spec(record, request)
-        if spec is not None:
-            return await self._preflight.resolved(pod_id, record, spec)
-        if isinstance(request, Update) and record is not None and record.state.phase is Phase.FAILED:
-            # Its image may be gone, and another one under the same reference: this is how that is taken.
-            return await self._preflight.pinned(record, request.spec)
-        return Resolved()
-
-    async def _first_look(self, pod_id: str, record: Record | None, request: Request) -> Seen | None:
-        """Look at the place of a new pod, so that what is in its way is reported before it is accepted."""
-        if not isinstance(request, Create) or (record is not None and record.exists):
-            return None
-        self._guard.refuse_renamed()
-        host = self._place(record, request)
-        candidate = Record(pod_id=pod_id, host=host, intent=intent_for(record, request, Resolved()))
-        if record is not None:
-            candidate = candidate.evolve(state=record.state)
-        candidate = candidate.evolve(storage=await self._store.storage(host))
-        seen = await self._preflight.first_look(candidate)
-        return Seen(record=candidate, observation=seen)
-
-    async def _rehearsed(self, record: Record, request: Request, resolved: Resolved) -> Seen:
-        """Examine the container that is to be replaced, so that a loss is refused before anything changes."""
-        candidate = record.evolve(intent=intent_for(record, request, resolved))
-        return Seen(record=candidate, observation=await self._preflight.rehearse(candidate))
-
-    async def _propose(
-        self, record: Record | None, pod_id: str, request: Request, task_id: str, resolved: Resolved
-    ) -> tuple[int, Intent]:
-        now = self._clock()
-        intent = created(intent_for(record, request, resolved), record, moment(now)).evolve(accepted_at=now)
+    async def _propose(self, pod_id: str, examined: Examined, task_id: str) -> tuple[int, Intent]:
+        record, intent = examined.record, examined.intent(self._clock())
         accepted = await self._store.accept(
             Proposal(
                 pod_id=pod_id,
                 task_id=task_id,
                 expected_generation=record.intent.generation if record is not None else 0,
-                host=self._place(record, request),
+                host=examined.host,
                 intent=intent,
             )
         )

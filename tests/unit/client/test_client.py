@@ -58,7 +58,9 @@ def test_each_call_has_the_tasks_own_arguments_and_defaults(name: str) -> None:
     room, method = name.split(".")
     bound = getattr((Pods if room == "pods" else Hosts)(call), method)
     own = [each for each in inspect.signature(bound).parameters.values() if each.kind is not each.VAR_KEYWORD]
-    task = inspect.signature(app.tasks[name].run).parameters
+    parameters = inspect.signature(app.tasks[name].run).parameters
+    # Those by keyword only give another kind of answer, and have methods of their own.
+    task = {key: each for key, each in parameters.items() if each.kind is not each.KEYWORD_ONLY}
     assert [each.name for each in own] == [*task]
     required = [each.name for each in own if each.default is each.empty]
     bound(**{each: {} if each == "spec" else [each] if each == "command" else each for each in required})
@@ -67,6 +69,28 @@ def test_each_call_has_the_tasks_own_arguments_and_defaults(name: str) -> None:
     # JSON has no tuples.
     expected = {each: list(value) if isinstance(value, tuple) else value for each, value in defaults.items()}
     assert {each: told[each] for each in defaults} == expected
+
+
+@pytest.mark.parametrize("method", ["update", "delete"])
+def test_a_preview_asks_what_the_change_itself_asks(method: str) -> None:
+    """With the same arguments at the same places, and nothing but `dry_run` beside them."""
+    sent: list[tuple[Any, Any]] = []
+
+    def call(*message: Any, **how: Any) -> dict[str, Any]:
+        sent.append((message, how))
+        return {}
+
+    pods = Pods(call)
+    args = ("a", {"tier": "dev.large"}) if method == "update" else ("a",)
+    for each in (method, f"preview_{method}"):
+        getattr(pods, each)(*args)
+    (change, how), (preview, more) = sent
+    assert change == preview
+    assert (how, more) == ({}, {"kwargs": {"dry_run": True}})
+    change_takes, preview_takes = (
+        list(inspect.signature(getattr(pods, each)).parameters) for each in (method, f"preview_{method}")
+    )
+    assert change_takes == preview_takes
 
 
 def test_no_argument_of_a_task_is_called_like_one_of_the_calls_own() -> None:

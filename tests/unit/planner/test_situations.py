@@ -2636,22 +2636,22 @@ ELSEWHERE: Final = [
 ]
 
 
-@pytest.mark.parametrize(
-    "situation",
-    [
-        *REST,
-        *CREATION,
-        *VOLUMES,
-        *RESTORING,
-        *TAKEN_UP,
-        *KEEPING,
-        *CONTAINERS,
-        *SHAPES,
-        *DELETION,
-        *IDENTITY,
-        *NETWORK,
-    ],
-)
+EVERY: Final[list[Any]] = [
+    *REST,
+    *CREATION,
+    *VOLUMES,
+    *RESTORING,
+    *TAKEN_UP,
+    *KEEPING,
+    *CONTAINERS,
+    *SHAPES,
+    *DELETION,
+    *IDENTITY,
+    *NETWORK,
+]
+
+
+@pytest.mark.parametrize("situation", EVERY)
 def test_what_follows(situation: Situation) -> None:
     decided = plan(situation.record, situation.seen, NOW, situation.own)
     situation.check(decided)

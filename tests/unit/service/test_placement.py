@@ -15,7 +15,8 @@ from worker.host.storage_guard import StorageGuard
 from worker.pods.model import Record
 from worker.pods.requests import Create, Delete, Restart
 from worker.pods.spec import PodSpec
-from worker.service.intents import Forward, Intents
+from worker.service.examination import Examination, Forward
+from worker.service.intents import Intents
 from worker.service.patience import Patience
 from worker.service.preflight import Preflight
 
@@ -32,18 +33,25 @@ def _service(record: Record, *live: str) -> tuple[Intents, FakeStore, FakeEngine
     store.hosts = dict.fromkeys(live, 0.0)
     owned: dict[str, Any] = {"host": "here", "engine": engine, "store": store, "installation": OWN}
     claiming = Claiming(**owned)
-    service = Intents(
+    guard = StorageGuard(**owned, claiming=claiming)
+    examination = Examination(
         host="here",
         store=store,
         hosts=frozenset({"here"}),
         rebuild=Rebuild(**owned, claiming=claiming),
-        guard=StorageGuard(**owned, claiming=claiming),
-        dispatcher=NOBODY,
-        patience=Patience(dispatcher=NOBODY, task_wait_s=1.0),
-        clock=lambda: 1.0,
+        guard=guard,
         preflight=Preflight(
             **owned, clock=lambda: 1.0, free_ports=range(1, 9), min_free_mb=0, max_pods=MOST_PODS
         ),
+    )
+    service = Intents(
+        host="here",
+        store=store,
+        guard=guard,
+        examination=examination,
+        dispatcher=NOBODY,
+        patience=Patience(dispatcher=NOBODY, task_wait_s=1.0),
+        clock=lambda: 1.0,
         task_wait_s=1.0,
         task_attempts=5,
     )

@@ -14,7 +14,15 @@ Schema = dict[str, Any]
 FOLDER: Final = ROOT / "docs" / "schema"
 TYPES: Final = ROOT / "docs" / "examples" / "pinacle.d.ts"
 _DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
-_ANSWERS: Final = (answers.Pod, answers.Pods, answers.Logs, answers.Execution, answers.Change, answers.Told)
+_ANSWERS: Final = (
+    answers.Pod,
+    answers.Preview,
+    answers.Pods,
+    answers.Logs,
+    answers.Execution,
+    answers.Change,
+    answers.Told,
+)
 _PLAIN: Final = {str: "string", int: "integer", float: "number", bool: "boolean", type(None): "null"}
 
 

@@ -19,9 +19,9 @@ from worker.errors import (
 )
 from worker.interfaces import Store, Streams
 from worker.pods.model import Record
+from worker.service.examination import Forward
 from worker.service.inside.asked import MOST_BYTES, Execution, Logs
 from worker.service.inside.masking import beginning, ending, secrets_in
-from worker.service.intents import Forward
 from worker.service.patience import Patience, load_pod, no_pod
 
 _log: Final = structlog.get_logger(__name__)

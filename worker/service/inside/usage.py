@@ -8,7 +8,7 @@ from worker.errors import HostAwayError, NotRunningError, ObjectMissingError, Po
 from worker.interfaces import Meter, Store
 from worker.pods.model import Phase, Record
 from worker.pods.results import visible_phase
-from worker.service.intents import Forward
+from worker.service.examination import Forward
 from worker.service.patience import Patience, load_pod, no_pod
 from worker.sharing import Shared
 

@@ -19,9 +19,9 @@ from worker.errors import (
 )
 from worker.interfaces import Ended
 from worker.pods.model import Record
+from worker.service.examination import Forward
 from worker.service.inside.asked import Execution, Logs
 from worker.service.inside.inside import Inside
-from worker.service.intents import Forward
 from worker.service.patience import Patience
 
 NOBODY: Final[Any] = None

@@ -1,0 +1,1 @@
+"""What a change of a pod would do, shown without doing it."""
