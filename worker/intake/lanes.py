@@ -21,7 +21,7 @@ class Lane(Enum):
     CHANGES = "changes"
 
 
-_THREADS: Final = {Lane.QUESTIONS: 8, Lane.MISPLACED: 2, Lane.LOOKS: 16, Lane.PASSES: 4}
+_THREADS: Final = {Lane.QUESTIONS: 8, Lane.MISPLACED: 1, Lane.LOOKS: 16, Lane.PASSES: 4}
 """Few for tasks that only read: all threads share one interpreter, and more would only slow others down."""
 RESERVED: Final = {Lane.ENDINGS: 8, Lane.CHANGES: 8}
 """Threads that no task occupies to wait for its pod: the next task is accepted at once, and does not wait."""
