@@ -290,6 +290,8 @@ class Usage:
 
     measured_at: str
     """By the Engine's clock, as RFC 3339 has it."""
+    started_at: str
+    """When the container was started, by the same clock."""
     cpu_seconds: float
     """Of all processors together, since the container was started."""
     memory_bytes: int | None
@@ -309,7 +311,7 @@ class Meter(Protocol):
     """Measures containers."""
 
     async def usage(self, container_id: str, *, deadline_s: float) -> Usage:
-        """Return what a container uses now. 1 call.
+        """Return what a container uses now. 2 calls.
 
         Raises ObjectMissingError, and NotRunningError if it does not run.
         """

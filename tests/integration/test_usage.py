@@ -31,6 +31,7 @@ def test_what_a_pod_uses_is_measured(pod: Pod) -> None:
     assert answer["unmeasured"] == []
     assert (after["pod_id"], after["restarts"]) == ("used", 0)
     assert after["measured_at"] > before["measured_at"]
+    assert after["started_at"] == before["started_at"] < before["measured_at"]
     assert after["cpu_seconds"] > before["cpu_seconds"] + 0.05
     assert 0 < after["memory_bytes"] < after["memory_limit_bytes"] == 2 * 2**30
     assert 1 <= after["pids"] < 20 < after["pids_limit"]

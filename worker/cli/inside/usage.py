@@ -15,7 +15,7 @@ from worker.cli.records import opened
 from worker.cli.screen import results, say, show
 
 _TASK: Final = "pods.stats"
-_FIELDS: Final = ["phase", "host", "restarts", "created_at", "last_error"]
+_FIELDS: Final = ["phase", "host", "restarts", "last_error"]
 _BETWEEN_S: Final = 1.0
 """Seconds between the two readings of which a single table is made."""
 _AROUND: Final = 3

@@ -66,13 +66,14 @@ def top_table(answer: Answer, console: Console, *, most: int | None) -> Renderab
     if not pods:
         return Text("no pods", style="dim")
     wide = console.width >= NARROW
-    table = _table("POD", "PHASE", "CPUS", "MEMORY", *(("PIDS", "RESTARTS", "AGE", "HOST") if wide else ()))
+    table = _table("POD", "PHASE", "CPUS", "MEMORY", *(("PIDS", "RESTARTS", "UP", "HOST") if wide else ()))
     for pod in pods[:most]:
         used = pod["usage"]
         more = (
             _UNKNOWN if used is None else _count(used["pids"]),
             str(pod["restarts"]),
-            _age(pod.get("created_at")),
+            # An older worker does not say when it was started.
+            _since(None if used is None else used.get("started_at")),
             plain(pod["host"] or ""),
         )
         table.add_row(
@@ -107,7 +108,7 @@ def _unmeasured(pods: Sequence[Answer]) -> list[Text]:
     return [Text(plain(f"{each['pod_id']}: {each['reason']}")) for each in pods]
 
 
-def _age(moment: str | None) -> str:
+def _since(moment: str | None) -> str:
     """Return how long ago that was, in one unit."""
     if moment is None:
         return _UNKNOWN

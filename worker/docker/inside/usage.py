@@ -19,7 +19,10 @@ class ContainerUsage:
         self._calls = calls
 
     async def usage(self, container_id: str, *, deadline_s: float) -> Usage:
-        """See `worker.interfaces.Meter`; 1 call."""
+        """See `worker.interfaces.Meter`; 2 calls."""
+        container = await self._calls.json(
+            "container_inspect", "GET", f"containers/{container_id}/json", deadline_s=deadline_s
+        )
         # Without `one-shot` the Engine waits for a second reading, a second later.
         entry = await self._calls.json(
             "container_stats",
@@ -28,10 +31,10 @@ class ContainerUsage:
             params={"stream": "false", "one-shot": "true"},
             deadline_s=deadline_s,
         )
-        return parsed(entry)
+        return parsed(entry, container["State"]["StartedAt"])
 
 
-def parsed(entry: Mapping[str, Any]) -> Usage:
+def parsed(entry: Mapping[str, Any], started_at: str) -> Usage:
     """Return what the Engine says about one container. Raises NotRunningError if that has no processes."""
     memory = entry.get("memory_stats") or {}
     pids = entry.get("pids_stats") or {}
@@ -43,6 +46,7 @@ def parsed(entry: Mapping[str, Any]) -> Usage:
     blocks = (entry.get("blkio_stats") or {}).get("io_service_bytes_recursive")
     return Usage(
         measured_at=entry["read"],
+        started_at=started_at,
         cpu_seconds=entry["cpu_stats"]["cpu_usage"]["total_usage"] / _NANOSECONDS,
         memory_bytes=_without_cache(memory),
         memory_limit_bytes=memory.get("limit"),

@@ -15,6 +15,7 @@ from worker.service.patience import Patience
 NOBODY: Final[Any] = None
 USED: Final = Usage(
     measured_at="2026-11-27T10:00:00Z",
+    started_at="2026-11-27T09:00:00Z",
     cpu_seconds=1.5,
     memory_bytes=5,
     memory_limit_bytes=9,
