@@ -511,8 +511,8 @@ class Store(Protocol):
     async def begin_once(self, task_id: str) -> bool:
         """Note that what a task asks for begins, durably; false if that was noted before, in seven days."""
 
-    async def beat_heart(self, host: str) -> None:
-        """Report that a worker of this host is alive."""
+    async def beat_heart(self, host: str) -> bool:
+        """Report that a worker of this host is alive; false if another one of it has done so meanwhile."""
 
     async def stop_heart(self, host: str) -> None:
         """Report that a worker of this host ends; another worker of the same host reports again soon."""

@@ -252,10 +252,22 @@ async def test_what_a_task_asks_for_begins_once(store: Store) -> None:
 async def test_a_host_is_live_after_a_heartbeat(store: Store) -> None:
     """And only then."""
     assert await store.live_hosts() == frozenset()
-    await store.beat_heart("here")
+    assert await store.beat_heart("here")
     assert await store.live_hosts() == {"here"}
     await store.stop_heart("here")
     assert await store.live_hosts() == frozenset()
+
+
+async def test_a_second_worker_of_a_host_is_noticed_by_both(redis_url: str) -> None:
+    """Also by the first, once it beats again; and nobody is noticed by itself."""
+    one, other = make_store(redis_url), make_store(redis_url)
+    assert [await one.beat_heart("here") for _ in range(3)] == [True] * 3
+    assert await other.beat_heart("here"), "the one before may have died"
+    for store in (one, other):
+        assert not await store.beat_heart("here")
+    assert [await other.beat_heart("there") for _ in range(2)] == [True] * 2
+    for store in (one, other):
+        await store.close()
 
 
 async def test_a_dead_holders_lease_is_taken_over_after_its_last_step(redis_url: str) -> None:

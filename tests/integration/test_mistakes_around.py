@@ -44,7 +44,12 @@ def stack(
     """A worker with a Redis of its own, in odd surroundings."""
     redis = RedisServer(folder / "redis")
     redis.start()
-    mine = {**settings, "PINACLE_REDIS_URL": redis.url, "PINACLE_HOST_ID": "around"}
+    mine = {
+        **settings,
+        "PINACLE_REDIS_URL": redis.url,
+        "PINACLE_HOST_ID": "around",
+        "PINACLE_HEARTBEAT_TTL_S": "6",
+    }
     mine |= turkish(scratch / "locales")
     worker, client = WorkerProcess(folder, mine, "around", root=folder, umask=STRICT), Client(redis.url)
     worker.start()
@@ -121,7 +126,7 @@ def test_a_redis_that_stops_while_an_answer_is_waited_for(stack: Stack, pinacle:
     assert stack.client.call("delete", "again")["phase"] == "deleted"
 
 
-def test_a_second_worker_does_no_harm(stack: Stack, pinacle: Pinacle, folder: Path) -> None:
+def test_a_second_worker_does_no_harm_and_both_say_so(stack: Stack, pinacle: Pinacle, folder: Path) -> None:
     """It is the same host to whoever asks, and each pod is made once."""
     second = WorkerProcess(folder, stack.worker.settings, "second", root=folder)
     second.start()
@@ -133,6 +138,12 @@ def test_a_second_worker_does_no_harm(stack: Stack, pinacle: Pinacle, folder: Pa
         names = stack.engine.docker("ps", "-a", "--format", "{{.Names}}").split()
         assert names.count("pinacle-pod-once") == 1
         assert stack.client.call("delete", "once")["phase"] == "deleted"
+        wait_until(
+            lambda: all("host_shared" in worker.text() for worker in (stack.worker, second)),
+            30,
+            what="a line in both logs",
+        )
+        assert "another worker of this host takes its tasks too" in stack.worker.text()
     finally:
         second.stop()
     assert "Traceback" not in second.text()

@@ -227,8 +227,9 @@ class FakeStore:
         self.begun.add(task_id)
         return not was_begun
 
-    async def beat_heart(self, host: str) -> None:
+    async def beat_heart(self, host: str) -> bool:
         self.hosts[host] = self.now
+        return True
 
     async def stop_heart(self, host: str) -> None:
         self.hosts.pop(host, None)

@@ -64,7 +64,7 @@ MISTAKES: Final[dict[str, tuple[str, ...]]] = {
     "Turkish locale": (f"{_AROUND}::test_letters_of_another_language_change_nothing", _UP_RUNS),
     "another directory": (f"{_AROUND}::test_a_pods_files_have_their_modes_whatever_the_umask", _UP_RUNS),
     "second worker": (
-        f"{_AROUND}::test_a_second_worker_does_no_harm",
+        f"{_AROUND}::test_a_second_worker_does_no_harm_and_both_say_so",
         "tests/integration/test_outages.py::test_two_workers_on_one_host_never_have_two_hands_on_a_pod",
     ),
     "make up twice": (f"{_UP}::test_a_second_one_says_that_it_runs",),

@@ -29,6 +29,8 @@ from worker.telemetry.metrics_server import MetricsServer
 from worker.telemetry.observers import Observers
 
 _log: Final = structlog.get_logger(__name__)
+_SURELY_SHARED: Final = 2
+"""Heartbeats in a row between which another worker of this host had one."""
 _T = TypeVar("_T")
 
 
@@ -45,6 +47,7 @@ class Runtime:
         self._clock = ClockWatch()
         self._watchdog = Watchdog(self.loop.loop, settings.loop_stall_s)
         self._beaten_at = -inf
+        self._shared_for = 0
         self._closed_at = monotonic()
         self._disk = HangingThreads(at_once=1)
         self.heart: Heart | None = None
@@ -162,7 +165,15 @@ class Runtime:
         if self.heart is not None:
             self.heart.beat()
         self._clock.look()
-        await self.parts.store.beat_heart(self.parts.host)
+        is_alone = await self.parts.store.beat_heart(self.parts.host)
+        self._shared_for = 0 if is_alone else self._shared_for + 1
+        # Once can be an own heartbeat whose answer was lost.
+        if self._shared_for == _SURELY_SHARED:
+            _log.warning(
+                "host_shared",
+                reason="another worker of this host takes its tasks too, and its name is the same to all "
+                "callers. That does no harm; if it was not meant, end one of the two",
+            )
 
     async def _close_egress_again(self) -> None:
         def due() -> float:

@@ -71,6 +71,7 @@ class RedisStore:
         self._save = self._redis.register_script(scripts.SAVE)
         self._count_attempt = self._redis.register_script(scripts.COUNT_ATTEMPT)
         self._beat = self._redis.register_script(scripts.BEAT)
+        self._beaten: dict[str, float] = {}
         self._live = self._redis.register_script(scripts.LIVE_HOSTS)
         self._noted = self._redis.register_script(scripts.NOTED)
         self._rename_host = self._redis.register_script(scripts.RENAME_HOST)
@@ -273,9 +274,11 @@ class RedisStore:
         with translated("begin"):
             return bool(await self._redis.set(keys.begun(task_id), 1, nx=True, ex=_TASK_MEMORY_S))
 
-    async def beat_heart(self, host: str) -> None:
+    async def beat_heart(self, host: str) -> bool:
         with translated("heartbeat"):
-            await self._beat(keys=[keys.HEARTBEATS], args=[host])
+            before, now = await self._beat(keys=[keys.HEARTBEATS], args=[host])
+        mine, self._beaten[host] = self._beaten.get(host), float(now)
+        return mine is None or before is None or float(before) <= mine
 
     async def stop_heart(self, host: str) -> None:
         with translated("heartbeat"):

@@ -182,7 +182,12 @@ return count
 
 BEAT: Final = """
 -- KEYS: heartbeats   ARGV: host
-redis.call('ZADD', KEYS[1], redis.call('TIME')[1], ARGV[1])
+-- Answers when the heartbeat before was, false for none, and when this one is.
+-- With microseconds, as two workers of a host may have theirs in one second.
+local time, before = redis.call('TIME'), redis.call('ZSCORE', KEYS[1], ARGV[1])
+local now = time[1] .. '.' .. string.format('%06d', time[2])
+redis.call('ZADD', KEYS[1], now, ARGV[1])
+return {before, now}
 """
 
 NOTED: Final = """
