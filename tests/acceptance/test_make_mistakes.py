@@ -55,6 +55,20 @@ def test_an_old_python_is_named_before_anything_is_installed(tmp_path: Path) -> 
     assert not venv.exists()
 
 
+def test_a_language_that_is_not_installed_is_no_matter() -> None:
+    """Python would read the paths of a project as ASCII then, and not begin if they have other letters."""
+    probe = 'probe: ; @$(BIN)/python -c "import locale; print(locale.getencoding())"'
+    done = subprocess.run(
+        ["make", "--no-print-directory", f"--eval={probe}", "probe"],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "LC_ALL": "xx_XX.UTF-8"},
+    )
+    assert done.stdout == "UTF-8\n"
+
+
 @pytest.mark.parametrize(
     ("module", "told"),
     [

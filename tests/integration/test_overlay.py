@@ -165,6 +165,7 @@ def test_a_full_disk_while_a_base_is_filled(scratch: Path, settings: dict[str, s
             answer = stack.client.receive(sent)
             assert answer["phase"] == "pending"
             assert "no space left on device" in answer["last_error"]
+            assert "make room on it (docker image prune" in answer["last_error"]
             filler.unlink()
             pod = Pod(stack.client, stack.engine, "full")
             wait_until(lambda: pod.call("get")["phase"] == "running", 60, what="the pod")

@@ -53,6 +53,11 @@ _FOLDER_REMEDY: Final = (
     "end the containerd-shim with the container's id if one runs (pgrep -f ID), remove that folder "
     "(rm -r --one-file-system), then this goes on by itself"
 )
+_FULL: Final = "no space left on device"
+_FULL_REMEDY: Final = (
+    ". The disk of the Engine is full: make room on it (docker image prune, but never volumes or "
+    "containers), then this goes on by itself"
+)
 _NEVER: Final = (
     "executable file not found",
     "exec format error",
@@ -76,7 +81,7 @@ _NEVER_OF_A_PROGRAM: Final = (
 _RUNTIMES_OWN: Final = ("mount", "/run/", "/proc/", "/sys/", "/var/lib/", "cgroup", "containerd", "shim:")
 """Signs of a runtime's own files: such a failure may pass, as on a busy host or after a killed Engine."""
 _OF_THE_HOST: Final = (
-    "no space left on device",
+    _FULL,
     "disk quota exceeded",
     "input/output error",
     "too many open files",
@@ -152,6 +157,8 @@ def _is_for_good(text: str) -> bool:
 
 def _remedy(text: str) -> str:
     """Return what a person has to do, if waiting does not help."""
+    if _FULL in text:
+        return _FULL_REMEDY
     if _ORPHANED_TASK.search(text) is not None:
         return _ORPHAN_REMEDY
     return _FOLDER_REMEDY if _ORPHANED_FOLDER.search(text) is not None else ""
