@@ -6,7 +6,7 @@ from typing import Final
 
 import pytest
 
-from config.settings import Settings
+from config.settings import Settings, StackSettings
 from worker.cli.command import app
 
 ROOT: Final = Path(__file__).parents[3]
@@ -28,6 +28,7 @@ def test_every_target_of_make_is_one(document: Path) -> None:
 @by_name
 def test_every_variable_is_a_setting(document: Path) -> None:
     settings = {f"PINACLE_{name.upper()}" for name in Settings.model_fields}
+    settings |= {str(field.validation_alias) for field in StackSettings.model_fields.values()}
     named = set(re.findall(r"PINACLE_[A-Z_]+[A-Z]", document.read_text()))
     assert named <= settings
 
