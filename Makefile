@@ -16,7 +16,7 @@ UV := uv==0.13.8
 PROCESSES ?= 2
 PARALLEL := $(if $(filter-out 1,$(PROCESSES)),--numprocesses $(PROCESSES) --dist loadfile)
 
-.PHONY: help demo up client schema test test-fast test-vm chaos load zoo fresh mutants bench bases check release-check format lock clean
+.PHONY: help demo up client schema test test-fast test-vm chaos load zoo fresh mutants bench screens bases check release-check format lock clean
 
 help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,6 +59,10 @@ mutants: $(STAMP) ## Break the code in each small way and see whether the fast t
 
 bench: $(STAMP) ## Measure against the Engine's floor on this machine (needs root)
 	$(BIN)/python -m tests.bench $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(COMPARE),--compare $(COMPARE))
+
+screens: $(STAMP) ## Draw the pictures of the command line for the docs again (needs root)
+	$(BIN)/python -m worker.local.packages
+	$(BIN)/python -m tests.screens
 
 bases: $(STAMP) ## Build base images for docker compose from Debian's packages, where no registry is (needs root)
 	@$(BIN)/python -m worker.local.base_images

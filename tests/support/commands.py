@@ -51,6 +51,8 @@ class Pinacle:
     """Where it is run."""
     umask: int = -1
     """That of this process if it is negative."""
+    columns: int = 60
+    """Of a terminal."""
 
     def __call__(self, *words: str, stdin: str | None = None, code: int | None = 0) -> Done:
         """Run it without a terminal; it has to end with `code`, or with any code if that is None."""
@@ -80,7 +82,7 @@ class Pinacle:
             process.communicate()
 
     def on_terminal(self, *words: str, prompt: str = "", typed: str = "") -> tuple[int, str]:
-        """Run it on a terminal of 60 columns; type once `prompt` is shown.
+        """Run it on a terminal; type once `prompt` is shown.
 
         Returns exit code and all that was shown.
         """
@@ -92,7 +94,7 @@ class Pinacle:
             arguments,
             cwd=str(self.folder),
             env=environment,
-            dimensions=(24, 60),
+            dimensions=(24, self.columns),
             encoding="utf-8",
             timeout=_ENDED_S,
         ) as terminal:

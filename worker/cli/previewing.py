@@ -58,8 +58,10 @@ def way(answer: Answer) -> RenderableType:
 def _parts(answer: Answer) -> Iterator[RenderableType]:
     yield Text.assemble(("pod ", "dim"), (plain(answer["pod_id"]), "bold"), f": {_effect(answer)}")
     if answer["changes"]:
+        yield Text()
         yield _differences(answer["changes"])
     if answer["steps"]:
+        yield Text()
         yield _steps(answer)
     if answer["reason"]:
         yield Text(plain(answer["reason"]), style="yellow")

@@ -273,7 +273,8 @@ def _ending(pod: Answer) -> str | None:
 
 
 def _moment(at: float | None) -> str | None:
-    return None if at is None else f"{datetime.fromtimestamp(at, tz=UTC).astimezone():%Y-%m-%d %H:%M:%S}"
+    """Return a time as those that the worker gives, so that they can be compared."""
+    return None if at is None else datetime.fromtimestamp(at, tz=UTC).isoformat(timespec="seconds")
 
 
 def _age(seconds: float | None) -> str:

@@ -1,0 +1,1 @@
+"""`make screens`: pictures for the docs of what the command line shows."""
