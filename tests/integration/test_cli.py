@@ -130,7 +130,9 @@ def test_every_line_of_the_readme_does_what_it_says(
     block = re.search(r"<!-- cli:.*?```sh\n(.*?)```", (ROOT / "docs" / "cli.md").read_text(), re.DOTALL)
     assert block is not None, "docs/cli.md has no lines"
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    engine.docker("tag", busybox, "debian:12-slim")
+    images = ("debian:12-slim", "debian:13")
+    for image in images:
+        engine.docker("tag", busybox, image)
     try:
         done = subprocess.run(
             ["bash", "-euxc", block[1].replace("pinacle doctor", DOCTOR)],
@@ -143,7 +145,7 @@ def test_every_line_of_the_readme_does_what_it_says(
         )
     finally:
         client.call("delete", "abc")
-        engine.docker("rmi", "debian:12-slim")
+        engine.docker("rmi", *images)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("pod abc is running on ")
     assert "pod abc is stopped" in done.stdout
