@@ -12,6 +12,7 @@ import pytest
 from celery import Celery
 from redis import Redis
 
+from config.queues import host_queues, shared_queues
 from tests.support.pods import Pod
 from tests.support.scrape import Scrape, free_port
 from tests.support.stack import own_stack
@@ -51,7 +52,7 @@ def moved(before: Scrape, after: Scrape, name: str, **labels: str) -> float:
     return after(name, **labels) - before(name, **labels)
 
 
-def scrape_once(port: int, what: str, condition: Any) -> Scrape:
+def scrape_once(port: int, what: str, condition: Any, within_s: float = 30) -> Scrape:
     """Scrape until `condition` is true of what was scraped."""
     last: list[Scrape] = []
 
@@ -59,7 +60,7 @@ def scrape_once(port: int, what: str, condition: Any) -> Scrape:
         last[:] = [Scrape(port)]
         return bool(condition(last[0]))
 
-    wait_until(holds, 30, what=what)
+    wait_until(holds, within_s, what=what)
     return last[0]
 
 
@@ -172,6 +173,24 @@ def test_messages_that_nobody_reads_are_counted(
     assert Scrape(port)("pinacle_unread_messages") == 0
 
 
+def test_what_pods_use_is_measured_together(pod: Pod, port: int) -> None:
+    """By ranks, after two measurements also what counts from a start; of no pod by its name."""
+    pod.engine.docker("exec", "-d", pod.container, "sh", "-c", "while :; do :; done")
+    busiest = "pinacle_busiest_pods_cpus"
+    scrape = scrape_once(
+        port,
+        "a busy pod, measured twice",
+        lambda scrape: scrape.has(busiest) and scrape(busiest, rank="first") > 0.05,
+        within_s=60,
+    )
+    assert scrape("pinacle_pods_cpus") >= scrape("pinacle_busiest_pods_cpus", rank="first")
+    assert (
+        scrape("pinacle_pods_memory_bytes") >= scrape("pinacle_largest_pods_memory_bytes", rank="first") > 0
+    )
+    assert scrape("pinacle_pods_pids") >= 2
+    assert scrape("pinacle_pods_network_bytes_per_second", direction="sent") >= 0
+
+
 def test_no_pod_and_no_value_of_env_is_shown(pod_worker: WorkerProcess, pod: Pod, port: int) -> None:
     """Neither after a creation nor after a crash; and each label is a word, a number or a name of a queue."""
     before = Scrape(port)
@@ -184,7 +203,7 @@ def test_no_pod_and_no_value_of_env_is_shown(pod_worker: WorkerProcess, pod: Pod
     others = [sample.labels[name] for sample in ours for name in sample.labels.keys() - {"le", "queue"}]
     assert all(map(WORD.fullmatch, others)), set(others)
     assert queues >= {"pods", "questions"}
-    assert len(queues) == 3  # and the host's own
+    assert len(queues) == len((*shared_queues(), *host_queues("vm")))
     assert len(ours) < 700, "a label is not bounded"
 
 

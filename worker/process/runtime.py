@@ -21,6 +21,7 @@ from worker.interfaces import Observer
 from worker.process.clock import ClockWatch
 from worker.process.loop_thread import LoopThread
 from worker.process.repeating import kept_going, patiently, repeatedly
+from worker.process.use_watch import UseWatch
 from worker.process.watchdog import Watchdog
 from worker.process.wiring import Parts, closes_egress, find_host, make_engine, make_parts
 from worker.store.factory import make_store
@@ -29,6 +30,9 @@ from worker.telemetry.metrics_server import MetricsServer
 from worker.telemetry.observers import Observers
 
 _log: Final = structlog.get_logger(__name__)
+_LEAST_USE_S: Final = 10.0
+_PASSES_OF_USE: Final = 2
+"""What pods use is measured once in so many intervals of passes, and no more often than that."""
 _SURELY_SHARED: Final = 2
 """Heartbeats in a row between which another worker of this host had one."""
 _T = TypeVar("_T")
@@ -111,6 +115,7 @@ class Runtime:
         self.metrics.unread.read = lambda: _unless_unknown(self._ask(overview.unread(ttl_s)))
         self.metrics.disk_free.read = lambda: _unless_unknown(self._ask(self._free_bytes()))
         self.metrics.disk_floor.read = lambda: floor
+        self._use = UseWatch(self.parts.usage, self.metrics.use)
         self.metrics.heartbeats.read = lambda: {} if self.heart is None else self.heart.ages()
 
     async def _free_bytes(self) -> int | None:
@@ -132,6 +137,7 @@ class Runtime:
             self._beat(),
             self._pass_where_none_came(),
             self._close_egress_again(),
+            *(() if self._server is None else (self._measure_pods(),)),
             kept_going("watcher", self.parts.watcher.run),
             kept_going("durability_check", self._check_durability),
         )
@@ -184,6 +190,11 @@ class Runtime:
     async def _close_egress_once(self) -> None:
         self._closed_at = monotonic()
         await self.parts.engine.close_egress_again()
+
+    async def _measure_pods(self) -> None:
+        """Measure what pods use as long as somebody scrapes: two calls a pod, which mostly wait."""
+        every_s = max(_LEAST_USE_S, _PASSES_OF_USE * self.settings.reconcile_interval_s)
+        await repeatedly("usage", self._use.measure, lambda: self._use.begun_at + every_s)
 
     async def _pass_where_none_came(self) -> None:
         """Make passes without beat: one is due if none has begun for a little longer than the interval."""

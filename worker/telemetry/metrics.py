@@ -163,6 +163,7 @@ class Metrics(Unobserved):
         self.disk_floor = self._asked(
             "pinacle_disk_floor_bytes", "Free bytes below which no pod is created: `PINACLE_MIN_FREE_MB`."
         )
+        self.use = PodsUse(self._asked)
 
     def step_ended(self, step: str, error: Exception | None) -> None:
         self._steps.labels(step, "ok" if error is None else _kind(error)).inc()
@@ -222,6 +223,43 @@ class Metrics(Unobserved):
         self, name: str, meaning: str, *labels: str, buckets: tuple[float, ...] = _WORK_BUCKETS
     ) -> Histogram:
         return Histogram(name, meaning, labels, registry=self.registry, buckets=buckets)
+
+
+class PodsUse:
+    """What the pods of this host use together, and the few that use most: by rank, never by name."""
+
+    def __init__(self, asked: "Callable[..., Asked]") -> None:
+        self.cpus = asked(
+            "pinacle_pods_cpus",
+            "Processors that this host's pods used between the last two measurements, about a minute apart; "
+            "none before the second.",
+        )
+        self.memory = asked(
+            "pinacle_pods_memory_bytes",
+            "Memory that this host's pods use, without files' pages that the kernel can take back.",
+        )
+        self.pids = asked("pinacle_pods_pids", "Processes and threads of this host's pods.")
+        self.network = asked(
+            "pinacle_pods_network_bytes_per_second",
+            "Bytes a second that this host's pods `received` and `sent` between the last two measurements.",
+            "direction",
+        )
+        self.blocks = asked(
+            "pinacle_pods_block_bytes_per_second",
+            "Bytes a second that this host's pods `read` from disks and have `written` to them between the "
+            "last two measurements.",
+            "direction",
+        )
+        self.busiest = asked(
+            "pinacle_busiest_pods_cpus",
+            "Processors that each of the five busiest pods used; `pinacle top` names them.",
+            "rank",
+        )
+        self.largest = asked(
+            "pinacle_largest_pods_memory_bytes",
+            "Memory of each of the five pods that use most; `pinacle top` names them.",
+            "rank",
+        )
 
 
 class Asked(Collector):

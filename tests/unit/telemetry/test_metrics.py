@@ -49,7 +49,8 @@ def test_a_metric_follows_the_conventions(family: Family) -> None:
     """Base units, counters end in `_total`, and no label could contain a pod."""
     assert family.name.endswith("_total") == (family.kind == "counter")
     assert family.name.endswith("_duration_seconds") == (family.kind == "histogram")
-    assert set(family.labels) <= {"phase", "result", "step", "call", "reason", "queue", "part"}
+    words = {"phase", "result", "step", "call", "reason", "queue", "part", "direction", "rank"}
+    assert set(family.labels) <= words
 
 
 @pytest.mark.parametrize(("where", "expression"), [*alerts(), *queries()])
