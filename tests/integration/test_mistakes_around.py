@@ -16,6 +16,7 @@ from tests.support.locales import turkish
 from tests.support.pods import Pod
 from tests.support.stack import Stack
 from tests.support.worker import WorkerProcess
+from worker.cli.doctor.examination import _filesystem
 from worker.local.client import Client
 from worker.local.private_engine import PrivateEngine
 from worker.local.redis import RedisServer
@@ -85,14 +86,15 @@ def test_a_pods_files_have_their_modes_whatever_the_umask(stack: Stack, pod: Pod
     assert pod.sh("id -u; head -c 4 /etc/passwd") == "1000\nroot"
 
 
-def test_an_engines_mounts_are_found_below_a_path_with_spaces(folder: Path) -> None:
-    """The kernel's list of mounts writes them otherwise; what is not found there is not undone at the end."""
+def test_mounts_are_found_below_a_path_with_spaces(folder: Path) -> None:
+    """The kernel's list writes them otherwise. What is not found is not undone when an Engine is removed."""
     engine = PrivateEngine(folder / "an engine")
     point = engine.root / "of its own"
     point.mkdir(parents=True)
     subprocess.run(["mount", "-t", "tmpfs", "none", str(point)], check=True)
     try:
         assert engine.mounts() == [str(point)]
+        assert _filesystem(point) == "tmpfs"
     finally:
         subprocess.run(["umount", str(point)], check=True)
 

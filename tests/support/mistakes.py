@@ -57,7 +57,7 @@ MISTAKES: Final[dict[str, tuple[str, ...]]] = {
     "user not in image": (_told("user not in image"),),
     "umask 077": (f"{_AROUND}::test_a_pods_files_have_their_modes_whatever_the_umask", _UP_RUNS),
     "path with spaces": (
-        f"{_AROUND}::test_an_engines_mounts_are_found_below_a_path_with_spaces",
+        f"{_AROUND}::test_mounts_are_found_below_a_path_with_spaces",
         f"{_AROUND}::test_a_pods_files_have_their_modes_whatever_the_umask",
         _UP_RUNS,
     ),

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import shutil
 import socket
 import subprocess
@@ -21,7 +20,6 @@ _READY_S: Final = 60.0
 _ENDED_S: Final = 30.0
 _LONGEST_ROOT: Final = 60
 """Bytes of a folder for sockets: the kernel takes paths of 107, and those of containerd are long."""
-_ESCAPED: Final = re.compile(r"\\([0-7]{3})")
 _PROJECT: Final = Path(__file__).parents[2]
 
 
@@ -140,9 +138,7 @@ class PrivateEngine:
 
     def mounts(self) -> list[str]:
         """Return the mounts below the Engine's folder, the innermost first."""
-        lines = Path("/proc/self/mounts").read_text().splitlines()
-        # A space in a path is written as \040 there.
-        points = [_ESCAPED.sub(lambda found: chr(int(found[1], 8)), line.split()[1]) for line in lines]
+        points = [each.mountpoint for each in psutil.disk_partitions(all=True)]
         folders = (f"{self.root}/", f"{self._sockets}/")
         return sorted((point for point in points if point.startswith(folders)), reverse=True)
 

@@ -1,6 +1,7 @@
 """`pinacle doctor`: looks at Engine, Redis and workers, and leaves nothing changed."""
 
 import asyncio
+import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +40,7 @@ _BUILT: Final = "pinacle-worker"
 """The Compose project and the image that it builds, as docker-compose.yml names them."""
 _ENV_FILE: Final = Path(__file__).parents[3] / ".env"
 _PROC_FILESYSTEMS: Final = Path("/proc/filesystems")
+_ESCAPED: Final = re.compile(r"\\([0-7]{3})")
 
 
 def examine(*, as_json: bool) -> bool:
@@ -205,13 +207,19 @@ def _names(lines: Iterable[str]) -> set[str]:
     return {line.removeprefix("export ").partition("=")[0].strip() for line in lines if "=" in line}
 
 
+def _letter(found: re.Match[str]) -> str:
+    return chr(int(found[1], 8))
+
+
 def _filesystem(path: Path) -> str | None:
     """Return the kind of the file system that a folder is on, None if there is no such folder."""
     try:
         folder = path.resolve(strict=True)
     except OSError:
         return None
-    mounts = [line.split() for line in Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()]
+    lines = Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()
+    # A space in a path is written as \040 there.
+    mounts = [(_ESCAPED.sub(_letter, line.split()[1]), line.split()[2]) for line in lines]
     # Of several file systems mounted at the same place, the last one covers the others.
-    fitting = [(len(place), kind) for _, place, kind, *_ in mounts if folder.is_relative_to(place)]
+    fitting = [(len(place), kind) for place, kind in mounts if folder.is_relative_to(place)]
     return max(reversed(fitting), key=lambda found: found[0])[1] if fitting else None
