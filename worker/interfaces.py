@@ -3,7 +3,7 @@
 One contract suite runs against every Engine and every store.
 """
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +40,29 @@ class EngineInfo:
     """What its kernel cannot limit: `memory`, `CPU` or `processes`."""
     default_runtime: str | None = None
     """The runtime of containers that name none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """How far the pull of an image has come."""
+
+    image: str
+    """The reference that is pulled."""
+    done_bytes: int
+    """Compressed, as they are transferred; what the host had before is not among them."""
+    total_bytes: int
+    """Of the layers whose size is known so far, so it may grow; never less than `done_bytes`."""
+    done_layers: int
+    """Layers that are unpacked, or that the host had before."""
+    total_layers: int
+
+
+Tell = Callable[[Progress], None]
+"""Takes news of a pull; it is called for each line that the Engine sends, so it must be quick."""
+
+
+def tell_nobody(_progress: Progress) -> None:
+    """Ignore news of a pull."""
 
 
 class Engine(Protocol):
@@ -226,10 +249,12 @@ class Engine(Protocol):
         the registry cannot be asked.
         """
 
-    async def pull_image(self, reference: str, *, pinned: bool = False) -> PinnedImage:
+    async def pull_image(
+        self, reference: str, *, pinned: bool = False, tell: Tell = tell_nobody
+    ) -> PinnedImage:
         """Pull an image and return it as the host then has it. Raises ImageNotFoundError. 2 calls.
 
-        There is no deadline for the whole pull, only one for silence. Progress is logged.
+        There is no deadline for the whole pull, only one for silence. `tell` hears of its progress.
         """
 
     async def network_refusal(self) -> str | None:
@@ -510,6 +535,15 @@ class Store(Protocol):
 
     async def begin_once(self, task_id: str) -> bool:
         """Note that what a task asks for begins, durably; false if that was noted before, in seven days."""
+
+    async def tell_progress(self, record: Record, progress: Progress, *, is_news: bool) -> None:
+        """Note for a few seconds how far a pod's pull has come; if that `is_news`, tell its followers too."""
+
+    async def forget_progress(self, pod_id: str) -> None:
+        """Note that a pod's pull has ended."""
+
+    async def progress(self, pod_id: str) -> Progress | None:
+        """Return how far a pod's pull has come, None if nothing is pulled for it. One round trip."""
 
     async def beat_heart(self, host: str) -> bool:
         """Report that a worker of this host is alive; false if another one of it has done so meanwhile."""

@@ -10,6 +10,7 @@ import { setTimeout } from "node:timers/promises";
 import { createClient, ErrorReply } from "@redis/client";
 
 const STREAM = "pinacle:events";
+const PULLS = "pinacle:progress";
 const BEGINNING = "0-0";
 
 /** Do what may be done twice, again and again while Redis is away or starts; throws what it refuses. */
@@ -59,30 +60,48 @@ async function result(redis, id, timeoutMs = 60_000) {
   throw new Error(`task ${id} has not answered yet; send it again with the same id`);
 }
 
+/** Return the id after which everything in a stream is still to come. */
+async function newest(redis, stream) {
+  return (await persistently(() => redis.xRevRange(stream, "+", "-", { COUNT: 1 })))[0]?.id ?? BEGINNING;
+}
+
 /**
- * Yield id and fields of each change of phase since `lastId`, and wait for more; goes on when Redis was away.
- * @returns {AsyncGenerator<[string, import("./pinacle.d.ts").Change]>}
+ * Yield id and change for each change of phase since `lastId`, and for each pull from now on no id and how far
+ * it has come; goes on when Redis was away.
+ * @returns {AsyncGenerator<[string, import("./pinacle.d.ts").Change] | [null, import("./pinacle.d.ts").Progress]>}
  */
 async function* follow(redis, lastId) {
+  const places = { [PULLS]: await newest(redis, PULLS), [STREAM]: lastId };
   for (;;) {
-    const [read] =
-      (await persistently(() => redis.xRead({ key: STREAM, id: lastId }, { COUNT: 100, BLOCK: 5000 }))) ?? [];
-    const last = read && (await persistently(() => redis.xRange(STREAM, lastId, lastId)));
-    if (lastId !== BEGINNING && last?.length === 0) {
-      console.error("changes were missed: ask pods.list where every pod stands");
+    const wanted = Object.entries(places).map(([key, id]) => ({ key, id }));
+    const read = (await persistently(() => redis.xRead(wanted, { COUNT: 100, BLOCK: 5000 }))) ?? [];
+    for (const { name, messages } of read) {
+      const id = places[STREAM];
+      const last = name === STREAM && (await persistently(() => redis.xRange(STREAM, id, id)));
+      if (id !== BEGINNING && last?.length === 0) {
+        console.error("changes were missed: ask pods.list where every pod stands");
+      }
+      for (const { id, message } of messages) {
+        places[name] = id;
+        yield [name === STREAM ? id : null, message];
+      }
     }
-    for (const { id, message } of read?.messages ?? []) yield [(lastId = id), message];
   }
 }
 
 const [url, pod, image, since] = process.argv.slice(2);
 const redis = await createClient({ url }).on("error", console.error).connect();
 // The newest id before the task is sent, so that nothing is missed.
-const start = since ?? (await redis.xRevRange(STREAM, "+", "-", { COUNT: 1 }))[0]?.id ?? BEGINNING;
+const start = since ?? (await newest(redis, STREAM));
 const answer = await result(redis, await send(redis, "pods.create", [pod, { image }]));
 // An answer with the phase `failed` is no success: `last_error` says why.
 console.log(`${pod} is ${answer.phase}`, answer.last_error ?? "");
 for await (const [id, change] of follow(redis, start)) {
+  if (id === null) {
+    const { done_bytes, total_bytes, done_layers, total_layers } = change;
+    console.log(`pulling for ${change.pod_id}: ${done_bytes} of ${total_bytes} bytes, ${done_layers} of ${total_layers} layers`);
+    continue;
+  }
   console.log(id, change.pod_id, change.phase, change.reason);
   if (change.pod_id === pod && change.phase === "deleted") break;
 }

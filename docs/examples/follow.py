@@ -14,6 +14,7 @@ from celery import Celery
 from redis import Redis
 
 STREAM = "pinacle:events"
+PULLS = "pinacle:progress"
 BEGINNING = "0-0"
 
 
@@ -24,20 +25,28 @@ def create(redis_url: str, pod_id: str, image: str) -> str:
     return str(sent.get(timeout=60)["phase"])
 
 
-def newest(redis: Any) -> str:
+def newest(redis: Any, stream: str = STREAM) -> str:
     """Return the id after which everything is still to come."""
-    return next((last_id for last_id, _ in redis.xrevrange(STREAM, count=1)), BEGINNING)
+    return next((last_id for last_id, _ in redis.xrevrange(stream, count=1)), BEGINNING)
 
 
-def follow(redis: Any, last_id: str) -> Iterator[tuple[str, dict[str, str]]]:
-    """Yield id and fields of each change of phase since `last_id`, and wait for more."""
+def follow(redis: Any, last_id: str) -> Iterator[tuple[str, str, dict[str, str]]]:
+    """Yield stream, id and fields of each change of phase since `last_id`, and of each pull from now on."""
+    places = {PULLS: newest(redis, PULLS), STREAM: last_id}
     while True:
         # Shorter than the 5 s for which the client waits for any answer.
-        for _, changes in redis.xread({STREAM: last_id}, count=100, block=3000):
-            if last_id != BEGINNING and not redis.xrange(STREAM, last_id, last_id):
+        for stream, entries in redis.xread(places, count=100, block=3000):
+            last_id = places[STREAM]
+            if stream == STREAM and last_id != BEGINNING and not redis.xrange(STREAM, last_id, last_id):
                 print("changes were missed: ask pods.list where every pod stands", file=sys.stderr)
-            yield from changes
-            last_id = changes[-1][0]
+            yield from ((stream, *entry) for entry in entries)
+            places[stream] = entries[-1][0]
+
+
+def pulling(pull: dict[str, str]) -> str:
+    """Return how far a pull has come."""
+    done, total = int(pull["done_bytes"]) // 10**6, int(pull["total_bytes"]) // 10**6
+    return f"{done} of {total} MB, {pull['done_layers']} of {pull['total_layers']} layers"
 
 
 if __name__ == "__main__":
@@ -45,7 +54,10 @@ if __name__ == "__main__":
     client = Redis.from_url(url, decode_responses=True, protocol=2)
     start = since[0] if since else newest(client)  # before the task is sent, so that nothing is missed
     print(f"{pod} is {create(url, pod, image)}", flush=True)
-    for change_id, change in follow(client, start):
+    for stream, change_id, change in follow(client, start):
+        if stream == PULLS:
+            print("pulling for", change["pod_id"], pulling(change), flush=True)
+            continue
         print(change_id, change["pod_id"], change["phase"], change["reason"], flush=True)
         if (change["pod_id"], change["phase"]) == (pod, "deleted"):
             break

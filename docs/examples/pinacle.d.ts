@@ -59,6 +59,7 @@ export interface Pod {
   started_at?: string | null;
   finished_at?: string | null;
   last_lines?: string | null;
+  progress?: Pull | null;
   unprotected_paths?: Array<string> | null;
   error?: Told | null;
 }
@@ -75,6 +76,15 @@ export interface Port {
   host: number | null;
   protocol: "tcp" | "udp";
   address: string;
+}
+
+/** How far the pull of a pod's image has come; `total_bytes` may grow while layers tell their sizes. */
+export interface Pull {
+  image: string;
+  done_bytes: number;
+  total_bytes: number;
+  done_layers: number;
+  total_layers: number;
 }
 
 /** An error, for programs: `kind` is a stable word, `field` what of the arguments it is about. */
@@ -147,4 +157,16 @@ export interface Change {
   host: string;
   generation: string;
   reason: string;
+}
+
+/** An entry of the stream of pulls. */
+export interface Progress {
+  pod_id: string;
+  host: string;
+  generation: string;
+  image: string;
+  done_bytes: string;
+  total_bytes: string;
+  done_layers: string;
+  total_layers: string;
 }

@@ -1,8 +1,9 @@
 """What the reconciler may expect of a store: of the fake, and of a real Redis."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any, Final
 
 import pytest
@@ -16,7 +17,7 @@ from worker.errors import (
     PortTakenError,
     RecordUnreadableError,
 )
-from worker.interfaces import Proposal, Store
+from worker.interfaces import Progress, Proposal, Store
 from worker.pods.model import Intent, IntentKind, Phase, PodState, PublishedPort, Record
 from worker.pods.spec import PodSpec
 from worker.store.leases import RedisLease
@@ -249,6 +250,21 @@ async def test_what_a_task_asks_for_begins_once(store: Store) -> None:
     assert await store.begin_once("t2")
 
 
+async def test_how_far_a_pull_has_come_is_known_until_it_ends(store: Store) -> None:
+    """Of each pod by itself; followers hear only news."""
+    await store.accept(proposal("a", 1, "t1"))
+    record = await recorded(store)
+    assert await store.progress("a") is None
+    for done, is_news in ((1, True), (2, False)):
+        far = Progress(image="i", done_bytes=done, total_bytes=9, done_layers=0, total_layers=3)
+        await store.tell_progress(record, far, is_news=is_news)
+        assert await store.progress("a") == far
+    assert await store.progress("b") is None
+    await store.forget_progress("a")
+    await store.forget_progress("b")
+    assert await store.progress("a") is None
+
+
 async def test_a_host_is_live_after_a_heartbeat(store: Store) -> None:
     """And only then."""
     assert await store.live_hosts() == frozenset()
@@ -333,6 +349,43 @@ async def test_each_change_of_phase_is_announced_once(redis_url: str) -> None:
         ("a", "", "running"),
         ("a", "running", "stopped"),
     ]
+    await store.close()
+
+
+async def test_pulls_have_a_stream_of_limited_length_and_are_forgotten_with_their_worker(
+    redis_url: str,
+) -> None:
+    """What another version wrote is read as far as it is known, or counts as nothing."""
+    store = make_store(redis_url)
+    await store.accept(proposal("a", 1, "t1"))
+    far = Progress(image="i", done_bytes=1, total_bytes=9, done_layers=0, total_layers=3)
+    async with Redis.from_url(redis_url, decode_responses=True) as redis:
+        for is_news in (True, False):
+            await store.tell_progress(await recorded(store), far, is_news=is_news)
+        entries: Any = await redis.xrange("pinacle:progress")
+        assert [entry for _, entry in entries] == [
+            {
+                "pod_id": "a",
+                "host": "here",
+                "generation": "1",
+                "image": "i",
+                "done_bytes": "1",
+                "total_bytes": "9",
+                "done_layers": "0",
+                "total_layers": "3",
+            }
+        ]
+        assert not await redis.xrange("pinacle:events")
+        assert 0 < await redis.ttl("pinacle:pull:a") <= 15
+        async with redis.pipeline(transaction=False) as pipe:
+            for number in range(1300):
+                pipe.xadd("pinacle:progress", {"pod_id": str(number)})
+            await pipe.execute()
+        await store.tell_progress(await recorded(store), far, is_news=True)
+        assert 1000 <= await redis.xlen("pinacle:progress") <= 1100
+        for told, expected in ((asdict(far) | {"newer": 1}, far), ({"image": "i"}, None), ([], None)):
+            await redis.set("pinacle:pull:a", json.dumps(told))
+            assert await store.progress("a") == expected
     await store.close()
 
 

@@ -297,16 +297,16 @@ def test_colours_on_a_terminal_unless_nobody_wants_them(pinacle: Pinacle) -> Non
 def test_a_deletion_asks_on_a_terminal(pinacle: Pinacle, client: Client, engine: PrivateEngine) -> None:
     """And does what was answered; it shows something while it waits."""
     with Pod.running(client, engine, "asked", SPEC) as pod:
-        asked = {"prompt": "[y/N]: "}
-        code, shown = pinacle.on_terminal("pods", "delete", "asked", **asked, typed="n\n")
+        asked: Final = "[y/N]: "
+        code, shown = pinacle.on_terminal("pods", "delete", "asked", prompt=asked, typed="n\n")
         assert code == 1
         assert "Remove pod asked and all data on its volumes, for good? [y/N]" in shown
         assert "error: you said no, so nothing was sent" in shown
         assert pod.is_up()
-        code, shown = pinacle.on_terminal("pods", "delete", "asked", **asked, typed="\x03")
+        code, shown = pinacle.on_terminal("pods", "delete", "asked", prompt=asked, typed="\x03")
         assert code == 130
         assert "interrupted: nothing was sent" in shown
-        code, shown = pinacle.on_terminal("pods", "delete", "asked", **asked, typed="y\n")
+        code, shown = pinacle.on_terminal("pods", "delete", "asked", prompt=asked, typed="y\n")
         assert code == 0
         assert "pods.delete asked  0 s" in shown
         assert "pod asked is deleted" in STYLE.sub("", shown)

@@ -10,23 +10,16 @@ from typing import Final
 import pytest
 
 from tests.support.pods import Pod
+from tests.support.registry import REGISTRY, running_registry
 from tests.support.worker import WorkerProcess
 from worker.local.client import Client
 from worker.local.images import import_busybox
 from worker.local.packages import find
 from worker.local.private_engine import PrivateEngine
-from worker.local.waiting import wait_until
 
-REGISTRY: Final = "127.0.0.1:5000"
 IMAGE: Final = f"{REGISTRY}/private/base:1"
 PASSWORD: Final = "registry-canary-81c2"  # noqa: S105 - of the registry below
-CONFIG: Final = """
-version: 0.1
-storage:
-  filesystem:
-    rootdirectory: {folder}/storage
-http:
-  addr: 127.0.0.1:5000
+AUTH: Final = """
 auth:
   htpasswd:
     realm: test
@@ -36,35 +29,12 @@ auth:
 
 @pytest.fixture(scope="module")
 def registry(engine: PrivateEngine, scratch: Path) -> Iterator[str]:
-    """Debian's docker-registry in the Engine's network namespace; returns the value of an `auth` entry."""
+    """Return the value of an `auth` entry for it."""
     folder = scratch / "registry"
     folder.mkdir()
     (folder / "htpasswd").write_text(f"puller:{_bcrypt(PASSWORD)}\n")
-    (folder / "config.yml").write_text(CONFIG.format(folder=folder))
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [
-                *engine.inside(),
-                find("docker-registry") or "docker-registry",
-                "serve",
-                str(folder / "config.yml"),
-            ],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-        )
-    try:
-        probe = [*engine.inside(), "bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/5000"]
-        wait_until(
-            lambda: subprocess.run(probe, check=False, capture_output=True).returncode == 0,
-            20,
-            what="the registry",
-            failed=lambda: (folder / "log").read_text() if process.poll() is not None else None,
-        )
+    with running_registry(engine, folder, AUTH.format(folder=folder)):
         yield base64.b64encode(f"puller:{PASSWORD}".encode()).decode()
-    finally:
-        process.terminate()
-        process.wait(10)
 
 
 def _bcrypt(password: str) -> str:

@@ -142,6 +142,7 @@ def test_the_web_app_follows_changes_and_may_do_nothing_else(web: Any) -> None:
     """It can neither read nor change what others send, nor records, which contain env."""
     assert web.xrevrange("pinacle:events", count=1)
     assert web.xread({"pinacle:events": "0-0"}, count=1)
+    web.xread({"pinacle:events": "$", "pinacle:progress": "$"}, count=1)
     for forbidden in (
         ("lrange", "pods", 0, -1),
         ("rpop", "pods"),

@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import StringIO
@@ -81,8 +81,14 @@ class Pinacle:
             process.kill()
             process.communicate()
 
-    def on_terminal(self, *words: str, prompt: str = "", typed: str = "") -> tuple[int, str]:
-        """Run it on a terminal; type once `prompt` is shown.
+    def on_terminal(
+        self,
+        *words: str,
+        prompt: str = "",
+        typed: str = "",
+        when_prompted: Callable[[], object] = lambda: None,
+    ) -> tuple[int, str]:
+        """Run it on a terminal; once `prompt` is shown, call `when_prompted` and type.
 
         Returns exit code and all that was shown.
         """
@@ -101,6 +107,7 @@ class Pinacle:
             terminal.logfile_read = shown
             if prompt:
                 terminal.expect_exact(prompt)
+                when_prompted()
                 terminal.send(typed)
             terminal.expect(pexpect.EOF)
             code = terminal.wait()

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from tests.support.shapes import seen_shape
 from worker.errors import ConflictError, ImageGoneError, ObjectMissingError, PortTakenError
-from worker.interfaces import EngineInfo
+from worker.interfaces import EngineInfo, Progress, Tell, tell_nobody
 from worker.planner.container import ContainerRequest, Limits
 from worker.planner.fold.results import SystemPrepared
 from worker.planner.host.survivors import Evidence
@@ -414,8 +414,11 @@ class FakeEngine:
     async def check_registry(self, reference: str, *, pinned: bool = False) -> None:
         self._begin("distribution_inspect")
 
-    async def pull_image(self, reference: str, *, pinned: bool = False) -> PinnedImage:
+    async def pull_image(
+        self, reference: str, *, pinned: bool = False, tell: Tell = tell_nobody
+    ) -> PinnedImage:
         self._begin("image_pull")
+        tell(Progress(image=reference, done_bytes=1, total_bytes=1, done_layers=1, total_layers=1))
         self.images[reference] = self.registry[reference]
         self.after("image_pull")
         return self.images[reference]

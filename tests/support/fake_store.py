@@ -11,7 +11,7 @@ from worker.errors import (
     PortTakenError,
     RecordUnreadableError,
 )
-from worker.interfaces import Accepted, Lease, Noted, Proposal
+from worker.interfaces import Accepted, Lease, Noted, Progress, Proposal
 from worker.planner.host.port_choice import clash
 from worker.pods.model import INTENT, STATE, IntentKind, PodState, PublishedPort, Record
 from worker.store.reading import FIELDS, read_record
@@ -42,6 +42,9 @@ class FakeStore:
         """Tokens of leases that were left to expire."""
         self.attempts: dict[str, int] = {}
         self.begun: set[str] = set()
+        self.pulls: dict[str, Progress] = {}
+        self.told: list[Progress] = []
+        """What followers of pulls were told."""
         self.hosts: dict[str, float] = {}
         self.reported: set[str] = set()
         self.identities: dict[str, str] = {}
@@ -226,6 +229,19 @@ class FakeStore:
         was_begun = task_id in self.begun
         self.begun.add(task_id)
         return not was_begun
+
+    async def tell_progress(self, record: Record, progress: Progress, *, is_news: bool) -> None:
+        self.before("progress")
+        self.pulls[record.pod_id] = progress
+        if is_news:
+            self.told.append(progress)
+
+    async def forget_progress(self, pod_id: str) -> None:
+        self.before("progress")
+        self.pulls.pop(pod_id, None)
+
+    async def progress(self, pod_id: str) -> Progress | None:
+        return self.pulls.get(pod_id)
 
     async def beat_heart(self, host: str) -> bool:
         self.hosts[host] = self.now

@@ -3,9 +3,12 @@
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from worker.cli.exits import EndingError, Exit
+from worker.cli.screen import Bar
+from worker.cli.tables import pull_text
 from worker.errors import StoreUnavailableError
 
 if TYPE_CHECKING:
@@ -41,6 +44,11 @@ class Records:
             return self._runner.run(question(self._store))
         except StoreUnavailableError as error:
             raise EndingError(Exit.NOBODY, f"{str(error).rstrip('.')}. {NEXT}") from error
+
+    def progress(self, pod_id: str) -> Bar | None:
+        """Return how far the pull of a pod's image has come, None if nothing is pulled."""
+        found = self.ask(lambda store: store.progress(pod_id))
+        return None if found is None else Bar(found.done_bytes, found.total_bytes, pull_text(asdict(found)))
 
     def close(self) -> None:
         self._runner.run(self._store.close())

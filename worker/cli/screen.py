@@ -5,18 +5,29 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, NamedTuple, Protocol
 
 import typer
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
 from rich.text import Text
 
 from worker.cli.exits import EndingError, Exit
 
 _WIDE: Final = 200
 """Columns if there is neither a terminal nor COLUMNS: lines stay whole, so that they can be searched."""
+_BAR: Final = 20
+"""Columns of a progress bar."""
 NARROW: Final = 80
 """With fewer columns, a table leaves out what is needed least."""
+
+
+class Bar(NamedTuple):
+    """How far something has come."""
+
+    done: int
+    total: int
+    text: str
 
 
 def plain(text: object) -> str:
@@ -69,19 +80,39 @@ def confirm(question: str, *, yes: bool) -> None:
         raise EndingError(Exit.FAILED, "you said no, so nothing was sent")
 
 
+class Shown(Protocol):
+    """Replaces what is shown of something under way."""
+
+    def __call__(self, text: str, bar: Bar | None = None) -> None: ...
+
+
 @contextmanager
-def live(text: str) -> Iterator[Callable[[str], None]]:
-    """Show that something is under way, on a terminal only. Call what is yielded to replace the text."""
+def live(text: str) -> Iterator[Shown]:
+    """Show that something is under way, on a terminal only. Call what is yielded to replace it."""
     console = messages()
     if not console.is_terminal:
-        yield lambda _text: None
+        yield _show_nothing
         return
     with console.status(_line(text)) as status:
-        yield lambda newer: status.update(_line(newer))
+        yield lambda text, bar=None: status.update(_line(text) if bar is None else _with_bar(text, bar))
+
+
+def _show_nothing(text: str, bar: Bar | None = None) -> None:
+    pass
 
 
 def _line(text: str) -> Text:
     return Text(plain(text), no_wrap=True, overflow="ellipsis")
+
+
+def _with_bar(text: str, bar: Bar) -> RenderableType:
+    """Return the text, and the bar below it, as on a narrow terminal both do not fit in one line."""
+    from rich.progress_bar import ProgressBar  # noqa: PLC0415 - as in worker.cli.__init__
+
+    grid = Table.grid(padding=(0, 1))
+    # Without a total it would look complete.
+    grid.add_row(ProgressBar(total=max(1, bar.total), completed=bar.done, width=_BAR), _line(bar.text))
+    return Group(_line(text), grid)
 
 
 def _width(terminal: bool) -> int | None:  # noqa: FBT001 - private

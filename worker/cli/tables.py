@@ -33,6 +33,9 @@ _GAP: Final = 2
 LISTED: Final = ["pod_id", "phase", "host", "spec", "restarts", "ports", "last_error", "labels"]
 """What is shown of each pod in a table of many."""
 _WIDEST_STATUS: Final = 4
+_MB: Final = 10**6
+_FEW: Final = 10
+"""Megabytes of which tenths are shown."""
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86400
 
 Answer = Mapping[str, Any]
@@ -53,6 +56,13 @@ def pod_line(pod: Answer) -> RenderableType:
     changed = [Text(f"  changed: {', '.join(map(plain, pod['changed']))}")] if pod.get("changed") else []
     kept = [Text(f"  {plain(path)} is kept, on a volume of its own now") for path in pod.get("kept", ())]
     return Group(head, *changed, *ports, *kept, *_why([pod]))
+
+
+def pull_text(pull: Answer) -> str:
+    """Return how far a pull has come."""
+    digits = 0 if pull["total_bytes"] >= _FEW * _MB else 1
+    done, total = (f"{pull[key] / _MB:.{digits}f}" for key in ("done_bytes", "total_bytes"))
+    return f"{done} of {total} MB, {pull['done_layers']} of {pull['total_layers']} layers"
 
 
 def pod_list(answer: Answer, console: Console) -> RenderableType:
@@ -227,6 +237,8 @@ def _details(pod: Answer) -> Iterable[tuple[str, Any]]:
     yield "pod", Text(plain(pod["pod_id"]), style="bold")
     yield "phase", word(pod["phase"])
     yield "why", pod["last_error"]
+    # An older worker does not report it.
+    yield "pulling", pull_text(pod["progress"]) if pod.get("progress") else None
     yield "tried again", _moment(pod["retry_at"])
     # An older worker does not report these two.
     yield "description", pod.get("description")

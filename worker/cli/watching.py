@@ -1,6 +1,6 @@
 """`pinacle pods watch`: the current phases, then every change of phase from Redis' stream."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from math import inf
 from time import monotonic, time
@@ -9,7 +9,7 @@ from typing import Any, Final
 from worker.cli import tables
 from worker.cli.exits import EndingError, Exit
 from worker.cli.records import Records, opened
-from worker.cli.screen import live, results, write_json
+from worker.cli.screen import Bar, live, results, write_json
 from worker.pods.model import Phase, Record
 from worker.pods.results import visible_phase
 from worker.store.overview import PhaseChange
@@ -25,8 +25,8 @@ def watch(pod_id: str | None, *, until: Phase | None, as_json: bool, timeout_s: 
     what = "all pods" if pod_id is None else f"pod {pod_id}"
     deadline = inf if timeout_s is None else monotonic() + timeout_s
     try:
-        with opened() as records, live(f"watching {what}; Ctrl-C ends it"):
-            for change in _changes(records, pod_id, deadline):
+        with opened() as records, live(watching := f"watching {what}; Ctrl-C ends it") as update:
+            for change in _changes(records, pod_id, deadline, lambda bar: update(watching, bar)):
                 _show(change, as_json=as_json)
                 if change["phase"] == until:
                     return
@@ -36,8 +36,10 @@ def watch(pod_id: str | None, *, until: Phase | None, as_json: bool, timeout_s: 
     raise EndingError(Exit.UNFINISHED, f"{what}{waited_for} {timeout_s:g} s are over")
 
 
-def _changes(records: Records, pod_id: str | None, deadline: float) -> Iterator[dict[str, Any]]:
-    """Yield the pods' current phases, then each change until the deadline."""
+def _changes(
+    records: Records, pod_id: str | None, deadline: float, show_bar: Callable[[Bar | None], None]
+) -> Iterator[dict[str, Any]]:
+    """Yield the pods' current phases, then each change until the deadline; of one pod show its pull too."""
     # The place in the stream is read first: what happens between the two is shown twice rather than never.
     place = records.ask(lambda store: store.overview.last_change())
     phases: dict[str, str] = {}
@@ -51,6 +53,8 @@ def _changes(records: Records, pod_id: str | None, deadline: float) -> Iterator[
             if pod_id in {None, change.pod_id}:
                 phases[change.pod_id] = change.phase
                 yield asdict(change)
+        if pod_id is not None:
+            show_bar(records.progress(pod_id))
         if pod_id is not None and not news:
             # If an intent is accepted or reached without a change of phase, only the record shows it.
             for record in _look(records, pod_id):

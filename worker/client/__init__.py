@@ -5,6 +5,6 @@ It is the whole of the wheel `pinacle-client`, and imports nothing else of ours.
 
 from .client import Client
 from .errors import PinacleError
-from .following import Change
+from .following import Change, Progress
 
-__all__ = ["Change", "Client", "PinacleError"]
+__all__ = ["Change", "Client", "PinacleError", "Progress"]

@@ -30,6 +30,16 @@ class Told(TypedDict):
     docs: str
 
 
+class Pull(TypedDict):
+    """How far the pull of a pod's image has come; `total_bytes` may grow while layers tell their sizes."""
+
+    image: str
+    done_bytes: int
+    total_bytes: int
+    done_layers: int
+    total_layers: int
+
+
 class Pod(TypedDict):
     """The answer of a task about one pod. With the phase `failed` it is no success."""
 
@@ -61,6 +71,7 @@ class Pod(TypedDict):
     started_at: NotRequired[str | None]
     finished_at: NotRequired[str | None]
     last_lines: NotRequired[str | None]
+    progress: NotRequired[Pull | None]
     unprotected_paths: NotRequired[list[str] | None]
     error: NotRequired[Told | None]
 
@@ -132,3 +143,16 @@ class Change(TypedDict):
     host: str
     generation: str
     reason: str
+
+
+class Progress(TypedDict):
+    """An entry of the stream of pulls."""
+
+    pod_id: str
+    host: str
+    generation: str
+    image: str
+    done_bytes: str
+    total_bytes: str
+    done_layers: str
+    total_layers: str

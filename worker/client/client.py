@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from typing import Any, Final, Self
+from typing import Any, Final, Self, overload
 from uuid import uuid4
 
 from celery import Celery
@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 from .answers import Phase, Pod
 from .calls import Answer, Hosts, Pods
 from .errors import NoAnswerError, NoWorkerError, StoreUnavailableError, failed, raised
-from .following import Change, changes, newest
+from .following import PROGRESS, Change, Progress, changes, newest, news
 from .names import queue_of
 
 HEARTBEATS: Final = "pinacle:heartbeats"
@@ -136,14 +136,27 @@ class Client:
         found: Answer = answer
         return found
 
-    def follow(self, *, since: str | None = None, within_s: float | None = None) -> Iterator[Change]:
+    @overload
+    def follow(self, *, since: str | None = None, within_s: float | None = None) -> Iterator[Change]: ...
+
+    @overload
+    def follow(
+        self, *, since: str | None = None, within_s: float | None = None, progress: bool
+    ) -> Iterator[Change | Progress]: ...
+
+    def follow(
+        self, *, since: str | None = None, within_s: float | None = None, progress: bool = False
+    ) -> Iterator[Change | Progress] | Iterator[Change]:
         """Yield changes of all pods after the id `since`, by default from now on.
 
-        It ends after `within_s` seconds, and goes on by itself when Redis was away. Raises
-        StoreUnavailableError if Redis refuses.
+        With `progress` also how far pulls have come, from now on. It ends after `within_s` seconds, and goes
+        on by itself when Redis was away. Raises StoreUnavailableError if Redis refuses.
         """
         # Read now and not when the first change is asked for: what happens in between is not to be missed.
-        return changes(self._redis, newest(self._redis) if since is None else since, within_s=within_s)
+        start = newest(self._redis) if since is None else since
+        if not progress:
+            return changes(self._redis, start, within_s=within_s)
+        return news(self._redis, start, within_s=within_s, pulls_since=newest(self._redis, PROGRESS))
 
     def wait(self, pod_id: str, *phases: Phase, within_s: float) -> Pod:
         """Wait until a pod has one of the phases and return what `pods.get` says of it then.

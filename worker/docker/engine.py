@@ -42,7 +42,7 @@ from worker.errors import (
     PermanentError,
     PodError,
 )
-from worker.interfaces import UNOBSERVED, EngineInfo, Observer
+from worker.interfaces import UNOBSERVED, EngineInfo, Observer, Tell, tell_nobody
 from worker.planner.container import ContainerRequest, Limits
 from worker.planner.fold.results import SystemPrepared
 from worker.planner.host import egress
@@ -374,8 +374,10 @@ class DockerEngine:
     async def check_registry(self, reference: str, *, pinned: bool = False) -> None:
         await self._images.check_registry(reference, pinned=pinned)
 
-    async def pull_image(self, reference: str, *, pinned: bool = False) -> PinnedImage:
-        return await self._images.pull(reference, pinned=pinned)
+    async def pull_image(
+        self, reference: str, *, pinned: bool = False, tell: Tell = tell_nobody
+    ) -> PinnedImage:
+        return await self._images.pull(reference, pinned=pinned, tell=tell)
 
     async def network_problem(self) -> str | None:
         """Return why pods could reach each other on their network, None if they cannot. 1 call."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from worker.errors import ObjectMissingError
-from worker.interfaces import Engine
+from worker.interfaces import Engine, Tell, tell_nobody
 from worker.planner import steps
 from worker.planner.container import container_request, limits, volume_labels
 from worker.planner.fold.results import (
@@ -43,6 +43,8 @@ class Surroundings:
     installation: Installation
     incarnation: str
     """A name never used before, for the step that needs one."""
+    tell: Tell = tell_nobody
+    """Takes news of a pull."""
 
     def full_name(self, volume: Volume) -> str:
         return volume_name(self.record.pod_id, volume.name)
@@ -76,10 +78,12 @@ async def _apply_image(step: ImageStep, at: Surroundings) -> StepResult:
     engine = at.engine
     match step:
         case steps.PinImage(reference=reference):
-            return ImagePinned(await engine.find_image(reference) or await engine.pull_image(reference))
+            found = await engine.find_image(reference)
+            return ImagePinned(found or await engine.pull_image(reference, tell=at.tell))
         case steps.PullDigest(image=image):
             digest = image.repo_digest
-            pulled = await engine.pull_image(digest or image.reference, pinned=digest is not None)
+            wanted, is_pinned = digest or image.reference, digest is not None
+            pulled = await engine.pull_image(wanted, pinned=is_pinned, tell=at.tell)
             return ImagePinned(pulled.evolve(reference=image.reference))
         case steps.LookAtImage(image=image, places=places):
             return ImageSeen(await engine.look_at_image(image, places))

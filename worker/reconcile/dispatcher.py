@@ -116,6 +116,7 @@ class Dispatcher:
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=grace_s)
         await end(self._tasks)
+        await self._reconciler.pulls.close()
 
     async def _next_outcome(self, pod_id: str, *, urgent: bool) -> Outcome:
         keeper = self._keeper(pod_id, None, urgent=urgent)

@@ -49,6 +49,7 @@ from worker.reconcile.apply import Surroundings, apply
 from worker.reconcile.leasing import leased
 from worker.reconcile.peers import Peers
 from worker.reconcile.port_moves import PortMoves
+from worker.reconcile.pulling import Pulls
 from worker.reconcile.turns import Turn, begin_a_pod, end_a_pod
 
 _log: Final = structlog.get_logger(__name__)
@@ -114,6 +115,7 @@ class Reconciler:
         self.new_incarnation = new_incarnation
         self.observer = observer
         self.peers = Peers()
+        self.pulls = Pulls(store=store)
         self.places = asyncio.Semaphore(makes_at_once)
         self.port_moves = PortMoves(store=store, free=free_ports)
         self.draining = False
@@ -256,14 +258,16 @@ class Attempt:
         if isinstance(step, ChooseOtherPorts):
             moved = await own.port_moves.move(self.record, step.taken, self._lease, avoid=seen.ports_taken)
             return PortsChosen(moved)
-        surroundings = Surroundings(
-            engine=own.engine,
-            record=self.record,
-            seen=seen,
-            installation=own.installation,
-            incarnation=own.new_incarnation(),
-        )
-        return await apply(step, surroundings)
+        with own.pulls.telling(self.record) as tell:
+            surroundings = Surroundings(
+                engine=own.engine,
+                record=self.record,
+                seen=seen,
+                installation=own.installation,
+                incarnation=own.new_incarnation(),
+                tell=tell,
+            )
+            return await apply(step, surroundings)
 
     async def _note(self, step: Step, result: StepResult, seen: Observation) -> Observation:
         self._tell_of_own_root(step, seen)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import asdict
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -63,6 +64,7 @@ class Queries:
         return pod_result(record) | {
             **await self._times(record),
             "last_lines": await self._last_lines(record),
+            "progress": await self._progress(record),
             "unprotected_paths": await self._unprotected(record),
         }
 
@@ -91,6 +93,11 @@ class Queries:
         if visible_phase(record) not in _IN_TROUBLE:
             return None
         return await self._seen(record, lambda _: self._inside.last_lines(record))
+
+    async def _progress(self, record: Record) -> dict[str, Any] | None:
+        """Return how far the pull has come that is under way for a pod, on whatever host."""
+        found = await self._patience.until_answered(lambda: self._store.progress(record.pod_id))
+        return None if found is None else asdict(found)
 
     async def _unprotected(self, record: Record) -> Sequence[str] | None:
         async def look(container_id: str) -> tuple[Sequence[Change], frozenset[str]]:

@@ -11,6 +11,8 @@ HEARTBEATS: Final = f"{PREFIX}heartbeats"
 """Sorted set: host by the time of its last heartbeat, in seconds by Redis' clock."""
 EVENTS: Final = f"{PREFIX}events"
 """Stream of changes of phase, of limited length."""
+PROGRESS: Final = f"{PREFIX}progress"
+"""Stream of how far pulls have come, of limited length; not in EVENTS, where it would displace changes."""
 STORAGES: Final = f"{PREFIX}storages"
 """Hash: host to the identity of the storage that holds its pods."""
 REPORTED: Final = f"{PREFIX}reported"
@@ -56,6 +58,11 @@ def begun(task_id: str) -> str:
 
 def attempts(task_id: str) -> str:
     return f"{PREFIX}attempts:{task_id}"
+
+
+def pull(pod_id: str) -> str:
+    """How far the pull of a pod's image has come, as JSON, while it is under way."""
+    return f"{PREFIX}pull:{pod_id}"
 
 
 def changed(pod_id: str) -> str:

@@ -1,7 +1,9 @@
 """The records in Redis: `worker.interfaces.Store`."""
 
 import asyncio
+import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, fields
 from typing import Any, Final
 from uuid import uuid4
 
@@ -16,7 +18,7 @@ from worker.errors import (
     RecordUnreadableError,
     StoreUnavailableError,
 )
-from worker.interfaces import Accepted, Lease, Noted, Proposal
+from worker.interfaces import Accepted, Lease, Noted, Progress, Proposal
 from worker.pods.model import INTENT, STATE, IntentKind, PodState, PublishedPort, Record
 from worker.store import keys, scripts
 from worker.store.announcements import Announcements
@@ -32,6 +34,9 @@ _CONTENDER_MEMORY_S: Final = 24 * 3600
 _ATTEMPTS_MEMORY_S: Final = 6 * 3600
 """A message that kills workers comes again within minutes; the count of a refused one is not kept long."""
 _STREAM_LENGTH: Final = 10_000
+_PROGRESS_LENGTH: Final = 1000
+PROGRESS_MEMORY_S: Final = 15
+"""How long a pull counts as under way without being told of again: its worker may have been killed."""
 
 
 class RedisStore:
@@ -274,6 +279,30 @@ class RedisStore:
         with translated("begin"):
             return bool(await self._redis.set(keys.begun(task_id), 1, nx=True, ex=_TASK_MEMORY_S))
 
+    async def tell_progress(self, record: Record, progress: Progress, *, is_news: bool) -> None:
+        told = asdict(progress)
+        with translated("progress"):
+            async with self._redis.pipeline(transaction=False) as pipe:
+                pipe.set(keys.pull(record.pod_id), json.dumps(told), ex=PROGRESS_MEMORY_S)
+                if is_news:
+                    entry: dict[Any, Any] = {
+                        "pod_id": record.pod_id,
+                        "host": record.host,
+                        "generation": record.intent.generation,
+                        **told,
+                    }
+                    pipe.xadd(keys.PROGRESS, entry, maxlen=_PROGRESS_LENGTH, approximate=True)
+                await pipe.execute()
+
+    async def forget_progress(self, pod_id: str) -> None:
+        with translated("progress"):
+            await self._redis.delete(keys.pull(pod_id))
+
+    async def progress(self, pod_id: str) -> Progress | None:
+        with translated("progress"):
+            told: Any = await self._redis.get(keys.pull(pod_id))
+        return None if told is None else _progress(told)
+
     async def beat_heart(self, host: str) -> bool:
         with translated("heartbeat"):
             before, now = await self._beat(keys=[keys.HEARTBEATS], args=[host])
@@ -348,6 +377,15 @@ def _record(pod_id: str, fields: Any, storages: Any) -> Record | None:
             if isinstance(answer, Exception) and (answer is storages or "WRONGTYPE" not in str(answer)):
                 raise answer
     return no_record(pod_id) if isinstance(fields, Exception) else read_record(pod_id, fields, storages)
+
+
+def _progress(told: str) -> Progress | None:
+    """Return what was told, without what only another version knows; None if it cannot be read."""
+    try:
+        found = json.loads(told)
+        return Progress(**{each.name: found[each.name] for each in fields(Progress)})
+    except (ValueError, TypeError, LookupError):
+        return None
 
 
 def _port_field(port: PublishedPort) -> str:

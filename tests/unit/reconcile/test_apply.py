@@ -18,6 +18,7 @@ from tests.support.situations import (
     sees,
 )
 from worker.errors import ObjectMissingError
+from worker.interfaces import tell_nobody
 from worker.planner import steps
 from worker.planner.container import container_request, limits, volume_labels
 from worker.planner.fold.results import (
@@ -129,14 +130,15 @@ async def test_an_image_is_pulled_if_the_host_has_none() -> None:
     find = steps.PinImage("image")
     assert await done(find, pod(), find_image=IMAGE) == ([("find_image", "image")], ImagePinned(IMAGE))
     pulled = await done(find, pod(), find_image=None, pull_image=PULLED)
-    assert pulled == ([("find_image", "image"), ("pull_image", "image")], ImagePinned(PULLED))
+    pull = ("pull_image", "image", {"tell": tell_nobody})
+    assert pulled == ([("find_image", "image"), pull], ImagePinned(PULLED))
 
 
 @pytest.mark.parametrize(
     ("image", "asked"),
     [
-        (PULLED, ("pull_image", "image@sha256:d", {"pinned": True})),
-        (IMAGE, ("pull_image", "image", {"pinned": False})),
+        (PULLED, ("pull_image", "image@sha256:d", {"pinned": True, "tell": tell_nobody})),
+        (IMAGE, ("pull_image", "image", {"pinned": False, "tell": tell_nobody})),
     ],
 )
 async def test_what_was_pinned_is_pulled_by_its_digest_and_keeps_its_reference(

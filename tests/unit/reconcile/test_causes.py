@@ -11,6 +11,7 @@ import structlog
 from tests.support.fake_store import FakeStore
 from worker.errors import PodError, PodNotFoundError, StoreUnavailableError
 from worker.reconcile.dispatcher import Dispatcher
+from worker.reconcile.pulling import Pulls
 
 _WHO: Final = ContextVar("who", default="nobody")
 
@@ -21,6 +22,7 @@ class Noting:
     def __init__(self, error: PodError) -> None:
         self.error = error
         self.draining = False
+        self.pulls = Pulls(store=FakeStore())
         self.callers: list[str] = []
         self.called = asyncio.Event()
         self.go_on = asyncio.Event()

@@ -12,6 +12,7 @@ from tests.support.situations import pod
 from worker.errors import PodNotFoundError, StorageMissingError
 from worker.interfaces import Reconciled, Unobserved
 from worker.reconcile.dispatcher import Dispatcher
+from worker.reconcile.pulling import Pulls
 from worker.reconcile.reconciler import Outcome
 
 ERROR = StorageMissingError("a disk is away")
@@ -24,6 +25,7 @@ class Ending:
     def __init__(self, end: Outcome | Exception) -> None:
         self.end = end
         self.draining = False
+        self.pulls = Pulls(store=FakeStore())
 
     async def reconcile(self, _pod_id: str, _seen: object) -> Outcome:
         await asyncio.sleep(0)

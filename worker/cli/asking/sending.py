@@ -17,7 +17,7 @@ from worker.cli.asking.calls import NO_WORKER, Call, unanswered
 from worker.cli.exits import EndingError, Exit, OtherVersionError
 from worker.cli.exits import refused as refusal_of
 from worker.cli.records import NEXT, Records, opened
-from worker.cli.screen import live
+from worker.cli.screen import Bar, Shown, live
 from worker.errors import ErrorKind, InvalidInputError, PodError, StoreUnavailableError, described, told_by
 from worker.pods.results import visible_phase
 from worker.store.translate import translated
@@ -47,7 +47,7 @@ def send(wanted: Call) -> Any:
     with opened() as records, live(_doing(wanted)) as update:
         _check_workers(records)
         try:
-            return _ask(wanted, lambda waited_s: update(_doing(wanted, waited_s, _now(records, wanted))))
+            return _ask(wanted, lambda waited_s: _look(records, wanted, waited_s, update))
         except (OperationalError, StoreUnavailableError) as error:
             raise EndingError(Exit.NOBODY, f"{str(error).rstrip('.')}. {NEXT}") from error
         except KeyboardInterrupt:
@@ -203,6 +203,14 @@ def _interrupted(wanted: Call) -> str:
 def _doing(wanted: Call, waited_s: float = 0.0, now: str = "") -> str:
     what = f"{wanted.name} {wanted.pod_id or ''}".strip()
     return f"{what}  {waited_s:.0f} s{now}"
+
+
+def _look(records: Records, wanted: Call, waited_s: float, update: Shown) -> None:
+    """Show how long it takes, and where the pod is."""
+    bar: Bar | None = None
+    with suppress(EndingError):
+        bar = None if wanted.pod_id is None else records.progress(wanted.pod_id)
+    update(_doing(wanted, waited_s, _now(records, wanted)), bar)
 
 
 def _now(records: Records, wanted: Call) -> str:

@@ -28,11 +28,13 @@ from worker.errors import (
     PermanentError,
     RegistryUnavailableError,
 )
+from worker.interfaces import Progress, Tell, tell_nobody
 from worker.pods.model import PinnedImage
 from worker.pods.references import has_upper_case_host, names_one
 
 _log: Final = structlog.get_logger(__name__)
 _PROGRESS_EVERY_S: Final = 5.0
+_MB: Final = 10**6
 _ANSWER_S: Final = 5.0
 """Seconds that a registry has to say whether it has an image; a caller's task waits in a thread meanwhile."""
 _REFUSED: Final = (
@@ -86,10 +88,10 @@ class Images:
         except (EngineUnavailableError, ObjectMissingError, PermanentError) as error:
             raise self._no_image(reference, str(error)) from error
 
-    async def pull(self, reference: str, *, pinned: bool = False) -> PinnedImage:
+    async def pull(self, reference: str, *, pinned: bool = False, tell: Tell = tell_nobody) -> PinnedImage:
         headers = await self._credentials(reference, pinned=pinned)
         async with self._registries.pulling(reference):
-            await self._pull(reference, headers)
+            await self._pull(reference, headers, tell)
         found = await self.find(reference)
         if found is None:
             # Somebody removed it at once, or gave its tag to another image.
@@ -123,7 +125,7 @@ class Images:
             return {}
         return await auth_header(self._docker_config, reference)
 
-    async def _pull(self, reference: str, headers: dict[str, str]) -> None:
+    async def _pull(self, reference: str, headers: dict[str, str], tell: Tell) -> None:
         docker = await self._calls.client()
         self._calls.count("image_pull")
         # Without a tag the Engine would pull all tags.
@@ -134,7 +136,7 @@ class Images:
             async with docker._query(  # noqa: SLF001 - `images.pull` has no limit for silence
                 "images/create", "POST", params=params, headers=headers, timeout=timeout
             ) as response:
-                await self._follow(reference, response)
+                await self._follow(reference, response, tell)
         except (TimeoutError, aiohttp.ServerTimeoutError) as error:
             silence = f"{self._pull_silence_s:g}"
             raise EngineUnavailableError(f"the pull of {reference!r} was silent for {silence} s") from error
@@ -144,17 +146,20 @@ class Images:
         except (aiohttp.ClientError, ConnectionError) as error:
             raise OutcomeUnknownError(f"the pull of {reference!r} broke off: {error}") from error
 
-    async def _follow(self, reference: str, response: aiohttp.ClientResponse) -> None:
-        progress, logged = PullProgress(), monotonic()
+    async def _follow(self, reference: str, response: aiohttp.ClientResponse, tell: Tell) -> None:
+        progress, logged = PullProgress(reference), monotonic()
         async with response:
             async for line in response.content:
                 failure = progress.take(line)
                 if failure is not None:
                     raise self._no_image(reference, failure)
+                tell(progress.now())
                 if monotonic() - logged > _PROGRESS_EVERY_S:
-                    _log.info("image_pulling", image=reference, **progress.as_fields())
+                    _log.info("image_pulling", **_fields(progress.now()))
                     logged = monotonic()
-        _log.info("image_pulled", image=reference, **progress.as_fields())
+        progress.end()
+        tell(progress.now())
+        _log.info("image_pulled", **_fields(progress.now()))
         await asyncio.sleep(0)
 
     def _no_image(self, reference: str, text: str) -> ImageNotFoundError | RegistryUnavailableError:
@@ -167,6 +172,16 @@ class Images:
         return RegistryUnavailableError(
             f"spec.image: {reference!r} is not on this host, and its registry cannot be asked: {text}"
         )
+
+
+def _fields(progress: Progress) -> dict[str, Any]:
+    return {
+        "image": progress.image,
+        "done_mb": round(progress.done_bytes / _MB, 1),
+        "total_mb": round(progress.total_bytes / _MB, 1),
+        "done_layers": progress.done_layers,
+        "total_layers": progress.total_layers,
+    }
 
 
 def _quoted(reference: str) -> Any:

@@ -21,6 +21,7 @@ _ANSWERS: Final = (
     answers.Logs,
     answers.Execution,
     answers.Change,
+    answers.Progress,
     answers.Told,
 )
 _PLAIN: Final = {str: "string", int: "integer", float: "number", bool: "boolean", type(None): "null"}
