@@ -52,7 +52,7 @@ class Client:
         try:
             answer = self.call(task, *args, **kwargs)
         except Exception as error:  # noqa: BLE001 - its class is made by Celery, from its name
-            return f"{type(error).__name__}: {error}"
+            return _told(error)
         raise AssertionError(f"pods.{task} should have failed and answered {answer}")
 
     def outcome(self, sent: "AsyncResult[Any]") -> str:
@@ -60,7 +60,7 @@ class Client:
         try:
             return str(self.receive(sent)["phase"])
         except Exception as error:  # noqa: BLE001 - its class is made by Celery, from its name
-            return f"{type(error).__name__}: {error}"
+            return _told(error)
 
     def forget(self, sent: "AsyncResult[Any]") -> None:
         """Stop waiting for a task's result."""
@@ -105,3 +105,8 @@ class Client:
 
     def close(self) -> None:
         self._app.close()
+
+
+def _told(error: Exception) -> str:
+    """Return kind and text of a failure; of a class that Celery made, the text would be all arguments."""
+    return f"{type(error).__name__}: {error.args[0] if error.args else error}"
