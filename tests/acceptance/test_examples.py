@@ -35,6 +35,9 @@ class Follower:
         lines = self._output.read_text().splitlines()
         return [line.split(" ", 3) for line in lines if line[:1].isdigit()]
 
+    def wait_for_text(self, text: str) -> None:
+        wait_until(lambda: text in self._output.read_text(), 30, what=f"'{text}' being told")
+
     def wait_for(self, phase: str) -> None:
         wait_until(
             lambda: any(change[2] == phase for change in self.changes()),
@@ -86,6 +89,8 @@ def test_an_example_creates_a_pod_and_misses_no_change_also_while_it_is_away(
     last_id = _newest(settings)
     with running(command, tmp_path / "first") as first:
         first.wait_for("running")
+        _tell_of_a_pull(settings)
+        first.wait_for_text("3 of 7 layers")
     client.call("stop", "followed")
     with running([*command, first.changes()[-1][0]], tmp_path / "second") as second:
         second.wait_for("running")
@@ -153,6 +158,12 @@ def _is_deleted(client: Client, pod_id: str) -> bool:
     with suppress(RedisError, OperationalError):
         return bool(client.call("delete", pod_id)["phase"] == "deleted")
     return False
+
+
+def _tell_of_a_pull(settings: dict[str, str]) -> None:
+    pull = {"done_bytes": 12_000_000, "total_bytes": 40_000_000, "done_layers": 3, "total_layers": 7}
+    with Redis.from_url(settings["PINACLE_REDIS_URL"]) as redis:
+        redis.xadd("pinacle:progress", {"pod_id": "other", **pull})
 
 
 def _newest(settings: dict[str, str]) -> str:

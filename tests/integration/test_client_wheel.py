@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 
 from tests.support.schemas import mistakes
 from tests.support.worker import WorkerProcess
-from worker.client import Client, errors
+from worker.client import Change, Client, Progress, errors
 from worker.local.published.wheel import build
 from worker.local.redis import RedisServer
 from worker.local.waiting import wait_until
@@ -168,6 +168,34 @@ def test_following_goes_on_when_redis_was_away(own_redis: RedisServer) -> None:
         add("pinacle:events", {"pod_id": "a", "phase": "running", "generation": "1"})
         change = next(changes)
         assert (change.pod_id, change.phase, change.generation, change.missed) == ("a", "running", 1, False)
+
+
+def test_following_tells_of_pulls_only_if_that_is_asked_for(own_redis: RedisServer) -> None:
+    """In the order in which all happened, of pulls only from now on, and none twice after a restart."""
+    with Client(own_redis.url) as calls:
+
+        def add(stream: str, **told: Any) -> None:
+            entry: dict[Any, Any] = {"pod_id": "a", "generation": "1", **told}
+            calls._redis.xadd(stream, entry)
+
+        add("pinacle:progress", done_bytes=1)
+        without, every = calls.follow(within_s=60), calls.follow(within_s=60, progress=True)
+        add("pinacle:progress", done_bytes=2, total_bytes=9, image="i")
+        add("pinacle:events", phase="pending")
+        add("pinacle:progress", done_bytes="odd")
+        add("pinacle:events", phase="running")
+        first = next(every)
+        assert isinstance(first, Progress)
+        assert (first.pod_id, first.image, first.done_bytes, first.total_bytes) == ("a", "i", 2, 9)
+        assert [type(next(every)) for _ in range(3)] == [Change, Progress, Change]
+        assert [next(without).phase, next(without).phase] == ["pending", "running"]
+        own_redis.kill()
+        own_redis.start()
+        wait_until(lambda: _answers(calls), 20, what="Redis")
+        add("pinacle:progress", done_bytes=3)
+        last = next(every)
+        assert isinstance(last, Progress)
+        assert last.done_bytes == 3
 
 
 def test_following_says_that_changes_may_be_missed(own_redis: RedisServer) -> None:

@@ -18,37 +18,34 @@ def line(status: str, name: str | None = None, current: int | None = None, total
     return {"status": status, "progressDetail": detail} | ({} if name is None else {"id": name})
 
 
-WITH_OWN_STORE: Final = [
+SIZE: Final = 4_001_461
+ENGINE_20: Final = [
     {"status": "Pulling from big/base", "id": "1"},
-    line("Already exists", "4aa0"),
-    line("Pulling fs layer", "b0c1"),
-    line("Pulling fs layer", "c2d3"),
-    line("Waiting", "c2d3"),
-    line("Downloading", "b0c1", 41_000, 4_001_382),
-    line("Downloading", "b0c1", 983_040, 4_001_382),
-    line("Verifying Checksum", "b0c1"),
-    line("Download complete", "b0c1"),
-    line("Extracting", "b0c1", 65_536, 4_001_382),
-    # So small that its size is never told.
-    line("Download complete", "c2d3"),
-    line("Pull complete", "b0c1"),
-    line("Pull complete", "c2d3"),
-    {"status": "Digest: sha256:5b0f"},
+    line("Already exists", "f40633722b93"),
+    line("Pulling fs layer", "f1b2986980aa"),
+    line("Downloading", "f1b2986980aa", 65_117, SIZE),
+    line("Verifying Checksum", "f1b2986980aa"),
+    line("Download complete", "f1b2986980aa"),
+    line("Extracting", "f1b2986980aa", 65_536, SIZE),
+    line("Extracting", "f1b2986980aa", SIZE, SIZE),
+    line("Pull complete", "f1b2986980aa"),
+    {"status": "Digest: sha256:6b0dcfcffeab1501a45ddb764dbf84a27bc5b268df0cb358fe0008e28ae2658d"},
     {"status": "Status: Downloaded newer image for 127.0.0.1:5001/big/base:1"},
 ]
-"""An Engine with Docker's own store of images, as 20.10 has it."""
-WITH_CONTAINERD: Final = [
+"""What Engine 20.10 sent, without its own drawings; 26.1 sends the same."""
+ENGINE_26_WITH_CONTAINERD: Final = [
     {"status": "Pulling from big/base", "id": "1"},
-    line("Pulling fs layer", "4aa0"),
-    line("Pulling fs layer", "b0c1"),
-    line("Already exists", "4aa0"),
-    line("Downloading", "b0c1", 1_048_576, 4_001_382),
-    line("Download complete", "b0c1"),
-    # Seconds, and no bytes.
-    {"status": "Extracting", "id": "b0c1", "progressDetail": {"current": 1, "units": "s"}},
-    {"status": "Digest: sha256:5b0f"},
+    line("Pulling fs layer", "c33254254f12"),
+    line("Downloading", "c33254254f12", 1_048_576, SIZE),
+    {
+        "status": "Download complete",
+        "progressDetail": {"hidecounts": True},
+        "id": "c33254254f12",
+    },
+    {"status": "Digest: sha256:2283413cab53685204a1ce5a6779c0a27a2fced60b2a2ec07b3d7d9f3f92b788"},
+    {"status": "Status: Downloaded newer image for 127.0.0.1:5001/big/base:1"},
 ]
-"""With containerd's store, where not every layer is said to be complete."""
+"""What 26.1 sent with containerd's store of images: it does not say of a layer that it is unpacked."""
 
 
 def taken(lines: list[Line]) -> PullProgress:
@@ -65,18 +62,32 @@ def counts(found: Progress) -> tuple[int, int, int, int]:
 @pytest.mark.parametrize(
     ("lines", "after", "expected"),
     [
-        (WITH_OWN_STORE, 1, (0, 0, 0, 0)),
-        (WITH_OWN_STORE, 5, (0, 0, 1, 3)),
-        (WITH_OWN_STORE, 7, (983_040, 4_001_382, 1, 3)),
-        (WITH_OWN_STORE, 8, (4_001_382, 4_001_382, 1, 3)),
-        (WITH_OWN_STORE, 10, (4_001_382, 4_001_382, 1, 3)),
-        (WITH_OWN_STORE, None, (4_001_382, 4_001_382, 3, 3)),
-        (WITH_CONTAINERD, 5, (1_048_576, 4_001_382, 1, 2)),
-        (WITH_CONTAINERD, None, (4_001_382, 4_001_382, 1, 2)),
+        (ENGINE_20, 1, (0, 0, 0, 0)),
+        (ENGINE_20, 3, (0, 0, 1, 2)),
+        (ENGINE_20, 4, (65_117, SIZE, 1, 2)),
+        (ENGINE_20, 5, (SIZE, SIZE, 1, 2)),
+        (ENGINE_20, 8, (SIZE, SIZE, 1, 2)),
+        (ENGINE_20, None, (SIZE, SIZE, 2, 2)),
+        (ENGINE_26_WITH_CONTAINERD, 3, (1_048_576, SIZE, 0, 1)),
+        (ENGINE_26_WITH_CONTAINERD, None, (SIZE, SIZE, 0, 1)),
     ],
 )
 def test_bytes_and_layers(lines: list[Line], after: int | None, expected: tuple[int, ...]) -> None:
     assert counts(taken(lines[:after]).now()) == expected
+
+
+@pytest.mark.parametrize("lines", [ENGINE_20, ENGINE_26_WITH_CONTAINERD])
+def test_at_the_end_all_of_it_is_there(lines: list[Line]) -> None:
+    progress = taken(lines)
+    progress.end()
+    done_bytes, total_bytes, done_layers, total_layers = counts(progress.now())
+    assert (done_bytes, total_bytes) == (SIZE, SIZE)
+    assert done_layers == total_layers > 0
+
+
+def test_a_layer_whose_size_is_never_told_counts_as_a_layer() -> None:
+    small = [line("Pulling fs layer", "a"), line("Download complete", "a"), line("Pull complete", "a")]
+    assert counts(taken(small).now()) == (0, 0, 1, 1)
 
 
 def test_a_layer_that_is_begun_again_does_not_go_back() -> None:
