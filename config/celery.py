@@ -78,7 +78,8 @@ def _tasks(settings: Settings) -> dict[str, Any]:
         "task_serializer": "json",
         "result_serializer": "json",
         "task_default_queue": PODS_QUEUE,
-        "task_queues": [Queue(name) for name in shared_queues()],
+        # Each by a key of its own: what is sent to the exchange goes into all queues that share its key.
+        "task_queues": [Queue(name, routing_key=name) for name in shared_queues()],
         "task_routes": {name: {"queue": QUESTIONS_QUEUE} for name in BY_QUESTIONS},
         # Otherwise a typo would make a queue that nobody reads.
         "task_create_missing_queues": False,

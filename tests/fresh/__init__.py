@@ -1,0 +1,1 @@
+"""Tests that need a machine for themselves: `make fresh` runs them where nothing was installed before."""
