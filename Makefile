@@ -51,7 +51,7 @@ zoo: $(STAMP) ## Take pods of many odd images through all that can happen; kill 
 	$(BIN)/pytest -s tests/images --zoo --durations=25
 
 fresh: ## Take the ways of the README on a fresh Debian that has nothing but git, make and python3 (needs root)
-	tests/acceptance/fresh-machine env PYTEST_ADDOPTS=--timeout=1200 make test PROCESSES=1 TESTS=tests/acceptance
+	tests/acceptance/fresh-machine env PYTEST_ADDOPTS=--timeout=1200 make test PROCESSES=1 TESTS="tests/acceptance tests/fresh"
 
 mutants: $(STAMP) ## Break the code in each small way and see whether the fast tests notice (hours)
 	$(BIN)/python -m worker.local.packages

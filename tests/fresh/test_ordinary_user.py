@@ -5,7 +5,7 @@ import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from pwd import getpwnam
 from signal import SIGTERM
@@ -101,8 +101,18 @@ def test_a_user_of_the_dockers_group_needs_no_root(shared_engine: PrivateEngine,
         assert typed(f"{pinacle} pods exec abc -- cat /usr/kept") == "kept\n"
         assert "is deleted" in typed(f"{pinacle} pods delete abc --yes")
         assert "Traceback" not in log.read_text(errors="replace")
+    wait_until(lambda: not _alive(), 10, what="the end of all that the user ran")
+
+
+def _alive() -> list[str]:
+    """Return what the user's processes are, without those that only wait to be noticed by their parent."""
     own = getpwnam(USER).pw_uid
-    assert [each.name for each in Path("/proc").glob("[0-9]*") if each.stat().st_uid == own] == []
+    found = []
+    for each in Path("/proc").glob("[0-9]*"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            if each.stat().st_uid == own and (words := (each / "cmdline").read_bytes()):
+                found.append(words.replace(b"\0", b" ").decode())
+    return found
 
 
 def _as_user(script: str) -> list[str]:
