@@ -126,8 +126,23 @@ export interface Difference {
 export interface Pods {
   pods: Array<Pod>;
   next?: string | null;
-  recovering?: Record<string, unknown>;
-  orphans?: Array<Record<string, unknown>>;
+  recovering?: Recovering;
+  orphans?: Array<Orphan>;
+}
+
+/** How far the repairs of a host's pods are. */
+export interface Recovering {
+  host: string;
+  repairs: number;
+  left: number;
+}
+
+/** What is on a host of a pod without a record; `container` is its state, null if there is none. */
+export interface Orphan {
+  pod_id: string;
+  host: string;
+  container: string | null;
+  volumes: Array<string>;
 }
 
 /** The answer of `pods.logs`. */
@@ -147,6 +162,61 @@ export interface Execution {
   truncated: boolean;
   stdout: string;
   stderr: string;
+}
+
+/** The answer of `pods.stats`. */
+export interface Stats {
+  host: string;
+  pods: Array<Usage>;
+  unmeasured: Array<Unmeasured>;
+}
+
+/** What a pod uses; null is what the kernel does not say. */
+export interface Usage {
+  pod_id: string;
+  restarts: number;
+  measured_at: string;
+  started_at: string;
+  cpu_seconds: number;
+  memory_bytes: number | null;
+  memory_limit_bytes: number | null;
+  pids: number | null;
+  pids_limit: number | null;
+  network_received_bytes: number;
+  network_sent_bytes: number;
+  block_read_bytes: number | null;
+  block_written_bytes: number | null;
+}
+
+/** A pod that was not measured, and why. */
+export interface Unmeasured {
+  pod_id: string;
+  reason: string;
+}
+
+/** The answer of `pods.reconcile`: of the host that answers; `sent_to` has other hosts and their tasks. */
+export interface Pass {
+  host: string;
+  pods: number;
+  repairs: number;
+  repaired: number;
+  pending: number;
+  failed: number;
+  duration_ms: number;
+  sent_to: Record<string, string>;
+}
+
+/** The answer of `hosts.accept_storage`. */
+export interface AcceptedStorage {
+  host: string;
+  storage: string;
+}
+
+/** The answer of `hosts.rename`; `pods` is how many it got. */
+export interface Renamed {
+  former: string;
+  host: string;
+  pods: number;
 }
 
 /** An entry of the stream of changes. */

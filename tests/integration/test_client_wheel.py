@@ -108,6 +108,11 @@ def test_each_answer_is_as_its_schema_says(calls: Client, client: Any, busybox: 
     assert mistakes(calls.pods.list(limit=5), "Pods") == []
     assert mistakes(calls.pods.logs("shape"), "Logs") == []
     assert mistakes(calls.pods.exec("shape", ["true"]), "Execution") == []
+    assert mistakes(calls.pods.stats("shape"), "Stats") == []
+    assert calls.pods.stats()["pods"][0]["pod_id"] == "shape"
+    assert mistakes(calls.pods.reconcile(), "Pass") == []
+    host = calls.pods.get("shape")["host"]
+    assert mistakes(calls.hosts.accept_storage(host), "AcceptedStorage") == []
     assert mistakes(calls.pods.delete("shape"), "Pod") == []
     told: Any = calls._redis.xrevrange("pinacle:events", count=100)
     assert [m for _, change in told for m in mistakes(change, "Change")] == []

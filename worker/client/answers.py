@@ -104,13 +104,30 @@ class Preview(TypedDict):
     steps_at_start: list[str]
 
 
+class Recovering(TypedDict):
+    """How far the repairs of a host's pods are."""
+
+    host: str
+    repairs: int
+    left: int
+
+
+class Orphan(TypedDict):
+    """What is on a host of a pod without a record; `container` is its state, null if there is none."""
+
+    pod_id: str
+    host: str
+    container: str | None
+    volumes: list[str]
+
+
 class Pods(TypedDict):
     """The answer of `pods.list`; with `fields` each pod has only these keys and `pod_id`."""
 
     pods: list[Pod]
     next: NotRequired[str | None]
-    recovering: NotRequired[dict[str, Any]]
-    orphans: NotRequired[list[dict[str, Any]]]
+    recovering: NotRequired[Recovering]
+    orphans: NotRequired[list[Orphan]]
 
 
 class Logs(TypedDict):
@@ -132,6 +149,67 @@ class Execution(TypedDict):
     truncated: bool
     stdout: str
     stderr: str
+
+
+class Usage(TypedDict):
+    """What a pod uses; null is what the kernel does not say."""
+
+    pod_id: str
+    restarts: int
+    measured_at: str
+    started_at: str
+    cpu_seconds: float
+    memory_bytes: int | None
+    memory_limit_bytes: int | None
+    pids: int | None
+    pids_limit: int | None
+    network_received_bytes: int
+    network_sent_bytes: int
+    block_read_bytes: int | None
+    block_written_bytes: int | None
+
+
+class Unmeasured(TypedDict):
+    """A pod that was not measured, and why."""
+
+    pod_id: str
+    reason: str
+
+
+class Stats(TypedDict):
+    """The answer of `pods.stats`."""
+
+    host: str
+    pods: list[Usage]
+    unmeasured: list[Unmeasured]
+
+
+class Pass(TypedDict):
+    """The answer of `pods.reconcile`: of the host that answers; `sent_to` has other hosts and their tasks."""
+
+    host: str
+    pods: int
+    repairs: int
+    repaired: int
+    pending: int
+    failed: int
+    duration_ms: float
+    sent_to: dict[str, str]
+
+
+class AcceptedStorage(TypedDict):
+    """The answer of `hosts.accept_storage`."""
+
+    host: str
+    storage: str
+
+
+class Renamed(TypedDict):
+    """The answer of `hosts.rename`; `pods` is how many it got."""
+
+    former: str
+    host: str
+    pods: int
 
 
 class Change(TypedDict):

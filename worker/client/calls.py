@@ -23,12 +23,13 @@ class Pods:
     """The tasks `pods.*`. Each raises PinacleError."""
 
     def __init__(self, call: Callable[..., Any]) -> None:
-        self._call: Callable[..., Answer] = call
         self._pod: Callable[..., answers.Pod] = call
         self._preview: Callable[..., answers.Preview] = call
         self._list: Callable[..., answers.Pods] = call
         self._logs: Callable[..., answers.Logs] = call
         self._exec: Callable[..., answers.Execution] = call
+        self._stats: Callable[..., answers.Stats] = call
+        self._pass: Callable[..., answers.Pass] = call
 
     def create(
         self, pod_id: str, spec: Mapping[str, Any], *, adopt: bool = False, **how: Unpack[How]
@@ -129,25 +130,28 @@ class Pods:
         words = command if isinstance(command, str) else [*command]
         return self._exec("pods.exec", pod_id, words, user, timeout_s, **how)
 
-    def stats(self, pod_id: str | None = None, *, host: str | None = None, **how: Unpack[How]) -> Answer:
+    def stats(
+        self, pod_id: str | None = None, *, host: str | None = None, **how: Unpack[How]
+    ) -> answers.Stats:
         """Return what one pod uses, or each running pod of a host; None stands for the host that answers."""
-        return self._call("pods.stats", pod_id, host, **how)
+        return self._stats("pods.stats", pod_id, host, **how)
 
-    def reconcile(self, *, host: str | None = None, **how: Unpack[How]) -> Answer:
+    def reconcile(self, *, host: str | None = None, **how: Unpack[How]) -> answers.Pass:
         """Have every live host make a pass now, or one host."""
-        return self._call("pods.reconcile", host, **how)
+        return self._pass("pods.reconcile", host, **how)
 
 
 class Hosts:
     """The tasks `hosts.*`. Each raises PinacleError."""
 
-    def __init__(self, call: Callable[..., Answer]) -> None:
-        self._call = call
+    def __init__(self, call: Callable[..., Any]) -> None:
+        self._storage: Callable[..., answers.AcceptedStorage] = call
+        self._rename: Callable[..., answers.Renamed] = call
 
-    def accept_storage(self, host: str, **how: Unpack[How]) -> Answer:
+    def accept_storage(self, host: str, **how: Unpack[How]) -> answers.AcceptedStorage:
         """Accept the storage that a host has now as its own, after a deliberate change."""
-        return self._call("hosts.accept_storage", host, **how)
+        return self._storage("hosts.accept_storage", host, **how)
 
-    def rename(self, old: str, new: str, **how: Unpack[How]) -> Answer:
+    def rename(self, old: str, new: str, **how: Unpack[How]) -> answers.Renamed:
         """Give the pods that are recorded under a host's former name to its current name."""
-        return self._call("hosts.rename", old, new, **how)
+        return self._rename("hosts.rename", old, new, **how)
