@@ -2,21 +2,14 @@
 
 import ipaddress
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Final, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    SecretStr,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from config.redis_address import redis_address
 from config.spelling import nearest
@@ -36,40 +29,13 @@ _DOCKER_CONFIG = Path("~/.docker").expanduser()
 _REGISTRY = r"([a-z0-9][a-z0-9.-]*|\[[0-9a-f:]+\])(:[0-9]{1,5})?"
 
 
-class _FromEnvironment(BaseModel):
-    """A model whose fields are variables of the environment, in capital letters or small ones.
-
-    pydantic-settings does this, and much that is not needed here: loading it takes 0.1 s, for every command.
-    """
-
-    model_config = ConfigDict(extra="ignore", frozen=True, populate_by_name=True)
-
-    _empty_counts: ClassVar[bool] = True
-    """Whether a variable that is empty is an empty value; otherwise it is as if it were not set."""
-
-    def __init__(self, **given: Any) -> None:
-        """Take what is `given` by name, and else what the environment has. Raises ValidationError."""
-        set_ = {name.upper(): value for name, value in os.environ.items() if value or self._empty_counts}
-        found = {
-            alias or name: set_[variable]
-            for name, alias, variable in self.variables()
-            if variable in set_ and name not in given
-        }
-        super().__init__(**(found | given))
-
-    @classmethod
-    def variables(cls) -> Iterator[tuple[str, str, str]]:
-        """Return of each field the name, the alias, which may be empty, and the variable."""
-        for name, field in cls.model_fields.items():
-            alias = str(field.validation_alias or "")
-            yield name, alias, _variable(name, alias)
-
-
-class Settings(_FromEnvironment):
+class Settings(BaseSettings):
     """Everything that can be set, by environment variables that begin with PINACLE_.
 
     Variables that Docker and OpenTelemetry define keep their own names.
     """
+
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, extra="ignore", frozen=True)
 
     redis_url: SecretStr = Field(
         default=SecretStr("redis://127.0.0.1:6379/0"),
@@ -331,10 +297,10 @@ class Settings(_FromEnvironment):
         return self
 
 
-class StackSettings(_FromEnvironment):
+class StackSettings(BaseSettings):
     """What can be set for the stack that `make up` runs, besides the settings that its programs read."""
 
-    _empty_counts = False
+    model_config = SettingsConfigDict(extra="ignore", frozen=True, env_ignore_empty=True)
 
     folder: Path | None = Field(
         default=None, validation_alias="PINACLE_FOLDER", description="Where the stack keeps all that it has."
@@ -349,10 +315,10 @@ class StackSettings(_FromEnvironment):
     )
 
 
-class TerminalSettings(_FromEnvironment):
+class TerminalSettings(BaseSettings):
     """What is known of the terminal that a person sits at."""
 
-    _empty_counts = False
+    model_config = SettingsConfigDict(extra="ignore", frozen=True, env_ignore_empty=True)
 
     kind: str = Field(default="xterm", validation_alias="TERM", description="Its kind, as terminfo names it.")
 
@@ -409,7 +375,11 @@ def unknown_variables() -> tuple[str, ...]:
 
 def _strangers(names: Iterable[str]) -> list[tuple[str, str | None]]:
     """Return each variable that looks like ours but is not, with the setting that may be meant."""
-    ours = {variable for model in (Settings, StackSettings) for _, _, variable in model.variables()}
+    ours = {
+        _variable(name, str(field.validation_alias or ""))
+        for model in (Settings, StackSettings)
+        for name, field in model.model_fields.items()
+    }
     prefixed = [name for name in ours if name.startswith(_PREFIX)]
     found = [
         (name, nearest(name.upper(), prefixed, most=_LETTERS))

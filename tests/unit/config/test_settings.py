@@ -11,7 +11,7 @@ import pytest
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from config.settings import Settings, SettingsError, StackSettings, settings, unknown_variables
+from config.settings import Settings, SettingsError, settings, unknown_variables
 
 PAGE = Path(__file__).parents[3] / "docs" / "settings.md"
 
@@ -45,29 +45,6 @@ def test_the_docs_describe_every_setting_as_it_is() -> None:
         assert text == field.description
         if name != "docker_config":  # its default is a home directory, which differs
             assert default == shown_default(field)
-
-
-def test_the_environment_is_read_in_letters_of_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("pinacle_Task_wait_S", "7")
-    monkeypatch.setenv("docker_host", "tcp://127.0.0.1:2375")
-    assert (Settings().task_wait_s, Settings().docker_host) == (7.0, "tcp://127.0.0.1:2375")
-
-
-def test_what_is_given_goes_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also where the variable has a name of its own."""
-    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:2375")
-    monkeypatch.setenv("PINACLE_TASK_WAIT_S", "7")
-    given = Settings(task_wait_s=8, docker_host="unix:///given")
-    assert (given.task_wait_s, given.docker_host) == (8.0, "unix:///given")
-
-
-def test_an_empty_variable_of_the_stack_is_one_that_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of a setting it is a value, which may be wrong."""
-    monkeypatch.setenv("FLOWER_PORT", "")
-    assert StackSettings().flower_port is None
-    monkeypatch.setenv("PINACLE_TASK_WAIT_S", "")
-    with pytest.raises(SettingsError, match="PINACLE_TASK_WAIT_S"):
-        settings()
 
 
 def test_a_lease_shorter_than_a_step_is_refused() -> None:
