@@ -10,6 +10,7 @@ from typing import Any, Final
 import pytest
 from redis import Redis
 
+from tests.integration.test_status_stream import documented
 from tests.support.commands import Pinacle
 from tests.support.pods import Pod
 from tests.support.registry import HELD_REGISTRY, Held, holding_proxy, running_registry
@@ -118,6 +119,7 @@ def test_a_pull_is_told_while_it_is_under_way_and_not_after(
     wait_until(lambda: client.call("get", "pulls")["progress"] is None, 10, what="the end of the pull")
     last = [entry for _, entry in redis.xrange(STREAM)][-1]
     assert mistakes(last, "Progress") == []
+    assert set(last) == documented("following.md", "of a pull")
     assert (last["done_bytes"], last["done_layers"]) == (last["total_bytes"], "2")
     running = next(each for each in following if isinstance(each, Change) and each.phase == "running")
     assert (running.pod_id, running.generation) == ("pulls", told.generation)
