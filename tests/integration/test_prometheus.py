@@ -131,6 +131,11 @@ def prometheus(
             wait_until(
                 lambda: value(server, 'pinacle_pods{phase="running"}') == 1, 30, what="a running pod, seen"
             )
+            wait_until(
+                lambda: bool(server.query("pinacle_busiest_pods_cpus")),
+                60,
+                what="a pod that was measured twice",
+            )
             yield server
     finally:
         server.stop()
