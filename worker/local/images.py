@@ -21,6 +21,8 @@ from worker.local.processes import inherited
 ROOT: Final = Path(__file__).parents[2]
 SUITE: Final = "bookworm"
 """Debian 12, whose Python is the oldest that we support."""
+HELPER_SUITE: Final = "trixie"
+"""Debian 13: btrfs-progs 6.14. Those of Debian 12 cannot turn simple quotas on."""
 STAY: Final = 'trap "exit 0" TERM; while :; do sleep 1 & wait; done'
 """A command that keeps running, and ends at once on SIGTERM."""
 _FOLDERS: Final = (
@@ -98,6 +100,21 @@ def import_debian(
     return name
 
 
+def import_helper(engine: CommandLine, cache: Path, name: str = "pinacle-helper") -> str:
+    """Make an image with the tools for a pool from the distribution's packages, and return its name.
+
+    They are those of another Debian than pods have: simple quotas are unknown to older ones. The root is made
+    once (about 40 s), and kept in `cache` as a tar of 130 MB.
+    """
+    root = cache / f"helper-{HELPER_SUITE}.tar"
+    with _made_once(root) as missing:
+        if missing:
+            _bootstrap(root, ("btrfs-progs",), suite=HELPER_SUITE)
+    with root.open("rb") as tar:
+        engine.docker("import", "-", name, stdin=tar)
+    return name
+
+
 def import_python(engine: CommandLine, cache: Path, name: str = "pinacle-python") -> str:
     """Make a base image with Python and a Redis server from the distribution's packages; return its name.
 
@@ -126,10 +143,12 @@ def _made_once(root: Path) -> Iterator[bool]:
         yield not root.exists()
 
 
-def _bootstrap(tar: Path, packages: tuple[str, ...] = (), *, wheels_of: Sequence[Path] = ()) -> None:
+def _bootstrap(
+    tar: Path, packages: tuple[str, ...] = (), *, suite: str = SUITE, wheels_of: Sequence[Path] = ()
+) -> None:
     require("debootstrap")
     with tempfile.TemporaryDirectory(prefix="pinacle-root-") as folder:
-        bootstrap(Path(folder), packages)
+        bootstrap(Path(folder), packages, suite=suite)
         for lock in wheels_of:
             download_wheels(lock, Path(folder, "wheels"))
         partial = tar.with_suffix(".partial")

@@ -1,0 +1,43 @@
+"""A pool on the private Engine."""
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import CACHE
+from tests.support.pools import Parts, PoolFile
+from worker.local.images import import_helper
+from worker.local.private_engine import PrivateEngine
+
+
+@pytest.fixture(scope="session")
+def helper_image(engine: PrivateEngine) -> str:
+    return import_helper(engine, CACHE)
+
+
+@pytest.fixture
+def pool_file(engine: PrivateEngine, helper_image: str, scratch: Path, tmp_path: Path) -> Iterator[PoolFile]:
+    """A mounted pool."""
+    folder = scratch / tmp_path.name
+    folder.mkdir()
+    file = PoolFile(engine, helper_image, folder)
+    file.mount()
+    yield file
+    file.unmount()
+
+
+@pytest.fixture
+async def make(
+    engine: PrivateEngine, helper_image: str, pool_file: PoolFile, tmp_path: Path
+) -> AsyncIterator[Callable[..., Parts]]:
+    """Make what a worker would have; what was made in the Engine is removed afterwards."""
+    made: list[Parts] = []
+
+    def new(image: str = helper_image, place: str | None = None) -> Parts:
+        made.append(Parts(engine, image, place or str(pool_file.place), tmp_path))
+        return made[-1]
+
+    yield new
+    for each in made:
+        await each.close()
