@@ -21,9 +21,13 @@ _BYTES: Final = 2**30
 
 
 class PoolFile:
-    """A file with btrfs, and the place where this machine mounts it."""
+    """A file with btrfs, and the place where an Engine's host mounts it."""
 
-    def __init__(self, engine: PrivateEngine, image: str, folder: Path) -> None:
+    def __init__(self, engine: PrivateEngine, image: str, name: str) -> None:
+        # Whatever Debian the Engine is from, it sees its own folder.
+        folder = engine.root / "pools" / name
+        folder.mkdir(parents=True)
+        self._engine = engine
         self._file = folder / "pool.img"
         self.place = folder / "pool"
         self.place.mkdir()
@@ -32,18 +36,28 @@ class PoolFile:
         make = ("mkfs.btrfs", "--quiet", "--force", "/folder/pool.img")
         engine.docker("run", "--rm", "--network", "none", "-v", f"{folder}:/folder", image, *make)
 
-    def mount(self, *options: str) -> None:
-        words = ",".join(("loop", "nodiscard", *options))
-        subprocess.run(["mount", "-o", words, str(self._file), str(self.place)], check=True)
+    @property
+    def seen(self) -> Path:
+        """The place as the Engine sees it, whose mounts are not always this machine's."""
+        return Path(f"/proc/{self._pid()}/root{self.place}")
+
+    def mount(self) -> None:
+        self._run("mount", "-o", "loop,nodiscard", str(self._file), str(self.place))
 
     def make_read_only(self) -> None:
         """Do what the kernel does when a disk fails."""
-        subprocess.run(["mount", "-o", "remount,ro", str(self.place)], check=True)
+        self._run("mount", "-o", "remount,ro", str(self.place))
 
     def unmount(self) -> None:
         """Unmount it if it is mounted, even if it is in use."""
-        if self.place.is_mount():
-            subprocess.run(["umount", "--lazy", str(self.place)], check=True)
+        if self.seen.is_mount():
+            self._run("umount", "--lazy", str(self.place))
+
+    def _run(self, *command: str) -> None:
+        subprocess.run(["nsenter", f"--mount=/proc/{self._pid()}/ns/mnt", *command], check=True)
+
+    def _pid(self) -> str:
+        return (self._engine.root / "dockerd.pid").read_text()
 
 
 class Parts:

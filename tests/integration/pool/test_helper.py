@@ -22,7 +22,7 @@ async def test_a_pool_is_found_prepared_and_counted(make: Make, pool_file: PoolF
     assert found.quotas is Quotas.SIMPLE
     assert found.writable
     assert 0 < found.free_bytes <= found.size_bytes == 2**30
-    assert {path.name for path in pool_file.place.iterdir()} == {"pods", "templates"}
+    assert {path.name for path in pool_file.seen.iterdir()} == {"pods", "templates"}
     assert await make().pool.open(found.uuid) == found
 
 
@@ -53,7 +53,7 @@ async def test_a_helper_that_is_gone_is_made_again(
     await pool.open(None)
     engine.docker(*damage, NAME)
     await pool.run("test", TOUCH, "note")
-    assert (pool_file.place / "note").exists()
+    assert (pool_file.seen / "note").exists()
 
 
 async def test_a_container_of_that_name_that_is_not_ours_is_left_alone(
@@ -79,7 +79,7 @@ async def test_nothing_is_written_below_the_mount_point(make: Make, pool_file: P
     for known in (found.uuid, None):
         with pytest.raises((PoolMissingError, PoolUnfitError), match=r"ext2/ext3|not btrfs"):
             await make().pool.open(known)
-    assert list(pool_file.place.iterdir()) == []
+    assert list(pool_file.seen.iterdir()) == []
 
 
 async def test_a_helper_older_than_the_mount_is_made_again(make: Make, pool_file: PoolFile) -> None:
@@ -90,7 +90,7 @@ async def test_a_helper_older_than_the_mount_is_made_again(make: Make, pool_file
     await parts.helper.run(["true"])
     pool_file.mount()
     await parts.pool.run("test", TOUCH, "note")
-    assert (pool_file.place / "note").exists()
+    assert (pool_file.seen / "note").exists()
     assert await parts.pool.confirm() == found
 
 
@@ -110,9 +110,7 @@ async def test_another_filesystem_is_not_the_pool(
 ) -> None:
     parts = make()
     await parts.pool.open(None)
-    folder = pool_file.place.parent / "other"
-    folder.mkdir()
-    other = PoolFile(engine, helper_image, folder)
+    other = PoolFile(engine, helper_image, f"{pool_file.place.parent.name}-other")
     other.place = pool_file.place
     pool_file.unmount()
     other.mount()
@@ -121,7 +119,7 @@ async def test_another_filesystem_is_not_the_pool(
             await parts.pool.confirm()
         with pytest.raises(PoolMissingError, match="not the pool"):
             await parts.pool.run("test", TOUCH, "note")
-        assert list(pool_file.place.iterdir()) == []
+        assert list(pool_file.seen.iterdir()) == []
     finally:
         other.unmount()
 
@@ -146,24 +144,24 @@ async def test_a_full_pool_is_named(make: Make) -> None:
 
 
 async def test_a_directory_within_a_pool_is_none(make: Make, pool_file: PoolFile) -> None:
-    (pool_file.place / "sub").mkdir()
+    (pool_file.seen / "sub").mkdir()
     with pytest.raises(PoolUnfitError, match="a directory within"):
         await make(place=str(pool_file.place / "sub")).pool.open(None)
-    assert list((pool_file.place / "sub").iterdir()) == []
+    assert list((pool_file.seen / "sub").iterdir()) == []
 
 
 async def test_full_qgroups_are_refused(make: Make, pool_file: PoolFile) -> None:
     await make().helper.run(["btrfs", "quota", "enable", "/pool"])
     with pytest.raises(PoolUnfitError, match="full qgroups"):
         await make().pool.open(None)
-    assert list(pool_file.place.iterdir()) == []
+    assert list(pool_file.seen.iterdir()) == []
 
 
 async def test_a_path_that_the_host_lacks_is_named_and_not_made(make: Make, pool_file: PoolFile) -> None:
     absent = pool_file.place.parent / "absent"
     with pytest.raises(PoolMissingError, match="no directory"):
         await make(place=str(absent)).pool.open(None)
-    assert not absent.exists()
+    assert not (pool_file.seen.parent / "absent").exists()
 
 
 async def test_a_missing_image_is_named_with_how_to_get_one(make: Make) -> None:
