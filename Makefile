@@ -16,7 +16,7 @@ UV := uv==0.13.8
 PROCESSES ?= 2
 PARALLEL := $(if $(filter-out 1,$(PROCESSES)),--numprocesses $(PROCESSES) --dist loadfile)
 
-.PHONY: help demo up client schema test test-fast test-vm chaos load zoo fresh mutants bench screens bases check release-check format lock clean
+.PHONY: help demo up client schema test test-fast test-pool test-vm chaos load zoo fresh mutants bench screens bases check release-check format lock clean
 
 help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,10 @@ test: $(STAMP) ## Run every test (needs root: real Engines, real Redis, real con
 test-fast: $(STAMP) ## Run the tests that need no Engine, in less than three minutes
 	$(BIN)/python -m worker.local.packages
 	$(BIN)/pytest -q --hypothesis-profile quick $(PARALLEL) tests/unit tests/properties tests/contract
+
+test-pool: $(STAMP) ## Try a pool on a real btrfs (needs root, loop devices, Linux 6.7)
+	$(BIN)/python -m worker.local.packages
+	$(BIN)/pytest tests/pool $(if $(SUITE),--engine-suite $(SUITE))
 
 test-vm: $(STAMP) ## Cut the power of a virtual machine that runs pods (needs root)
 	$(BIN)/pytest -s tests/vm
