@@ -1,6 +1,5 @@
 """The store, for commands that wait for each answer."""
 
-import asyncio
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
@@ -30,6 +29,8 @@ class Records:
     """One connection to Redis, and the event loop that it needs."""
 
     def __init__(self) -> None:
+        import asyncio  # noqa: PLC0415 - as in worker.cli.__init__
+
         from config.logging import configure_logging  # noqa: PLC0415 - as in worker.cli.__init__
         from config.settings import settings  # noqa: PLC0415 - as in worker.cli.__init__
         from worker.store.factory import make_store  # noqa: PLC0415 - as in worker.cli.__init__

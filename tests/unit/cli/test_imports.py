@@ -19,7 +19,7 @@ _REST: Final = (
     "worker.pods.model",
     "worker.telemetry",
 )
-_STORE: Final = ("redis", "structlog", "pydantic_settings")
+_STORE: Final = ("redis", "structlog", "pydantic_settings", "asyncio")
 _NEVER: Final[dict[str, tuple[str, ...]]] = {
     "--help": (*_ENGINE, *_SENDING, *_REST, *_STORE),
     "--version": (*_ENGINE, *_SENDING, *_REST, *_STORE),

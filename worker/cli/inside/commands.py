@@ -1,6 +1,5 @@
 """`pinacle pods logs`, `exec`, `shell` and `cp`."""
 
-import asyncio
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
@@ -118,6 +117,8 @@ def add_to(app: typer.Typer) -> None:
 
 
 def _done(work: Coroutine[Any, Any, _T]) -> _T:
+    import asyncio  # noqa: PLC0415 - as in worker.cli.__init__
+
     try:
         return asyncio.run(work)
     except KeyboardInterrupt:
