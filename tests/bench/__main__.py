@@ -22,6 +22,7 @@ from tests.bench.crowd import Crowd, crowd
 from tests.bench.footprint import Footprint, queue_overhead, watched
 from tests.bench.idle import Pass, growth, idle_pass
 from tests.bench.leftovers import remove_leftovers, scratch_folder
+from tests.bench.listing import listing
 from tests.bench.machine import Disturbances, described, load
 from tests.bench.neighbours import Beside, tasks_beside
 from tests.bench.operations import Course
@@ -171,6 +172,8 @@ class _Run:
         found["engine"] = f"Docker {stack.engine.docker('version', '-f', '{{.Server.Version}}').strip()}"
         self._tell("the queue")
         found["queue"] = queue_overhead(stack.client, 50, 500)
+        self._tell("the list of pods")
+        found["listing"] = asdict(listing(stack, rounds))
         self._tell("crash to running")
         with self.noise.round("crash to running"):
             found["crash to running"] = crash_to_running(stack, rounds)

@@ -66,6 +66,13 @@ def alone(found: Found) -> Table:
     if queue := found.get("queue"):
         told = f"{queue['round_trip_ms']:.1f} ms, {queue['tasks_per_s']:.0f} in a second"
         table.add_row("a task that does nothing", told)
+    if listed := found.get("listing"):
+        ratio = listed["ours_ms"] / listed["docker_ms"]
+        table.add_row(
+            f"`pinacle pods ls` at {listed['pods']} pods",
+            f"{listed['ours_ms']:.0f} ms, {listed['ours_cpu_ms']:.0f} ms of processor; `docker ps` "
+            f"{listed['docker_ms']:.0f} ms, {listed['docker_cpu_ms']:.0f} ms of processor: x {ratio:.1f}",
+        )
     for mode, cost in found.get("system volumes", {}).items():
         table.add_row(
             f"creating a pod, system volumes {mode}",
@@ -104,6 +111,8 @@ def _figures(found: Found) -> Iterator[tuple[str, float]]:
     for each in found.get("footprint", ()):
         yield f"memory, {each['pods']} pods, MB", each["pss_mb"]
         yield f"idle processor, {each['pods']} pods, % of a core", each["idle_cpu_percent"]
+    if listed := found.get("listing"):
+        yield f"`pinacle pods ls`, {listed['pods']} pods, ms", listed["ours_ms"]
     for name, value in found.get("queue", {}).items():
         yield f"queue, {name}", value
 
