@@ -152,7 +152,7 @@ def update(
     asked = Change(
         verb="update", args=(wanted,), kwargs=more, as_json=as_json, timeout_s=timeout, task_id=task_id
     )
-    preview([pod_id], asked) if dry_run else change(pod_id, asked)
+    preview([pod_id], asked, named=True) if dry_run else change(pod_id, asked)
 
 
 @app.command()
@@ -220,7 +220,7 @@ def delete(
     ids = chosen(pod_ids, label, every=every)
     asked = Change(verb="delete", as_json=as_json, timeout_s=timeout, task_id=task_id)
     if dry_run:
-        preview(ids, asked)
+        preview(ids, asked, named=bool(pod_ids))
         return
     if ids:
         one = f"Remove pod {ids[0]} and all data on its volumes, for good?"

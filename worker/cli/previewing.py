@@ -2,52 +2,71 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import typer
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from worker.cli.asking.calls import call, call_each
+from worker.cli.asking.calls import Call, call, call_each
 from worker.cli.changing import Change
 from worker.cli.exits import EndingError, Exit, OtherVersionError
 from worker.cli.screen import plain, say, show
 
 Answer = Mapping[str, Any]
+_UNCHANGED: Final = "nothing was changed: this was a dry run"
 
 
-def preview(pod_ids: Sequence[str], wanted: Change) -> None:
-    """Show what the change would do to each pod. Nothing is done, and an older worker refuses to."""
+def preview(pod_ids: Sequence[str], wanted: Change, *, named: bool) -> None:
+    """Show what the change would do to each pod. Nothing is done, and an older worker refuses to.
+
+    A single pod that was `named` is answered by itself, others in a list, as the change itself answers.
+    """
     calls = [
         # No id: nothing is accepted, so there is nothing to be accepted only once.
         replace(each, kwargs={**(each.kwargs or {}), "dry_run": True}, pod_id=None, task_id=None)
         for each in map(wanted.to, pod_ids)
     ]
-    answers = call_each(calls) if len(calls) > 1 else [_one(each) for each in calls]
+    if named and len(calls) == 1:
+        answer = _one(calls[0])
+        show(answer, as_json=wanted.as_json, table=lambda _: way(answer))
+        say(_UNCHANGED)
+        return
+    answers = call_each(calls) if calls else []
     told = [each for each in answers if not isinstance(each, EndingError)]
-    refused = [(pod_id, each) for pod_id, each in zip(pod_ids, answers, strict=True) if each not in told]
-    errors = [{"pod_id": pod_id, "error": each.shown()} for pod_id, each in refused]
+    refused = {
+        pod_id: _clearer(each)
+        for pod_id, each in zip(pod_ids, answers, strict=True)
+        if isinstance(each, EndingError)
+    }
+    errors = [{"pod_id": pod_id, "error": each.shown()} for pod_id, each in refused.items()]
     if told or wanted.as_json:
-        shown = told[0] if len(pod_ids) == 1 else [*told, *errors]
-        show(shown, as_json=wanted.as_json, table=lambda _: Group(*map(way, told)))
+        show([*told, *errors], as_json=wanted.as_json, table=lambda _: Group(*map(way, told)))
     if not pod_ids:
         say("there is no such pod")
-    for pod_id, each in refused:
+    for pod_id, each in refused.items():
         say(f"{pod_id}: {each}", style="red")
     if told:
-        say("nothing was changed: this was a dry run")
+        say(_UNCHANGED)
     if refused:
         raise typer.Exit(Exit.FAILED)
 
 
-def _one(wanted: Any) -> Any:
+def _one(wanted: Call) -> Any:
     try:
         return call(wanted)
     except OtherVersionError as error:
-        raise EndingError(
-            Exit.FAILED, "the worker is older than this command and knows no dry run; nothing was changed"
-        ) from error
+        raise _clearer(error) from error
+
+
+def _clearer(error: EndingError) -> EndingError:
+    """Return what to say: an older worker speaks of its arguments, which nobody here has typed."""
+    if not isinstance(error, OtherVersionError):
+        return error
+    return EndingError(
+        Exit.FAILED, "the worker is older than this command and knows no dry run; nothing was changed"
+    )
 
 
 def way(answer: Answer) -> RenderableType:
