@@ -1,6 +1,7 @@
 """`dry_run`: what an update or a deletion would do is what it then does, and telling it changes nothing."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -8,12 +9,14 @@ from redis import Redis
 
 from tests.support.commands import Pinacle
 from tests.support.pods import Pod
+from tests.support.registry import REGISTRY, running_registry
 from worker.local.client import Client
 from worker.local.images import import_busybox
 from worker.local.private_engine import PrivateEngine
 from worker.planner.steps import READ_ONLY, name_of_kind
 
 SECRET: Final = "canary-dry-run-31"  # noqa: S105 - looked for, and not to be found
+PULLED: Final = f"{REGISTRY}/dry/later:1"
 SPEC: Final[dict[str, Any]] = {
     "image": "pinacle-busybox",
     "stop_timeout_s": 1,
@@ -33,6 +36,21 @@ CHANGES: Final[dict[str, dict[str, Any]]] = {
 @pytest.fixture(scope="module", autouse=True)
 def images(engine: PrivateEngine, busybox: str) -> None:
     import_busybox(engine, "pinacle-dry-2", changes=("VOLUME /data",))
+
+
+@pytest.fixture(scope="module")
+def settings(settings: dict[str, str]) -> dict[str, str]:
+    return {**settings, "PINACLE_REGISTRIES": f"docker.io,{REGISTRY}"}
+
+
+@pytest.fixture(scope="module")
+def registry(engine: PrivateEngine, scratch: Path, busybox: str) -> Iterator[None]:
+    """Have an image in a registry, and not on the host."""
+    with running_registry(engine, scratch / "registry"):
+        import_busybox(engine, PULLED, changes=("VOLUME /later",))
+        engine.docker("push", "-q", PULLED)
+        engine.docker("rmi", PULLED)
+        yield
 
 
 @pytest.fixture
@@ -57,7 +75,9 @@ class World:
             ]
             stored = {key: redis.dump(key) for key in keys}
         shown = ("ps", "-a", "--no-trunc", "--format", "{{.ID}} {{.Names}} {{.State}}")
-        return stored, self._engine.docker(*shown), self._engine.docker("volume", "ls", "-q")
+        lists = (shown, ("volume", "ls", "-q"), ("images", "-a", "-q", "--digests"))
+        # Those that were made in the same second come in any order.
+        return stored, *(sorted(self._engine.docker(*words).splitlines()) for words in lists)
 
 
 @pytest.fixture
@@ -114,6 +134,27 @@ def test_of_an_unknown_pod_nothing_would_be_removed(client: Client, world: World
     assert world() == before
     assert (told["existed"], told["removes"]) == (False, [])
     assert client.call("delete", "nobody")["steps"] == told["steps"]
+
+
+@pytest.mark.usefixtures("registry")
+def test_a_pull_is_told_and_not_done(pod: Pod, world: World) -> None:
+    """What follows depends on the image, so it is said that this is not all, also of a later start."""
+    incomplete = (False, "what follows depends on what the last step finds")
+    pod.call("stop")
+    before = world()
+    later = pod.call("update", {"image": PULLED}, dry_run=True)
+    assert world() == before
+    assert (later["complete"], later["reason"], later["ends_as"]) == (*incomplete, "stopped")
+    assert later["steps_at_start"][-1:] == ["pin_image"]
+    pod.call("start")
+    before = world()
+    told = pod.call("update", {"image": PULLED}, dry_run=True)
+    assert world() == before
+    assert (told["complete"], told["reason"], told["ends_as"]) == (*incomplete, None)
+    assert told["steps"][-1:] == ["pin_image"]
+    done = pod.call("update", {"image": PULLED})
+    assert changing(done["steps"])[: len(told["steps"])] == told["steps"]
+    assert done["phase"] == "running"
 
 
 BAD: Final[dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]]] = {

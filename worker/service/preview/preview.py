@@ -29,6 +29,7 @@ from worker.service.preview.words import words
 _LONGEST_WAY: Final = 40
 """Plans, as many as the one that carries it out makes at most."""
 _AT_ONCE: Final = 4
+_DEPENDS: Final = "what follows depends on what the last step finds"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +97,10 @@ class Previews:
         waits = isinstance(request, Update) and candidate.intent.kind is IntentKind.STOPPED
         if waits:
             started = candidate.evolve(intent=candidate.intent.evolve(kind=IntentKind.RUNNING))
-            answer["steps_at_start"] = _names(await self._walked(started, seen))
+            at_start = await self._walked(started, seen)
+            answer["steps_at_start"] = _names(at_start)
+            if at_start.end is None:
+                answer |= {"complete": False, "reason": answer["reason"] or _DEPENDS}
         return answer
 
     async def _candidate(self, pod_id: str, examined: Examined) -> Record:
@@ -158,7 +162,7 @@ class Previews:
 def _told(way: _Way, *, was_alive: bool, reason: str | None = None) -> dict[str, Any]:
     """Return a way as plain JSON; `was_alive` says whether the pod has processes now."""
     ends = (steps.StopContainer, steps.RemoveContainer)
-    unknown = reason or "what follows depends on what the last step finds"
+    unknown = reason or _DEPENDS
     return {
         "steps": _names(way),
         "explained": [words(step) for step in way.steps],
