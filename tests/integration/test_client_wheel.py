@@ -181,7 +181,9 @@ def test_following_tells_of_pulls_only_if_that_is_asked_for(own_redis: RedisServ
 
         def add(stream: str, **told: Any) -> None:
             entry: dict[Any, Any] = {"pod_id": "a", "generation": "1", **told}
-            calls._redis.xadd(stream, entry)
+            added: Any = calls._redis.xadd(stream, entry)
+            # Of two entries of one millisecond nobody can say which was first.
+            wait_until(lambda: _milliseconds(calls) > int(added.partition("-")[0]), 5, what="a later entry")
 
         add("pinacle:progress", done_bytes=1)
         without, every = calls.follow(within_s=60), calls.follow(within_s=60, progress=True)
@@ -201,6 +203,12 @@ def test_following_tells_of_pulls_only_if_that_is_asked_for(own_redis: RedisServ
         last = next(every)
         assert isinstance(last, Progress)
         assert last.done_bytes == 3
+
+
+def _milliseconds(calls: Client) -> int:
+    """Return Redis' own time."""
+    seconds, microseconds = calls._redis.time()
+    return seconds * 1000 + microseconds // 1000
 
 
 def test_following_says_that_changes_may_be_missed(own_redis: RedisServer) -> None:
