@@ -237,6 +237,13 @@ async def test_a_heartbeat_counts_while_it_is_fresh(
     assert (await store.live_hosts() == {"here"}) is is_live
 
 
+async def test_no_heartbeat_is_younger_than_now(store: RedisStore) -> None:
+    """Whenever in a second it came."""
+    for _ in range(50):
+        await store.beat_heart("here")
+        assert 0 <= (await store.overview.heartbeat_ages())["here"] < 5
+
+
 @pytest.mark.parametrize("age_s", [60, -60])
 async def test_a_host_that_died_silently_can_be_renamed(store: RedisStore, redis: Any, age_s: int) -> None:
     """Its last heartbeat is old, or from before the clock was set back; it is removed with the name."""

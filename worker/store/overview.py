@@ -56,10 +56,12 @@ class Overview:
         """Return host to seconds since its last heartbeat, oldest first; includes those too old to count."""
         with translated("heartbeats"):
             async with self._redis.pipeline(transaction=False) as pipe:
-                pipe.time()
                 pipe.zrange(keys.HEARTBEATS, 0, -1, withscores=True)
-                (seconds, _), beats = await pipe.execute()
-        return {host: float(seconds) - beat for host, beat in beats}
+                # Last, so that none of them is younger.
+                pipe.time()
+                beats, (seconds, microseconds) = await pipe.execute()
+        now = float(seconds) + float(microseconds) / 10**6
+        return {host: now - beat for host, beat in beats}
 
     async def queue_lengths(self, queues: Sequence[str]) -> dict[str, int]:
         """Return how many messages wait in each of the broker's queues, without those under way."""
