@@ -46,7 +46,7 @@ def settings(settings: dict[str, str]) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def registry(engine: PrivateEngine, scratch: Path, busybox: str) -> Iterator[None]:
     """Have an image in a registry, and not on the host."""
-    with running_registry(engine, scratch / "registry"):
+    with running_registry(engine, scratch / "dry-registry"):
         import_busybox(engine, PULLED, changes=("VOLUME /later",))
         engine.docker("push", "-q", PULLED)
         engine.docker("rmi", PULLED)

@@ -30,7 +30,7 @@ auth:
 @pytest.fixture(scope="module")
 def registry(engine: PrivateEngine, scratch: Path) -> Iterator[str]:
     """Return the value of an `auth` entry for it."""
-    folder = scratch / "registry"
+    folder = scratch / "private-registry"
     folder.mkdir()
     (folder / "htpasswd").write_text(f"puller:{_bcrypt(PASSWORD)}\n")
     with running_registry(engine, folder, AUTH.format(folder=folder)):
