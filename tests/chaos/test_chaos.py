@@ -24,6 +24,8 @@ from worker.local.waiting import wait_until
 
 PODS: Final = tuple(f"chaos-{number}" for number in range(20))
 QUIET_S: Final = 60.0
+_REDELIVERED_S: Final = 120.0
+"""Longer than a message of a killed worker stays with it."""
 LONGER_S: Final = 180.0
 """How much longer it may go on until every kind of step was interrupted."""
 _FORGOTTEN: Final = re.compile("already exists|file exists")
@@ -225,6 +227,13 @@ def _report(chaos: Chaos, callers: Callers, lines: Lines, recovered_s: float) ->
 
 
 def _delete_all(stack: Stack) -> None:
+    """Delete all pods once no message is under way: one that was not accepted yet may make a pod again."""
+    with Redis.from_url(stack.redis.url) as redis:
+        wait_until(
+            lambda: not redis.exists("unacked", *redis.keys("pods*"), *redis.keys("waiting*")),
+            _REDELIVERED_S,
+            what="the end of all messages",
+        )
     for pod_id in PODS:
         stack.client.send("delete", pod_id)
     wait_until(lambda: not stack.phases(), 90, what="the end of all pods")
