@@ -18,7 +18,7 @@ from redis import Redis
 
 from tests.support.commands import Pinacle, statuses
 from tests.support.pods import Pod
-from tests.support.worker import ROOT
+from tests.support.worker import ROOT, WorkerProcess
 from worker.local.client import Client
 from worker.local.private_engine import PrivateEngine
 from worker.local.redis import RedisServer, free_port
@@ -255,14 +255,14 @@ def test_what_gets_no_answer_is_to_be_sent_again_under_the_same_id(
 
 
 def test_an_answer_that_is_not_the_end_says_how_to_follow(
-    pinacle: Pinacle, engine: PrivateEngine, client: Client
+    pinacle: Pinacle, engine: PrivateEngine, client: Client, pod_worker: WorkerProcess
 ) -> None:
     """For a pod that cannot start, because one of its volumes is gone."""
     assert client.call("create", "ends", SPEC)["pod_id"] == "ends"
-    # Stopped: nobody brings its container back before the volume can be removed.
     assert client.call("stop", "ends")["phase"] == "stopped"
-    engine.docker("rm", "pinacle-pod-ends")
-    engine.docker("volume", "rm", "pinacle-vol-ends-srv")
+    with pod_worker.held():  # A pod that rests gets another container too, which would hold the volume.
+        engine.docker("rm", "pinacle-pod-ends")
+        engine.docker("volume", "rm", "pinacle-vol-ends-srv")
     done = pinacle("pods", "start", "ends", code=1)
     assert "pod ends is storage_missing" in done.out
     assert "pinacle-vol-ends-srv" in done.out

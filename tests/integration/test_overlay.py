@@ -107,15 +107,18 @@ def test_a_killed_engine_leaves_the_system_directories_as_they_were(
             pod.sh(f"echo {number} > /bin/mine; sync")
 
 
-def test_a_volume_that_a_killed_engine_removed_by_half(client: Client, engine: PrivateEngine) -> None:
+def test_a_volume_that_a_killed_engine_removed_by_half(
+    client: Client, engine: PrivateEngine, pod_worker: WorkerProcess
+) -> None:
     """Its directory is gone, but its options are left: without help the Engine fails for ever."""
     with Pod.running(client, engine, "half", BUSYBOX) as pod:
         pod.call("stop")
-        engine.docker("rm", pod.container)
         half = engine.data_root / "volumes" / "pinacle-vol-half-bin"
-        (half / "_data").rmdir()
-        with pytest.raises(EngineFailedError, match="no such file or directory"):
-            engine.docker("volume", "rm", half.name)
+        with pod_worker.held():
+            engine.docker("rm", pod.container)
+            (half / "_data").rmdir()
+            with pytest.raises(EngineFailedError, match="no such file or directory"):
+                engine.docker("volume", "rm", half.name)
         answer = pod.call("delete")
         assert (answer["phase"], answer["last_error"]) == ("deleted", None)
         assert not half.exists()

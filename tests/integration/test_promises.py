@@ -68,18 +68,19 @@ def test_promise_2_the_next_container_gets_the_same_volumes(client: Client, engi
 
 @pytest.mark.parametrize("replaced", [False, True], ids=["missing", "replaced"])
 def test_promise_3_a_pod_never_starts_on_a_missing_or_replaced_volume(
-    client: Client, engine: PrivateEngine, replaced: bool
+    client: Client, engine: PrivateEngine, pod_worker: WorkerProcess, replaced: bool
 ) -> None:
     """The pod says which one, nothing is made in its place, and the pod comes back with the volume."""
     with Pod.running(client, engine, "p3", SPEC) as pod:
         name = "pinacle-vol-p3-home"
         labels = json.loads(engine.docker("volume", "inspect", "-f", "{{json .Labels}}", name))
         pod.sh("echo mine > /home/file")
-        pod.call("stop")  # Otherwise the container would be back before its volume could be removed.
-        engine.docker("rm", pod.container)
-        engine.docker("volume", "rm", name)
-        if replaced:
-            engine.docker("volume", "create", name)
+        pod.call("stop")
+        with pod_worker.held():  # A pod that rests gets another container too, which would hold the volume.
+            engine.docker("rm", pod.container)
+            engine.docker("volume", "rm", name)
+            if replaced:
+                engine.docker("volume", "create", name)
         wait_until(lambda: pod.call("get")["phase"] == "storage_missing", 30, what="storage_missing")
         answer = pod.call("start")
         assert answer["phase"] == "storage_missing"

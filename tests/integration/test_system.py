@@ -137,14 +137,15 @@ def test_pods_of_one_image_share_a_base_and_see_nothing_of_each_other(
 
 
 def test_an_overlay_that_somebody_removed_is_made_again(
-    client: Client, engine: PrivateEngine, mode: str
+    client: Client, engine: PrivateEngine, pod_worker: WorkerProcess, mode: str
 ) -> None:
     """The overlay itself has no data, but the layer below it is the owner's data, and so is a copy."""
     with Pod.running(client, engine, "over", BUSYBOX) as pod:
         pod.sh("echo mine > /bin/mine")
         pod.call("stop")
-        engine.docker("rm", pod.container)
-        engine.docker("volume", "rm", "pinacle-vol-over-bin")
+        with pod_worker.held():
+            engine.docker("rm", pod.container)
+            engine.docker("volume", "rm", "pinacle-vol-over-bin")
         answer = pod.call("start")
         if mode == "overlay":
             assert answer["phase"] == "running"
