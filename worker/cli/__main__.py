@@ -1,10 +1,16 @@
 """`python -m worker.cli`: the command `pinacle`."""
 
+import gc
+import os
 import signal
 import sys
 
 # As long as nothing can have been sent, an interrupt just ends it, without a message.
 signal.signal(signal.SIGINT, signal.SIG_DFL)
+# What follows takes most of a short command's time. Pydantic would look through all installed packages for
+# plugins, of which there are none, and each collection in between would find next to nothing to free.
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+gc.set_threshold(50_000)
 
 from worker.cli.command import main  # noqa: E402 - loading takes long enough to be interrupted
 
