@@ -15,6 +15,8 @@ LOOKS: Final = frozenset({"pods.exec", "pods.logs", "pods.stats"})
 """The tasks that look into pods. Their answers hold what it printed, and are kept for minutes only."""
 BY_QUESTIONS: Final = QUESTIONS | {"pods.logs", "pods.stats"}
 """The tasks that change nothing, and have a queue of their own."""
+CREATIONS: Final = frozenset({"pods.create"})
+"""The tasks that make pods: their callers send many at once, and each keeps the Engine busy for long."""
 ENDINGS: Final = frozenset({"pods.stop", "pods.delete"})
 """The tasks that end something: they are sent when there is too much of everything else."""
 HELD_QUESTIONS: Final = 100

@@ -148,7 +148,7 @@ class Settings(BaseSettings):
     task_concurrency: int = Field(
         default=48,
         ge=4,
-        description="Threads for changes, and as many for stops and deletions; questions have few.",
+        description="Threads for creations, as many for other changes, and as many for stops and deletions.",
     )
     task_wait_s: float = Field(
         default=25.0, gt=0, le=600, description="Longest that a task waits before it answers `pending`."

@@ -3,7 +3,7 @@
 from enum import Enum
 from typing import Final
 
-from config.queues import ENDINGS, LOOKS, PASSES, QUESTIONS, QUESTIONS_QUEUE
+from config.queues import CREATIONS, ENDINGS, LOOKS, PASSES, QUESTIONS, QUESTIONS_QUEUE
 
 
 class Lane(Enum):
@@ -18,12 +18,14 @@ class Lane(Enum):
     LOOKS = "looks"
     """Tasks that look into pods, and take as long as a pod likes."""
     PASSES = "passes"
+    CREATIONS = "creations"
+    """Tasks that make pods: the owner of a pod that is there does not wait for those that are to come."""
     CHANGES = "changes"
 
 
 _THREADS: Final = {Lane.QUESTIONS: 8, Lane.MISPLACED: 1, Lane.LOOKS: 16, Lane.PASSES: 4}
 """Few for tasks that only read: all threads share one interpreter, and more would only slow others down."""
-RESERVED: Final = {Lane.ENDINGS: 8, Lane.CHANGES: 8}
+RESERVED: Final = {Lane.ENDINGS: 8, Lane.CREATIONS: 8, Lane.CHANGES: 8}
 """Threads that no task occupies to wait for its pod: the next task is accepted at once, and does not wait."""
 
 
@@ -33,13 +35,15 @@ def lane_of(task: str, queue: str | None = None) -> Lane:
         return Lane.QUESTIONS if queue == QUESTIONS_QUEUE else Lane.MISPLACED
     if task in ENDINGS:
         return Lane.ENDINGS
+    if task in CREATIONS:
+        return Lane.CREATIONS
     if task in LOOKS:
         return Lane.LOOKS
     return Lane.PASSES if task in PASSES else Lane.CHANGES
 
 
 def threads(lane: Lane, concurrency: int) -> int:
-    """Return how many threads a kind of work has; changes and endings have `concurrency` each."""
+    """Return how many threads a kind of work has; creations, changes and endings have `concurrency` each."""
     return _THREADS.get(lane, concurrency)
 
 

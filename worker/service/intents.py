@@ -11,7 +11,7 @@ from worker.host.storage_guard import StorageGuard
 from worker.interfaces import Proposal, Store
 from worker.planner.host.renaming import renamed_problem
 from worker.pods.model import Intent, Record
-from worker.pods.requests import Change, Delete, Request, Stop
+from worker.pods.requests import Change, Create, Delete, Request, Stop
 from worker.pods.results import pod_result
 from worker.reconcile.dispatcher import Dispatcher
 from worker.reconcile.reconciler import Seen
@@ -19,8 +19,9 @@ from worker.service.examination import Examination, Examined, Forward
 from worker.service.patience import Patience, load_pod
 
 _log: Final = structlog.get_logger(__name__)
-_ACCEPTED_AT_ONCE: Final = 12
-"""Changes that are examined at the same time. More than the questions to registries that may be under way."""
+_ACCEPTED_AT_ONCE: Final = 8
+"""Changes of a kind, creations or others, that are examined at the same time. More than the questions to
+registries that may be under way."""
 
 
 class Intents:
@@ -53,7 +54,8 @@ class Intents:
         self._clock = clock
         self._task_wait_s = task_wait_s
         self._task_attempts = task_attempts
-        self._turns = asyncio.Semaphore(_ACCEPTED_AT_ONCE)
+        self._creations = asyncio.Semaphore(_ACCEPTED_AT_ONCE)
+        self._changes = asyncio.Semaphore(_ACCEPTED_AT_ONCE)
 
     async def submit(
         self, pod_id: str, request: Request | Change, *, task_id: str, wait: bool = True
@@ -102,10 +104,13 @@ class Intents:
     async def _accept_in_turn(
         self, pod_id: str, request: Request | Change, task_id: str
     ) -> tuple[int, Seen | None] | Forward:
-        """Accept what ends something at once, and a limited number of other changes at a time."""
+        """Accept what ends something at once, and a limited number of creations and other changes at a time.
+
+        A change of a pod that is there does not wait for creations.
+        """
         if isinstance(request, Stop | Delete):
             return await self._accept(pod_id, request, task_id)
-        async with self._turns:
+        async with self._creations if isinstance(request, Create) else self._changes:
             return await self._accept(pod_id, request, task_id)
 
     async def _accept(
