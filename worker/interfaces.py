@@ -65,6 +65,16 @@ def tell_nobody(_progress: Progress) -> None:
     """Ignore news of a pull."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Inspected:
+    """What an inspect says of a container."""
+
+    exit: Exit
+    """Of its last run; while that goes on, the code means nothing."""
+    mounted: frozenset[str]
+    """The paths at which it has volumes."""
+
+
 class Engine(Protocol):
     """One Docker Engine. Each method is one idempotent operation with a deadline.
 
@@ -106,8 +116,8 @@ class Engine(Protocol):
         Raises ObjectMissingError if it is gone.
         """
 
-    async def mounted(self, container_id: str) -> frozenset[str]:
-        """Return the paths at which a container has volumes. 1 call. Raises ObjectMissingError."""
+    async def inspect(self, container_id: str) -> Inspected:
+        """Return what an inspect says of a container, running or not. 1 call. Raises ObjectMissingError."""
 
     async def look(self, container: ObservedContainer, places: Collection[str]) -> Look:
         """Return what a container holds outside its volumes, directly below `/`, and what is at `places`.

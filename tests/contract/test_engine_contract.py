@@ -331,6 +331,7 @@ MISSING: Final[dict[str, Act]] = {
     "unpause": lambda rig, id_: rig.engine.unpause_container(id_),
     "update": lambda rig, id_: rig.engine.update_container(id_, limits("dev.small")),
     "exit": lambda rig, id_: rig.engine.inspect_exit(id_),
+    "inspect": lambda rig, id_: rig.engine.inspect(id_),
     "rename": lambda rig, id_: rig.engine.rename_container(id_, "pinacle-pod-z"),
     "connect": lambda rig, id_: rig.engine.connect_network(id_, "contract"),
 }

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from tests.support.shapes import seen_shape
 from worker.errors import ConflictError, ImageGoneError, ObjectMissingError, PortTakenError
-from worker.interfaces import EngineInfo, Progress, Tell, tell_nobody
+from worker.interfaces import EngineInfo, Inspected, Progress, Tell, tell_nobody
 from worker.planner.container import ContainerRequest, Limits
 from worker.planner.fold.results import SystemPrepared
 from worker.planner.host.survivors import Evidence
@@ -141,9 +141,9 @@ class FakeEngine:
         self._begin("container_changes")
         return self._by_id(container_id).changes
 
-    async def mounted(self, container_id: str) -> frozenset[str]:
-        self._begin("container_inspect")
-        return frozenset(self._by_id(container_id).observed.volumes)
+    async def inspect(self, container_id: str) -> Inspected:
+        exited = await self.inspect_exit(container_id)
+        return Inspected(exit=exited, mounted=frozenset(self._by_id(container_id).observed.volumes))
 
     async def look(self, container: ObservedContainer, places: Collection[str]) -> Look:
         changes, found = await self.changes(container.id), self._by_id(container.id)

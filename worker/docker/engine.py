@@ -42,7 +42,7 @@ from worker.errors import (
     PermanentError,
     PodError,
 )
-from worker.interfaces import UNOBSERVED, EngineInfo, Observer, Tell, tell_nobody
+from worker.interfaces import UNOBSERVED, EngineInfo, Inspected, Observer, Tell, tell_nobody
 from worker.planner.container import ContainerRequest, Limits
 from worker.planner.fold.results import SystemPrepared
 from worker.planner.host import egress
@@ -219,9 +219,9 @@ class DockerEngine:
         found = await self._calls.json("container_changes", "GET", path, deadline_s=self._fill_deadline_s)
         return [Change(path=each["Path"], kind=ChangeKind(each["Kind"])) for each in found or ()]
 
-    async def mounted(self, container_id: str) -> frozenset[str]:
+    async def inspect(self, container_id: str) -> Inspected:
         entry = await self._calls.json("container_inspect", "GET", f"containers/{container_id}/json")
-        return frozenset(inspected_container(entry).volumes)
+        return Inspected(exit=inspected_exit(entry), mounted=frozenset(inspected_container(entry).volumes))
 
     async def look(self, container: ObservedContainer, places: Collection[str]) -> Look:
         return await self._folders.look(container, await self.changes(container.id), places)

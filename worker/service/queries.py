@@ -10,7 +10,7 @@ import structlog
 
 from worker.errors import PodError
 from worker.host.passes import Passes
-from worker.interfaces import Engine, Store
+from worker.interfaces import Engine, Inspected, Store
 from worker.planner.volumes.unprotected import Change, unprotected_paths
 from worker.pods import naming
 from worker.pods.model import Phase, Record
@@ -61,11 +61,17 @@ class Queries:
         record = await self._patience.until_answered(lambda: load_pod(self._store, pod_id))
         if not record.existed and not record.purging:
             raise no_pod(pod_id)
+        container, changes, last_lines, progress = await asyncio.gather(
+            self._seen(record, self._engine.inspect),
+            self._seen(record, self._engine.changes),
+            self._last_lines(record),
+            self._progress(record),
+        )
         return pod_result(record) | {
-            **await self._times(record),
-            "last_lines": await self._last_lines(record),
-            "progress": await self._progress(record),
-            "unprotected_paths": await self._unprotected(record),
+            **_times(record, container),
+            "last_lines": last_lines,
+            "progress": progress,
+            "unprotected_paths": _unprotected(container, changes),
         }
 
     async def _seen(self, record: Record, look: Callable[[str], Awaitable[_T]]) -> _T | None:
@@ -80,14 +86,6 @@ class Queries:
             _log.info("container_not_seen", pod_id=record.pod_id, reason=str(error) or "no answer soon")
             return None
 
-    async def _times(self, record: Record) -> dict[str, str | None]:
-        """Return when the container was started, and when it ended if it does not run."""
-        seen = await self._seen(record, self._engine.inspect_exit)
-        started, finished = (0.0, 0.0) if seen is None else (seen.started_at, seen.finished_at)
-        # Not by comparing the two: of a run that ended at once the Engine may note the start after the end.
-        ended = 0.0 if visible_phase(record) is Phase.RUNNING else finished
-        return {"started_at": moment(started), "finished_at": moment(ended)}
-
     async def _last_lines(self, record: Record) -> str | None:
         """Return what a pod in trouble printed last: it may say why."""
         if visible_phase(record) not in _IN_TROUBLE:
@@ -98,18 +96,6 @@ class Queries:
         """Return how far the pull has come that is under way for a pod, on whatever host."""
         found = await self._patience.until_answered(lambda: self._store.progress(record.pod_id))
         return None if found is None else asdict(found)
-
-    async def _unprotected(self, record: Record) -> Sequence[str] | None:
-        async def look(container_id: str) -> tuple[Sequence[Change], frozenset[str]]:
-            return await self._engine.changes(container_id), await self._engine.mounted(container_id)
-
-        seen = await self._seen(record, look)
-        if seen is None:
-            return None
-        changes, mounted = seen
-        # By what is mounted rather than by the layout: a volume that the container does not mount protects
-        # nothing, and one whose path leads over a link of the image is mounted where the link leads.
-        return unprotected_paths(changes, mounted)
 
     async def list(self, wanted: Listing = _ALL) -> dict[str, Any]:
         """Return pods of all hosts as recorded, tombstones left out once everything is removed.
@@ -165,3 +151,21 @@ class Queries:
 def _results(records: Iterable[Record], wanted: Listing) -> Sequence[dict[str, Any]]:
     shown = map(wanted.of, sorted(records, key=lambda record: record.pod_id))
     return [pod for pod in shown if pod is not None]
+
+
+def _times(record: Record, container: Inspected | None) -> dict[str, str | None]:
+    """Return when the container was started, and when it ended if it does not run."""
+    started, finished = (
+        (0.0, 0.0) if container is None else (container.exit.started_at, container.exit.finished_at)
+    )
+    # Not by comparing the two: of a run that ended at once the Engine may note the start after the end.
+    ended = 0.0 if visible_phase(record) is Phase.RUNNING else finished
+    return {"started_at": moment(started), "finished_at": moment(ended)}
+
+
+def _unprotected(container: Inspected | None, changes: Sequence[Change] | None) -> Sequence[str] | None:
+    # By what is mounted rather than by the layout: a volume that the container does not mount protects
+    # nothing, and one whose path leads over a link of the image is mounted where the link leads.
+    if container is None or changes is None:
+        return None
+    return unprotected_paths(changes, container.mounted)

@@ -18,12 +18,12 @@ NOBODY: Final[Any] = None
 async def test_only_what_the_container_mounts_is_said_to_be_safe() -> None:
     """Not its whole layout: a volume may be made only with the next container, or mounted elsewhere."""
     record = pod()
-    engine = FakeEngine()
+    engine, store = FakeEngine(), FakeStore()
     engine.images["image"] = IMAGE
     queries = Queries(
         host=record.host,
         engine=engine,
-        store=FakeStore(),
+        store=store,
         installation=OWN.name,
         passes=NOBODY,
         inside=NOBODY,
@@ -35,4 +35,5 @@ async def test_only_what_the_container_mounts_is_said_to_be_safe() -> None:
     changes = [Change(path, ChangeKind.ADDED) for path in ("/real/home/file", "/home/file", "/srv/file")]
     engine.containers["pinacle-pod-a"].changes = changes
     known = record.evolve(state=record.state.evolve(container_id=made.id))
-    assert await queries._unprotected(known) == [*ENGINES_OWN, "/home/file", "/srv/file"]
+    store.records["a"] = known
+    assert (await queries.get("a"))["unprotected_paths"] == [*ENGINES_OWN, "/home/file", "/srv/file"]
