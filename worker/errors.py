@@ -142,7 +142,7 @@ class RetryableError(PodError):
     def __init__(
         self, message: str, told: dict[str, Any] | None = None, *, delay_s: float | None = None
     ) -> None:
-        """`delay_s` is when to try again, if the raiser knows better than the back-off."""
+        """`delay_s` is the shortest time until the next try, if the raiser knows one."""
         super().__init__(message, told)
         self.delay_s = delay_s
 

@@ -202,7 +202,7 @@ def _make_dispatcher(given: _Given, claiming: Claiming) -> Dispatcher:
         observer=given.observer,
         stands_back=lambda: claiming.problem,
         # The Engine is most often on this machine.
-        makes_at_once=max(4, 2 * (os.cpu_count() or 1)),
+        makes_at_once=max(2, os.cpu_count() or 1),
     )
     return Dispatcher(
         reconciler=reconciler,

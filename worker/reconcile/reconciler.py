@@ -50,7 +50,7 @@ from worker.reconcile.leasing import leased
 from worker.reconcile.peers import Peers
 from worker.reconcile.port_moves import PortMoves
 from worker.reconcile.pulling import Pulls
-from worker.reconcile.turns import Turn, begin_a_pod, end_a_pod
+from worker.reconcile.turns import Places, Turn, begin_a_pod, change_a_pod, end_a_pod
 
 _log: Final = structlog.get_logger(__name__)
 _LONGEST_WAY: Final = 40
@@ -116,7 +116,7 @@ class Reconciler:
         self.observer = observer
         self.peers = Peers()
         self.pulls = Pulls(store=store)
-        self.places = asyncio.Semaphore(makes_at_once)
+        self.places = Places(makes_at_once)
         self.port_moves = PortMoves(store=store, free=free_ports)
         self.draining = False
         """Set when the process is about to end: no further step is begun."""
@@ -201,6 +201,8 @@ class Attempt:
         for steps in together(batch):
             if begin_a_pod(steps):
                 await self._turn.begin()
+            elif change_a_pod(steps) and self._is_asked():
+                await self._turn.begin_at_once()
             # Before each batch, not once: what was before may have taken most of the lease (protocol 5).
             self._check_right_to_act()
             seen, is_over = await self._apply_or_note(steps, seen)
@@ -299,6 +301,10 @@ class Attempt:
         """Forget a stop that did not reach the Engine, or that the Engine refused: no stop is under way."""
         if not isinstance(error, OutcomeUnknownError):
             self.record = self.record.evolve(state=self.record.state.evolve(stop=None))
+
+    def _is_asked(self) -> bool:
+        """Whether somebody waits for what is done now; after a loss of many pods new ones get their share."""
+        return self.record.state.settled_generation < self.record.intent.generation
 
     def _check_right_to_act(self) -> None:
         reason = self._own.stands_back()
@@ -402,7 +408,8 @@ class Attempt:
 
     def _delay(self, error: PodError, errors: int) -> float:
         given = error.delay_s if isinstance(error, RetryableError) else None
-        return error_delay(errors, self.record.pod_id) if given is None else given
+        # A given delay is the shortest: many pods that wait for one registry take turns ever more slowly.
+        return max(error_delay(errors, self.record.pod_id), given or 0.0)
 
     def _pending_phase(self) -> Phase:
         """Return the phase until the next try: a pod that reached its intent and is unchanged keeps it."""

@@ -33,6 +33,8 @@ class SlowEngine(FakeEngine):
         self.most = 0
         self.hanging: set[str] = set()
         self.hang, self.lets_go = asyncio.Event(), asyncio.Event()
+        self.starts = asyncio.Event()
+        self.holds_starts: asyncio.Event | None = None
 
     async def create_volume(
         self, name: str, labels: Mapping[str, str], options: Mapping[str, str] = MappingProxyType({})
@@ -50,6 +52,9 @@ class SlowEngine(FakeEngine):
 
     async def start_container(self, container_id: str) -> None:
         await asyncio.sleep(0)
+        if self.holds_starts is not None and self._by_id(container_id).observed.pod_id == "other":
+            self.starts.set()
+            await self.holds_starts.wait()
         await super().start_container(container_id)
         self.making.discard(self._by_id(container_id).observed.pod_id or "")
 
@@ -115,6 +120,23 @@ async def test_a_start_waits_for_no_creation(host: Host) -> None:
     assert await asyncio.wait_for(host.want("other"), 5) is Phase.RUNNING
     host.engine.lets_go.set()
     assert set(await making) == {Phase.RUNNING}
+
+
+async def test_while_a_pod_gets_another_container_fewer_new_ones_are_begun(host: Host) -> None:
+    """It takes a place beyond the last one, which is given back before any other pod gets its turn."""
+    await host.want("other")
+    host.engine.hanging = {"p0", "p1"}
+    making = [asyncio.create_task(host.want(f"p{number}")) for number in range(6)]
+    await host.engine.hang.wait()
+    host.engine.holds_starts = asyncio.Event()
+    changed = asyncio.create_task(host.want("other", spec=PodSpec(image="image", hostname="new")))
+    await host.engine.starts.wait()
+    host.engine.most = 0
+    host.engine.lets_go.set()
+    assert set(await asyncio.gather(*making)) == {Phase.RUNNING}
+    assert host.engine.most == AT_ONCE - 1
+    host.engine.holds_starts.set()
+    assert await changed is Phase.RUNNING
 
 
 async def test_pods_that_hang_hold_up_the_others_for_a_time_only(
