@@ -9,7 +9,7 @@ import sys
 signal.signal(signal.SIGINT, signal.SIG_DFL)
 # What follows takes most of a short command's time. Pydantic would look through all installed packages for
 # plugins, of which there are none, and each collection in between would find next to nothing to free.
-os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # noqa: TID251 - nothing is read
 gc.set_threshold(50_000)
 
 from worker.cli.command import main  # noqa: E402 - loading takes long enough to be interrupted

@@ -6,12 +6,13 @@ hundreds of creations gets a thread at once.
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, cast
+from time import monotonic, sleep
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from celery.concurrency import thread
 from celery.concurrency.base import apply_target
 
-from worker.intake.lanes import Lane, lane_of, threads
+from worker.intake.lanes import AT_EASE, Lane, lane_of, threads
 
 if TYPE_CHECKING:
     _Base = object
@@ -19,6 +20,7 @@ else:
     _Base = thread.TaskPool
 
 _Result: Any = cast("Any", thread).ApplyResult
+_LONGEST_REST_S: Final = 0.1
 
 
 class LanePool(_Base):
@@ -45,13 +47,22 @@ class LanePool(_Base):
         if self._is_closed:
             # Its message goes back into its queue when the connection is closed.
             return _Result(Future())
-        lane = self._lanes[lane_of(*_origin(args))]
+        lane = lane_of(*_origin(args))
+        run = self._run_at_ease if lane in AT_EASE else self._run
         return _Result(
-            lane.submit(self._run, apply_target, target, args, kwargs or {}, callback, accept_callback)
+            self._lanes[lane].submit(run, apply_target, target, args, kwargs or {}, callback, accept_callback)
         )
 
     def _run(self, do: Callable[..., Any], *args: Any) -> Any:
         return None if self._is_closed else do(*args)
+
+    def _run_at_ease(self, do: Callable[..., Any], *args: Any) -> Any:
+        """Run it, then let the thread rest for as long as that took: half of the time is for others."""
+        began = monotonic()
+        try:
+            return self._run(do, *args)
+        finally:
+            sleep(min(monotonic() - began, _LONGEST_REST_S))
 
     def let_go(self) -> None:
         """Begin nothing more: what waits for a thread goes back into its queue.
