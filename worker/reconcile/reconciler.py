@@ -202,7 +202,8 @@ class Attempt:
             if begin_a_pod(steps):
                 await self._turn.begin()
             elif change_a_pod(steps) and self._is_asked():
-                await self._turn.begin_at_once()
+                self._turn.begin_change()
+            await self._turn.let_changes_pass()
             # Before each batch, not once: what was before may have taken most of the lease (protocol 5).
             self._check_right_to_act()
             seen, is_over = await self._apply_or_note(steps, seen)

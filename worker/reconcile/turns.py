@@ -2,72 +2,94 @@
 
 An Engine makes 20 pods in the same time whether it gets a few or all 20 at once. But then none is ready
 before nearly all are, and whatever else is asked of the Engine waits as long. So a pod that is there and gets
-another container waits for nobody, and fewer new ones are begun meanwhile.
+another container waits for nobody, and those that are being made wait for it before each of their steps.
 """
 
 import asyncio
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Awaitable, Iterable
 from typing import Final
 
 from worker.planner.steps import BeginFill, CreateContainer, StartContainer, Step, StopContainer
 
 PATIENCE_S: Final = 15.0
-"""How long a pod waits for its turn: those whose turn it is may hang, and are not to hold up all others."""
+"""How long a new pod waits for its turn, and again for others' changes: what it waits for may hang."""
 
 
 class Places:
-    """Places for those that load the Engine: first come, first served."""
+    """Places for new pods, first come, first served; and whether other pods are being changed."""
 
     def __init__(self, number: int) -> None:
         self._free = asyncio.Semaphore(number)
-        self._owed = 0
-        """How many have been taken beyond `number`: as many are not given on when they are given back."""
+        self._changing = 0
+        self._calm = asyncio.Event()
+        self._calm.set()
 
     async def take(self) -> None:
         """Wait for a place."""
         await self._free.acquire()
 
-    async def take_at_once(self) -> None:
-        """Take a place even if there is none, so that others wait for longer."""
-        if self._free.locked():
-            self._owed += 1
-        else:
-            await self._free.acquire()
-
     def give_back(self) -> None:
-        if self._owed:
-            self._owed -= 1
-        else:
-            self._free.release()
+        self._free.release()
+
+    def begin_change(self) -> None:
+        self._changing += 1
+        self._calm.clear()
+
+    def end_change(self) -> None:
+        self._changing -= 1
+        if not self._changing:
+            self._calm.set()
+
+    async def calm(self) -> None:
+        """Wait until no pod is being changed."""
+        await self._calm.wait()
 
 
 class Turn:
-    """One pod's place among those that load the Engine."""
+    """When one pod may load the Engine."""
 
     def __init__(self, places: Places) -> None:
         self._places = places
-        self._has_place = False
+        self._is_new = self._is_change = self._has_place = False
+        self._patience_s = PATIENCE_S
+        """What is left of it for the changes of others."""
 
     async def begin(self) -> None:
-        """Wait for a place, unless there is one already; if none comes in time, go on without."""
-        if not self._has_place:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(PATIENCE_S):
-                    await self._places.take()
-                    self._has_place = True
+        """Wait for a place for a new pod; if none comes in time, go on without."""
+        if not self._is_new and not self._is_change:
+            self._is_new = True
+            self._has_place = await _comes(self._places.take(), PATIENCE_S)
 
-    async def begin_at_once(self) -> None:
-        """Take a place without waiting, unless there is one already."""
-        if not self._has_place:
-            await self._places.take_at_once()
-            self._has_place = True
+    def begin_change(self) -> None:
+        """Let new pods wait until this one has been changed."""
+        if not self._is_new and not self._is_change:
+            self._is_change = True
+            self._places.begin_change()
+
+    async def let_changes_pass(self) -> None:
+        """Wait, if this pod is new, until no other one is being changed; if that takes too long, go on."""
+        if self._is_new:
+            clock = asyncio.get_running_loop().time
+            began = clock()
+            await _comes(self._places.calm(), self._patience_s)
+            self._patience_s = max(0.0, self._patience_s - (clock() - began))
 
     def end(self) -> None:
-        """Give the place back, if there is one."""
+        """Give the place back, if there is one, and let others go on."""
+        if self._is_change:
+            self._places.end_change()
         if self._has_place:
-            self._has_place = False
             self._places.give_back()
+        self._is_new = self._is_change = self._has_place = False
+
+
+async def _comes(what: Awaitable[None], within_s: float) -> bool:
+    try:
+        async with asyncio.timeout(within_s):
+            await what
+    except TimeoutError:
+        return False
+    return True
 
 
 def begin_a_pod(steps: Iterable[Step]) -> bool:

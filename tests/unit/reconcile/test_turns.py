@@ -122,21 +122,42 @@ async def test_a_start_waits_for_no_creation(host: Host) -> None:
     assert set(await making) == {Phase.RUNNING}
 
 
-async def test_while_a_pod_gets_another_container_fewer_new_ones_are_begun(host: Host) -> None:
-    """It takes a place beyond the last one, which is given back before any other pod gets its turn."""
+async def test_new_pods_wait_while_another_one_is_changed(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before each of their steps, and for a time only."""
     await host.want("other")
     host.engine.hanging = {"p0", "p1"}
-    making = [asyncio.create_task(host.want(f"p{number}")) for number in range(6)]
+    making = [asyncio.create_task(host.want(f"p{number}")) for number in range(4)]
     await host.engine.hang.wait()
     host.engine.holds_starts = asyncio.Event()
     changed = asyncio.create_task(host.want("other", spec=PodSpec(image="image", hostname="new")))
     await host.engine.starts.wait()
-    host.engine.most = 0
     host.engine.lets_go.set()
-    assert set(await asyncio.gather(*making)) == {Phase.RUNNING}
-    assert host.engine.most == AT_ONCE - 1
+    for _ in range(500):
+        await asyncio.sleep(0)
+    assert host.engine.making == {"p0", "p1"}
+    host.engine.holds_starts.set()
+    assert set(await asyncio.wait_for(asyncio.gather(changed, *making), 5)) == {Phase.RUNNING}
+    monkeypatch.setattr(turns, "PATIENCE_S", 0.05)
+    host.engine.holds_starts, host.engine.starts = asyncio.Event(), asyncio.Event()
+    changed = asyncio.create_task(host.want("other", spec=PodSpec(image="image", hostname="newer")))
+    await host.engine.starts.wait()
+    assert await asyncio.wait_for(host.want("p9"), 5) is Phase.RUNNING
     host.engine.holds_starts.set()
     assert await changed is Phase.RUNNING
+
+
+async def test_new_pods_do_not_wait_for_pods_that_come_back_after_a_loss(host: Host) -> None:
+    """Hundreds may come back after a restart of the host, and nobody has asked for them just now."""
+    await host.want("other")
+    await host.engine.remove_container(host.engine.containers["pinacle-pod-other"].observed.id, force=True)
+    host.engine.holds_starts = asyncio.Event()
+    back = asyncio.create_task(host.reconciler.reconcile("other"))
+    await host.engine.starts.wait()
+    assert await asyncio.wait_for(host.want("p0"), 5) is Phase.RUNNING
+    host.engine.holds_starts.set()
+    await back
 
 
 async def test_pods_that_hang_hold_up_the_others_for_a_time_only(
