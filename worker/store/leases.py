@@ -51,6 +51,8 @@ class Leases:
     ) -> None:
         self._ttl_s = ttl_s
         self._kept_ms = round((ttl_s + takeover_delay_s) * _MS)
+        # Nobody begins a step unless the lease lasts longer than that takes: what is left is the margin.
+        self._every_s = max(ttl_s - takeover_delay_s, ttl_s / 10) / 3
         self._clock = clock
         self._take = redis.register_script(scripts.TAKE_LEASE)
         self._renew = redis.register_script(scripts.RENEW_LEASE)
@@ -87,7 +89,7 @@ class Leases:
         """Renew until cancelled; a renewal that fails leaves the lease to expire."""
         # A single cancellation may get lost, see `worker.cancelling`, so `abandoned` is checked as well.
         while lease.remaining() > 0 and not lease.abandoned:
-            await asyncio.sleep(self._ttl_s / 3)
+            await asyncio.sleep(self._every_s)
             asked_at = self._clock()
             try:
                 with translated("lease"):
