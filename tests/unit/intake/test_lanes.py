@@ -22,7 +22,7 @@ from config.queues import (
 from config.settings import Settings
 from worker.docker.images.registries import ASKED_AT_ONCE, PULLS_AT_ONCE, Registries
 from worker.errors import OutcomeUnknownError, RegistryBusyError
-from worker.intake.lanes import Lane, lane_of, threads, waiting
+from worker.intake.lanes import AT_EASE, Lane, lane_of, threads, waiting
 from worker.intake.pool import LanePool
 from worker.store.broker import Channel, _Held, _move_of
 
@@ -129,6 +129,40 @@ def test_a_look_into_a_pod_keeps_no_question_waiting() -> None:
     assert {lane_of(task, queue) for task in LOOKS for queue in ("questions", "pods", "pods.a")} == {
         Lane.LOOKS
     }
+
+
+@pytest.mark.parametrize("task", ["pods.start", "pods.restart", "pods.update", "pods.stop", "hosts.rename"])
+def test_no_change_waits_for_a_thread_behind_creations(task: str) -> None:
+    pool: Any = LanePool(4)
+    release, asked = Event(), Event()
+    for _ in range(20):
+        pool.on_apply(_target(lambda *_: release.wait(10)), ("pods.create",))
+    pool.on_apply(_target(lambda *_: asked.set()), (task,))
+    try:
+        assert asked.wait(10)
+    finally:
+        release.set()
+        pool.on_stop()
+
+
+def test_a_thread_for_misplaced_questions_rests_as_long_as_it_worked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """But not for long: its next caller waits."""
+    now, rested = [0.0], list[float]()
+    monkeypatch.setattr("worker.intake.pool.monotonic", lambda: now[0])
+    monkeypatch.setattr("worker.intake.pool.sleep", rested.append)
+    pool: Any = LanePool(4)
+
+    def work(task: str) -> None:
+        now[0] += float(task.rpartition(" ")[2])
+
+    for took in ("0.02", "60"):
+        pool._run_at_ease(work, f"pods.get {took}")
+    pool.on_stop()
+    assert rested == [0.02, 0.1]
+    assert lane_of("pods.list", "pods") in AT_EASE
+    assert AT_EASE.isdisjoint(
+        {lane_of("pods.list", "questions"), lane_of("pods.stop"), lane_of("pods.update")}
+    )
 
 
 def test_the_queue_is_the_one_that_it_was_taken_from() -> None:

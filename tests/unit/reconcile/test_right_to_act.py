@@ -258,6 +258,15 @@ async def test_the_delay_that_an_error_brings_counts(bench: Bench) -> None:
     assert bench.state.retry_at == bench.store.now + 77.0
 
 
+async def test_the_delay_that_an_error_brings_is_the_shortest(bench: Bench) -> None:
+    """The hundred pods of a registry that does not answer would keep an Engine busy with nothing."""
+    for _ in range(12):
+        bench.when("container_create", fail(RetryableError("busy", delay_s=2.0)))
+        await bench.reconciler.reconcile("a")
+        assert bench.state.retry_at >= bench.store.now + 2.0
+    assert bench.state.retry_at > bench.store.now + LONGEST_ERROR_DELAY_S / 2
+
+
 async def test_what_cannot_work_is_not_tried_again_soon(bench: Bench) -> None:
     """But after some minutes, or with another intent."""
     bench.when("container_create", fail(PermanentError("no such user")))
