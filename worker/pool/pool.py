@@ -10,6 +10,7 @@ from worker.interfaces import Ended
 from worker.pool import findings
 from worker.pool.errors import OTHER_FILESYSTEM, PoolMissingError, PoolUnfitError, failure
 from worker.pool.findings import LOOK, PLACE, Found, Quotas
+from worker.pool.groups import EVERYTHING, SHOW_GROUPS, most_bytes, parse_groups
 
 _log: Final = structlog.get_logger(__name__)
 TEMPLATES: Final = f"{PLACE}/templates"
@@ -22,9 +23,14 @@ shift
 """Before each command, in the same exec: nothing can come between."""
 _PREPARE: Final = f"""
 [ "$1" = none ] && btrfs quota enable --simple {PLACE}
+btrfs --format json qgroup show {PLACE} | grep -q '"{EVERYTHING}"' || btrfs qgroup create {EVERYTHING} {PLACE}
 for folder in {TEMPLATES} {PODS}; do
     [ -d "$folder" ] || mkdir --mode=700 "$folder"
 done
+{SHOW_GROUPS}
+"""
+_LIMIT_ALL: Final = f"""
+btrfs qgroup limit "$1" {EVERYTHING} {PLACE}
 btrfs filesystem sync {PLACE}
 """
 
@@ -66,7 +72,9 @@ class Pool:
         """
         found = await self._look(uuid)
         self._uuid = found.uuid
-        await self.run("pool: prepare", _PREPARE, found.quotas.value)
+        groups = parse_groups(await self.run("pool: prepare", _PREPARE, found.quotas.value))
+        most = most_bytes(found.free_bytes, groups[EVERYTHING].used)
+        await self.run("pool: limit", _LIMIT_ALL, str(most))
         if found.quotas is Quotas.NONE:
             found = await self._look(found.uuid)
         if found.quotas is not Quotas.SIMPLE:

@@ -1,5 +1,6 @@
 """What `btrfs` prints about subvolumes."""
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,12 +15,31 @@ show() {
 """A shell function: what `parse_shown` reads."""
 
 
+_LISTED: Final = re.compile(
+    r"ID (?P<number>\d+) gen \d+ top level \d+ uuid (?P<uuid>[0-9a-f-]{36}) path (?P<path>.+)"
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Subvolume:
     """One subvolume."""
 
     uuid: str
     read_only: bool
+
+
+def parse_listed(printed: str) -> dict[str, tuple[int, str]]:
+    """Return what `btrfs subvolume list -o -u` printed: path to number and UUID. Raises PoolCommandError.
+
+    With `-o` it leaves out what is in other subvolumes, whose names their owners choose.
+    """
+    found = {}
+    for line in filter(None, printed.splitlines()):
+        match = _LISTED.fullmatch(line)
+        if match is None:
+            raise PoolCommandError(f"pool: `btrfs subvolume list` printed what cannot be read: {line!r:.200}")
+        found[match["path"]] = (int(match["number"]), match["uuid"])
+    return found
 
 
 def parse_shown(printed: str) -> Subvolume | None:

@@ -13,6 +13,7 @@ import structlog
 from worker.errors import PermanentError, PodError
 from worker.pods.model import PinnedImage
 from worker.pool.errors import PoolCommandError, PoolUnfitError
+from worker.pool.groups import EVERYTHING
 from worker.pool.pool import TEMPLATES, Pool
 from worker.pool.subvolumes import SHOW, Subvolume, parse_shown
 
@@ -26,7 +27,7 @@ for left in ".$1-"*; do
     btrfs property set -ts "$left" ro false
     btrfs subvolume delete --commit-after "$left" > /dev/null
 done
-btrfs subvolume create "$2" > /dev/null
+btrfs subvolume create -i {EVERYTHING} "$2" > /dev/null
 shift
 cd "$1"
 shift

@@ -1,0 +1,225 @@
+"""Pods on a real btrfs: whole, limited, and gone when they are removed; never another's."""
+
+import asyncio
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.support.pools import Parts, PoolFile
+from worker.errors import ForeignObjectError, UpdateRefusedError
+from worker.local.images import import_busybox
+from worker.local.private_engine import PrivateEngine
+from worker.pods.model import PinnedImage
+from worker.pool.errors import PoolCommandError, PoolMissingError
+from worker.pool.pods import PodSubvolume, PodSubvolumes, begun_name
+from worker.pool.templates import Templates
+
+MB: Final = 10**6
+LIMIT: Final = 40 * MB
+VOLUMES: Final = {"opt": "/opt", "home": "/home", "bin": "/bin"}
+Make = Callable[..., Parts]
+
+
+class Rig:
+    """A pool with one template."""
+
+    def __init__(self, parts: Parts, file: PoolFile, image: PinnedImage) -> None:
+        self.parts, self.file, self.image = parts, file, image
+        self.pods = PodSubvolumes(parts.pool)
+
+    async def make(self, pod_id: str, *, limit: int | None = LIMIT) -> PodSubvolume:
+        uuid = await self.pods.begin(pod_id, "1", self.image, limit=limit)
+        await self.pods.finish(pod_id, "1", uuid)
+        return await self.of(pod_id)
+
+    async def of(self, pod_id: str) -> PodSubvolume:
+        return (await self.pods.list()).pods[pod_id]
+
+    def at(self, pod_id: str) -> Path:
+        return self.file.seen / "pods" / pod_id
+
+    async def run(self, script: str, *arguments: str) -> str:
+        return await self.parts.pool.run("test", script, *arguments)
+
+
+@pytest.fixture
+async def rig(make: Make, engine: PrivateEngine, pool_file: PoolFile) -> Rig:
+    parts = make()
+    await parts.pool.open(None)
+    import_busybox(engine)
+    image = await parts.docker.find_image("pinacle-busybox")
+    assert image is not None
+    await Templates(parts.pool, parts.filling).of(image, VOLUMES)
+    return Rig(parts, pool_file, image)
+
+
+def fill(path: Path, most: int = 400 * MB) -> int:
+    """Write until there is no more room, or `most` bytes are written; return how many were."""
+    written, piece = 0, os.urandom(MB)
+    try:
+        with path.open("wb", buffering=0) as file:
+            while written < most:
+                written += file.write(piece)
+                os.fsync(file.fileno())
+    except OSError as error:
+        assert error.errno == errno.EDQUOT  # noqa: PT017 - a full filesystem would be another failure
+    return written
+
+
+async def test_a_pod_has_what_its_template_has_and_a_limit(rig: Rig) -> None:
+    made = await rig.make("a")
+    assert {path.name for path in rig.at("a").iterdir()} == set(VOLUMES)
+    assert (rig.at("a") / "opt/readme").exists()
+    assert made.limit == LIMIT
+    assert made.used < MB, "what it shares with its template is not its own"
+    assert (await rig.pods.list()).begun == {}
+
+
+async def test_until_its_uuid_is_noted_it_has_no_pods_name(rig: Rig) -> None:
+    """Whoever cuts a creation off leaves what is found by its incarnation, and can be rolled back."""
+    uuid = await rig.pods.begin("a", "1", rig.image, limit=LIMIT)
+    listed = await rig.pods.list()
+    assert listed.pods == {}
+    (begun,) = listed.begun.values()
+    assert (begun.uuid, begun.limit) == (uuid, LIMIT)
+    await rig.pods.roll_back("a", "1", begun)
+    listed = await rig.pods.list()
+    assert (listed.pods, listed.begun) == ({}, {})
+    await rig.pods.sweep(listed)
+    assert (await rig.pods.list()).empty_groups == frozenset()
+
+
+async def test_each_step_may_be_done_twice(rig: Rig) -> None:
+    first = await rig.pods.begin("a", "1", rig.image, limit=LIMIT)
+    uuid = await rig.pods.begin("a", "1", rig.image, limit=LIMIT)
+    assert uuid != first
+    await rig.pods.finish("a", "1", uuid)
+    (rig.at("a") / "home/mine").write_text("mine")
+    await rig.pods.finish("a", "1", uuid)
+    made = await rig.of("a")
+    assert made.uuid == uuid
+    assert (rig.at("a") / "home/mine").read_text() == "mine"
+    await rig.pods.remove("a", made)
+    await rig.pods.remove("a", made)
+    assert (await rig.pods.list()).pods == {}
+
+
+async def test_another_subvolume_of_its_name_is_left_alone(rig: Rig) -> None:
+    theirs = await rig.make("a")
+    (rig.at("a") / "home/theirs").write_text("theirs")
+    uuid = await rig.pods.begin("a", "2", rig.image, limit=LIMIT)
+    with pytest.raises(ForeignObjectError, match="another subvolume"):
+        await rig.pods.finish("a", "2", uuid)
+    with pytest.raises(ForeignObjectError, match="another subvolume"):
+        await rig.pods.remove("a", PodSubvolume(uuid=uuid, group=None, number=1))
+    assert (rig.at("a") / "home/theirs").read_text() == "theirs"
+    assert (await rig.of("a")).uuid == theirs.uuid
+
+
+@pytest.mark.parametrize("what", ["directory", "link"])
+async def test_what_is_no_subvolume_is_neither_taken_nor_removed(rig: Rig, what: str) -> None:
+    await rig.make("b")
+    uuid = await rig.pods.begin("a", "1", rig.image, limit=LIMIT)
+    if what == "directory":
+        rig.at("a").mkdir()
+    else:
+        rig.at("a").symlink_to("b")
+    with pytest.raises(ForeignObjectError):
+        await rig.pods.finish("a", "1", uuid)
+    with pytest.raises(ForeignObjectError):
+        await rig.pods.remove("a", PodSubvolume(uuid=uuid, group=None, number=1))
+    assert rig.at("a").is_dir()
+    assert rig.at("b").is_dir()
+
+
+async def test_nothing_is_made_in_the_place_of_one_that_is_gone(rig: Rig) -> None:
+    made = await rig.make("a")
+    await rig.run('btrfs subvolume delete --commit-after "/pool/pods/a"')
+    with pytest.raises(PoolMissingError, match="Nothing is made in"):
+        await rig.pods.finish("a", "1", made.uuid)
+    assert not rig.at("a").exists()
+
+
+async def test_a_pod_ends_at_its_limit_and_others_do_not(rig: Rig) -> None:
+    await rig.make("a")
+    await rig.make("b")
+    written = await asyncio.to_thread(fill, rig.at("a") / "home/big")
+    written += await asyncio.to_thread(fill, rig.at("a") / "opt/big")
+    assert LIMIT - 10 * MB < written <= LIMIT
+    assert (await rig.of("a")).used <= LIMIT
+    assert await asyncio.to_thread(fill, rig.at("b") / "home/big", 20 * MB) == 20 * MB
+
+
+async def test_a_full_pod_is_emptied_by_its_owner(rig: Rig) -> None:
+    await rig.make("a")
+    await asyncio.to_thread(fill, rig.at("a") / "home/big")
+    (rig.at("a") / "home/big").unlink()
+    await rig.pods.list()
+    assert await asyncio.to_thread(fill, rig.at("a") / "home/again", 20 * MB) == 20 * MB
+
+
+async def test_a_full_pod_gets_a_larger_limit_and_no_smaller_one(rig: Rig) -> None:
+    await rig.make("a")
+    await asyncio.to_thread(fill, rig.at("a") / "home/big")
+    await rig.pods.set_limit("a", await rig.of("a"), 2 * LIMIT)
+    assert await asyncio.to_thread(fill, rig.at("a") / "home/more", 20 * MB) == 20 * MB
+    with pytest.raises(UpdateRefusedError, match="more than the 40000000 bytes"):
+        await rig.pods.set_limit("a", await rig.of("a"), LIMIT)
+    assert (await rig.of("a")).limit == 2 * LIMIT
+    await rig.pods.set_limit("a", await rig.of("a"), None)
+    assert (await rig.of("a")).limit is None
+
+
+async def test_a_full_pod_is_removed_with_all_that_its_owner_made_in_it(rig: Rig) -> None:
+    """Also subvolumes within subvolumes, which hold what no removal of files would reach."""
+    made = await rig.make("a")
+    await rig.make("b")
+    await rig.run(
+        "cd /pool/pods/a/home; btrfs subvolume create one; btrfs subvolume create one/two; > one/two/file"
+    )
+    await asyncio.to_thread(fill, rig.at("a") / "home/big")
+    await rig.pods.remove("a", made)
+    listed = await rig.pods.list()
+    assert set(listed.pods) == {"b"}
+    await rig.run("btrfs subvolume sync /pool")
+    await rig.pods.sweep(await rig.pods.list())
+    assert (await rig.pods.list()).empty_groups == frozenset()
+    assert (rig.at("b") / "opt/readme").exists()
+
+
+async def test_all_pods_together_end_before_the_filesystem_does(rig: Rig) -> None:
+    """It then still takes what we write: without that no full pod could be enlarged, or removed."""
+    for pod_id in ("a", "b"):
+        await rig.make(pod_id, limit=None)
+    for pod_id in ("a", "b"):
+        await asyncio.to_thread(fill, rig.at(pod_id) / "home/big", 2000 * MB)
+    await rig.pods.remove("a", await rig.of("a"))
+    await rig.run("btrfs subvolume sync /pool")
+    assert await asyncio.to_thread(fill, rig.at("b") / "home/more", 20 * MB) == 20 * MB
+
+
+async def test_a_pod_without_a_group_is_told_from_one_without_a_limit(rig: Rig) -> None:
+    made = await rig.make("a")
+    await rig.run('btrfs qgroup remove --no-rescan "$1" "$2" /pool', f"0/{made.number}", str(made.group))
+    found = await rig.of("a")
+    assert found.group is None
+    with pytest.raises(PoolCommandError, match="no group"):
+        await rig.pods.set_limit("a", found, LIMIT)
+
+
+async def test_a_name_of_a_subvolume_in_a_pod_cannot_forge_the_list(rig: Rig) -> None:
+    await rig.make("a")
+    await rig.make("b")
+    before = (await rig.pods.list()).pods
+    forged = f"x\nID 9 gen 1 top level 5 uuid {'0' * 8}-0000-0000-0000-{'0' * 12} path pods_b"
+    await rig.run('cd "/pool/pods/a/home"; btrfs subvolume create "$1"', forged)
+    after = (await rig.pods.list()).pods
+    assert {name: pod.uuid for name, pod in after.items()} == {name: pod.uuid for name, pod in before.items()}
+
+
+def test_what_was_begun_has_a_name_that_no_pod_has() -> None:
+    assert begun_name("a", "1") == ".a.1"

@@ -1,0 +1,208 @@
+"""Pods on a pool: each is a subvolume that began as a snapshot of a template, in a group with its limit."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from worker.errors import ForeignObjectError, UpdateRefusedError
+from worker.pods.model import PinnedImage
+from worker.pool.errors import PoolCommandError, PoolMissingError
+from worker.pool.groups import EVERYTHING, SHOW_GROUPS, Group, limit_word, own_group, parse_groups
+from worker.pool.pool import PODS, Pool
+from worker.pool.subvolumes import parse_listed
+from worker.pool.templates import template_name
+
+_UUID_OF: Final = """
+uuid_of() { btrfs subvolume show "$1" 2> /dev/null | sed -n 's/^[[:space:]]*UUID:[[:space:]]*//p'; }
+"""
+_ABSENT: Final = "absent"
+_OTHER: Final = "other"
+_BEGIN: Final = f"""
+cd /pool
+making="pods/$1"
+[ ! -e "$making" ] || btrfs subvolume delete --commit-after "$making" > /dev/null
+btrfs subvolume snapshot "templates/$2" "$making" > /dev/null
+id=$(btrfs inspect-internal rootid "$making")
+btrfs qgroup create "1/$id" .
+btrfs qgroup assign --no-rescan "0/$id" "1/$id" .
+btrfs qgroup assign --no-rescan "1/$id" {EVERYTHING} .
+btrfs qgroup limit "$3" "1/$id" .
+btrfs filesystem sync .
+{_UUID_OF}
+uuid_of "$making"
+"""
+"""A snapshot of this name is what the same script left that was run twice: nobody has written to it."""
+_NAME: Final = f"""
+cd {PODS}
+{_UUID_OF}
+if [ ! -e "$2" ] && [ ! -L "$2" ]; then
+    [ "$(uuid_of "$1")" = "$3" ] || {{ echo {_ABSENT}; exit 0; }}
+    mv --no-copy -nT "$1" "$2"
+    btrfs filesystem sync .
+fi
+[ "$(uuid_of "$2")" = "$3" ] || echo {_OTHER}
+"""
+_LIST: Final = f"""
+btrfs filesystem sync /pool
+{SHOW_GROUPS}
+echo
+btrfs subvolume list -o -u /pool
+"""
+_LIMIT: Final = """
+btrfs qgroup limit "$2" "$1" /pool
+btrfs filesystem sync /pool
+"""
+_REMOVE: Final = f"""
+cd {PODS}
+{_UUID_OF}
+[ -e "$1" ] || [ -L "$1" ] || exit 0
+[ "$(uuid_of "$1")" = "$2" ] || {{ echo {_OTHER}; exit 0; }}
+[ -z "$3" ] || btrfs qgroup limit none "$3" /pool
+btrfs subvolume delete --recursive --commit-after "$1" > /dev/null
+"""
+"""In a full pod nothing can be written, not even what its removal needs: so its limit goes first. Subvolumes
+that its owner made in it go with it."""
+_SWEEP: Final = """
+for group in "$@"; do btrfs qgroup destroy "$group" /pool || true; done
+"""
+"""While the kernel still frees what a removed pod had, its group cannot go; the next sweep finds it again."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PodSubvolume:
+    """What a pod has on a pool."""
+
+    uuid: str
+    """Of the subvolume: its incarnation. Another one of the same name is another pod's data."""
+    group: str | None
+    """None if it has lost its group: then nothing limits it."""
+    number: int
+    used: int = 0
+    """Bytes, of all volumes together and what snapshots of them keep."""
+    limit: int | None = None
+    """Bytes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listed:
+    """What is on a pool."""
+
+    pods: Mapping[str, PodSubvolume]
+    """By pod id."""
+    begun: Mapping[str, PodSubvolume]
+    """By the name that `begun_name` gives: these have not become pods, and may be under way."""
+    empty_groups: frozenset[str]
+    """Groups of pods that are gone."""
+
+
+class PodSubvolumes:
+    """Makes, finds, limits and removes the subvolumes of pods. Each method is one command on the pool.
+
+    All raise as `Pool.run` does.
+    """
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def begin(self, pod_id: str, incarnation: str, image: PinnedImage, *, limit: int | None) -> str:
+        """Make a pod's subvolume under a name of its own; return its UUID, which is on the disk.
+
+        `limit` is in bytes. It gets the pod's name by `finish`, once its UUID is noted.
+        """
+        name = begun_name(pod_id, incarnation)
+        printed = await self._pool.run("pod: begin", _BEGIN, name, template_name(image.id), limit_word(limit))
+        uuid = printed.strip()
+        if not uuid:
+            raise PoolCommandError(f"pod {pod_id}: its subvolume has no UUID")
+        return uuid
+
+    async def finish(self, pod_id: str, incarnation: str, uuid: str) -> None:
+        """Give a subvolume that was begun the pod's name, if it does not have it already.
+
+        Raises PoolMissingError if neither is there, and ForeignObjectError if another one has the name.
+        """
+        said = await self._pool.run("pod: finish", _NAME, begun_name(pod_id, incarnation), pod_id, uuid)
+        if _ABSENT in said:
+            raise PoolMissingError(
+                f"pod {pod_id}: its subvolume {uuid} is not in {self._pool.path}/pods. Nothing is made in "
+                "its place"
+            )
+        if _OTHER in said:
+            raise self._foreign(pod_id)
+
+    async def list(self) -> Listed:
+        """Return all that is there, as of now: it is written to the disk first."""
+        printed = await self._pool.run("pool: list", _LIST)
+        groups, _, listed = printed.lstrip("\n").partition("\n")
+        return listing(parse_groups(groups), parse_listed(listed))
+
+    async def set_limit(self, pod_id: str, pod: PodSubvolume, limit: int | None) -> None:
+        """Change how much a pod may use, in bytes, while it runs.
+
+        `pod` is as `list` has just found it. Raises UpdateRefusedError if it uses more already.
+        """
+        if limit is not None and pod.used > limit:
+            raise UpdateRefusedError(
+                f"pod {pod_id} uses {pod.used} bytes, more than the {limit} bytes of its new tier; allowed: "
+                "a larger one, or this one once its owner has removed something"
+            )
+        if pod.group is None:
+            raise PoolCommandError(f"pod {pod_id}: its subvolume has no group, so it can have no limit")
+        await self._pool.run("pod: limit", _LIMIT, pod.group, limit_word(limit))
+
+    async def remove(self, pod_id: str, pod: PodSubvolume) -> None:
+        """Remove a pod's subvolume for good, if it is there; what it had is free a little later.
+
+        Raises ForeignObjectError if another subvolume has the pod's name: that stays.
+        """
+        await self._remove(pod_id, pod_id, pod)
+
+    async def roll_back(self, pod_id: str, incarnation: str, pod: PodSubvolume) -> None:
+        """Remove what was begun and never got the pod's name."""
+        await self._remove(pod_id, begun_name(pod_id, incarnation), pod)
+
+    async def sweep(self, listed: Listed) -> None:
+        """Remove groups of pods that are gone, as far as they can go yet."""
+        if listed.empty_groups:
+            await self._pool.run("pool: sweep", _SWEEP, *sorted(listed.empty_groups))
+
+    async def _remove(self, pod_id: str, name: str, pod: PodSubvolume) -> None:
+        said = await self._pool.run("pod: remove", _REMOVE, name, pod.uuid, pod.group or "")
+        if _OTHER in said:
+            raise self._foreign(pod_id)
+
+    def _foreign(self, pod_id: str) -> ForeignObjectError:
+        return ForeignObjectError(
+            f"pod {pod_id}: {self._pool.path}/pods/{pod_id} is another subvolume, or none, and stays; "
+            "right would be to move it away"
+        )
+
+
+def begun_name(pod_id: str, incarnation: str) -> str:
+    """Return the name of a pod's subvolume until it is noted; no pod's id has a dot in it."""
+    return f".{pod_id}.{incarnation}"
+
+
+def listing(groups: Mapping[str, Group], subvolumes: Mapping[str, tuple[int, str]]) -> Listed:
+    """Return what is there, by the pool's groups, and by its subvolumes' paths, numbers and UUIDs."""
+    found = {
+        path.removeprefix("pods/"): _pod(groups, number, uuid)
+        for path, (number, uuid) in subvolumes.items()
+        if path.startswith("pods/")
+    }
+    empty = (name for name, group in groups.items() if name.startswith("1/") and not group.members)
+    return Listed(
+        pods={name: pod for name, pod in found.items() if not name.startswith(".")},
+        begun={name: pod for name, pod in found.items() if name.startswith(".")},
+        empty_groups=frozenset(empty),
+    )
+
+
+def _pod(groups: Mapping[str, Group], number: int, uuid: str) -> PodSubvolume:
+    own = groups.get(own_group(number))
+    # A pod that was restored keeps the group of the subvolume that it began with.
+    name = next((parent for parent in own.parents if parent.startswith("1/")), None) if own else None
+    group = groups.get(name) if name is not None else None
+    if group is None:
+        return PodSubvolume(uuid=uuid, number=number, group=None)
+    return PodSubvolume(uuid=uuid, number=number, group=name, used=group.used, limit=group.limit)
