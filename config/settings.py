@@ -142,6 +142,11 @@ class Settings(BaseSettings):
         default="20000-29999", description="Host ports from which free ones are chosen."
     )
     reconcile_interval_s: float = Field(default=30.0, gt=0, description="Seconds between two passes.")
+    disk_interval_s: float = Field(
+        default=300.0,
+        ge=0,
+        description="Seconds, at least, between two measurements of what pods have on the disk; 0 for none.",
+    )
     reconcile_concurrency: int = Field(
         default=16, ge=1, description="Pods that passes and the Engine's events repair at once."
     )

@@ -186,6 +186,9 @@ export interface Usage {
   network_sent_bytes: number;
   block_read_bytes: number | null;
   block_written_bytes: number | null;
+  disk_bytes?: number | null;
+  disk_limit_bytes?: number | null;
+  disk_measured_at?: string | null;
 }
 
 /** A pod that was not measured, and why. */

@@ -9,12 +9,19 @@ from tests.support.commands import Pinacle
 from tests.support.pods import Pod
 from worker.local.client import Client
 from worker.local.private_engine import PrivateEngine
+from worker.local.waiting import wait_until
 
+MB: Final = 10**6
 SPEC: Final[dict[str, Any]] = {
     "image": "pinacle-busybox",
     "stop_timeout_s": 0,
     "command": ["sh", "-c", "trap exit TERM; while :; do sleep 1000 & wait; done"],
 }
+
+
+@pytest.fixture(scope="module")
+def settings(settings: dict[str, str]) -> dict[str, str]:
+    return {**settings, "PINACLE_DISK_INTERVAL_S": "0.2"}
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +42,26 @@ def test_what_a_pod_uses_is_measured(pod: Pod) -> None:
     assert after["cpu_seconds"] > before["cpu_seconds"] + 0.05
     assert 0 < after["memory_bytes"] < after["memory_limit_bytes"] == 2 * 2**30
     assert 1 <= after["pids"] < 20 < after["pids_limit"]
+
+
+def test_what_a_pod_has_on_the_disk_is_measured_in_the_background(pod: Pod) -> None:
+    """In all its volumes together, but nothing of its image's programs, which pods share."""
+
+    def used() -> int:
+        return int(pod.call("stats")["pods"][0]["disk_bytes"] or 0)
+
+    wait_until(lambda: used() > 0, 20, what="a measurement")
+    before = used()
+    assert before < 10 * MB
+    for directory in ("/home", "/var", "/usr"):
+        pod.sh(f"dd if=/dev/urandom of={directory}/file bs=1M count=10 2>/dev/null; sync")
+    wait_until(lambda: used() > before + 29 * MB, 20, what="its files")
+    answer = pod.call("stats")["pods"][0]
+    assert answer["disk_bytes"] < before + 35 * MB
+    assert answer["disk_limit_bytes"] == 20 * 10**9
+    assert answer["disk_measured_at"][:4] == answer["measured_at"][:4]
+    pod.sh("rm /home/file /var/file /usr/file")
+    wait_until(lambda: used() < before + MB, 20, what="its removal")
 
 
 def test_all_running_pods_of_a_host_are_measured_and_no_other(

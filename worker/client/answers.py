@@ -167,6 +167,11 @@ class Usage(TypedDict):
     network_sent_bytes: int
     block_read_bytes: int | None
     block_written_bytes: int | None
+    disk_bytes: NotRequired[int | None]
+    """All volumes of the pod, when that was measured last; null if the worker cannot see them."""
+    disk_limit_bytes: NotRequired[int | None]
+    """What its tier has; nothing ends the pod there."""
+    disk_measured_at: NotRequired[str | None]
 
 
 class Unmeasured(TypedDict):

@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar
 from worker.docker.calls import EngineCalls
 from worker.docker.directories.bases import Bases
 from worker.docker.directories.disk import Disk
+from worker.docker.directories.disk_meter import measure
 from worker.docker.directories.folders import Folders
 from worker.docker.directories.layers import Layers
 from worker.docker.directories.shapes import Shapes
@@ -222,6 +223,13 @@ class DockerEngine:
     async def inspect(self, container_id: str) -> Inspected:
         entry = await self._calls.json("container_inspect", "GET", f"containers/{container_id}/json")
         return Inspected(exit=inspected_exit(entry), mounted=frozenset(inspected_container(entry).volumes))
+
+    async def measure_volumes(self, names: Collection[str]) -> Mapping[str, int] | None:
+        """Return the bytes that volumes take on the disk, by name; None if this process cannot see them.
+
+        1 call at most, then only the disk is asked, at the lowest priority and for as long as it takes.
+        """
+        return await measure(await self.data_root() / "volumes", names)
 
     async def look(self, container: ObservedContainer, places: Collection[str]) -> Look:
         return await self._folders.look(container, await self.changes(container.id), places)

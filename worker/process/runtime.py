@@ -116,6 +116,7 @@ class Runtime:
         self.metrics.disk_free.read = lambda: _unless_unknown(self._ask(self._free_bytes()))
         self.metrics.disk_floor.read = lambda: floor
         self._use = UseWatch(self.parts.usage, self.metrics.use)
+        self.metrics.use.disk.read = lambda: _unless_unknown(self.parts.disk_watch.total())
         self.metrics.heartbeats.read = lambda: {} if self.heart is None else self.heart.ages()
 
     async def _free_bytes(self) -> int | None:
@@ -137,6 +138,7 @@ class Runtime:
             self._beat(),
             self._pass_where_none_came(),
             self._close_egress_again(),
+            *(() if not self.settings.disk_interval_s else (self._measure_disk(),)),
             *(() if self._server is None else (self._measure_pods(),)),
             kept_going("watcher", self.parts.watcher.run),
             kept_going("durability_check", self._check_durability),
@@ -195,6 +197,10 @@ class Runtime:
         """Measure what pods use as long as somebody scrapes: two calls a pod, which mostly wait."""
         every_s = max(_LEAST_USE_S, _PASSES_OF_USE * self.settings.reconcile_interval_s)
         await repeatedly("usage", self._use.measure, lambda: self._use.begun_at + every_s)
+
+    async def _measure_disk(self) -> None:
+        watch = self.parts.disk_watch
+        await repeatedly("disk_use", watch.measure, lambda: watch.due_at)
 
     async def _pass_where_none_came(self) -> None:
         """Make passes without beat: one is due if none has begun for a little longer than the interval."""

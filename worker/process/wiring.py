@@ -18,6 +18,7 @@ from worker.interfaces import UNOBSERVED, Observer
 from worker.planner.host.egress import CLOSED
 from worker.pods.model import Installation, SystemMode
 from worker.pods.policy import Policy
+from worker.process.disk_watch import DiskWatch
 from worker.process.repeating import patiently
 from worker.reconcile.dispatcher import Dispatcher
 from worker.reconcile.reconciler import Reconciler
@@ -50,6 +51,7 @@ class Parts:
     queries: Queries
     inside: Inside
     usage: PodsUsage
+    disk_watch: DiskWatch
     hosts: Hosts
 
 
@@ -130,6 +132,7 @@ def make_parts(
     patience = Patience(dispatcher=dispatcher, task_wait_s=settings.task_wait_s)
     is_open = settings.exec == "on"
     inside = Inside(host=host, store=store, streams=engine.streams, patience=patience, is_open=is_open)
+    disk_watch = _make_disk_watch(given)
     return Parts(
         host=host,
         engine=engine,
@@ -161,7 +164,8 @@ def make_parts(
             patience=patience,
         ),
         inside=inside,
-        usage=PodsUsage(host=host, store=store, meter=engine.meter, patience=patience),
+        usage=_make_usage(given, patience, disk_watch),
+        disk_watch=disk_watch,
         hosts=Hosts(host=host, store=store, guard=guard, passes=passes, task_wait_s=settings.task_wait_s),
     )
 
@@ -189,6 +193,25 @@ class _Given:
     @property
     def owned(self) -> _Owned:
         return _Owned(host=self.host, engine=self.engine, store=self.store, installation=self.installation)
+
+
+def _make_disk_watch(given: _Given) -> DiskWatch:
+    return DiskWatch(
+        host=given.host,
+        store=given.store,
+        measure=given.engine.measure_volumes,
+        every_s=given.settings.disk_interval_s,
+    )
+
+
+def _make_usage(given: _Given, patience: Patience, disk_watch: DiskWatch) -> PodsUsage:
+    return PodsUsage(
+        host=given.host,
+        store=given.store,
+        meter=given.engine.meter,
+        patience=patience,
+        on_disk=disk_watch.of,
+    )
 
 
 def _make_dispatcher(given: _Given, claiming: Claiming) -> Dispatcher:

@@ -238,6 +238,11 @@ class PodsUse:
             "pinacle_pods_memory_bytes",
             "Memory that this host's pods use, without files' pages that the kernel can take back.",
         )
+        self.disk = asked(
+            "pinacle_pods_disk_bytes",
+            "Bytes that this host's pods have on the disk, stopped ones included, as measured last; none "
+            "while the worker cannot see them.",
+        )
         self.pids = asked("pinacle_pods_pids", "Processes and threads of this host's pods.")
         self.network = asked(
             "pinacle_pods_network_bytes_per_second",

@@ -45,7 +45,7 @@ def stats_table(answer: Answer, console: Console) -> RenderableType:
         return Text("no pod runs", style="dim")
     wide = console.width >= NARROW
     table = _table(
-        "POD", "CPU TIME", "MEMORY", "PIDS", *(("NETWORK IN/OUT", "BLOCKS IN/OUT") if wide else ())
+        "POD", "CPU TIME", "MEMORY", "PIDS", *(("DISK", "NETWORK IN/OUT", "BLOCKS IN/OUT") if wide else ())
     )
     for pod in answer["pods"]:
         network = f"{size(pod['network_received_bytes'])} / {size(pod['network_sent_bytes'])}"
@@ -55,7 +55,8 @@ def stats_table(answer: Answer, console: Console) -> RenderableType:
             f"{pod['cpu_seconds']:.1f} s",
             _memory(pod),
             _count(pod["pids"]),
-            *((network, blocks) if wide else ()),
+            # An older worker does not measure it.
+            *((size(pod.get("disk_bytes")), network, blocks) if wide else ()),
         )
     return Group(table, *_unmeasured(answer["unmeasured"]))
 
@@ -66,13 +67,16 @@ def top_table(answer: Answer, console: Console, *, most: int | None) -> Renderab
     if not pods:
         return Text("no pods", style="dim")
     wide = console.width >= NARROW
-    table = _table("POD", "PHASE", "CPUS", "MEMORY", *(("PIDS", "RESTARTS", "UP", "HOST") if wide else ()))
+    table = _table(
+        "POD", "PHASE", "CPUS", "MEMORY", *(("DISK", "PIDS", "RESTARTS", "UP", "HOST") if wide else ())
+    )
     for pod in pods[:most]:
         used = pod["usage"]
         more = (
+            size(None if used is None else used.get("disk_bytes")),
             _UNKNOWN if used is None else _count(used["pids"]),
             str(pod["restarts"]),
-            # An older worker does not say when it was started.
+            # An older worker does not say when it was started, or measure the disk.
             _since(None if used is None else used.get("started_at")),
             plain(pod["host"] or ""),
         )

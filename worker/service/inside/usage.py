@@ -1,34 +1,61 @@
 """Answers what pods use: one pod, or all running ones of a host. Nothing is recorded."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
+from config.tiers import DEFAULT_TIER, TIERS
 from worker.errors import HostAwayError, NotRunningError, ObjectMissingError, PodError
 from worker.interfaces import Meter, Store
 from worker.pods.model import Phase, Record
 from worker.pods.results import visible_phase
 from worker.service.examination import Forward
+from worker.service.moments import moment
 from worker.service.patience import Patience, load_pod, no_pod
 from worker.sharing import Shared
 
 _AT_ONCE: Final = 64
 """Readings under way at a time. Engine 20.10 takes a second for each, in which it only waits."""
+_GB: Final = 10**9
 _ALL_S: Final = 20.0
 """Seconds for all pods of a host; what was not measured by then is named."""
+
+
+class OnDisk(Protocol):
+    """What a pod has on the disk."""
+
+    @property
+    def used(self) -> int:
+        """Bytes."""
+
+    @property
+    def measured_at(self) -> float:
+        """Seconds since the epoch."""
 
 
 class PodsUsage:
     """Answers on the host that has the pods. Raises PodError."""
 
     def __init__(
-        self, *, host: str, store: Store, meter: Meter, patience: Patience, all_s: float = _ALL_S
+        self,
+        *,
+        host: str,
+        store: Store,
+        meter: Meter,
+        patience: Patience,
+        on_disk: Callable[[str], OnDisk | None] = lambda _pod_id: None,
+        all_s: float = _ALL_S,
     ) -> None:
-        """`all_s` is how long all pods of a host may take, in seconds."""
+        """`on_disk` gives what a pod has on the disk, if that was measured.
+
+        `all_s` is how long all pods of a host may take, in seconds.
+        """
         self._host = host
         self._store = store
         self._meter = meter
         self._patience = patience
+        self._on_disk = on_disk
         self._all_s = all_s
         # However many callers ask, the Engine is asked about each pod once at a time.
         self._shared = Shared(self._of_host)
@@ -106,7 +133,23 @@ class PodsUsage:
                 f"pod_id: the container of pod {record.pod_id!r} is gone, and it gets another one soon; "
                 "try again"
             ) from error
-        return {"pod_id": record.pod_id, "restarts": record.state.restarts, **asdict(usage)}
+        return {
+            "pod_id": record.pod_id,
+            "restarts": record.state.restarts,
+            **asdict(usage),
+            **_disk(record, self._on_disk(record.pod_id)),
+        }
+
+
+def _disk(record: Record, found: OnDisk | None) -> dict[str, Any]:
+    """Return what a pod has on the disk, and what its tier has; nothing ends it there."""
+    spec = record.intent.spec
+    tier = TIERS.get(DEFAULT_TIER if spec is None else spec.tier)
+    return {
+        "disk_bytes": None if found is None else found.used,
+        "disk_limit_bytes": None if tier is None else tier.storage_gb * _GB,
+        "disk_measured_at": None if found is None else moment(found.measured_at),
+    }
 
 
 def _runs(record: Record) -> bool:
