@@ -143,7 +143,7 @@ class Settings(BaseSettings):
     )
     reconcile_interval_s: float = Field(default=30.0, gt=0, description="Seconds between two passes.")
     disk_interval_s: float = Field(
-        default=300.0,
+        default=60.0,
         ge=0,
         description="Seconds, at least, between two measurements of what pods have on the disk; 0 for none.",
     )

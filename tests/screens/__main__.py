@@ -25,7 +25,11 @@ _PODS: Final[dict[str, dict[str, Any]]] = {
     "notebook": {"command": ["sh", "-c", "echo 'no such table: users' >&2; exit 3"]},
     "old-site": {"command": _SERVES},
 }
-_SETTINGS: Final = {"PINACLE_RECONCILE_INTERVAL_S": "5", "PINACLE_HOST_ID": "host-1"}
+_SETTINGS: Final = {
+    "PINACLE_RECONCILE_INTERVAL_S": "5",
+    "PINACLE_DISK_INTERVAL_S": "0.5",
+    "PINACLE_HOST_ID": "host-1",
+}
 _SPINNER: Final = re.compile(r"^[^\n]*[\u2800-\u28ff][^\n]*\n?", re.MULTILINE)
 _SCREENS: Final = {
     "list": ("pods", "ls"),
