@@ -23,6 +23,8 @@ from worker.pods.results import visible_phase
 from worker.reconcile.reconciler import Outcome, Reconciler, Seen
 
 _log: Final = structlog.get_logger(__name__)
+_PATIENCE_S: Final = 3.0
+"""How long the acceptance of a new pod waits for changes of others: its caller waits as well."""
 _LEASE_WATCH_S: Final = 5.0
 """How long to watch another process's lease before trying again: nothing announces that a lease expires."""
 
@@ -95,6 +97,10 @@ class Dispatcher:
                     if _is_answer(outcome, generation):
                         return Outcome(record=outcome.record, steps=steps, error=outcome.error)
         return None
+
+    async def let_changes_pass(self) -> None:
+        """Wait until few pods are being changed for somebody; if that takes too long, go on."""
+        await self._reconciler.places.let_changes_pass(_PATIENCE_S)
 
     @property
     def draining(self) -> bool:

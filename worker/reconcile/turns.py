@@ -16,10 +16,12 @@ PATIENCE_S: Final = 15.0
 
 
 class Places:
-    """Places for new pods, first come, first served; and whether other pods are being changed."""
+    """Places for new pods, first come, first served; and whether too many other pods are being changed."""
 
     def __init__(self, number: int) -> None:
+        """New pods have `number` places, and half as many changes keep them from going on."""
         self._free = asyncio.Semaphore(number)
+        self._too_many = max(1, number // 2)
         self._changing = 0
         self._calm = asyncio.Event()
         self._calm.set()
@@ -33,16 +35,17 @@ class Places:
 
     def begin_change(self) -> None:
         self._changing += 1
-        self._calm.clear()
+        if self._changing >= self._too_many:
+            self._calm.clear()
 
     def end_change(self) -> None:
         self._changing -= 1
-        if not self._changing:
+        if self._changing < self._too_many:
             self._calm.set()
 
-    async def calm(self) -> None:
-        """Wait until no pod is being changed."""
-        await self._calm.wait()
+    async def let_changes_pass(self, within_s: float = PATIENCE_S) -> None:
+        """Wait until few pods are being changed; if that takes too long, go on."""
+        await _comes(self._calm.wait(), within_s)
 
 
 class Turn:
@@ -67,11 +70,11 @@ class Turn:
             self._places.begin_change()
 
     async def let_changes_pass(self) -> None:
-        """Wait, if this pod is new, until no other one is being changed; if that takes too long, go on."""
+        """Wait, if this pod is new, until few others are being changed; if that takes too long, go on."""
         if self._is_new:
             clock = asyncio.get_running_loop().time
             began = clock()
-            await _comes(self._places.calm(), self._patience_s)
+            await self._places.let_changes_pass(self._patience_s)
             self._patience_s = max(0.0, self._patience_s - (clock() - began))
 
     def end(self) -> None:
@@ -83,7 +86,7 @@ class Turn:
         self._is_new = self._is_change = self._has_place = False
 
 
-async def _comes(what: Awaitable[None], within_s: float) -> bool:
+async def _comes(what: Awaitable[object], within_s: float) -> bool:
     try:
         async with asyncio.timeout(within_s):
             await what

@@ -110,7 +110,12 @@ class Intents:
         """
         if isinstance(request, Stop | Delete):
             return await self._accept(pod_id, request, task_id)
-        async with self._creations if isinstance(request, Create) else self._changes:
+        if not isinstance(request, Create):
+            async with self._changes:
+                return await self._accept(pod_id, request, task_id)
+        async with self._creations:
+            # Each looks at the Engine, and a caller may send any number of them.
+            await self._dispatcher.let_changes_pass()
             return await self._accept(pod_id, request, task_id)
 
     async def _accept(

@@ -17,6 +17,7 @@ from worker.pods.observation import ObservedVolume
 from worker.pods.spec import PodSpec
 from worker.reconcile import turns
 from worker.reconcile.reconciler import Reconciler
+from worker.reconcile.turns import Places
 
 AT_ONCE: Final = 2
 SPEC: Final = PodSpec(image="image")
@@ -212,3 +213,17 @@ async def test_a_pod_that_is_deleted_while_it_waits_is_not_made(host: Host) -> N
     assert await making[2] is Phase.DELETED
     await asyncio.gather(*making)
     assert host.engine.made == {"p0", "p1"}
+
+
+async def test_on_a_large_host_some_changes_keep_nobody_waiting() -> None:
+    """There the Engine does a few things at a time."""
+    places = Places(8)
+    for _ in range(3):
+        places.begin_change()
+    await asyncio.wait_for(places.let_changes_pass(60), 5)
+    places.begin_change()
+    waiting = asyncio.create_task(places.let_changes_pass(60))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    places.end_change()
+    await asyncio.wait_for(waiting, 5)

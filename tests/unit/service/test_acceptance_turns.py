@@ -37,3 +37,22 @@ async def test_a_change_is_accepted_while_all_creations_hang(request_: Request) 
 
 async def _accept(service: Intents, pod_id: str, request: Request) -> object:
     return await service._accept_in_turn(pod_id, request, f"{pod_id} {type(request).__name__}")
+
+
+async def test_creations_are_examined_once_others_are_changed() -> None:
+    """Each looks at the Engine, and a caller may send a hundred of them at a time."""
+    service, store, _engine = _service(pod(host="here"), "here")
+    changed = asyncio.Event()
+
+    class Busy:
+        let_changes_pass = staticmethod(changed.wait)
+
+    service._dispatcher = Busy()  # type: ignore[assignment]
+    creation = asyncio.create_task(_accept(service, "new", Create(spec=PodSpec(image="image"))))
+    await _accept(service, "a", Stop())
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert "new" not in store.records
+    changed.set()
+    await creation
+    assert "new" in store.records
