@@ -20,6 +20,7 @@ else:
     _Base = thread.TaskPool
 
 _Result: Any = cast("Any", thread).ApplyResult
+_REST: Final = 2
 _LONGEST_REST_S: Final = 0.1
 
 
@@ -57,12 +58,12 @@ class LanePool(_Base):
         return None if self._is_closed else do(*args)
 
     def _run_at_ease(self, do: Callable[..., Any], *args: Any) -> Any:
-        """Run it, then let the thread rest for as long as that took: half of the time is for others."""
+        """Run it, then let the thread rest for twice as long as that took: most of the time is for others."""
         began = monotonic()
         try:
             return self._run(do, *args)
         finally:
-            sleep(min(monotonic() - began, _LONGEST_REST_S))
+            sleep(min(_REST * (monotonic() - began), _LONGEST_REST_S))
 
     def let_go(self) -> None:
         """Begin nothing more: what waits for a thread goes back into its queue.

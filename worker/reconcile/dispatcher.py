@@ -5,8 +5,8 @@ until the next try is due, until another process gives the pod's lease back, or 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field, replace
 from time import monotonic
@@ -97,6 +97,15 @@ class Dispatcher:
                     if _is_answer(outcome, generation):
                         return Outcome(record=outcome.record, steps=steps, error=outcome.error)
         return None
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Enter this to examine a change of a pod: new pods wait meanwhile, as they do while it is made."""
+        self._reconciler.places.begin_change()
+        try:
+            yield
+        finally:
+            self._reconciler.places.end_change()
 
     async def let_changes_pass(self) -> None:
         """Wait until few pods are being changed for somebody; if that takes too long, go on."""

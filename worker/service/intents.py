@@ -112,7 +112,8 @@ class Intents:
             return await self._accept(pod_id, request, task_id)
         if not isinstance(request, Create):
             async with self._changes:
-                return await self._accept(pod_id, request, task_id)
+                with self._dispatcher.changing():
+                    return await self._accept(pod_id, request, task_id)
         async with self._creations:
             # Each looks at the Engine, and a caller may send any number of them.
             await self._dispatcher.let_changes_pass()

@@ -1,5 +1,6 @@
 """Where a pod lives that is created again after a deletion, and which worker examines it."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any, Final
 
@@ -23,6 +24,15 @@ from worker.service.preflight import Preflight
 SPEC: Final = PodSpec(image="image")
 MOST_PODS: Final = 9
 NOBODY: Final[Any] = None
+
+
+class Calm:
+    """Stands for a dispatcher of a host on which nothing else goes on."""
+
+    changing = staticmethod(nullcontext)
+
+    async def let_changes_pass(self) -> None:
+        """Return at once."""
 
 
 def _service(record: Record, *live: str) -> tuple[Intents, FakeStore, FakeEngine]:
@@ -49,7 +59,7 @@ def _service(record: Record, *live: str) -> tuple[Intents, FakeStore, FakeEngine
         store=store,
         guard=guard,
         examination=examination,
-        dispatcher=NOBODY,
+        dispatcher=Calm(),  # type: ignore[arg-type]
         patience=Patience(dispatcher=NOBODY, task_wait_s=1.0),
         clock=lambda: 1.0,
         task_wait_s=1.0,
