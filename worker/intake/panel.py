@@ -1,7 +1,8 @@
 """Remote control as this worker obeys it: what would have no effect is refused."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, cast
+from weakref import WeakSet
 
 from celery.worker import state as worker_state
 from celery.worker.control import Panel
@@ -12,6 +13,25 @@ Answer = dict[str, Any]
 Command = Callable[..., Answer]
 _COMMANDS: Any = cast("Any", Panel).data
 _CELERYS: dict[str, Any] = dict(_COMMANDS)
+
+
+class SteadySet(WeakSet[Any]):
+    """A set that one thread can walk through while others add to it.
+
+    Celery's own walks expect that all requests begin in the thread that takes messages.
+    """
+
+    def __iter__(self) -> Iterator[Any]:
+        """Walk through what was in it at the beginning."""
+        for reference in list(cast("Any", self).data):
+            request = reference()
+            if request is not None:
+                yield request
+
+
+for _each in (worker_state.active_requests, worker_state.reserved_requests):
+    # Celery's functions hold on to these very objects.
+    cast("Any", _each).__class__ = SteadySet
 
 
 def _command(name: str) -> Callable[[Command], Command]:
