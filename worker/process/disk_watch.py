@@ -50,18 +50,18 @@ class DiskWatch:
         self._every_s = every_s
         self._clock = clock
         self._wall = wall
-        self._found: Mapping[str, OnDisk] = {}
+        self._found: Mapping[str, OnDisk] | None = None
         self._is_blind = False
         self.due_at = -inf
         """When the next one is due, by the clock."""
 
     def of(self, pod_id: str) -> OnDisk | None:
         """Return what a pod had on the disk when that was measured last; None if nobody knows."""
-        return self._found.get(pod_id)
+        return None if self._found is None else self._found.get(pod_id)
 
     def total(self) -> int | None:
         """Return the bytes of all pods; None if nobody knows."""
-        return sum(each.used for each in self._found.values()) if self._found else None
+        return None if self._found is None else sum(each.used for each in self._found.values())
 
     async def measure(self) -> None:
         """Measure all pods once. Raises PodError; then the last measurement stays."""
@@ -73,16 +73,23 @@ class DiskWatch:
         took, now = self._clock() - began, self._wall()
         self.due_at = max(self.due_at, began + took * (1 + _SHARE))
         self._tell(sizes is None)
-        self._found = {
-            pod_id: OnDisk(used=sum(sizes.get(name, 0) for name in each), measured_at=now)
-            for pod_id, each in names.items()
-            if sizes is not None and any(name in sizes for name in each)
-        }
+        self._found = None if sizes is None else _pods(names, sizes, measured_at=now)
 
     def _tell(self, is_blind: bool) -> None:  # noqa: FBT001 - said once, here
         if is_blind and not self._is_blind:
             _log.info("disk_use_unknown", reason="this worker does not see the Engine's disk as root")
         self._is_blind = is_blind
+
+
+def _pods(
+    names: Mapping[str, Collection[str]], sizes: Mapping[str, int], *, measured_at: float
+) -> dict[str, OnDisk]:
+    """Return what each pod has, except for pods of which no volume is there."""
+    return {
+        pod_id: OnDisk(used=sum(sizes.get(name, 0) for name in each), measured_at=measured_at)
+        for pod_id, each in names.items()
+        if not sizes.keys().isdisjoint(each)
+    }
 
 
 def volumes_on_disk(record: Record) -> tuple[str, ...]:

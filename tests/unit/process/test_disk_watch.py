@@ -72,6 +72,14 @@ async def test_pods_of_others_and_deleted_ones_are_not_measured(host: Host) -> N
     assert all(name.startswith("pinacle-vol-a-") for name in host.asked)
 
 
+async def test_a_host_without_pods_has_nothing_on_the_disk(host: Host) -> None:
+    """That is known, other than before the first measurement."""
+    host.store.records.clear()
+    assert host.watch.total() is None
+    await host.watch.measure()
+    assert host.watch.total() == 0
+
+
 async def test_long_measurements_are_rare(host: Host) -> None:
     await host.watch.measure()
     assert host.watch.due_at == 1000.0 + EVERY_S
