@@ -130,8 +130,7 @@ def make_parts(
     examination = _make_examination(given, guard=guard, rebuild=rebuild)
     passes = _make_passes(given, dispatcher=dispatcher, guard=guard, rebuild=rebuild)
     patience = Patience(dispatcher=dispatcher, task_wait_s=settings.task_wait_s)
-    is_open = settings.exec == "on"
-    inside = Inside(host=host, store=store, streams=engine.streams, patience=patience, is_open=is_open)
+    inside = _make_inside(given, patience)
     disk_watch = _make_disk_watch(given)
     return Parts(
         host=host,
@@ -141,15 +140,7 @@ def make_parts(
         rebuild=rebuild,
         guard=guard,
         passes=passes,
-        watcher=Watcher(
-            events=engine.events,
-            store=store,
-            dispatcher=dispatcher,
-            passes=passes,
-            pass_wait_s=settings.reconcile_interval_s,
-            observer=observer,
-            on_contender=claiming.hear,
-        ),
+        watcher=_make_watcher(given, claiming, dispatcher=dispatcher, passes=passes),
         intents=_make_intents(
             given, dispatcher=dispatcher, guard=guard, examination=examination, patience=patience
         ),
@@ -193,6 +184,28 @@ class _Given:
     @property
     def owned(self) -> _Owned:
         return _Owned(host=self.host, engine=self.engine, store=self.store, installation=self.installation)
+
+
+def _make_watcher(given: _Given, claiming: Claiming, *, dispatcher: Dispatcher, passes: Passes) -> Watcher:
+    return Watcher(
+        events=given.engine.events,
+        store=given.store,
+        dispatcher=dispatcher,
+        passes=passes,
+        pass_wait_s=given.settings.reconcile_interval_s,
+        observer=given.observer,
+        on_contender=claiming.hear,
+    )
+
+
+def _make_inside(given: _Given, patience: Patience) -> Inside:
+    return Inside(
+        host=given.host,
+        store=given.store,
+        streams=given.engine.streams,
+        patience=patience,
+        is_open=given.settings.exec == "on",
+    )
 
 
 def _make_disk_watch(given: _Given) -> DiskWatch:
