@@ -27,8 +27,11 @@ _ALL: Final = Listing()
 _READ_AT_ONCE: Final = 200
 """Records that are read for a page at least, as few of them may be what is looked for."""
 _IN_TROUBLE: Final = (Phase.BACKOFF, Phase.FAILED)
-_CHANGES_S: Final = 3.0
-"""Seconds that a question waits for a container's changes: other questions wait for the thread meanwhile."""
+_SEEN_S: Final = 1.0
+"""Seconds that a question waits for the Engine to say something of a container: it says nothing while it
+starts or removes that one, and other questions wait for the thread meanwhile."""
+_LINES_S: Final = 3.0
+"""Seconds that it waits for what a pod in trouble printed, which may be long."""
 
 
 class Queries:
@@ -74,13 +77,15 @@ class Queries:
             "unprotected_paths": _unprotected(container, changes),
         }
 
-    async def _seen(self, record: Record, look: Callable[[str], Awaitable[_T]]) -> _T | None:
+    async def _seen(
+        self, record: Record, look: Callable[[str], Awaitable[_T]], within_s: float = _SEEN_S
+    ) -> _T | None:
         """Return what is seen of a container; None if it is on another host, or cannot be seen soon."""
         container_id = record.state.container_id
         if record.host != self._host or container_id is None:
             return None
         try:
-            async with asyncio.timeout(_CHANGES_S):
+            async with asyncio.timeout(within_s):
                 return await look(container_id)
         except (PodError, TimeoutError) as error:
             _log.info("container_not_seen", pod_id=record.pod_id, reason=str(error) or "no answer soon")
@@ -90,7 +95,7 @@ class Queries:
         """Return what a pod in trouble printed last: it may say why."""
         if visible_phase(record) not in _IN_TROUBLE:
             return None
-        return await self._seen(record, lambda _: self._inside.last_lines(record))
+        return await self._seen(record, lambda _: self._inside.last_lines(record), _LINES_S)
 
     async def _progress(self, record: Record) -> dict[str, Any] | None:
         """Return how far the pull has come that is under way for a pod, on whatever host."""

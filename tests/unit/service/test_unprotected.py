@@ -1,7 +1,10 @@
 """What `pods.get` says would be lost with a pod's container."""
 
+import asyncio
 from dataclasses import replace
 from typing import Any, Final
+
+import pytest
 
 from tests.support.fake_engine import FakeEngine
 from tests.support.fake_store import FakeStore
@@ -37,3 +40,29 @@ async def test_only_what_the_container_mounts_is_said_to_be_safe() -> None:
     known = record.evolve(state=record.state.evolve(container_id=made.id))
     store.records["a"] = known
     assert (await queries.get("a"))["unprotected_paths"] == [*ENGINES_OWN, "/home/file", "/srv/file"]
+
+
+async def test_a_container_that_the_engine_is_starting_keeps_no_question_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Until then the Engine says nothing of it; the rest of the answer is there."""
+    monkeypatch.setattr("worker.service.queries.Queries._seen.__defaults__", (0.01,))
+    engine, store = FakeEngine(), FakeStore()
+    store.records["a"] = pod()
+
+    async def hang(_container_id: str) -> Any:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(engine, "inspect", hang)
+    monkeypatch.setattr(engine, "changes", hang)
+    queries = Queries(
+        host="here",
+        engine=engine,
+        store=store,
+        installation=OWN.name,
+        passes=NOBODY,
+        inside=NOBODY,
+        patience=Patience(dispatcher=NOBODY, task_wait_s=1.0),
+    )
+    answer = await asyncio.wait_for(queries.get("a"), 5)
+    assert (answer["phase"], answer["started_at"], answer["unprotected_paths"]) == ("running", None, None)
