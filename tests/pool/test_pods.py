@@ -89,7 +89,7 @@ async def test_until_its_uuid_is_noted_it_has_no_pods_name(rig: Rig) -> None:
     await rig.pods.roll_back("a", "1", begun)
     listed = await rig.pods.list()
     assert (listed.pods, listed.begun) == ({}, {})
-    await rig.pods.sweep(listed)
+    assert await rig.pods.sweep(listed) == frozenset()
     assert (await rig.pods.list()).empty_groups == frozenset()
 
 

@@ -224,7 +224,7 @@ class DockerEngine:
         entry = await self._calls.json("container_inspect", "GET", f"containers/{container_id}/json")
         return Inspected(exit=inspected_exit(entry), mounted=frozenset(inspected_container(entry).volumes))
 
-    async def measure_volumes(self, names: Collection[str]) -> Mapping[str, int] | None:
+    async def measure_volumes(self, names: Collection[str]) -> Mapping[str, int | None] | None:
         """Return the bytes that volumes take on the disk, by name; None if this process cannot see them.
 
         1 call at most, then only the disk is asked, at the lowest priority and for as long as it takes.

@@ -63,7 +63,7 @@ btrfs subvolume delete --recursive --commit-after "$1" > /dev/null
 """In a full pod nothing can be written, not even what its removal needs: so its limit goes first. Subvolumes
 that its owner made in it go with it."""
 _SWEEP: Final = """
-for group in "$@"; do btrfs qgroup destroy "$group" /pool || true; done
+for group in "$@"; do btrfs qgroup destroy "$group" /pool || echo "$group"; done
 """
 """While the kernel still frees what a removed pod had, its group cannot go; the next sweep finds it again."""
 
@@ -161,10 +161,12 @@ class PodSubvolumes:
         """Remove what was begun and never got the pod's name."""
         await self._remove(pod_id, begun_name(pod_id, incarnation), pod)
 
-    async def sweep(self, listed: Listed) -> None:
-        """Remove groups of pods that are gone, as far as they can go yet."""
-        if listed.empty_groups:
-            await self._pool.run("pool: sweep", _SWEEP, *sorted(listed.empty_groups))
+    async def sweep(self, listed: Listed) -> frozenset[str]:
+        """Remove groups of pods that are gone; return those that could not go yet."""
+        if not listed.empty_groups:
+            return frozenset()
+        printed = await self._pool.run("pool: sweep", _SWEEP, *sorted(listed.empty_groups))
+        return frozenset(printed.split())
 
     async def _remove(self, pod_id: str, name: str, pod: PodSubvolume) -> None:
         said = await self._pool.run("pod: remove", _REMOVE, name, pod.uuid, pod.group or "")

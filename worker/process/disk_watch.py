@@ -17,8 +17,8 @@ _log: Final = structlog.get_logger(__name__)
 _SHARE: Final = 20
 """A measurement is followed by a pause of at least so many times as long as it took."""
 
-Measure = Callable[[Collection[str]], Awaitable[Mapping[str, int] | None]]
-"""Returns bytes by volumes' full names; None if they cannot be seen."""
+Measure = Callable[[Collection[str]], Awaitable[Mapping[str, int | None] | None]]
+"""Returns bytes by volumes' full names, None for one that is not known; None if they cannot be seen."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,14 +82,16 @@ class DiskWatch:
 
 
 def _pods(
-    names: Mapping[str, Collection[str]], sizes: Mapping[str, int], *, measured_at: float
+    names: Mapping[str, Collection[str]], sizes: Mapping[str, int | None], *, measured_at: float
 ) -> dict[str, OnDisk]:
-    """Return what each pod has, except for pods of which no volume is there."""
-    return {
-        pod_id: OnDisk(used=sum(sizes.get(name, 0) for name in each), measured_at=measured_at)
-        for pod_id, each in names.items()
-        if not sizes.keys().isdisjoint(each)
-    }
+    """Return what each pod has, except for pods of which no volume is there, or one is not known."""
+    found = {}
+    for pod_id, each in names.items():
+        there = [sizes[name] for name in each if name in sizes]
+        known = [size for size in there if size is not None]
+        if there and len(known) == len(there):
+            found[pod_id] = OnDisk(used=sum(known), measured_at=measured_at)
+    return found
 
 
 def volumes_on_disk(record: Record) -> tuple[str, ...]:

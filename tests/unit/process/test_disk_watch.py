@@ -21,7 +21,7 @@ class Host:
         self.store = FakeStore()
         self.now, self.took_s = 1000.0, 1.0
         self.asked: list[str] = []
-        self.sizes: Mapping[str, int] | None = {}
+        self.sizes: Mapping[str, int | None] | None = {}
         self.watch = DiskWatch(
             host="here",
             store=self.store,
@@ -31,7 +31,7 @@ class Host:
             wall=lambda: self.now + 10**9,
         )
 
-    async def measure(self, names: Collection[str]) -> Mapping[str, int] | None:
+    async def measure(self, names: Collection[str]) -> Mapping[str, int | None] | None:
         self.asked = list(names)
         self.now += self.took_s
         return self.sizes
@@ -78,6 +78,16 @@ async def test_a_host_without_pods_has_nothing_on_the_disk(host: Host) -> None:
     assert host.watch.total() is None
     await host.watch.measure()
     assert host.watch.total() == 0
+
+
+async def test_a_pod_with_a_volume_that_is_not_known_has_no_sum(host: Host) -> None:
+    """And the others have theirs."""
+    host.store.records["b"] = pod().evolve(pod_id="b")
+    mine, theirs = (volumes_on_disk(host.store.records[each]) for each in ("a", "b"))
+    host.sizes = {**dict.fromkeys(theirs, 1), **dict.fromkeys(mine, 1), mine[0]: None}
+    await host.watch.measure()
+    assert host.watch.of("a") is None
+    assert host.watch.total() == len(theirs)
 
 
 async def test_long_measurements_are_rare(host: Host) -> None:

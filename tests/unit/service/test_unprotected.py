@@ -18,13 +18,9 @@ from worker.service.queries import Queries
 NOBODY: Final[Any] = None
 
 
-async def test_only_what_the_container_mounts_is_said_to_be_safe() -> None:
-    """Not its whole layout: a volume may be made only with the next container, or mounted elsewhere."""
-    record = pod()
-    engine, store = FakeEngine(), FakeStore()
-    engine.images["image"] = IMAGE
-    queries = Queries(
-        host=record.host,
+def asking(engine: FakeEngine, store: FakeStore) -> Queries:
+    return Queries(
+        host="here",
         engine=engine,
         store=store,
         installation=OWN.name,
@@ -32,6 +28,14 @@ async def test_only_what_the_container_mounts_is_said_to_be_safe() -> None:
         inside=NOBODY,
         patience=Patience(dispatcher=NOBODY, task_wait_s=1.0),
     )
+
+
+async def test_only_what_the_container_mounts_is_said_to_be_safe() -> None:
+    """Not its whole layout: a volume may be made only with the next container, or mounted elsewhere."""
+    record = pod()
+    engine, store = FakeEngine(), FakeStore()
+    engine.images["image"] = IMAGE
+    queries = asking(engine, store)
     request = replace(container_request(record, OWN, ImageShape()), mounts=())
     home = VolumeMount(source="pinacle-vol-a-home", target="/real/home", no_copy=True)
     made = await engine.create_container(replace(request, mounts=(home,)))
@@ -55,14 +59,6 @@ async def test_a_container_that_the_engine_is_starting_keeps_no_question_waiting
 
     monkeypatch.setattr(engine, "inspect", hang)
     monkeypatch.setattr(engine, "changes", hang)
-    queries = Queries(
-        host="here",
-        engine=engine,
-        store=store,
-        installation=OWN.name,
-        passes=NOBODY,
-        inside=NOBODY,
-        patience=Patience(dispatcher=NOBODY, task_wait_s=1.0),
-    )
+    queries = asking(engine, store)
     answer = await asyncio.wait_for(queries.get("a"), 5)
     assert (answer["phase"], answer["started_at"], answer["unprotected_paths"]) == ("running", None, None)

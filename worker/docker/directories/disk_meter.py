@@ -17,10 +17,11 @@ _END_S: Final = 5.0
 """How long a process that was killed may take to end: where a disk hangs it cannot."""
 
 
-async def measure(volumes: Path, names: Collection[str]) -> dict[str, int] | None:
+async def measure(volumes: Path, names: Collection[str]) -> dict[str, int | None] | None:
     """Return the bytes that volumes take, by name; None if this process cannot see them.
 
-    `volumes` is the folder that has them all. What is not there is left out. It takes as long as it takes, at
+    `volumes` is the folder that has them all. What is not there is left out, and None stands for one that
+    cannot be walked through. It takes as long as it takes, at
     the lowest priority. Raises OutcomeUnknownError.
     """
     if os.geteuid() != 0 or not names:

@@ -2,7 +2,8 @@
 
 It runs at the lowest priority, for the processors and for the disk. It opens folder by folder and never
 follows a link: what a pod made must not lead to a place on the host. What is mounted in a volume is not the
-volume's. It prints a line of JSON for each volume that is there, and ends with 3 if it cannot see them.
+volume's. It prints a line of JSON for each volume that is there, without a number for one that cannot be
+walked through, such as one with thousands of folders in each other. It ends with 3 if it sees no volumes.
 """
 
 import ctypes
@@ -32,12 +33,12 @@ def main() -> None:
         sys.exit(CANNOT_SEE)
     for name in order["names"]:
         try:
-            taken = sum(sizes(name, volumes))
+            taken: int | None = sum(sizes(name, volumes))
         except FileNotFoundError:
             continue
-        except PermissionError as error:
-            sys.stderr.write(str(error))
-            sys.exit(CANNOT_SEE)
+        except (OSError, RecursionError):
+            # What one pod made must not keep the others from being measured.
+            taken = None
         sys.stdout.write(f"{json.dumps({'name': name, 'bytes': taken})}\n")
         sys.stdout.flush()
 
