@@ -9,6 +9,7 @@ walked through, such as one with thousands of folders in each other. It ends wit
 import ctypes
 import json
 import os
+import resource
 import stat
 import sys
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ CANNOT_SEE: Final = 3
 _BLOCK: Final = 512
 _IOPRIO_SET: Final = {"x86_64": 251, "aarch64": 30}
 """Numbers of the system call, which neither Python nor the C library offers."""
+_MOST_BYTES: Final = 512 * 2**20
 _WHO_PROCESS: Final = 1
 _CLASS_IDLE: Final = 3 << 13
 
@@ -36,7 +38,7 @@ def main() -> None:
             taken: int | None = sum(sizes(name, volumes))
         except FileNotFoundError:
             continue
-        except (OSError, RecursionError):
+        except (OSError, RecursionError, MemoryError):
             # What one pod made must not keep the others from being measured.
             taken = None
         sys.stdout.write(f"{json.dumps({'name': name, 'bytes': taken})}\n")
@@ -45,6 +47,8 @@ def main() -> None:
 
 def _step_back() -> None:
     os.nice(19)
+    # A pod may have any number of files with several names, and a worker shares its limit with this program.
+    resource.setrlimit(resource.RLIMIT_AS, (_MOST_BYTES, _MOST_BYTES))
     number = _IOPRIO_SET.get(os.uname().machine)
     if number is not None:
         # Where the disk's scheduler knows no priorities this changes nothing.
