@@ -52,16 +52,24 @@ def _git(*words: str) -> str:
     ).stdout.strip()
 
 
-def _wheel_faults() -> Iterator[str]:
+def build_wheel(into: Path) -> Path:
+    """Build the project's wheel into an empty folder; needs no network. Raises CalledProcessError."""
     uv = str(Path(sys.executable).with_name("uv"))
-    with tempfile.TemporaryDirectory(prefix="pinacle-release-") as folder:
-        subprocess.run([uv, "build", "-q", "--wheel", "--out-dir", folder, str(ROOT)], check=True)
-        (wheel,) = Path(folder).glob("*.whl")
-        with zipfile.ZipFile(wheel) as files:
-            parts = {name.split("/")[0] for name in files.namelist() if ".dist-info/" not in name}
-            (scripts,) = [
-                files.read(name).decode() for name in files.namelist() if name.endswith("entry_points.txt")
-            ]
+    command = [uv, "build", "-q", "--offline", "--wheel", "--out-dir", str(into), str(ROOT)]
+    subprocess.run(command, check=True)
+    (wheel,) = into.glob("*.whl")
+    return wheel
+
+
+def _wheel_faults() -> Iterator[str]:
+    with (
+        tempfile.TemporaryDirectory(prefix="pinacle-release-") as folder,
+        zipfile.ZipFile(build_wheel(Path(folder))) as files,
+    ):
+        parts = {name.split("/")[0] for name in files.namelist() if ".dist-info/" not in name}
+        (scripts,) = [
+            files.read(name).decode() for name in files.namelist() if name.endswith("entry_points.txt")
+        ]
     if parts != PARTS:
         yield f"the wheel has {sorted(parts)}, and should have {sorted(PARTS)}"
     if "pinacle = worker.cli.__main__:run" not in scripts:
