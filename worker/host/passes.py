@@ -16,6 +16,7 @@ from worker.host.leftovers import Leftovers
 from worker.host.rebuild import Rebuild
 from worker.host.storage_guard import StorageGuard
 from worker.interfaces import UNOBSERVED, Engine, Observer, PassReport, Store
+from worker.planner.backoff import leaves_to_time
 from worker.planner.decision import Plan
 from worker.planner.plan import plan
 from worker.pods.layout import full_names
@@ -172,6 +173,8 @@ class Passes:
                 await asyncio.sleep(0)  # Let other work have a turn.
             seen = snapshot.pod(record.pod_id, full_names(record.pod_id, record.state))
             decided = plan(record, seen, now, self._installation)
+            if leaves_to_time(record, now):
+                continue
             if decided.steps or not _says(record.state, decided):
                 due.append(Seen(record=record, observation=seen))
         # The pods that were asked for last are probably in use, so they come first.

@@ -409,8 +409,7 @@ class Attempt:
 
     def _delay(self, error: PodError, errors: int) -> float:
         given = error.delay_s if isinstance(error, RetryableError) else None
-        # A given delay is the shortest: many pods that wait for one registry take turns ever more slowly.
-        return max(error_delay(errors, self.record.pod_id), given or 0.0)
+        return error_delay(errors, self.record.pod_id, given=given or 0.0)
 
     def _pending_phase(self) -> Phase:
         """Return the phase until the next try: a pod that reached its intent and is unchanged keeps it."""

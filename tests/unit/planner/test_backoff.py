@@ -6,16 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from worker.errors import ErrorKind
 from worker.planner.backoff import (
     LONGEST_CRASH_DELAY_S,
     crash_delay,
     error_delay,
     is_due,
+    leaves_to_time,
     lost_crash,
     next_crash,
 )
 from worker.planner.exit_reason import ending
-from worker.pods.model import Crash
+from worker.pods.model import Crash, Intent, IntentKind, PodState, Record
 from worker.pods.observation import Exit
 from worker.pods.spec import PodSpec
 
@@ -44,6 +46,38 @@ def test_the_delay_after_errors_doubles_up_to_half_a_minute(errors: int, seconds
     assert len(delays) == 100
     assert error_delay(98, "pod") != error_delay(99, "pod")
     assert crash_delay(98, "pod") != crash_delay(99, "pod")
+
+
+def test_pods_that_got_the_same_delay_do_not_come_back_together() -> None:
+    """As from a registry that does not answer; it is never shorter than what was given."""
+    delays = {error_delay(1, f"pod-{number}", given=10.0) for number in range(100)}
+    assert all(10.0 <= delay <= 15.0 for delay in delays)
+    assert max(delays) - min(delays) > 4.0
+    assert len(delays) == 100
+
+
+@pytest.mark.parametrize(
+    ("kind", "retry_in_s", "intent", "is_left"),
+    [
+        (ErrorKind.REGISTRY_UNAVAILABLE, 10.0, IntentKind.RUNNING, True),
+        (ErrorKind.REGISTRY_UNAVAILABLE, 0.0, IntentKind.RUNNING, False),
+        (ErrorKind.REGISTRY_UNAVAILABLE, -10.0, IntentKind.RUNNING, False),
+        (ErrorKind.REGISTRY_UNAVAILABLE, 9999.0, IntentKind.RUNNING, False),
+        (ErrorKind.REGISTRY_UNAVAILABLE, 10.0, IntentKind.STOPPED, False),
+        (ErrorKind.REGISTRY_UNAVAILABLE, 10.0, IntentKind.DELETED, False),
+        (ErrorKind.ENGINE_UNAVAILABLE, 10.0, IntentKind.RUNNING, False),
+        (ErrorKind.HOST_FULL, 10.0, IntentKind.RUNNING, False),
+        (None, 10.0, IntentKind.RUNNING, False),
+    ],
+)
+def test_a_pass_hurries_every_try_but_those_of_registries(
+    kind: ErrorKind | None, retry_in_s: float, intent: IntentKind, is_left: bool
+) -> None:
+    """A pass comes when the Engine is back; a time too far ahead is a clock that jumped back."""
+    state = PodState(kind=kind, errors=1, retry_at=1000.0 + retry_in_s)
+    asked = Intent(kind=intent, generation=1, spec=PodSpec(image="i"))
+    record = Record(pod_id="p", host="h", intent=asked, state=state)
+    assert leaves_to_time(record, now=1000.0) is is_left
 
 
 @given(st.integers(0, 10**6))

@@ -143,7 +143,7 @@ async def test_nothing_is_begun_if_another_store_has_the_installation(bench: Ben
     await bench.reconciler.reconcile("a")
     assert not {"image_inspect", "volume_create", "container_create"} & set(bench.sent)
     assert (bench.state.phase, bench.state.reason) == (Phase.PENDING, "it is another's")
-    assert bench.state.retry_at == bench.store.now + LONGEST_ERROR_DELAY_S
+    assert 1.0 <= (bench.state.retry_at - bench.store.now) / LONGEST_ERROR_DELAY_S <= 1.5
     bench.reconciler.stands_back = lambda: None
     await bench.reconciler.reconcile("a")
     assert bench.state.phase is Phase.RUNNING
@@ -255,7 +255,7 @@ async def test_what_may_pass_is_tried_again_soon_and_later_each_time(bench: Benc
 async def test_the_delay_that_an_error_brings_counts(bench: Bench) -> None:
     bench.when("container_create", fail(RetryableError("full", delay_s=77.0)))
     await bench.reconciler.reconcile("a")
-    assert bench.state.retry_at == bench.store.now + 77.0
+    assert 77.0 <= bench.state.retry_at - bench.store.now <= 77.0 * 1.5
 
 
 async def test_the_delay_that_an_error_brings_is_the_shortest(bench: Bench) -> None:
