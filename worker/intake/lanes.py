@@ -26,8 +26,10 @@ class Lane(Enum):
 _THREADS: Final = {Lane.QUESTIONS: 8, Lane.MISPLACED: 1, Lane.LOOKS: 16, Lane.PASSES: 4}
 """Few for tasks that only read: all threads share one interpreter, and more would only slow others down."""
 AT_EASE: Final = frozenset({Lane.MISPLACED})
-"""Kinds of work that rest in between, as nobody has to send them: a flood of them would otherwise use all the
-time of the processors, and the Engine would be slow for those who change a pod."""
+"""Kinds of work that let those in `FIRST` pass and rest in between, as nobody has to send them: a flood of
+them would otherwise use all the time of the processors, and the Engine would be slow for those who change a
+pod."""
+FIRST: Final = frozenset({Lane.CHANGES, Lane.ENDINGS})
 RESERVED: Final = {Lane.ENDINGS: 8, Lane.CREATIONS: 8, Lane.CHANGES: 8}
 """Threads that no task occupies to wait for its pod: the next task is accepted at once, and does not wait."""
 

@@ -4,6 +4,7 @@ Celery's consumer takes many messages at a time, and each waits in its lane. So 
 hundreds of creations gets a thread at once.
 """
 
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from time import monotonic, sleep
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from celery.concurrency import thread
 from celery.concurrency.base import apply_target
 
-from worker.intake.lanes import AT_EASE, Lane, lane_of, threads
+from worker.intake.lanes import AT_EASE, FIRST, Lane, lane_of, threads
 
 if TYPE_CHECKING:
     _Base = object
@@ -22,6 +23,30 @@ else:
 _Result: Any = cast("Any", thread).ApplyResult
 _REST: Final = 2
 _LONGEST_REST_S: Final = 0.1
+_PATIENCE_S: Final = 0.5
+"""How long one that is at ease waits for others to end: its caller waits as well."""
+
+
+class UnderWay:
+    """How many tasks that go first are running."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._number = 0
+
+    def __enter__(self) -> None:
+        with self._changed:
+            self._number += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._changed:
+            self._number -= 1
+            self._changed.notify_all()
+
+    def let_pass(self, within_s: float) -> None:
+        """Wait until none is running, at most `within_s` seconds."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._number, within_s)
 
 
 class LanePool(_Base):
@@ -33,6 +58,7 @@ class LanePool(_Base):
         self._lanes = {
             lane: ThreadPoolExecutor(threads(lane, limit), thread_name_prefix=lane.value) for lane in Lane
         }
+        self._first = UnderWay()
         self._is_closed = False
 
     def on_apply(
@@ -49,7 +75,7 @@ class LanePool(_Base):
             # Its message goes back into its queue when the connection is closed.
             return _Result(Future())
         lane = lane_of(*_origin(args))
-        run = self._run_at_ease if lane in AT_EASE else self._run
+        run = self._run_first if lane in FIRST else self._run_at_ease if lane in AT_EASE else self._run
         return _Result(
             self._lanes[lane].submit(run, apply_target, target, args, kwargs or {}, callback, accept_callback)
         )
@@ -57,8 +83,13 @@ class LanePool(_Base):
     def _run(self, do: Callable[..., Any], *args: Any) -> Any:
         return None if self._is_closed else do(*args)
 
+    def _run_first(self, do: Callable[..., Any], *args: Any) -> Any:
+        with self._first:
+            return self._run(do, *args)
+
     def _run_at_ease(self, do: Callable[..., Any], *args: Any) -> Any:
-        """Run it, then let the thread rest for twice as long as that took: most of the time is for others."""
+        """Let others pass, and run it; then rest for twice as long as that took: most time is for others."""
+        self._first.let_pass(_PATIENCE_S)
         began = monotonic()
         try:
             return self._run(do, *args)

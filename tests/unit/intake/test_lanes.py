@@ -22,7 +22,7 @@ from config.queues import (
 from config.settings import Settings
 from worker.docker.images.registries import ASKED_AT_ONCE, PULLS_AT_ONCE, Registries
 from worker.errors import OutcomeUnknownError, RegistryBusyError
-from worker.intake.lanes import AT_EASE, Lane, lane_of, threads, waiting
+from worker.intake.lanes import AT_EASE, FIRST, Lane, lane_of, threads, waiting
 from worker.intake.pool import LanePool
 from worker.store.broker import Channel, _Held, _move_of
 
@@ -161,10 +161,49 @@ def test_a_thread_for_misplaced_questions_rests_in_between(
         pool._run_at_ease(work, f"pods.get {took}")
     pool.on_stop()
     assert rested == [0.04, 0.1]
+    assert not FIRST & AT_EASE
     assert lane_of("pods.list", "pods") in AT_EASE
     assert AT_EASE.isdisjoint(
         {lane_of("pods.list", "questions"), lane_of("pods.stop"), lane_of("pods.update")}
     )
+
+
+@pytest.mark.parametrize("task", ["pods.update", "pods.start", "pods.stop", "pods.delete"])
+def test_a_misplaced_question_lets_changes_pass(task: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flood of them would make the Engine slow while somebody waits for a pod."""
+    monkeypatch.setattr("worker.intake.pool._PATIENCE_S", 10.0)
+    pool: Any = LanePool(4)
+    begun, release, asked = Event(), Event(), Event()
+
+    def change(*_: Any) -> None:
+        begun.set()
+        release.wait(10)
+
+    pool.on_apply(_target(change), (task,))
+    assert begun.wait(10)
+    pool.on_apply(_target(lambda *_: asked.set()), ("pods.get", "id", {}))
+    try:
+        assert not asked.wait(0.1)
+        release.set()
+        assert asked.wait(10)
+    finally:
+        release.set()
+        pool.on_stop()
+
+
+def test_a_misplaced_question_does_not_wait_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There may be changes all the time, and creations take as long as a registry wants."""
+    monkeypatch.setattr("worker.intake.pool._PATIENCE_S", 0.01)
+    pool: Any = LanePool(4)
+    release, asked = Event(), Event()
+    for task in ("pods.create", "pods.stop"):
+        pool.on_apply(_target(lambda *_: release.wait(10)), (task,))
+    pool.on_apply(_target(lambda *_: asked.set()), ("pods.get", "id", {}))
+    try:
+        assert asked.wait(10)
+    finally:
+        release.set()
+        pool.on_stop()
 
 
 def test_the_queue_is_the_one_that_it_was_taken_from() -> None:
