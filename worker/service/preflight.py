@@ -19,7 +19,7 @@ from worker.errors import (
     UpdateRefusedError,
 )
 from worker.hanging import HangingThreads
-from worker.interfaces import Engine, Store
+from worker.interfaces import Engine, EngineInfo, Store
 from worker.planner.fold.fold import fold
 from worker.planner.identity import own_view
 from worker.planner.plan import plan
@@ -37,6 +37,7 @@ from worker.reconcile.host_ports import chosen_ports
 _log: Final = structlog.get_logger(__name__)
 _MB = 10**6
 _MEASURE_S = 5.0
+_INFO_KEPT_S = 10.0
 _LONGEST_WALK = 10
 
 
@@ -67,6 +68,8 @@ class Preflight:
         self._max_pods = max_pods
         self._policy = policy or Policy()
         self._threads = HangingThreads()
+        self._info: EngineInfo | None = None
+        self._info_at = 0.0
 
     def judge(self, record: Record | None, request: Request, *, alone: bool = False) -> None:
         """Raise InvalidInputError for what the operator of this host does not allow.
@@ -194,7 +197,9 @@ class Preflight:
         measured = is_new and self._min_free_mb > 0
         if runtime is None and not measured:
             return
-        info = await self._engine.info()
+        info = await self._recent_info()
+        if runtime is not None and runtime not in info.runtimes:
+            info = await self._fresh_info()
         own = self._installation.default_runtime or info.default_runtime
         check_runtime(self._policy, spec, before, own=own)
         if runtime is not None and runtime not in info.runtimes:
@@ -204,6 +209,20 @@ class Preflight:
             )
         if measured:
             await self._check_space(info.data_root)
+
+    async def _recent_info(self) -> EngineInfo:
+        """Return what the Engine said of itself within the last seconds: for many creations, it says it once.
+
+        The Engine counts and looks up much for this answer, of which only what rarely changes is used here.
+        """
+        if self._info is not None and 0 <= self._clock() - self._info_at < _INFO_KEPT_S:
+            return self._info
+        return await self._fresh_info()
+
+    async def _fresh_info(self) -> EngineInfo:
+        self._info = await self._engine.info()
+        self._info_at = self._clock()
+        return self._info
 
     async def _image(
         self, spec: PodSpec, *, accepted: bool = False, can_wait: bool = False
