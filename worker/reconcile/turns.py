@@ -7,12 +7,16 @@ another container waits for nobody, and those that are being made wait for it be
 
 import asyncio
 from collections.abc import Awaitable, Iterable
+from contextlib import suppress
 from typing import Final
 
 from worker.planner.steps import BeginFill, CreateContainer, StartContainer, Step, StopContainer
 
 PATIENCE_S: Final = 15.0
-"""How long a new pod waits for its turn, and again for others' changes: what it waits for may hang."""
+"""How long a new pod waits for others' changes: what it waits for may hang."""
+HELD_S: Final = 10.0
+"""After this time a place counts as free: the pod that has it may hang. If instead all that wait went on once
+they had waited for so long, those that came together would also go on together, and be as slow as ever."""
 
 
 class Places:
@@ -20,18 +24,33 @@ class Places:
 
     def __init__(self, number: int) -> None:
         """New pods have `number` places, and half as many changes keep them from going on."""
-        self._free = asyncio.Semaphore(number)
+        self._number = number
+        self._held: dict[object, float] = {}
+        """Places that are taken, and since when, by the event loop's clock."""
+        self._queue = asyncio.Lock()
+        self._given_back = asyncio.Event()
         self._too_many = max(1, number // 2)
         self._changing = 0
         self._calm = asyncio.Event()
         self._calm.set()
 
-    async def take(self) -> None:
-        """Wait for a place."""
-        await self._free.acquire()
+    async def take(self) -> object:
+        """Wait for a place, and return it."""
+        clock = asyncio.get_running_loop().time
+        async with self._queue:
+            while len(since := sorted(self._held.values())[-self._number :]) == self._number:
+                left = since[0] + HELD_S - clock()
+                if left <= 0:
+                    break
+                self._given_back.clear()
+                await _comes(self._given_back.wait(), left)
+            place = object()
+            self._held[place] = clock()
+            return place
 
-    def give_back(self) -> None:
-        self._free.release()
+    def give_back(self, place: object) -> None:
+        del self._held[place]
+        self._given_back.set()
 
     def begin_change(self) -> None:
         self._changing += 1
@@ -53,15 +72,16 @@ class Turn:
 
     def __init__(self, places: Places) -> None:
         self._places = places
-        self._is_new = self._is_change = self._has_place = False
+        self._is_new = self._is_change = False
+        self._place: object | None = None
         self._patience_s = PATIENCE_S
         """What is left of it for the changes of others."""
 
     async def begin(self) -> None:
-        """Wait for a place for a new pod; if none comes in time, go on without."""
+        """Wait for a place for a new pod."""
         if not self._is_new and not self._is_change:
             self._is_new = True
-            self._has_place = await _comes(self._places.take(), PATIENCE_S)
+            self._place = await self._places.take()
 
     def begin_change(self) -> None:
         """Let new pods wait until this one has been changed."""
@@ -81,18 +101,15 @@ class Turn:
         """Give the place back, if there is one, and let others go on."""
         if self._is_change:
             self._places.end_change()
-        if self._has_place:
-            self._places.give_back()
-        self._is_new = self._is_change = self._has_place = False
+        if self._place is not None:
+            self._places.give_back(self._place)
+        self._is_new, self._is_change, self._place = False, False, None
 
 
-async def _comes(what: Awaitable[object], within_s: float) -> bool:
-    try:
+async def _comes(what: Awaitable[object], within_s: float) -> None:
+    with suppress(TimeoutError):
         async with asyncio.timeout(within_s):
             await what
-    except TimeoutError:
-        return False
-    return True
 
 
 def begin_a_pod(steps: Iterable[Step]) -> bool:

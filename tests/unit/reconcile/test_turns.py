@@ -164,13 +164,38 @@ async def test_new_pods_do_not_wait_for_pods_that_come_back_after_a_loss(host: H
 async def test_pods_that_hang_hold_up_the_others_for_a_time_only(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(turns, "PATIENCE_S", 0.05)
+    """No more at a time than there are places: those that waited together do not go on together."""
+    monkeypatch.setattr(turns, "HELD_S", 0.05)
     host.engine.hanging = {"p0", "p1"}
     making = asyncio.gather(host.want("p0"), host.want("p1"))
     await host.engine.hang.wait()
-    assert await asyncio.wait_for(host.want("p2"), 5) is Phase.RUNNING
+    others = asyncio.gather(*(host.want(f"p{number}") for number in range(2, 8)))
+    assert set(await asyncio.wait_for(others, 5)) == {Phase.RUNNING}
+    assert host.engine.most == 2 * AT_ONCE
     host.engine.lets_go.set()
     await making
+
+
+async def test_a_place_that_counts_as_free_is_taken_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever had it may give it back later, without harm."""
+    monkeypatch.setattr(turns, "HELD_S", 0.05)
+    places = Places(1)
+    hanging = await places.take()
+    monkeypatch.setattr(turns, "HELD_S", 60)
+    waiting = asyncio.create_task(places.take())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    waiting.cancel()
+    monkeypatch.setattr(turns, "HELD_S", 0)
+    second = await places.take()
+    monkeypatch.setattr(turns, "HELD_S", 60)
+    places.give_back(hanging)
+    third = asyncio.create_task(places.take())
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert not third.done()
+    places.give_back(second)
+    places.give_back(await asyncio.wait_for(third, 5))
 
 
 async def test_whoever_failed_gives_its_turn_back(host: Host) -> None:
