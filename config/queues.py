@@ -23,6 +23,8 @@ HELD_QUESTIONS: Final = 100
 """Messages from the queue for questions that a worker holds at most. That is more than it answers at a time,
 and each further message that it takes delays others."""
 PASSES: Final = frozenset({"pods.reconcile"})
+LARGEST_BODY: Final = 1_000_000
+"""Bytes of a message's body. A spec has 128,000 bytes at most; a chain carries several."""
 _WAITING: Final = "waiting"
 _KINDS: Final[Mapping[str, str]] = {
     **dict.fromkeys(QUESTIONS, "questions"),

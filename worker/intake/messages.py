@@ -9,10 +9,9 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from config.queues import LARGEST_BODY
 from worker.quoting import json_type, shown
 
-LARGEST_BYTES: Final = 1_000_000
-"""Of a message's body as it arrives. A spec has 128,000 bytes at most; a chain carries several."""
 _JSON: Final = "application/json"
 _ENCODINGS: Final = frozenset({"utf-8", "utf8", "us-ascii"})
 _CELERYS: Final = "celery."
@@ -123,8 +122,8 @@ def _content_type_problem(content_type: Any, content_encoding: Any) -> str | Non
 
 def body_problem(body: Any) -> str | None:
     """Return what is wrong with a body as it arrived, None if it has the three parts that it should have."""
-    if isinstance(body, str | bytes) and len(body) > LARGEST_BYTES:
-        return f"body: {len(body)} bytes; allowed: {LARGEST_BYTES}"
+    if isinstance(body, str | bytes) and len(body) > LARGEST_BODY:
+        return f"body: {len(body)} bytes; allowed: {LARGEST_BODY}"
     try:
         parts = json.loads(body)
     except (ValueError, TypeError, RecursionError):

@@ -24,7 +24,7 @@ from kombu.utils.json import dumps, loads
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
-from config.queues import ENDINGS, LOOKS, QUESTIONS, most_held
+from config.queues import ENDINGS, LARGEST_BODY, LOOKS, QUESTIONS, most_held
 from worker.errors import InvalidInputError
 from worker.store import keys, scripts
 from worker.store.refusals import refusal
@@ -44,6 +44,7 @@ _ANSWER_S: Final = 300
 
 _HELD_BYTES: Final = 16 * 10**6
 """Bytes in the bodies of messages taken and not answered yet; memory holds each of them several times."""
+_PADDING: Final = 3
 _AT_ONCE: Final = 100
 """Messages that are taken in one step, at most."""
 _AT_ONCE_BYTES: Final = 10**6
@@ -152,6 +153,10 @@ def _content_problem(payload: dict[str, Any]) -> str | None:
         return "body: allowed: a string"
     if encoding not in (None, "base64"):
         return "properties.body_encoding: allowed: base64, or none"
+    # Before it is decoded, and copied a few times: whoever judges messages would do that for nothing.
+    size = len(body) if encoding is None else len(body) // 4 * 3
+    if size > LARGEST_BODY + _PADDING:
+        return f"body: about {size} bytes; allowed: {LARGEST_BODY}"
     return None if encoding is None or _is_base64(body) else "body: is not base64, as body_encoding says"
 
 

@@ -1,12 +1,14 @@
 """Whatever is in a queue, the error says what is wrong with it and quotes nothing."""
 
 import json
+from base64 import b64encode
 from typing import Any
 
 import pytest
 
+from config.queues import LARGEST_BODY
 from tests.support.messages import CANARY, each_once, sound, spoiled
-from worker.intake.messages import LARGEST_BYTES, body_problem, head_problem, task_id
+from worker.intake.messages import body_problem, head_problem, task_id
 from worker.store.broker import Channel, Message
 
 
@@ -89,9 +91,27 @@ def test_a_body_is_three_parts(body: str) -> None:
 
 
 def test_a_body_has_a_largest_size() -> None:
-    filler = "x" * (LARGEST_BYTES - 20)
+    filler = "x" * (LARGEST_BODY - 20)
     assert body_problem(json.dumps([[filler], {}, None])) is None
-    assert f"allowed: {LARGEST_BYTES}" in str(body_problem(json.dumps([[filler * 2], {}, None])))
+    assert f"allowed: {LARGEST_BODY}" in str(body_problem(json.dumps([[filler * 2], {}, None])))
+
+
+@pytest.mark.parametrize("is_encoded", [True, False])
+def test_a_body_that_is_too_long_is_dropped_before_it_is_copied(
+    is_encoded: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its id is kept: under that, its sender learns what was wrong."""
+    largest, too_long = (json.dumps([["x" * size], {}, None]) for size in (LARGEST_BODY - 20, LARGEST_BODY))
+    message = sound()
+    if not is_encoded:
+        del message["properties"]["body_encoding"]
+    message["body"] = b64encode(largest.encode()).decode() if is_encoded else largest
+    assert problem(json.dumps(message)) is None
+    message["body"] = b64encode(too_long.encode()).decode() if is_encoded else too_long
+    monkeypatch.delattr("worker.store.broker.b64decode")
+    raw: Any = Message(message, channel=Unconnected())
+    assert f"allowed: {LARGEST_BODY}" in str(raw.errors[0][1])
+    assert (raw.body, raw.headers) == (b"", {"id": message["headers"]["id"]})
 
 
 def test_no_form_of_message_is_too_odd_to_be_judged() -> None:
