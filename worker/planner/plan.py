@@ -13,7 +13,7 @@ from worker.planner.host.witness import is_witness
 from worker.planner.identity import own_view, plan_identity, with_identity
 from worker.planner.ownership import container_problem, volume_problem
 from worker.planner.running import BUSY_DELAY_S, carry_on, plan_running
-from worker.planner.steps import FinishPurge, RemoveContainer, Step, removals
+from worker.planner.steps import FinishPurge, PinImage, RemoveContainer, Step, removals
 from worker.planner.stopping import stop_under_way, stopping_steps
 from worker.planner.volumes.keeping import plan_keeping, plan_unkept
 from worker.planner.volumes.storage import host_storage_problem, plan_restored, storage_problem
@@ -55,6 +55,19 @@ def plan(record: Record, seen: Observation | Unknown, now: float, installation: 
     )
 
 
+def unseen_step(record: Record, now: float) -> PinImage | None:
+    """Return the first step if it is the same whatever there is of the pod: to get its image.
+
+    A pull may take long, and what was seen before it is old afterwards. A pod that only waits for a registry
+    costs no look at all.
+    """
+    spec = record.intent.spec
+    is_wanted = record.intent.kind is IntentKind.RUNNING and not record.purging and record.unreadable is None
+    if not is_wanted or spec is None or record.image is not None or _has_given_up(record, now):
+        return None
+    return PinImage(spec.image)
+
+
 def _nothing_known(record: Record, seen: Observation | Unknown) -> Plan:
     if record.unreadable is not None:
         return fail(ErrorKind.RECORD_UNREADABLE, record.unreadable.reason)
@@ -87,13 +100,17 @@ def plan_elsewhere(record: Record, seen: Observation, installation: Installation
 
 def _failed_before(record: Record, seen: Observation, now: float, installation: Installation) -> Plan | None:
     state = record.state
-    waits = not is_due(state.retry_at, now, longest=FAILED_DELAY_S)
-    if state.failed_generation == record.intent.generation and waits:
+    if _has_given_up(record, now):
         reason = state.failed_reason or state.reason or "it failed"
         kind = state.failed_kind or ErrorKind.REFUSED
         given_up = GivenUp(reason=reason, until=state.retry_at, kind=kind)
         return carry_on(record, seen, now, installation, given_up)
     return None
+
+
+def _has_given_up(record: Record, now: float) -> bool:
+    waits = not is_due(record.state.retry_at, now, longest=FAILED_DELAY_S)
+    return waits and record.state.failed_generation == record.intent.generation
 
 
 def _stop_timeout(record: Record) -> int:

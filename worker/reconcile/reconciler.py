@@ -27,7 +27,7 @@ from worker.planner.decision import GivenUp, Plan
 from worker.planner.fold.fold import fold
 from worker.planner.fold.results import PortsChosen, StepResult
 from worker.planner.identity import noted, own_view
-from worker.planner.plan import plan
+from worker.planner.plan import plan, unseen_step
 from worker.planner.sameness import OFTEN, next_failure
 from worker.planner.steps import (
     SAVED_WITH_NEXT,
@@ -140,7 +140,9 @@ class Reconciler:
             return Outcome(record=record, before=record.state)
         attempt = Attempt(self, lease, record)
         try:
-            observation = await self._observe(record, seen)
+            if seen is None or seen.record != record:
+                await attempt.pin_image()
+            observation = await self._observe(attempt.record, seen)
             return await attempt.rest(await attempt.go(observation))
         except (LeaseLostError, StoreUnavailableError):
             raise
@@ -168,6 +170,12 @@ class Attempt:
         self._turn = Turn(reconciler.places)
         self._refused: str | None = None
         """The step that the Engine failed with, in words that may be about this pod."""
+
+    async def pin_image(self) -> None:
+        """Get the image before anybody looks, if that is the first step anyway."""
+        step = unseen_step(self.record, self._own.clock())
+        if step is not None:
+            await self._apply_all((step,), Observation(container=None, volumes={}))
 
     async def go(self, seen: Observation) -> Plan:
         """Plan and apply until nothing is left to do; return the last plan, which has no steps.

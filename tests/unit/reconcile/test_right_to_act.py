@@ -441,3 +441,31 @@ async def test_a_stop_is_forgotten_once_it_is_seen_to_have_ended(bench: Bench) -
     await bench.ask(IntentKind.STOPPED)
     await bench.reconciler.reconcile("a")
     assert (bench.state.phase, bench.state.stop) == (Phase.STOPPED, None)
+
+
+async def test_an_image_is_pulled_before_anybody_looks(bench: Bench) -> None:
+    """What was seen before a long pull would be old after it, and a silent registry costs no look at all."""
+    bench.engine.registry, bench.engine.images = bench.engine.images, {}
+    bench.when("image_pull", fail(RegistryUnavailableError("silent")))
+    await bench.reconciler.reconcile("a")
+    assert (bench.state.phase, bench.sent) == (Phase.PENDING, ["image_inspect", "image_pull"])
+    bench.sent.clear()
+    await bench.reconciler.reconcile("a")
+    assert bench.state.phase is Phase.RUNNING
+    assert bench.sent[:4] == ["image_inspect", "image_pull", "container_inspect", "volume_list"]
+
+
+async def test_nothing_is_pulled_before_the_time_of_the_next_try_or_for_a_pod_that_is_not_to_run(
+    bench: Bench,
+) -> None:
+    bench.engine.images = {}
+    bench.when("image_pull", fail(ImageNotFoundError("no such image")))
+    await bench.reconciler.reconcile("a")
+    phases = [bench.state.phase]
+    bench.sent.clear()
+    for kind in (None, IntentKind.STOPPED, IntentKind.DELETED):
+        if kind is not None:
+            await bench.ask(kind)
+        phases.append((await bench.reconciler.reconcile("a")).record.state.phase)
+    assert "image_pull" not in bench.sent
+    assert phases == [Phase.FAILED, Phase.FAILED, Phase.STOPPED, Phase.DELETED]
