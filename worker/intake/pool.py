@@ -21,8 +21,9 @@ else:
     _Base = thread.TaskPool
 
 _Result: Any = cast("Any", thread).ApplyResult
-_REST: Final = 2
-_LONGEST_REST_S: Final = 0.1
+_REST: Final = 3
+_LONGEST_REST_S: Final = 0.3
+"""On a busy host a question takes a tenth of a second: a shorter rest would be less than `_REST` times that."""
 _PATIENCE_S: Final = 0.5
 """How long one that is at ease waits for others to end: its caller waits as well."""
 
@@ -88,7 +89,7 @@ class LanePool(_Base):
             return self._run(do, *args)
 
     def _run_at_ease(self, do: Callable[..., Any], *args: Any) -> Any:
-        """Let others pass, and run it; then rest for twice as long as that took: most time is for others."""
+        """Let others pass, and run it; then rest for three times as long as that took: most time is for others."""
         self._first.let_pass(_PATIENCE_S)
         began = monotonic()
         try:

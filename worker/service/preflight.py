@@ -33,6 +33,7 @@ from worker.pods.requests import Create, Request, Resolved, Update
 from worker.pods.spec import PodSpec
 from worker.reconcile.apply import Surroundings, apply
 from worker.reconcile.host_ports import chosen_ports
+from worker.sharing import Shared
 
 _log: Final = structlog.get_logger(__name__)
 _MB = 10**6
@@ -68,6 +69,7 @@ class Preflight:
         self._max_pods = max_pods
         self._policy = policy or Policy()
         self._threads = HangingThreads()
+        self._infos = Shared(engine.info)
         self._info: EngineInfo | None = None
         self._info_at = 0.0
 
@@ -220,7 +222,7 @@ class Preflight:
         return await self._fresh_info()
 
     async def _fresh_info(self) -> EngineInfo:
-        self._info = await self._engine.info()
+        self._info = await self._infos.get()
         self._info_at = self._clock()
         return self._info
 

@@ -160,7 +160,7 @@ def test_a_thread_for_misplaced_questions_rests_in_between(
     for took in ("0.02", "60"):
         pool._run_at_ease(work, f"pods.get {took}")
     pool.on_stop()
-    assert rested == [0.04, 0.1]
+    assert rested == [0.06, 0.3]
     assert not FIRST & AT_EASE
     assert lane_of("pods.list", "pods") in AT_EASE
     assert AT_EASE.isdisjoint(
