@@ -22,7 +22,7 @@ from worker.errors import (
     RetryableError,
     StoreUnavailableError,
 )
-from worker.intake.lanes import lane_of
+from worker.intake.lanes import TAKEN_AT, lane_of
 from worker.pods.requests import Change, Request
 from worker.service.examination import Forward
 from worker.service.inside.asked import Execution, Logs
@@ -152,6 +152,12 @@ def usage(task: AnyTask, pod_id: str | None, host: Any) -> dict[str, Any]:
 def answer(work: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:
     """Run short work and return its result."""
     return runtime().loop.run(work)
+
+
+def asked_at(task: AnyTask) -> float | None:
+    """Return when this process took a question, by the clock of `time.monotonic`; None if it is not known."""
+    taken: float | None = getattr(task.request, TAKEN_AT, None)
+    return taken
 
 
 def host_pass(task: AnyTask, host: str | None) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tasks.calling import answer, host_pass, look, peek, pod_task, preview, question, submit, usage
+from tasks.calling import answer, asked_at, host_pass, look, peek, pod_task, preview, question, submit, usage
 from tasks.moving import AnyTask
 from worker.app import runtime
 from worker.pods.naming import parse_pod_id
@@ -74,14 +74,14 @@ def delete(self: AnyTask, pod_id: Any = None, *, dry_run: Any = False) -> Answer
 
 
 @question(name="pods.get")
-def get(_self: AnyTask, pod_id: Any = None) -> Answer:
+def get(self: AnyTask, pod_id: Any = None) -> Answer:
     """Return one pod as it is recorded."""
-    return answer(runtime().parts.queries.get(parse_pod_id(pod_id)))
+    return answer(runtime().parts.queries.get(parse_pod_id(pod_id), asked_at=asked_at(self)))
 
 
 @question(name="pods.list")
 def list_(  # noqa: PLR0917 - the contract: by position or by name
-    _self: AnyTask,
+    self: AnyTask,
     orphans: Any = False,
     labels: Any = None,
     phase: Any = None,
@@ -92,7 +92,7 @@ def list_(  # noqa: PLR0917 - the contract: by position or by name
 ) -> Answer:
     """Return pods as they are recorded, and with `orphans` what there is of pods without a record."""
     wanted = parse_listing(orphans, labels, phase, host, fields, after, limit)
-    return answer(runtime().parts.queries.list(wanted))
+    return answer(runtime().parts.queries.list(wanted, asked_at=asked_at(self)))
 
 
 @peek(name="pods.logs")

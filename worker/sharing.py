@@ -1,12 +1,13 @@
-"""One answer for all callers that ask the same question at the same time."""
+"""One answer for all callers that asked the same question before it was looked for."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any, Generic, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Hashable
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from worker.cancelling import end
 
 _T = TypeVar("_T")
+_KEPT_S: Final = 1.0
 
 
 class Shared(Generic[_T]):
@@ -51,6 +52,45 @@ class Shared(Generic[_T]):
         finally:
             # The answer is its callers', who have the task: kept here it would stay until the next one.
             self._under_way = None
+
+
+class _Answer(NamedTuple):
+    begun_at: float
+    """By the event loop's clock, which is `time.monotonic`."""
+    task: asyncio.Task[Any]
+
+
+class Answers:
+    """Answers to questions that may have waited: those that did get one together.
+
+    Nobody gets an answer that is older than the question. For each question the last answer is kept for a
+    second: of a hundred equal ones that wait for a thread, one is looked into, and the rest cost nothing.
+    """
+
+    def __init__(self) -> None:
+        self._answers: dict[Hashable, _Answer] = {}
+
+    async def get(
+        self, question: Hashable, look: Callable[[], Coroutine[Any, Any, _T]], *, asked_at: float | None
+    ) -> _T:
+        """Return an answer that was looked for since `asked_at`, by the clock of `time.monotonic`.
+
+        With None it is looked for now. Raises what `look` raises.
+        """
+        now = asyncio.get_running_loop().time()
+        known = self._answers.get(question)
+        if known is None or asked_at is None or known.begun_at < asked_at or known.task.cancelled():
+            self._forget(now)
+            known = self._answers[question] = _Answer(now, asyncio.create_task(look()))
+            known.task.add_done_callback(_notice)
+        # Only the cancelled caller gives up: the others still wait for this answer.
+        found: _T = await asyncio.shield(known.task)
+        return found
+
+    def _forget(self, now: float) -> None:
+        old = [question for question, answer in self._answers.items() if answer.begun_at < now - _KEPT_S]
+        for question in old:
+            del self._answers[question]
 
 
 def _notice(task: asyncio.Task[Any]) -> None:

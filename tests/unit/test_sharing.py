@@ -6,7 +6,7 @@ import weakref
 
 import pytest
 
-from worker.sharing import Shared
+from worker.sharing import Answers, Shared
 
 
 class Calls:
@@ -107,3 +107,66 @@ async def test_an_answer_goes_with_its_last_caller() -> None:
     await asyncio.sleep(0)
     gc.collect()
     assert answer() is None
+
+
+async def test_who_asked_before_an_answer_was_looked_for_gets_that_one() -> None:
+    """They waited for a thread meanwhile; whoever asks later has one of its own."""
+    calls, answers = Calls(), Answers()
+    clock = asyncio.get_running_loop().time
+    before = clock()
+    first = asyncio.create_task(answers.get("pod a", calls, asked_at=before))
+    await calls.asked(first)
+    waiting = [asyncio.create_task(answers.get("pod a", calls, asked_at=before)) for _ in range(20)]
+    await calls.asked(*waiting)
+    calls.ends[0].set_result(None)
+    assert set(await asyncio.gather(first, *waiting)) == {1}
+    assert await answers.get("pod a", calls, asked_at=before) == 1
+    assert len(calls.ends) == 1
+    for asked_at in (clock(), None):
+        later = asyncio.create_task(answers.get("pod a", calls, asked_at=asked_at))
+        await calls.asked(later)
+        calls.ends[-1].set_result(None)
+        assert await later == len(calls.ends)
+    assert len(calls.ends) == 3
+
+
+async def test_no_question_gets_the_answer_to_another_or_a_failure_that_was_before() -> None:
+    calls, answers = Calls(), Answers()
+    before = asyncio.get_running_loop().time()
+    askers = [asyncio.create_task(answers.get(name, calls, asked_at=before)) for name in ("a", "b")]
+    await calls.asked(*askers)
+    assert len(calls.ends) == 2
+    for end in calls.ends:
+        end.set_exception(ValueError("no"))
+    for asker in askers:
+        with pytest.raises(ValueError, match="no"):
+            await asker
+    again = asyncio.create_task(answers.get("a", calls, asked_at=asyncio.get_running_loop().time()))
+    await calls.asked(again)
+    calls.ends[-1].set_result(None)
+    assert await again == 3
+
+
+async def test_a_caller_that_gives_up_takes_nobodys_answer_along() -> None:
+    calls, answers = Calls(), Answers()
+    before = asyncio.get_running_loop().time()
+    one, other = (asyncio.create_task(answers.get("a", calls, asked_at=before)) for _ in range(2))
+    await calls.asked(one, other)
+    one.cancel()
+    await calls.asked(one)
+    calls.ends[0].set_result(None)
+    assert await other == 1
+
+
+async def test_answers_are_kept_for_a_second_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is one for each pod that anybody asks about."""
+    answers = Answers()
+    monkeypatch.setattr("worker.sharing._KEPT_S", 0.0)
+
+    async def look() -> int:
+        return 1
+
+    for number in range(100):
+        await answers.get(number, look, asked_at=None)
+        await asyncio.sleep(0)
+    assert len(answers._answers) < 3

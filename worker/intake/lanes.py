@@ -29,6 +29,8 @@ AT_EASE: Final = frozenset({Lane.MISPLACED})
 """Kinds of work that let those in `FIRST` pass and rest in between, as nobody has to send them: a flood of
 them would otherwise use all the time of the processors, and the Engine would be slow for those who change a
 pod."""
+TAKEN_AT: Final = "pinacle_taken_at"
+"""Attribute of a task's request: when this process took it, by the clock of `time.monotonic`."""
 FIRST: Final = frozenset({Lane.CHANGES, Lane.ENDINGS})
 RESERVED: Final = {Lane.ENDINGS: 8, Lane.CREATIONS: 8, Lane.CHANGES: 8}
 """Threads that no task occupies to wait for its pod: the next task is accepted at once, and does not wait."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from celery.concurrency import thread
 from celery.concurrency.base import apply_target
 
-from worker.intake.lanes import AT_EASE, FIRST, Lane, lane_of, threads
+from worker.intake.lanes import AT_EASE, FIRST, TAKEN_AT, Lane, lane_of, threads
 
 if TYPE_CHECKING:
     _Base = object
@@ -21,10 +21,11 @@ else:
     _Base = thread.TaskPool
 
 _Result: Any = cast("Any", thread).ApplyResult
-_REST: Final = 3
-_LONGEST_REST_S: Final = 0.3
-"""On a busy host a question takes a tenth of a second: a shorter rest would be less than `_REST` times that."""
-_PATIENCE_S: Final = 0.5
+_REST: Final = 2
+_SHORTEST_REST_S: Final = 0.05
+"""A question that shares its answer takes next to no time here, but some where it is delivered."""
+_LONGEST_REST_S: Final = 0.1
+_PATIENCE_S: Final = 0.3
 """How long one that is at ease waits for others to end: its caller waits as well."""
 
 
@@ -76,6 +77,8 @@ class LanePool(_Base):
             # Its message goes back into its queue when the connection is closed.
             return _Result(Future())
         lane = lane_of(*_origin(args))
+        if lane in {Lane.QUESTIONS, Lane.MISPLACED}:
+            _note_time(args)
         run = self._run_first if lane in FIRST else self._run_at_ease if lane in AT_EASE else self._run
         return _Result(
             self._lanes[lane].submit(run, apply_target, target, args, kwargs or {}, callback, accept_callback)
@@ -89,13 +92,13 @@ class LanePool(_Base):
             return self._run(do, *args)
 
     def _run_at_ease(self, do: Callable[..., Any], *args: Any) -> Any:
-        """Let others pass, and run it; then rest for three times as long as that took: most time is for others."""
+        """Let others pass, and run it; then rest for twice as long as that took: most time is for others."""
         self._first.let_pass(_PATIENCE_S)
         began = monotonic()
         try:
             return self._run(do, *args)
         finally:
-            sleep(min(_REST * (monotonic() - began), _LONGEST_REST_S))
+            sleep(min(max(_REST * (monotonic() - began), _SHORTEST_REST_S), _LONGEST_REST_S))
 
     def let_go(self) -> None:
         """Begin nothing more: what waits for a thread goes back into its queue.
@@ -118,3 +121,8 @@ def _origin(args: tuple[Any, ...]) -> tuple[str, str | None]:
     name = str(args[0]) if args else ""
     request = args[2] if len(args) > 2 and isinstance(args[2], dict) else {}  # noqa: PLR2004
     return name, getattr(request.get("pinacle_message"), "queue", None)
+
+
+def _note_time(args: tuple[Any, ...]) -> None:
+    if len(args) > 2 and isinstance(args[2], dict):  # noqa: PLR2004
+        args[2][TAKEN_AT] = monotonic()

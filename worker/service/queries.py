@@ -20,6 +20,7 @@ from worker.service.inside.inside import Inside
 from worker.service.listing import Listing
 from worker.service.moments import moment
 from worker.service.patience import Patience, load_pod, no_pod
+from worker.sharing import Answers
 
 _log: Final = structlog.get_logger(__name__)
 _T = TypeVar("_T")
@@ -55,12 +56,17 @@ class Queries:
         self._passes = passes
         self._inside = inside
         self._patience = patience
+        self._answers = Answers()
 
-    async def get(self, pod_id: str) -> dict[str, Any]:
+    async def get(self, pod_id: str, *, asked_at: float | None = None) -> dict[str, Any]:
         """Return one pod, or its tombstone, as recorded. Raises PodNotFoundError if there is neither.
 
         `unprotected_paths` names what would be lost with its container; None if that cannot be seen.
+        `asked_at` is as `Answers` has it.
         """
+        return await self._answers.get(("get", pod_id), lambda: self._get(pod_id), asked_at=asked_at)
+
+    async def _get(self, pod_id: str) -> dict[str, Any]:
         record = await self._patience.until_answered(lambda: load_pod(self._store, pod_id))
         if not record.existed and not record.purging:
             raise no_pod(pod_id)
@@ -102,13 +108,16 @@ class Queries:
         found = await self._patience.until_answered(lambda: self._store.progress(record.pod_id))
         return None if found is None else asdict(found)
 
-    async def list(self, wanted: Listing = _ALL) -> dict[str, Any]:
+    async def list(self, wanted: Listing = _ALL, *, asked_at: float | None = None) -> dict[str, Any]:
         """Return pods of all hosts as recorded, tombstones left out once everything is removed.
 
         With a limit, `next` is where the next page begins, None after the last one. While a pass repairs pods
         of this host, `recovering` says how far it is. With `orphans` also what is on this host of pods that
-        have no record.
+        have no record. `asked_at` is as `Answers` has it.
         """
+        return await self._answers.get(("list", repr(wanted)), lambda: self._list(wanted), asked_at=asked_at)
+
+    async def _list(self, wanted: Listing) -> dict[str, Any]:
         answer = await (self._every(wanted) if wanted.limit is None else self._page(wanted, wanted.limit))
         if recovering := self._passes.recovering():
             answer["recovering"] = recovering

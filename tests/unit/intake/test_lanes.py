@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from threading import Event
+from time import monotonic
 from types import SimpleNamespace
 from typing import Any
 
@@ -22,7 +23,7 @@ from config.queues import (
 from config.settings import Settings
 from worker.docker.images.registries import ASKED_AT_ONCE, PULLS_AT_ONCE, Registries
 from worker.errors import OutcomeUnknownError, RegistryBusyError
-from worker.intake.lanes import AT_EASE, FIRST, Lane, lane_of, threads, waiting
+from worker.intake.lanes import AT_EASE, FIRST, TAKEN_AT, Lane, lane_of, threads, waiting
 from worker.intake.pool import LanePool
 from worker.store.broker import Channel, _Held, _move_of
 
@@ -157,15 +158,29 @@ def test_a_thread_for_misplaced_questions_rests_in_between(
     def work(task: str) -> None:
         now[0] += float(task.rpartition(" ")[2])
 
-    for took in ("0.02", "60"):
+    for took in ("0.001", "0.03", "60"):
         pool._run_at_ease(work, f"pods.get {took}")
     pool.on_stop()
-    assert rested == [0.06, 0.3]
+    assert rested == [0.05, 0.06, 0.1]
     assert not FIRST & AT_EASE
     assert lane_of("pods.list", "pods") in AT_EASE
     assert AT_EASE.isdisjoint(
         {lane_of("pods.list", "questions"), lane_of("pods.stop"), lane_of("pods.update")}
     )
+
+
+@pytest.mark.parametrize("queue", ["pods", "questions"])
+def test_it_is_noted_when_a_question_was_taken(queue: str) -> None:
+    """Before it waits for a thread: an answer that was looked for since then is new enough."""
+    pool: Any = LanePool(4)
+    request: dict[str, Any] = {"pinacle_message": SimpleNamespace(queue=queue)}
+    change: dict[str, Any] = {}
+    before = monotonic()
+    pool.on_apply(_target(lambda *_: None), ("pods.get", "id", request))
+    pool.on_apply(_target(lambda *_: None), ("pods.stop", "id", change))
+    pool.on_stop()
+    assert before <= request[TAKEN_AT] <= monotonic()
+    assert change == {}
 
 
 @pytest.mark.parametrize("task", ["pods.update", "pods.start", "pods.stop", "pods.delete"])
