@@ -1,7 +1,9 @@
 """How much volumes take, counted by the program that a worker runs for it, on this machine's own disk."""
 
+import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -123,3 +125,18 @@ async def test_a_volume_too_deep_to_walk_through_keeps_no_other_from_being_measu
 async def test_a_folder_that_cannot_be_seen_is_not_taken_for_an_empty_one(volumes: Path) -> None:
     assert await measure(volumes / "nowhere", ["a"]) is None
     assert await measure(volumes, []) == {}
+
+
+def test_it_takes_the_lowest_priority_and_little_memory(tmp_path: Path) -> None:
+    """The worker shares its memory limit with it, and a pod decides what there is to remember."""
+    code = (
+        "import os, resource\n"
+        "from worker.docker.directories.disk_use import main\n"
+        "main()\n"
+        "print(*resource.getrlimit(resource.RLIMIT_AS), os.nice(0))"
+    )
+    order = json.dumps({"volumes": str(tmp_path), "names": []})
+    command = [sys.executable, "-c", code]
+    said = subprocess.run(command, input=order, capture_output=True, text=True, check=True).stdout
+    most = 512 * 2**20
+    assert [int(word) for word in said.split()] == [most, most, 19]
