@@ -9,6 +9,8 @@ from typing import Any, Final
 import psutil
 from redis import Redis
 
+from tests.load.answers import PREFIX
+
 _MB: Final = 1e6
 
 
@@ -38,7 +40,9 @@ class Memory:
         self.worker = Series()
         """What is its own: shared pages are not counted."""
         self.redis = Series()
-        """What Redis keeps, all keys included."""
+        """What Redis keeps besides answers."""
+        self.answers = Series()
+        """Answers, which are kept for a minute: as many and as long as what was asked in that minute."""
         self.lasting_keys = Series()
         """Keys that do not expire, in numbers rather than megabytes."""
 
@@ -47,12 +51,21 @@ class Memory:
         while not end.wait(self._every_s):
             now = monotonic() - began
             memory: Any = self._redis.info("memory")
+            answers = self._answers() / _MB
             keys: Any = self._redis.info("keyspace")
             counted = keys.get("db0", {"keys": 0, "expires": 0})
             for series, value in (
                 (self.worker, self._worker.memory_full_info().uss / _MB),
-                (self.redis, memory["used_memory"] / _MB),
+                (self.redis, memory["used_memory"] / _MB - answers),
+                (self.answers, answers),
                 (self.lasting_keys, float(counted["keys"] - counted["expires"])),
             ):
                 series.at.append(now)
                 series.mb.append(value)
+
+    def _answers(self) -> int:
+        """Return the bytes of all answers that are kept."""
+        pipe = self._redis.pipeline(transaction=False)
+        for key in self._redis.scan_iter(match=f"{PREFIX}*", count=1000):
+            pipe.memory_usage(key, samples=0)
+        return sum(size or 0 for size in pipe.execute())

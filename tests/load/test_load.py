@@ -32,7 +32,7 @@ LONGEST_IN_TESTS_S: Final = 90.0
 GROWS: Final = 1.05
 SPREAD_MB: Final = 5.0
 SPREAD_IN_TESTS_MB: Final = 32.0
-"""In half a minute the worker still warms up, and answers add up in Redis: they are kept for a minute."""
+"""In half a minute the worker still warms up."""
 THINK_S: Final = 30.0
 
 
@@ -180,7 +180,8 @@ def _print(console: Console, told: Told, done: Done, memory: Memory) -> None:
     grown = Table("memory", "second third", "last third", "a minute, after the first third")
     rows: tuple[tuple[str, Series], ...] = (
         ("worker, MB", memory.worker),
-        ("Redis, MB", memory.redis),
+        ("Redis besides answers, MB", memory.redis),
+        ("answers, MB", memory.answers),
         ("keys that do not expire", memory.lasting_keys),
     )
     for name, series in rows:
