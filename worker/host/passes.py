@@ -171,10 +171,10 @@ class Passes:
         for number, record in enumerate(records.values()):
             if number % _PLANS_AT_ONCE == 0:
                 await asyncio.sleep(0)  # Let other work have a turn.
-            seen = snapshot.pod(record.pod_id, full_names(record.pod_id, record.state))
-            decided = plan(record, seen, now, self._installation)
             if leaves_to_time(record, now):
                 continue
+            seen = snapshot.pod(record.pod_id, full_names(record.pod_id, record.state))
+            decided = plan(record, seen, now, self._installation)
             if decided.steps or not _says(record.state, decided):
                 due.append(Seen(record=record, observation=seen))
         # The pods that were asked for last are probably in use, so they come first.
