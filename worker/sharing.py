@@ -63,8 +63,8 @@ class _Answer(NamedTuple):
 class Answers:
     """Answers to questions that may have waited: those that did get one together.
 
-    Nobody gets an answer that is older than the question. For each question the last answer is kept for a
-    second: of a hundred equal ones that wait for a thread, one is looked into, and the rest cost nothing.
+    Nobody gets an answer that is older than the question. Of a hundred equal ones that wait for a thread, one
+    is looked into, and the rest cost nothing. Answers that are older than a second go with the next look.
     """
 
     def __init__(self) -> None:

@@ -64,8 +64,10 @@ class Memory:
                 series.mb.append(value)
 
     def _answers(self) -> int:
-        """Return the bytes of all answers that are kept."""
+        """Return the bytes of all answers that expire: one that does not is a leak, and counts as one."""
         pipe = self._redis.pipeline(transaction=False)
         for key in self._redis.scan_iter(match=f"{PREFIX}*", count=1000):
+            pipe.ttl(key)
             pipe.memory_usage(key, samples=0)
-        return sum(size or 0 for size in pipe.execute())
+        found = pipe.execute()
+        return sum(size or 0 for ttl, size in zip(found[::2], found[1::2], strict=True) if ttl >= 0)

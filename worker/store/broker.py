@@ -45,6 +45,7 @@ _ANSWER_S: Final = 300
 _HELD_BYTES: Final = 16 * 10**6
 """Bytes in the bodies of messages taken and not answered yet; memory holds each of them several times."""
 _PADDING: Final = 3
+"""Bytes by which the size that is computed from base64 may be too large."""
 _AT_ONCE: Final = 100
 """Messages that are taken in one step, at most."""
 _AT_ONCE_BYTES: Final = 10**6
