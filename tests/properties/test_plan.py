@@ -127,7 +127,7 @@ def observations(draw: st.DrawFn, record: Record) -> Observation:
         bases=bases,
         volumes_current=draw(st.booleans()),
         fresh=draw(st.sampled_from([None, "one"])),
-        image_gone=draw(st.sampled_from([False, False, False, True])),
+        gone_images=draw(st.sampled_from([frozenset(), frozenset(), frozenset(), frozenset({IMAGE.id})])),
         shapes={} if draw(st.sampled_from([False, False, True])) else {IMAGE.id: _shape(record)},
     )
 

@@ -68,7 +68,7 @@ def plan_running(record: Record, seen: Observation, now: float, installation: In
         return note
     if image is None:
         return go(PinImage(spec.image))
-    if seen.image_gone:
+    if image.id in seen.gone_images:
         done = finished(record, spec)
         return _image_gone(image) if done is None else plan_keeping(record, seen, now, installation, done)
     made = is_made(record, seen, image)

@@ -144,8 +144,8 @@ class Observation:
     """Image id to what was seen of the image; only of those that were looked at since."""
     ports_taken: tuple[PublishedPort, ...] = ()
     """Host ports that the Engine could not bind, because programs of the host have them."""
-    image_gone: bool = False
-    """Whether the Engine said that the pinned image id does not exist."""
+    gone_images: frozenset[str] = frozenset()
+    """Image ids that, as the Engine said, do not exist. By id: a new intent may bring another image."""
 
     def evolve(self, **changes: Any) -> Self:
         """Return a copy with `changes`."""

@@ -226,9 +226,11 @@ class Attempt:
         try:
             return await self._apply(steps, seen), False
         except ImageGoneError:
-            if not isinstance(steps[0], CreateContainer | LookAtImage) or seen.image_gone:
+            image = self.record.image
+            of_image = isinstance(steps[0], CreateContainer | LookAtImage)
+            if not of_image or image is None or image.id in seen.gone_images:
                 raise
-            return seen.evolve(image_gone=True), True
+            return seen.evolve(gone_images=seen.gone_images | {image.id}), True
         except PortTakenError as error:
             if not isinstance(steps[0], StartContainer):
                 raise

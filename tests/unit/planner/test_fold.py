@@ -337,9 +337,9 @@ def test_a_container_that_is_renamed_or_attached_is_seen_so() -> None:
 
 
 def test_an_image_that_was_found_again_is_not_gone() -> None:
-    record = pod()
-    _, seen = after(record, sees(image_gone=True)(record), PinImage("image"), ImagePinned(OTHER_IMAGE))
-    assert seen.image_gone is False
+    record, gone = pod(), frozenset({IMAGE.id, OTHER_IMAGE.id})
+    _, seen = after(record, sees(gone_images=gone)(record), PinImage("image"), ImagePinned(OTHER_IMAGE))
+    assert seen.gone_images == {IMAGE.id}
 
 
 def test_bases_that_were_read_again_are_the_present_ones() -> None:

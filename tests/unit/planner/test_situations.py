@@ -84,6 +84,7 @@ DEAD, PAUSED, REMOVING, RESTARTING = (
 )
 PORT: Final = PublishedPort(container=80, host=20000, protocol="tcp", address="127.0.0.1")
 OTHER_PORT: Final = PublishedPort(container=80, host=20001, protocol="tcp", address="127.0.0.1")
+GONE: Final = frozenset({IMAGE.id})
 FOREIGN: Final = {naming.LABEL_POD: "a", naming.LABEL_INSTALLATION: "other"}
 HOME: Final = "pinacle-vol-a-home"
 MARKED: Final = made_by("one", **{naming.LABEL_RESTORED: "1"})
@@ -897,7 +898,7 @@ KEEPING: Final = [
     case(
         "stopped, without a container, and the image is gone: it stays stopped and says what is amiss",
         stopped_pod(),
-        sees(image_gone=True),
+        sees(gone_images=GONE),
         phase=STOPPED,
         because="as its image is gone",
         retry_at=NOW + 300,
@@ -1348,7 +1349,7 @@ CONTAINERS: Final = [
     case(
         "restart never: it is finished, its container was pruned and its image is gone: it stays finished",
         pod(spec={"restart": "never"}, crash=crash(code=0)),
-        sees(image_gone=True),
+        sees(gone_images=GONE),
         phase=STOPPED,
         because="a prune would remove its volumes",
         retry_at=NOW + 300,
@@ -1965,16 +1966,23 @@ CONTAINERS: Final = [
     ),
     # The image is gone
     case(
+        "an image is gone, and by now the pod has another",
+        pod(),
+        sees(gone_images=frozenset({OTHER_IMAGE.id})),
+        "create_container",
+        phase=PENDING,
+    ),
+    case(
         "the image is gone, and has a digest: that is pulled",
         pod(image=PULLED),
-        sees(image_gone=True),
+        sees(gone_images=GONE),
         "pull_digest image",
         phase=PENDING,
     ),
     case(
         "the image is gone, and has no digest",
         pod(),
-        sees(image_gone=True),
+        sees(gone_images=GONE),
         phase=FAILED,
         because="image image (sha256:1) is gone from this host and has",
     ),

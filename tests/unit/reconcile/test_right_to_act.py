@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 from tests.support.fake_engine import FakeEngine
 from tests.support.fake_store import FakeStore
 from tests.support.observing import StepNotes
-from tests.support.situations import IMAGE, OVERLAYS, OWN
+from tests.support.situations import IMAGE, OTHER_IMAGE, OVERLAYS, OWN
 from worker.errors import (
     ConflictError,
     CopyFailedError,
@@ -170,6 +170,23 @@ async def test_an_intent_accepted_meanwhile_is_taken_up_at_once(bench: Bench) ->
     assert outcome.record.state.phase is Phase.STOPPED
     assert outcome.record.state.settled_generation == 2
     assert not bench.engine.is_running("a")
+
+
+async def test_what_was_found_of_the_old_image_is_not_held_against_the_new_one(bench: Bench) -> None:
+    """The Engine says that the pinned image is gone, and an update brings another at that moment."""
+    await bench.reconciler.reconcile("a")
+    other = OTHER_IMAGE.evolve(reference="image")
+
+    def update() -> None:
+        record = bench.store.records["a"]
+        intent = replace(record.intent, generation=2, image=other, replaced_image=IMAGE.id)
+        bench.store.records["a"] = replace(record, intent=intent)
+        bench.engine.images = {"image": other}
+
+    bench.engine.lose_container("a")
+    bench.when("container_create", update)
+    outcome = await bench.reconciler.reconcile("a")
+    assert (outcome.record.state.phase, outcome.record.state.image) == (Phase.RUNNING, other)
 
 
 def _stopped(record: Record) -> Record:

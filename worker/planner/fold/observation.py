@@ -11,6 +11,7 @@ from worker.planner.fold.results import (
     FillBegun,
     FoldersFound,
     FoldersMeasured,
+    ImagePinned,
     ImageSeen,
     StepResult,
     SystemPrepared,
@@ -48,7 +49,7 @@ def fold_observation(  # noqa: PLR0911 - one for each group of steps
 def _fold_image(seen: Observation, step: ImageStep, result: StepResult) -> Observation:
     match step:
         case steps.PinImage() | steps.PullDigest():
-            return seen.evolve(image_gone=False)
+            return seen.evolve(gone_images=seen.gone_images - {found(result, ImagePinned).image.id})
         case steps.LookAtImage(image=image):
             return seen.evolve(shapes={**seen.shapes, image.id: found(result, ImageSeen).shape})
         case steps.PrepareSystem():

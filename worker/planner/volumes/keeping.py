@@ -27,7 +27,7 @@ def plan_keeping(
         return go(ReadVolumes()) if made else resting
     if not _is_whole(record) or record.state.settled_generation < record.intent.generation:
         return resting
-    if seen.image_gone:
+    if record.image is not None and record.image.id in seen.gone_images:
         text = (
             "a prune would remove its volumes: no container holds them, as its image is gone from this host"
         )

@@ -134,9 +134,10 @@ class Previews:
                 try:
                     result = await self._result(step, record, seen)
                 except ImageGoneError:
-                    if seen.image_gone:
+                    image = record.image
+                    if image is None or image.id in seen.gone_images:
                         raise
-                    seen = seen.evolve(image_gone=True)
+                    seen = seen.evolve(gone_images=seen.gone_images | {image.id})
                     break
                 if not isinstance(step, READ_ONLY):
                     told.append(step)
