@@ -18,6 +18,7 @@ _REST: Final = (
     "worker.planner",
     "worker.pods.model",
     "worker.telemetry",
+    "opentelemetry.metrics",
 )
 _STORE: Final = ("redis", "structlog", "pydantic_settings", "asyncio")
 _NEVER: Final[dict[str, tuple[str, ...]]] = {
@@ -29,6 +30,7 @@ _NEVER: Final[dict[str, tuple[str, ...]]] = {
 }
 _RUN: Final = """
 import json, sys
+import worker.cli.__main__
 from worker.cli.command import main
 try:
     code = main(sys.argv[1:])
