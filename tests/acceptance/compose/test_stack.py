@@ -55,7 +55,7 @@ DAC_OVERRIDE: Final = 1 << 1
 def test_make_bases_says_what_to_write_into_env(engine: PrivateEngine, python_base: str) -> None:
     """And prints nothing else to standard output; the image is the one that this stack is built on."""
     done = subprocess.run(
-        ["make", "-s", "bases"],
+        ["make", "-s", "--no-print-directory", "bases"],
         check=False,
         cwd=ROOT,
         env={**os.environ, "DOCKER_HOST": engine.url},
@@ -66,7 +66,7 @@ def test_make_bases_says_what_to_write_into_env(engine: PrivateEngine, python_ba
     assert done.stdout.splitlines() == [f"PYTHON_IMAGE={python_base}", f"REDIS_IMAGE={python_base}"]
     away = {**os.environ, "DOCKER_HOST": "unix:///nowhere.sock"}
     refused = subprocess.run(
-        ["make", "-s", "bases"], check=False, cwd=ROOT, env=away, capture_output=True, text=True
+        ["make", "-s", "--no-print-directory", "bases"], check=False, cwd=ROOT, env=away, capture_output=True, text=True
     )
     assert refused.returncode != 0
     assert "error: docker version: " in refused.stderr
