@@ -63,7 +63,8 @@ def wanted_layout(
         if place not in places:
             wanted[path] = entry
             places.add(place)
-    for path in map(normal_path, image_volumes):
+    others = system.others if system is not None else ()
+    for path in map(normal_path, (*others, *image_volumes)):
         place = declared_place(path, shape, held)
         if place not in places and not is_never_persisted(place or path):
             wanted[path] = (declared_name(path), VolumeClass.DECLARED)
@@ -145,6 +146,11 @@ def normal_path(path: str) -> str:
 
 def is_never_persisted(path: str) -> bool:
     return any(path == root or path.startswith(f"{root}/") for root in NEVER_PERSISTED)
+
+
+def has_own_volume(path: str) -> bool:
+    """Whether every pod has a volume at a path, or none is kept there."""
+    return is_never_persisted(path) or path in universal_layout()
 
 
 def full_names(pod_id: str, state: PodState) -> frozenset[str]:

@@ -80,6 +80,8 @@ class SystemMode(StrEnum):
     """The pod has a whole copy of what the image has there."""
     OFF = "off"
     """They are the container's, and are lost with it."""
+    POOL = "pool"
+    """They are in the pod's subvolume on the host's pool, as is everything else that it keeps."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +94,18 @@ class System(_Recorded):
     directories: tuple[str, ...] = ()
     base: str | None = None
     """Name of the base below the pod's own layers; only for `overlay`."""
+    others: tuple[str, ...] = ()
+    """What else the image has as directories directly below `/`; only for `pool`, where all are kept."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subvolume(_Recorded):
+    """The subvolume that holds all of one pod's data. Noted at its creation, and for good."""
+
+    uuid: str
+    """Another one that has the pod's name is not the pod's data."""
+    pool: str
+    """UUID of the filesystem that it is on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -247,6 +261,8 @@ class PodState(_Recorded):
     starts: int = 0
     system: System | None = None
     """None before it is decided, and for a pod that was made before there were system volumes."""
+    subvolume: Subvolume | None = None
+    """Only for a pod on a pool, from the moment that it is made."""
     whole_for: str | None = None
     """Id of the image all of whose volumes are in the layout, also where links leave one to another."""
     restarts: int = 0
@@ -341,4 +357,5 @@ class Installation:
 
 INTENT: Final = TypeAdapter(Intent)
 SYSTEM: Final = TypeAdapter(System)
+SUBVOLUME: Final = TypeAdapter(Subvolume)
 STATE: Final = TypeAdapter(PodState)

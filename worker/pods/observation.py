@@ -118,6 +118,39 @@ class ObservedVolume:
         return self.labels.get(naming.LABEL_RESTORED)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ObservedSubvolume:
+    uuid: str
+    path: str
+    """Where it is on the Engine's host."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnPool:
+    """What the host's pool has of one pod."""
+
+    subvolume: ObservedSubvolume | None = None
+    """What has the pod's name."""
+    begun: Mapping[str, str] = field(default_factory=dict)
+    """Incarnation to UUID of what was made for the pod and has not got its name."""
+    problem: str | None = None
+    """Why the pool could not be looked at: then nothing is known of what it has."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WholePool:
+    """What the host's pool has of all pods."""
+
+    pods: Mapping[str, OnPool] = field(default_factory=dict)
+    """By pod id."""
+    problem: str | None = None
+    """As in OnPool."""
+
+    def of(self, pod_id: str) -> OnPool:
+        """Return what it has of one pod."""
+        return self.pods.get(pod_id, OnPool(problem=self.problem))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Observation:
     """One pod's container, by exact name, and the volumes whose exact names could be this pod's."""
@@ -140,6 +173,8 @@ class Observation:
     """What was found in the container's own root; None if nobody looked."""
     measured: Measured | None = None
     """What is to be kept of it, measured; None if nobody did."""
+    pool: OnPool | None = None
+    """None if the host has no pool, or nobody looked."""
     shapes: Mapping[str, ImageShape] = field(default_factory=dict)
     """Image id to what was seen of the image; only of those that were looked at since."""
     ports_taken: tuple[PublishedPort, ...] = ()
@@ -178,6 +213,8 @@ class Snapshot:
     """The volumes of all bases, by name."""
     shapes: Mapping[str, ImageShape] = field(default_factory=dict)
     """What is known of images already, by id, so that a pass does not look again for a pod that waits."""
+    pool: WholePool | None = None
+    """None if the host has no pool, or nobody looked."""
 
     @classmethod
     def of(
@@ -185,6 +222,7 @@ class Snapshot:
         containers: Iterable[ObservedContainer],
         volumes: Iterable[ObservedVolume],
         shapes: Mapping[str, ImageShape] = MappingProxyType({}),
+        pool: WholePool | None = None,
     ) -> Self:
         found = tuple(containers)
         by_pod: dict[str, list[ObservedContainer]] = defaultdict(list)
@@ -205,6 +243,7 @@ class Snapshot:
             storages=dict(filter(None, map(_storage, by_name.values()))),
             bases={name: volume for name, volume in by_name.items() if naming.LABEL_BASE in volume.labels},
             shapes=shapes,
+            pool=pool,
         )
 
     def pod_ids(self, installation: str) -> frozenset[str]:
@@ -227,6 +266,7 @@ class Snapshot:
             volumes={name: self.volumes[name] for name in sorted(names) if name in self.volumes},
             storages=self.storages,
             bases=self.bases,
+            pool=None if self.pool is None else self.pool.of(pod_id),
             shapes=self.shapes,
         )
 

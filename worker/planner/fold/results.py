@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from worker.pods.model import PinnedImage, PublishedPort, System
-from worker.pods.observation import Exit, Observation, ObservedContainer, ObservedVolume
+from worker.pods.model import PinnedImage, PublishedPort, Subvolume, System
+from worker.pods.observation import Exit, Observation, ObservedContainer, ObservedSubvolume, ObservedVolume
 from worker.pods.own_root import Look, Measured
 from worker.pods.shape import ImageShape
 
@@ -46,6 +46,20 @@ class VolumeCreated:
     """Of CreateVolume."""
 
     volume: ObservedVolume
+
+
+@dataclass(frozen=True)
+class SubvolumeBegun:
+    """Of BeginSubvolume."""
+
+    subvolume: Subvolume
+
+
+@dataclass(frozen=True)
+class SubvolumeNamed:
+    """Of NameSubvolume."""
+
+    subvolume: ObservedSubvolume
 
 
 @dataclass(frozen=True)
@@ -109,6 +123,8 @@ StepResult = (
     | SystemPrepared
     | FillBegun
     | VolumeCreated
+    | SubvolumeBegun
+    | SubvolumeNamed
     | VolumesRead
     | VolumeRemoved
     | FoldersFound
