@@ -9,6 +9,7 @@ _BLOCK: Final = 512
 _EXTENSIONS: Final = b"xgLK"
 """Kinds of entries that describe the next one, in the formats of pax and of GNU."""
 _LINK: Final = b"1"
+_DIRECTORY: Final = b"5"
 
 
 class Sieve:
@@ -73,6 +74,7 @@ class Sieve:
         path = self._path if self._path is not None else _name(header)
         size = self._size if self._size is not None else _number(header[124:136])
         self._body = 0 if kind == _LINK else _padded(size)
+        self._meet(kind, path)
         self._lets_through = not self._is_left_out(path)
         if self._lets_through:
             target = self._target if self._target is not None else _text(header[157:257])
@@ -81,6 +83,9 @@ class Sieve:
                 raise CopyFailedError(self.problem)
             yield self._before + header
         self._before, self._path, self._target, self._size = b"", None, None, None
+
+    def _meet(self, kind: bytes, path: str) -> None:
+        """Hear of an entry."""
 
     def _note(self, kind: bytes, body: bytes) -> None:
         if kind == b"L":
@@ -98,6 +103,23 @@ class Sieve:
 
     def _is_left_out(self, path: str) -> bool:
         return f"{path.rstrip('/')}/".startswith(self._without) if self._without else False
+
+
+class Listing(Sieve):
+    """Lets nothing through, and notes the directories in the archive's own root."""
+
+    def __init__(self) -> None:
+        super().__init__(without=())
+        self.directories: set[str] = set()
+        """As absolute paths."""
+
+    def _is_left_out(self, _path: str) -> bool:
+        return True
+
+    def _meet(self, kind: bytes, path: str) -> None:
+        name = path.strip("/").removeprefix("./")
+        if kind == _DIRECTORY and name not in ("", ".") and "/" not in name:
+            self.directories.add(f"/{name}")
 
 
 def _records(body: bytes) -> Iterator[tuple[str, str]]:

@@ -14,7 +14,7 @@ from typing import IO, Any, Final, NamedTuple, cast
 
 import aiohttp
 
-from worker.docker.archives import Sieve
+from worker.docker.archives import Listing, Sieve
 from worker.docker.calls import EngineCalls
 from worker.docker.failures import explained
 from worker.docker.images.images import Images
@@ -139,6 +139,14 @@ class Scratch:
             archive.seek(0)
             parent = posixpath.dirname(path)
             return await asyncio.to_thread(_folders, cast("IO[bytes]", archive), parent, self.root)
+
+    async def roots(self, container: str) -> tuple[str, ...]:
+        """Return the directories of a container directly below `/`. 1 call, of whose answer all is read."""
+        listing = Listing()
+        async with self._reading(container, "/") as response:
+            async for _ in listing.through(response.content.iter_any()):
+                pass
+        return tuple(sorted(listing.directories))
 
     async def is_empty(self, container: str, path: str) -> bool:
         """Whether a directory of a container is empty. 1 call, of whose answer only the beginning is read."""

@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 
-from worker.docker.archives import Sieve, _number
+from worker.docker.archives import Listing, Sieve, _number
 from worker.errors import CopyFailedError
 
 LONG: Final = "n" * 60
@@ -114,3 +114,32 @@ async def test_a_size_that_does_not_fit_into_a_header_counts() -> None:
     data[header + 148 : header + 156] = b"%06o\0 " % sum(data[header : header + 512])
     assert (await sieved(bytes(data), 512, "data/db"))[0] == {"data/z": b"z"}
     assert _number(b"\x80" + (2**40).to_bytes(11)) == 2**40
+
+
+@pytest.mark.parametrize("prefix", ["", "./", "/"], ids=["bare", "dot", "slash"])
+@pytest.mark.parametrize("form", [tarfile.PAX_FORMAT, tarfile.GNU_FORMAT], ids=["pax", "gnu"])
+async def test_the_directories_of_a_root_are_listed_and_neither_links_nor_files(
+    form: int, prefix: str
+) -> None:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=form) as tar:
+        for name, kind in (
+            ("", tarfile.DIRTYPE),
+            ("app/", tarfile.DIRTYPE),
+            ("app/inner/", tarfile.DIRTYPE),
+            (f"{LONG}{LONG}", tarfile.DIRTYPE),
+            ("bin", tarfile.SYMTYPE),
+            ("file", tarfile.REGTYPE),
+        ):
+            entry = tarfile.TarInfo(f"{prefix}{name}" or ".")
+            entry.type, entry.linkname = kind, "usr/bin" if kind == tarfile.SYMTYPE else ""
+            entry.size = 700 if kind == tarfile.REGTYPE else 0
+            tar.addfile(entry, io.BytesIO(b"x" * entry.size))
+    listing = Listing()
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for at in range(0, len(buffer.getvalue()), 300):
+            yield buffer.getvalue()[at : at + 300]
+
+    assert b"".join([each async for each in listing.through(pieces())]).strip(b"\0") == b""
+    assert listing.directories == {"/app", f"/{LONG}{LONG}"}

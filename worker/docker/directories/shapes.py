@@ -25,7 +25,24 @@ class Shapes:
         self._under_way = under_way
         self._installation = installation
         self._known: dict[str, ImageShape] = {}
+        self._roots: dict[str, tuple[str, ...]] = {}
         self._at_work: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    async def roots(self, image: PinnedImage) -> tuple[str, ...]:
+        """Return the directories, not links, that an image has directly below `/`. Raises ImageGoneError.
+
+        Only the archive of the whole image shows them, so it is read once, as a stream.
+        """
+        if image.id not in self._roots:
+            name = f"{_LOOK}{uuid4().hex}"
+            body = {
+                **never_started_body(image),
+                "Labels": naming.base_labels(self._installation, image.id, name),
+            }
+            with self._under_way.of(name):
+                async with self._scratch.created(name, body) as container:
+                    self._roots[image.id] = await self._scratch.roots(container)
+        return self._roots[image.id]
 
     def known(self) -> dict[str, ImageShape]:
         """Return what was seen so far, by image id."""
