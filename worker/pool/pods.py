@@ -48,6 +48,13 @@ btrfs filesystem sync /pool
 echo
 btrfs subvolume list -o -u /pool
 """
+_LOOK: Final = f"""
+cd {PODS}
+{_UUID_OF}
+for each in "$1" ".$1."*; do
+    if [ -e "$each" ] || [ -L "$each" ]; then echo "$each $(uuid_of "$each")"; fi
+done
+"""
 _LIMIT: Final = """
 btrfs qgroup limit "$2" "$1" /pool
 btrfs filesystem sync /pool
@@ -136,6 +143,14 @@ class PodSubvolumes:
         groups, _, listed = printed.lstrip("\n").partition("\n")
         return listing(parse_groups(groups), parse_listed(listed))
 
+    async def look(self, pod_id: str) -> dict[str, str]:
+        """Return the UUID of what has a pod's name, and of what was begun for it, by name.
+
+        What is no subvolume has an empty one.
+        """
+        printed = await self._pool.run("pod: look", _LOOK, pod_id)
+        return {name: uuid for name, _, uuid in (line.partition(" ") for line in printed.splitlines())}
+
     async def set_limit(self, pod_id: str, pod: PodSubvolume, limit: int | None) -> None:
         """Change how much a pod may use, in bytes, while it runs.
 
@@ -183,6 +198,13 @@ class PodSubvolumes:
 def begun_name(pod_id: str, incarnation: str) -> str:
     """Return the name of a pod's subvolume until it is noted; no pod's id has a dot in it."""
     return f".{pod_id}.{incarnation}"
+
+
+def parse_begun(name: str) -> tuple[str, str] | None:
+    """Return pod id and incarnation of what `begun_name` named, None for any other name."""
+    _, dot, rest = name.partition(".")
+    pod_id, _, incarnation = rest.partition(".")
+    return (pod_id, incarnation) if name.startswith(".") and dot and incarnation else None
 
 
 def listing(groups: Mapping[str, Group], subvolumes: Mapping[str, tuple[int, str]]) -> Listed:

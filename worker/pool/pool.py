@@ -64,6 +64,11 @@ class Pool:
     def path(self) -> str:
         return self._path
 
+    @property
+    def uuid(self) -> str:
+        """Return the filesystem that `open` saw. Raises PoolMissingError before that."""
+        return self._known()
+
     async def open(self, uuid: str | None) -> Found:
         """Look at what the host mounts now, make our folders on it, and return what was found.
 
@@ -96,11 +101,14 @@ class Pool:
         `worker.pool.errors`, and what a Helper raises.
         """
         command = ["sh", "-ec", f"{_GUARD}{script}", "sh", self._known(), *arguments]
-        ended = await self._helper.run(command, deadline_s=deadline_s)
-        if ended.exit_code == OTHER_FILESYSTEM:
-            # It may be a helper that began before the pool was mounted.
-            await self._helper.remove()
+        try:
             ended = await self._helper.run(command, deadline_s=deadline_s)
+            if ended.exit_code == OTHER_FILESYSTEM:
+                # It may be a helper that began before the pool was mounted.
+                await self._helper.remove()
+                ended = await self._helper.run(command, deadline_s=deadline_s)
+        except ObjectMissingError as error:
+            raise self._nowhere(error) from error
         if ended.exit_code != 0:
             raise failure(what, self._path, ended)
         return ended.stdout.decode(errors="replace")
@@ -122,15 +130,18 @@ class Pool:
             raise PoolMissingError(f"the pool at {self._path} was not seen yet: nothing is made")
         return self._uuid
 
+    def _nowhere(self, error: ObjectMissingError) -> PoolMissingError:
+        return PoolMissingError(
+            f"{error}: it is where PINACLE_POOL says that the pool is mounted, on the Engine's host, not in "
+            "the worker's container. Nothing was made or changed"
+        )
+
     async def _look(self, uuid: str | None) -> Found:
         try:
             ended = await self._helper.run_afresh(["sh", "-c", LOOK])
         except ObjectMissingError as error:
             await self._helper.remove()
-            raise PoolMissingError(
-                f"{error}: it is where PINACLE_POOL says that the pool is mounted, on the Engine's host, not "
-                "in the worker's container. Nothing was made or changed"
-            ) from error
+            raise self._nowhere(error) from error
         if ended.exit_code != 0:
             raise failure("pool: look", self._path, ended)
         found = findings.parse(ended.stdout.decode(errors="replace"))
