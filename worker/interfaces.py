@@ -13,8 +13,26 @@ from worker.planner.container import ContainerRequest, Limits
 from worker.planner.fold.results import SystemPrepared
 from worker.planner.host.survivors import Evidence
 from worker.planner.volumes.unprotected import Change
-from worker.pods.model import Intent, Phase, PinnedImage, PodState, PublishedPort, Record, System
-from worker.pods.observation import Exit, Observation, ObservedContainer, ObservedVolume, Snapshot
+from worker.pods.model import (
+    Intent,
+    Phase,
+    PinnedImage,
+    PodState,
+    PublishedPort,
+    Record,
+    Subvolume,
+    System,
+)
+from worker.pods.observation import (
+    Exit,
+    Observation,
+    ObservedContainer,
+    ObservedSubvolume,
+    ObservedVolume,
+    OnPool,
+    Snapshot,
+    WholePool,
+)
 from worker.pods.own_root import Look, Measured
 from worker.pods.shape import ImageShape
 
@@ -75,6 +93,38 @@ class Inspected:
     """The paths at which it has volumes."""
 
 
+class PodPool(Protocol):
+    """The pool of an Engine's host. Each method is one idempotent operation with a deadline.
+
+    Unless something else is said, all raise PoolMissingError if it is not mounted, and the errors of commands
+    on a pool.
+    """
+
+    async def look(self, pod_id: str) -> OnPool:
+        """Return what there is of one pod; of a pool that is not mounted, that. 1 command."""
+
+    async def confirm(self) -> str | None:
+        """Look at what the host mounts now; return why that is not the pool, None if it is. 6 calls.
+
+        Commands run on the filesystem that their container began with: one that the host has unmounted since
+        is not found out by them. If that is so, they get another container.
+        """
+
+    async def whole(self) -> WholePool:
+        """Return what there is of all pods; of a pool that is not mounted, that. 6 calls and 1 command."""
+
+    async def begin(
+        self, pod_id: str, incarnation: str, image: PinnedImage, volumes: Mapping[str, str], *, limit: int
+    ) -> Subvolume:
+        """See `Engine.begin_subvolume`."""
+
+    async def name(self, pod_id: str, incarnation: str, uuid: str) -> ObservedSubvolume:
+        """See `Engine.name_subvolume`."""
+
+    async def remove(self, pod_id: str, uuid: str, incarnation: str | None) -> None:
+        """See `Engine.remove_subvolume`."""
+
+
 class Engine(Protocol):
     """One Docker Engine. Each method is one idempotent operation with a deadline.
 
@@ -87,9 +137,16 @@ class Engine(Protocol):
         """Return what the Engine says about itself. 1 call."""
 
     async def observe(
-        self, pod_id: str, volume_names: frozenset[str], sure_of: str | None = None
+        self,
+        pod_id: str,
+        volume_names: frozenset[str],
+        sure_of: str | None = None,
+        *,
+        on_pool: bool = False,
     ) -> Observation:
         """Return one pod as it is: an inspect by exact name, then one list of volumes. 2 calls.
+
+        With `on_pool`, also what the host's pool has of it, by one command there.
 
         `volume_names` are the full names that the pod has or would have. Volumes whose labels and whole name
         say that they are this pod's are found as well. A container that has ended comes with its `exit`.
@@ -104,8 +161,35 @@ class Engine(Protocol):
         It includes what is known of images from earlier looks.
         """
 
-    async def read_volumes(self, pod_id: str, volume_names: frozenset[str]) -> Observation:
-        """Return the volumes as `observe` does, without the container. 1 call."""
+    async def read_volumes(
+        self, pod_id: str, volume_names: frozenset[str], *, on_pool: bool = False
+    ) -> Observation:
+        """Return the volumes as `observe` does, without the container. 1 call.
+
+        With `on_pool`, also what the pool has, by one command there.
+        """
+
+    async def begin_subvolume(
+        self, pod_id: str, incarnation: str, image: PinnedImage, volumes: Mapping[str, str], *, limit: int
+    ) -> Subvolume:
+        """Make a subvolume with what an image has, under a name of its own; it is on the disk then.
+
+        `limit` is in bytes. `volumes` gives each volume's path in the image: that is what its directory
+        begins with. 2 commands on the pool; for an image's first pod, its template is made. Raises
+        PoolMissingError, and the errors of commands on a pool.
+        """
+
+    async def name_subvolume(self, pod_id: str, incarnation: str, uuid: str) -> ObservedSubvolume:
+        """Give a subvolume that was begun its pod's name, unless it has that. 1 command on the pool.
+
+        Raises PoolMissingError if it is not there, ForeignObjectError if another one has the name.
+        """
+
+    async def remove_subvolume(self, pod_id: str, uuid: str, incarnation: str | None = None) -> None:
+        """Remove a pod's subvolume if it is there, or what was begun for it. 2 commands on the pool.
+
+        Raises ForeignObjectError if another one has its name: that stays.
+        """
 
     async def inspect_exit(self, container_id: str) -> Exit:
         """Return how a container ended. Raises ObjectMissingError if it is gone. 1 call."""

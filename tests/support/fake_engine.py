@@ -7,8 +7,15 @@ from itertools import count
 from pathlib import Path
 from types import MappingProxyType
 
+from tests.support.fake_pool import FakeDirectory, FakePool
 from tests.support.shapes import seen_shape
-from worker.errors import ConflictError, ImageGoneError, ObjectMissingError, PortTakenError
+from worker.errors import (
+    ConflictError,
+    EngineFailedError,
+    ImageGoneError,
+    ObjectMissingError,
+    PortTakenError,
+)
 from worker.interfaces import EngineInfo, Inspected, Progress, Tell, tell_nobody
 from worker.planner.container import ContainerRequest, Limits
 from worker.planner.fold.results import SystemPrepared
@@ -16,18 +23,20 @@ from worker.planner.host.survivors import Evidence
 from worker.planner.volumes.touched import Touch, touched
 from worker.planner.volumes.unprotected import Change, ChangeKind, parents
 from worker.pods import naming
-from worker.pods.model import PinnedImage, PublishedPort, System, SystemMode
+from worker.pods.model import PinnedImage, PublishedPort, Subvolume, System, SystemMode
 from worker.pods.observation import (
     ALIVE,
     ContainerState,
     Exit,
     Observation,
     ObservedContainer,
+    ObservedSubvolume,
     ObservedVolume,
     Snapshot,
 )
 from worker.pods.own_root import Look, Measured, Standing
 from worker.pods.shape import ImageShape
+from worker.pool.errors import PoolMissingError
 
 FROM_IMAGE = "from the image"
 HALF = "half of what the image has"
@@ -95,6 +104,7 @@ class FakeEngine:
         self.now = 0.0
         self.needed_bytes, self.free_bytes = 0, 10**12
         """What is to be kept of a container takes so much, and so much is free."""
+        self.pool: FakePool | None = None
         self._ids = count(1)
 
     async def info(self) -> EngineInfo:
@@ -109,12 +119,17 @@ class FakeEngine:
         )
 
     async def observe(
-        self, pod_id: str, volume_names: frozenset[str], sure_of: str | None = None
+        self,
+        pod_id: str,
+        volume_names: frozenset[str],
+        sure_of: str | None = None,
+        *,
+        on_pool: bool = False,
     ) -> Observation:
         self._begin("container_inspect")
         found = self.containers.get(naming.container_name(pod_id))
         self._begin("volume_list")
-        seen = self._snapshot().pod(pod_id, volume_names)
+        seen = self._looked(self._snapshot().pod(pod_id, volume_names), pod_id, on_pool=on_pool)
         observed = None if found is None else found.observed
         ours = observed is not None and observed.labels.get(naming.LABEL_INSTALLATION) == "test"
         sure = ours and observed is not None and observed.id == sure_of
@@ -126,11 +141,19 @@ class FakeEngine:
     async def observe_all(self) -> Snapshot:
         self._begin("container_list")
         self._begin("volume_list")
-        return self._whole_snapshot()
+        return replace(self._whole_snapshot(), pool=None if self.pool is None else self.pool.whole())
 
-    async def read_volumes(self, pod_id: str, volume_names: frozenset[str]) -> Observation:
+    async def read_volumes(
+        self, pod_id: str, volume_names: frozenset[str], *, on_pool: bool = False
+    ) -> Observation:
         self._begin("volume_list")
-        return self._snapshot().pod(pod_id, volume_names)
+        return self._looked(self._snapshot().pod(pod_id, volume_names), pod_id, on_pool=on_pool)
+
+    def _looked(self, seen: Observation, pod_id: str, *, on_pool: bool) -> Observation:
+        if not on_pool:
+            return seen
+        self._begin("pool_list")
+        return seen.evolve(pool=None if self.pool is None else self.pool.look(pod_id))
 
     async def inspect_exit(self, container_id: str) -> Exit:
         self._begin("container_inspect")
@@ -298,6 +321,33 @@ class FakeEngine:
         self.volumes.pop(name, None)
         self.after("volume_remove")
 
+    async def begin_subvolume(
+        self, pod_id: str, incarnation: str, image: PinnedImage, volumes: Mapping[str, str], *, limit: int
+    ) -> Subvolume:
+        self._begin("subvolume_begin")
+        if image.id not in {each.id for each in self.images.values()}:
+            raise ImageGoneError(f"No such image: {image.id}")
+        directories = {name: FakeDirectory(content=FROM_IMAGE) for name in volumes}
+        begun = self._given_pool().begin(pod_id, incarnation, directories, limit)
+        self.after("subvolume_begin")
+        return begun
+
+    async def name_subvolume(self, pod_id: str, incarnation: str, uuid: str) -> ObservedSubvolume:
+        self._begin("subvolume_name")
+        named = self._given_pool().name(pod_id, incarnation, uuid)
+        self.after("subvolume_name")
+        return named
+
+    async def remove_subvolume(self, pod_id: str, uuid: str, incarnation: str | None = None) -> None:
+        self._begin("subvolume_remove")
+        self._given_pool().remove(pod_id, uuid, incarnation)
+        self.after("subvolume_remove")
+
+    def _given_pool(self) -> FakePool:
+        if self.pool is None:
+            raise PoolMissingError("this host has no pool")
+        return self.pool
+
     async def remove_empty_volume(self, name: str) -> bool:
         self._begin("volume_look")
         volume = self.volumes.get(name)
@@ -317,7 +367,7 @@ class FakeEngine:
         if request.image_id not in {image.id for image in self.images.values()}:
             raise ImageGoneError(f"No such image: {request.image_id}")
         for mount in request.mounts:
-            volume = self._made(mount.source, FakeVolume(labels={}), request.unasked_labels)
+            volume = self._data(self._made(mount.source, FakeVolume(labels={}), request.unasked_labels))
             if not mount.no_copy and not volume.content:
                 volume.content = HALF
                 self.during_fill()
@@ -351,7 +401,7 @@ class FakeEngine:
                 f"listen tcp4 {container.ports[0].address}:{busy[0]}: address already in use"
             )
         if container.observed.state is not ContainerState.RUNNING:
-            contents = {name: self.volumes[name].content for name in container.mounts if name in self.volumes}
+            contents = {n: self._data(self.volumes[n]).content for n in container.mounts if n in self.volumes}
             self.started.append((container.observed.name, contents))
             pods = self.of_pod(container.observed.pod_id or "")
             self.started_beside += [c.observed.name for c in pods if c.observed.state in ALIVE]
@@ -512,7 +562,7 @@ class FakeEngine:
         container = self._of(pod_id)
         holder = _holder(container.observed.volumes, path)
         if holder is not None:
-            self.volumes[container.observed.volumes[holder]].files[path] = text
+            self._data(self.volumes[container.observed.volumes[holder]]).files[path] = text
             return
         container.files[path] = text
         container.changes += [Change(path=each, kind=ChangeKind.ADDED) for each in (*parents(path), path)]
@@ -525,7 +575,8 @@ class FakeEngine:
         return self._seen_through(container.observed.volumes, container.files)
 
     def _seen_through(self, mounts: Mapping[str, str], own: Mapping[str, str]) -> dict[str, str]:
-        held = [(mount, self.volumes[name].files) for mount, name in mounts.items() if name in self.volumes]
+        there = {mount: self.volumes[name] for mount, name in mounts.items() if name in self.volumes}
+        held = [(mount, self._data(volume).files) for mount, volume in there.items()]
         return {path: text for path, text in own.items() if _holder(mounts, path) is None} | {
             path: text
             for mount, files in held
@@ -547,13 +598,27 @@ class FakeEngine:
         mounts = self._of(pod_id).mounts
         own = [n for n in mounts if naming.LABEL_BASE not in self.volumes[n].labels]
         # What is written to an overlay is in the pod's layers, which are one of these volumes.
-        written = [name for name in own if not self.volumes[name].options]
+        written = [name for name in own if self.volumes[name].options.get("type") != "overlay"]
         for name in written:
-            self.volumes[name].content = content
+            self._data(self.volumes[name]).content = content
         return frozenset(written)
 
     def is_running(self, pod_id: str) -> bool:
         return any(c.observed.state is ContainerState.RUNNING for c in self.of_pod(pod_id))
+
+    def content(self, name: str) -> str:
+        """Return what is in a volume, wherever it holds it."""
+        return self._data(self.volumes[name]).content
+
+    def _data(self, volume: FakeVolume) -> FakeVolume | FakeDirectory:
+        """Return what holds the data of a volume: itself, or a directory on the pool."""
+        device = volume.options.get("device", "")
+        if self.pool is None or not device.startswith(f"{self.pool.path}/"):
+            return volume
+        found = self.pool.directory(device)
+        if found is None:
+            raise EngineFailedError(f"failed to mount local volume: {device}: no such file or directory")
+        return found
 
     def _begin(self, operation: str) -> None:
         self.before(operation)

@@ -4,6 +4,7 @@
 should have. A situation says only what differs from that.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import groupby
@@ -28,6 +29,7 @@ from worker.pods.model import (
     PodState,
     Record,
     SentStop,
+    Subvolume,
     System,
     SystemMode,
     Volume,
@@ -38,7 +40,9 @@ from worker.pods.observation import (
     Exit,
     Observation,
     ObservedContainer,
+    ObservedSubvolume,
     ObservedVolume,
+    OnPool,
     Unknown,
 )
 from worker.pods.own_root import Look, Measured, Standing
@@ -49,6 +53,7 @@ OVERLAYS: Final = Installation(name="test", network="net", system_volumes=System
 GVISOR: Final = Installation(
     name="test", network="net", default_runtime="runsc", system_volumes=SystemMode.OFF
 )
+POOLS: Final = Installation(name="test", network="net", system_volumes=SystemMode.POOL)
 IMAGE: Final = PinnedImage(reference="image", id="sha256:1")
 DATABASE: Final = PinnedImage(reference="image", id="sha256:3", volumes=("/data",))
 BELOW: Final = PinnedImage(reference="image", id="sha256:4", volumes=("/srv/db",))
@@ -56,6 +61,8 @@ PULLED: Final = PinnedImage(reference="image", id="sha256:1", repo_digest="image
 OTHER_IMAGE: Final = PinnedImage(reference="image-2", id="sha256:2")
 SYSTEM: Final = System(mode=SystemMode.OVERLAY, image=IMAGE, directories=("/usr",), base="base")
 COPIED: Final = System(mode=SystemMode.COPY, image=IMAGE, directories=("/usr",))
+ON_POOL: Final = System(mode=SystemMode.POOL, image=IMAGE, directories=("/usr",))
+MINE: Final = Subvolume(uuid="mine", pool="p")
 UNIVERSAL: Final = " ".join(name for name, _ in UNIVERSAL_VOLUMES)
 """The names of the universal volumes, in their order."""
 NOW: Final = 1000.0
@@ -290,9 +297,9 @@ def sees(
     Names of volumes, separated by blanks, say which are missing (`without`), have another incarnation
     (`replaced`), were made by the Engine for a missing one (`unasked`), have no label (`unlabelled`) or
     another installation's (`foreign`), are plain volumes although they should be overlays (`plain`), or mount
-    something else (`elsewhere`). `more` gives the labels of additional volumes by short name, `links` the
-    images' links, path to target. `others` are containers with the pod's labels and another name. `rest` are
-    fields of Observation.
+    something else (`elsewhere`). A pod on a pool has its subvolume there, unless `pool` says otherwise.
+    `more` gives the labels of additional volumes by short name, `links` the images' links, path to target.
+    `others` are containers with the pod's labels and another name. `rest` are fields of Observation.
     """
     gone, other, engines = without.split(), replaced.split(), unasked.split()
     bare, strange, simple, moved = unlabelled.split(), foreign.split(), plain.split(), elsewhere.split()
@@ -307,9 +314,9 @@ def sees(
         return made_by(incarnation, **{naming.LABEL_VOLUME: volume.name}) | owner
 
     def options(record: Record, volume: Volume) -> dict[str, str]:
-        right = {} if volume.name in simple else _overlay(record, volume)
+        right = {} if volume.name in simple else _pointer(record, volume)
         return (
-            {key: value.replace("/v/", "/moved/") for key, value in right.items()}
+            {key: re.sub("/(v|pool)/", "/moved/", value) for key, value in right.items()}
             if volume.name in moved
             else right
         )
@@ -333,6 +340,7 @@ def sees(
                 for image in (IMAGE, OTHER_IMAGE, DATABASE, BELOW)
             },
             "others": tuple(other(record) for other in others),
+            "pool": on_pool("mine") if _is_pooled(record) else None,
         }
         return Observation(**{**seen, **rest})
 
@@ -381,6 +389,23 @@ def _volume(
 ) -> ObservedVolume:
     name = naming.volume_name("a", short)
     return ObservedVolume(name=name, labels=labels, mountpoint=f"/v/{name}", options=options or {})
+
+
+def on_pool(uuid: str | None = None, **begun: str) -> OnPool:
+    """Show what the pool has of the pod: the UUID under its name, and others by their incarnations."""
+    named = None if uuid is None else ObservedSubvolume(uuid=uuid, path="/pool/pods/a")
+    return OnPool(subvolume=named, begun=begun)
+
+
+def _is_pooled(record: Record) -> bool:
+    return record.state.system is not None and record.state.system.mode is SystemMode.POOL
+
+
+def _pointer(record: Record, volume: Volume) -> dict[str, str]:
+    """Return the options that a volume should have, calculated independently of the planner."""
+    if _is_pooled(record):
+        return {"type": "none", "o": "bind", "device": f"/pool/pods/a/{volume.name}"}
+    return _overlay(record, volume)
 
 
 def _overlay(record: Record, volume: Volume) -> dict[str, str]:

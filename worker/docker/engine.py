@@ -42,20 +42,22 @@ from worker.errors import (
     ObjectMissingError,
     PermanentError,
     PodError,
+    StorageMissingError,
 )
-from worker.interfaces import UNOBSERVED, EngineInfo, Inspected, Observer, Tell, tell_nobody
+from worker.interfaces import UNOBSERVED, EngineInfo, Inspected, Observer, PodPool, Tell, tell_nobody
 from worker.planner.container import ContainerRequest, Limits
 from worker.planner.fold.results import SystemPrepared
 from worker.planner.host import egress
 from worker.planner.host.survivors import Evidence
 from worker.planner.volumes.unprotected import Change, ChangeKind
 from worker.pods import naming
-from worker.pods.model import PinnedImage, System
+from worker.pods.model import PinnedImage, Subvolume, System
 from worker.pods.observation import (
     ContainerState,
     Exit,
     Observation,
     ObservedContainer,
+    ObservedSubvolume,
     ObservedVolume,
     Snapshot,
 )
@@ -63,12 +65,16 @@ from worker.pods.own_root import Look, Measured
 from worker.pods.shape import ImageShape
 
 _T = TypeVar("_T")
+_NOT_MOUNTED: Final = "failed to mount local volume"
 _LIMITS: Final = {"memory": "MemoryLimit", "CPU": "CpuCfsQuota", "processes": "PidsLimit"}
 """What pods are limited in, and what the Engine calls its ability to do that."""
 
 
 class DockerEngine:
     """One Docker Engine, API 1.41 or newer. See `worker.interfaces.Engine` for what each method promises."""
+
+    pool: PodPool | None = None
+    """Set by whoever makes it: a pool's tools run in a container of this Engine."""
 
     def __init__(
         self,
@@ -124,9 +130,7 @@ class DockerEngine:
         self._shapes = Shapes(scratch=self._scratch, under_way=self._under_way, installation=installation)
         self._layers = self._make_layers(init_path)
         self._folders = self._make_folders()
-        self._system = SystemDirectories(
-            bases=self._make_bases(), layers=self._layers, images=self._images, read_bases=self._volumes.bases
-        )
+        self._system = self._make_system()
 
     def _make_layers(self, init_path: str | None) -> Layers:
         return Layers(
@@ -145,6 +149,15 @@ class DockerEngine:
             fill_deadline_s=self._fill_deadline_s,
             given_root=self._given_root,
             find_init=self._layers.init,
+        )
+
+    def _make_system(self) -> SystemDirectories:
+        return SystemDirectories(
+            bases=self._make_bases(),
+            layers=self._layers,
+            shapes=self._shapes,
+            images=self._images,
+            read_bases=self._volumes.bases,
         )
 
     def _make_bases(self) -> Bases:
@@ -184,8 +197,17 @@ class DockerEngine:
         await self._disk.sync(await self.data_root())
 
     async def observe(
-        self, pod_id: str, volume_names: frozenset[str], sure_of: str | None = None
+        self,
+        pod_id: str,
+        volume_names: frozenset[str],
+        sure_of: str | None = None,
+        *,
+        on_pool: bool = False,
     ) -> Observation:
+        seen = await self._observe(pod_id, volume_names, sure_of)
+        return seen.evolve(pool=await self.pool.look(pod_id)) if on_pool and self.pool is not None else seen
+
+    async def _observe(self, pod_id: str, volume_names: frozenset[str], sure_of: str | None) -> Observation:
         container = await self._container(naming.container_name(pod_id))
         found = () if container is None else (container,)
         mounted = () if container is None else container.volumes.values()
@@ -203,12 +225,32 @@ class DockerEngine:
         containers = [listed_container(entry) for entry in await self._list_containers()]
         entries = await self._volumes.all()
         volumes = (listed_volume(entries.pop()) for _ in range(len(entries)))
+        pool = None if self.pool is None else await self.pool.whole()
         # Not in the event loop, so that questions about single pods are answered meanwhile.
-        return await asyncio.to_thread(Snapshot.of, containers, volumes, self._shapes.known())
+        return await asyncio.to_thread(Snapshot.of, containers, volumes, self._shapes.known(), pool)
 
-    async def read_volumes(self, pod_id: str, volume_names: frozenset[str]) -> Observation:
+    async def read_volumes(
+        self, pod_id: str, volume_names: frozenset[str], *, on_pool: bool = False
+    ) -> Observation:
         volumes = await self._volumes.of_pod(pod_id, volume_names)
-        return Snapshot.of((), volumes).pod(pod_id, volume_names)
+        seen = Snapshot.of((), volumes).pod(pod_id, volume_names)
+        return seen.evolve(pool=await self.pool.look(pod_id)) if on_pool and self.pool is not None else seen
+
+    async def begin_subvolume(
+        self, pod_id: str, incarnation: str, image: PinnedImage, volumes: Mapping[str, str], *, limit: int
+    ) -> Subvolume:
+        return await self._given_pool().begin(pod_id, incarnation, image, volumes, limit=limit)
+
+    async def name_subvolume(self, pod_id: str, incarnation: str, uuid: str) -> ObservedSubvolume:
+        return await self._given_pool().name(pod_id, incarnation, uuid)
+
+    async def remove_subvolume(self, pod_id: str, uuid: str, incarnation: str | None = None) -> None:
+        await self._given_pool().remove(pod_id, uuid, incarnation)
+
+    def _given_pool(self) -> PodPool:
+        if self.pool is None:
+            raise StorageMissingError("this host has no pool: set PINACLE_POOL to where it is mounted")
+        return self.pool
 
     async def inspect_exit(self, container_id: str) -> Exit:
         return inspected_exit(
@@ -339,6 +381,9 @@ class DockerEngine:
         try:
             await self._on_network(start)
         except PodError as error:
+            if self.pool is not None and _NOT_MOUNTED in str(error):
+                # What its volumes point to is not there: the next look at the pool shows why.
+                await self.pool.confirm()
             missing = self._network.missing_id(error)
             if missing is None:
                 raise

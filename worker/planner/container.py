@@ -8,6 +8,7 @@ from typing import Final
 from config.layout import SYSTEM_DIRECTORIES
 from config.tiers import DEFAULT_TIER, TIERS, Tier
 from worker.planner.volumes.mounts import Mounts, Temporary, mount_points
+from worker.planner.volumes.pooled import is_first, is_pooled, subvolume_labels
 from worker.planner.volumes.system import LAYERS, base_mounts, is_overlay, system_label
 from worker.pods import naming
 from worker.pods.model import Installation, PublishedPort, Record, System, Volume, VolumeClass
@@ -83,6 +84,7 @@ def container_request(record: Record, installation: Installation, shape: ImageSh
             naming.LABEL_CONFINED: "1",
             naming.LABEL_ENV: json.dumps(list(spec.env)),
             **_system_labels(record.state.system),
+            **subvolume_labels(record),
         },
         mounts=(*_mounts(record, mounts), *_base_mounts(record)),
         hides_init=any(_may_hide_init(volume) for volume in record.state.layout),
@@ -100,8 +102,9 @@ def container_request(record: Record, installation: Installation, shape: ImageSh
 
 def volume_labels(record: Record, volume: Volume, installation: Installation) -> dict[str, str]:
     """Return the labels of a volume that we create."""
-    is_system = volume.volume_class is VolumeClass.SYSTEM
+    is_system = volume.volume_class is VolumeClass.SYSTEM or is_pooled(record.state.system)
     return (_system_labels(record.state.system) if is_system else {}) | {
+        **subvolume_labels(record),
         naming.LABEL_POD: record.pod_id,
         naming.LABEL_VOLUME: volume.name,
         naming.LABEL_PATH: volume.path,
@@ -114,6 +117,11 @@ def volume_labels(record: Record, volume: Volume, installation: Installation) ->
 def limits(tier: str) -> Limits:
     size: Tier = TIERS.get(tier, TIERS[DEFAULT_TIER])
     return Limits(cpus=size.cpus, memory_bytes=size.memory_gib * _GIB)
+
+
+def storage_limit(tier: str) -> int:
+    """Return how many bytes a pod of a tier may keep."""
+    return TIERS.get(tier, TIERS[DEFAULT_TIER]).storage_gb * 10**9
 
 
 def spec_hash(record: Record) -> str:
@@ -146,14 +154,15 @@ def newest_incarnation(record: Record) -> str:
 
 
 def _mounts(record: Record, mounts: Mounts) -> Iterator[VolumeMount]:
+    begins_whole = is_pooled(record.state.system) and is_first(record)
     for path, volume in mounts.volumes.items():
         layers = volume.name == LAYERS
         yield VolumeMount(
             source=naming.volume_name(record.pod_id, volume.name),
             target=path,
             # The image fills a volume once (protocol 3). Layers and overlays never: what they show is in
-            # them, or below them.
-            no_copy=volume.filled or layers or is_overlay(record.state.system, volume),
+            # them, or below them. Nor what a new pod's subvolume began with.
+            no_copy=volume.filled or layers or is_overlay(record.state.system, volume) or begins_whole,
             read_only=layers,
         )
 

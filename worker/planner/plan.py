@@ -16,6 +16,7 @@ from worker.planner.running import BUSY_DELAY_S, carry_on, plan_running
 from worker.planner.steps import FinishPurge, PinImage, RemoveContainer, Step, removals
 from worker.planner.stopping import stop_under_way, stopping_steps
 from worker.planner.volumes.keeping import plan_keeping, plan_unkept
+from worker.planner.volumes.pooled import removed_subvolumes, unseen_pool
 from worker.planner.volumes.storage import host_storage_problem, plan_restored, storage_problem
 from worker.pods.model import Installation, IntentKind, Phase, Record
 from worker.pods.naming import LABEL_INCARNATION, LABEL_INSTALLATION, LABEL_POD
@@ -154,6 +155,7 @@ def _plan_leftovers(record: Record, seen: Observation, installation: Installatio
         and volume.labels.get(LABEL_POD) == record.pod_id
         and (volume.incarnation or volume.unasked)
     )
+    steps += removed_subvolumes(record, seen)
     return go(*steps, phase=Phase.DELETING) if steps else rest(Phase.DELETED)
 
 
@@ -164,5 +166,9 @@ def _plan_purge(record: Record, seen: Observation, installation: Installation) -
         if foreign is not None:
             return rest(Phase.DELETING, foreign)
         steps.append(RemoveContainer(seen.container.id, force=True))
+    unseen = unseen_pool(record, seen)
+    if unseen is not None:
+        return rest(Phase.DELETING, unseen)
     ours = [v for v in seen.volumes.values() if volume_problem(record.pod_id, v, installation) is None]
-    return go(*steps, *removals(ours), FinishPurge(), phase=Phase.DELETING)
+    data = removed_subvolumes(record, seen)
+    return go(*steps, *removals(ours), *data, FinishPurge(), phase=Phase.DELETING)

@@ -37,10 +37,12 @@ from worker.planner.volumes.adopting import plan_adoption
 from worker.planner.volumes.fit import gone_for_good, is_made, plan_look
 from worker.planner.volumes.keeping import plan_keeping
 from worker.planner.volumes.kept import copied_volumes, unfilled_below
+from worker.planner.volumes.pointers import plan_pointers
+from worker.planner.volumes.pooled import abandoned, is_first, later_volumes, plan_subvolume, unseen_pool
 from worker.planner.volumes.replacing import give_up_copies, plan_nested, plan_replacing
 from worker.planner.volumes.storage import plan_restored, storage_problem, unasked_volume
 from worker.planner.volumes.strays import stray_problem
-from worker.planner.volumes.system import LAYERS, plan_overlays, plan_preparation
+from worker.planner.volumes.system import LAYERS, plan_preparation
 from worker.pods import naming
 from worker.pods.layout import missing_volumes
 from worker.pods.model import Installation, Phase, PinnedImage, Record, Volume
@@ -78,7 +80,8 @@ def plan_running(record: Record, seen: Observation, now: float, installation: In
         or _adoption(record, seen, now, installation)
         or plan_preparation(record, seen, image, installation.system_volumes)
         or _storage_first(record, seen, image, now, installation)
-        or plan_overlays(record, seen)
+        or plan_subvolume(record, seen)
+        or plan_pointers(record, seen)
         or _container(record, seen, spec, now, installation)
     )
 
@@ -126,7 +129,7 @@ def _storage_first(
     """Return what has to happen to the volumes before the container is looked at, None if they are fine."""
     # Between create and start as well: creating a container makes a missing volume silently, empty, and a
     # pod that starts on it has lost its data (protocol 4).
-    problem = storage_problem(record, seen, _due_volumes(record, seen))
+    problem = unseen_pool(record, seen) or storage_problem(record, seen, _due_volumes(record, seen))
     if problem is not None:
         return _storage_missing(seen, problem)
     unfilled = {
@@ -145,7 +148,10 @@ def _storage_first(
         return None if fresh else _undone(record, seen, held) or _taken_up(record, seen, image, held)
     if unfilled and seen.fresh is None:
         again = not unfilled_below(record, seen)
-        return _strayed(record, seen, image) or _unfinished(seen, unfilled, again=again)
+        return _strayed(record, seen, image) or _unfinished(record, seen, unfilled, again=again)
+    if seen.fresh is None and (left := abandoned(record, seen)):
+        # Its volumes were removed before, and are not noted any more.
+        return go(*left)
     return None if is_made(record, seen, image) else _new_volumes(record, seen, image, now, own)
 
 
@@ -171,6 +177,10 @@ def _new_volumes(
     nested = plan_nested(record, seen, now, own)
     if nested is not None or not _grows(record, seen, image):
         return nested
+    new = () if is_first(record) else missing_volumes(record, record.state.layout, seen.shapes.get(image.id))
+    late = later_volumes(record, new)
+    if late is not None:
+        return give_up(late, until=now + FAILED_DELAY_S)
     return _strayed(record, seen, image) or _begin(seen)
 
 
@@ -220,7 +230,7 @@ def _ran_on(seen: Observation, unfilled: Mapping[str, Volume]) -> bool:
     return container is not None and container.has_run and not unfilled.keys().isdisjoint(_mounted(container))
 
 
-def _unfinished(seen: Observation, unfilled: Mapping[str, Volume], *, again: bool) -> Plan:
+def _unfinished(record: Record, seen: Observation, unfilled: Mapping[str, Volume], *, again: bool) -> Plan:
     """A first creation was cut off and no container ran on it: it is rolled back and begun again.
 
     `again` is false if something else comes before that.
@@ -230,9 +240,9 @@ def _unfinished(seen: Observation, unfilled: Mapping[str, Volume], *, again: boo
     if container is not None and not unfilled.keys().isdisjoint(_mounted(container)):
         steps.append(RemoveContainer(container.id))
     # The only case in which volumes are removed without a deletion: those that this incarnation made, before
-    # any start was sent (promise 1).
+    # any start was sent (promise 1). So is the subvolume of a pod that has no filled volume.
     steps += rollback((volume, seen.volumes.get(name)) for name, volume in unfilled.items())
-    return go(*steps, BeginFill() if again else GiveUpCopies(""))
+    return go(*steps, *abandoned(record, seen), BeginFill() if again else GiveUpCopies(""))
 
 
 def _mounted(container: ObservedContainer) -> set[str]:
@@ -287,7 +297,7 @@ def carry_on(record: Record, seen: Observation, now: float, own: Installation, g
     decided = (
         _undone(record, seen, container)
         or _give_back(record, container, own)
-        or plan_overlays(record, seen)
+        or plan_pointers(record, seen)
         or plan_note(record, seen, spec, own)
         or attached_first(_as_limited(record, seen, container, spec, now), container, own)
     )

@@ -53,6 +53,25 @@ class CreateVolume:
 
 
 @dataclass(frozen=True)
+class BeginSubvolume:
+    """Make the subvolume of a pod on a pool, whole, under a name of its own; note its UUID, durably."""
+
+
+@dataclass(frozen=True)
+class NameSubvolume:
+    """Give the subvolume that was begun the pod's name."""
+
+
+@dataclass(frozen=True)
+class RemoveSubvolume:
+    """Remove all data of a pod on a pool, or what was begun for it."""
+
+    uuid: str
+    begun: str | None = None
+    """Incarnation of what was begun and has not got the pod's name."""
+
+
+@dataclass(frozen=True)
 class FillLayers:
     """Make the folders that the overlays need, in a volume that was just made."""
 
@@ -242,13 +261,14 @@ VolumeStep = (
     | RemoveVolume
     | RemoveEmptyVolume
 )
+PoolStep = BeginSubvolume | NameSubvolume | RemoveSubvolume
 KeepStep = FindFolders | MeasureFolders | BeginKeep | CopyFolder | DistrustCopies | GiveUpCopies
 StartStep = (
     CreateContainer | StartContainer | UnpauseContainer | UpdateContainer | RenameContainer | ConnectNetwork
 )
 EndStep = BeginStop | StopContainer | RecordExit | NoteLost | RemoveContainer
 PodStep = ChooseOtherPorts | FinishPurge
-Step = ImageStep | VolumeStep | KeepStep | StartStep | EndStep | PodStep
+Step = ImageStep | VolumeStep | PoolStep | KeepStep | StartStep | EndStep | PodStep
 """Tables go group by group and end in `assert_never`: the type check names each that misses a new step."""
 
 READ_ONLY: Final = (LookAtImage, FindFolders, MeasureFolders)
@@ -276,10 +296,10 @@ def rollback(begun: Iterable[tuple[Volume, ObservedVolume | None]]) -> list[Step
     made = [(volume, found) for volume, found in begun if found is not None]
     ours = [found for volume, found in made if volume.incarnation in (found.incarnation, found.unasked)]
     unnamed = [found for _, found in made if not found.labels]
-    # An overlay holds nothing by itself.
-    overlays = [found for found in unnamed if found.options.get("type") == "overlay"]
-    doubtful = [RemoveEmptyVolume(found.name) for found in unnamed if found not in overlays]
-    return [*removals([*ours, *overlays]), *doubtful]
+    # A pointer holds nothing by itself.
+    pointers = [found for found in unnamed if found.options]
+    doubtful = [RemoveEmptyVolume(found.name) for found in unnamed if found not in pointers]
+    return [*removals([*ours, *pointers]), *doubtful]
 
 
 def together(batch: Iterable[Step]) -> Iterator[tuple[Step, ...]]:

@@ -9,7 +9,7 @@ from typing import Final
 import structlog
 
 from worker.interfaces import Store
-from worker.planner.volumes.system import is_overlay
+from worker.planner.volumes.pointers import is_pointer
 from worker.pods.model import Record
 from worker.pods.naming import volume_name
 
@@ -96,5 +96,5 @@ def _pods(
 
 def volumes_on_disk(record: Record) -> tuple[str, ...]:
     """Return the full names of the volumes that hold a pod's data; an overlay only shows what others hold."""
-    held = (each for each in record.state.layout if not is_overlay(record.state.system, each))
+    held = (each for each in record.state.layout if not is_pointer(record.state.system, each))
     return tuple(volume_name(record.pod_id, each.name) for each in held)

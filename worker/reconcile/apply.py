@@ -7,7 +7,13 @@ from typing import assert_never
 from worker.errors import ObjectMissingError
 from worker.interfaces import Engine, Tell, tell_nobody
 from worker.planner import steps
-from worker.planner.container import container_request, limits, volume_labels
+from worker.planner.container import (
+    container_request,
+    limits,
+    newest_incarnation,
+    storage_limit,
+    volume_labels,
+)
 from worker.planner.fold.results import (
     DONE,
     ContainerCreated,
@@ -18,13 +24,17 @@ from worker.planner.fold.results import (
     ImagePinned,
     ImageSeen,
     StepResult,
+    SubvolumeBegun,
+    SubvolumeNamed,
     VolumeCreated,
     VolumeRemoved,
     VolumesRead,
 )
-from worker.planner.steps import EndStep, ImageStep, KeepStep, StartStep, Step, VolumeStep
+from worker.planner.steps import EndStep, ImageStep, KeepStep, PoolStep, StartStep, Step, VolumeStep
 from worker.planner.volumes.kept import pod_mounts
-from worker.planner.volumes.system import is_overlay, overlay_options
+from worker.planner.volumes.mounts import place_of
+from worker.planner.volumes.pointers import volume_options
+from worker.planner.volumes.pooled import is_pooled
 from worker.planner.volumes.unprotected import parents
 from worker.pods.layout import full_names, looked_paths
 from worker.pods.model import Installation, Record, Volume
@@ -50,7 +60,9 @@ class Surroundings:
         return volume_name(self.record.pod_id, volume.name)
 
 
-async def apply(step: Step, at: Surroundings) -> StepResult:
+async def apply(  # noqa: PLR0911 - one for each group of steps
+    step: Step, at: Surroundings
+) -> StepResult:
     """Do one step and return what it found out, as `worker.planner.fold` wants it.
 
     Raises what the Engine raises, and ValueError for a step that is not for the Engine.
@@ -59,6 +71,8 @@ async def apply(step: Step, at: Surroundings) -> StepResult:
         return await _apply_image(step, at)
     if isinstance(step, VolumeStep):
         return await _apply_volume(step, at)
+    if isinstance(step, PoolStep):
+        return await _apply_pool(step, at)
     if isinstance(step, KeepStep):
         return await _apply_keep(step, at)
     if isinstance(step, StartStep):
@@ -99,15 +113,15 @@ async def _apply_volume(step: VolumeStep, at: Surroundings) -> StepResult:
         case steps.BeginFill():
             return FillBegun(at.incarnation)
         case steps.CreateVolume(volume=volume):
-            overlaid = is_overlay(record.state.system, volume)
-            options = overlay_options(record, at.seen, volume) if overlaid else {}
+            options = volume_options(record, at.seen, volume)
             labels = volume_labels(record, volume, at.installation)
             return VolumeCreated(await engine.create_volume(at.full_name(volume), labels, options))
         case steps.FillLayers(volume=volume):
             await engine.fill_layers(at.full_name(volume))
         case steps.ReadVolumes():
             names = full_names(record.pod_id, record.state)
-            return VolumesRead(await engine.read_volumes(record.pod_id, names))
+            on_pool = is_pooled(record.state.system)
+            return VolumesRead(await engine.read_volumes(record.pod_id, names, on_pool=on_pool))
         case steps.CommitFill():
             # What the Engine copied may be in memory only. If the fill were noted before it is on the disk, a
             # power cut could leave a volume that counts as filled and is empty.
@@ -118,6 +132,31 @@ async def _apply_volume(step: VolumeStep, at: Surroundings) -> StepResult:
             await engine.remove_volume(name)
         case steps.RemoveEmptyVolume(name=name):
             return VolumeRemoved(await engine.remove_empty_volume(name))
+        case _:
+            assert_never(step)
+    return DONE
+
+
+async def _apply_pool(step: PoolStep, at: Surroundings) -> StepResult:
+    engine, record = at.engine, at.record
+    known, incarnation = record.state.subvolume, newest_incarnation(record)
+    match step:
+        case steps.BeginSubvolume():
+            image, spec = record.image, record.intent.spec
+            if image is None or spec is None:
+                raise ValueError(f"pod {record.pod_id}: a subvolume needs a spec and a pinned image")
+            shape, layout = await _shape(engine, record, at.seen), record.state.layout
+            volumes = {each.name: place_of(each, layout, image, shape) or each.path for each in layout}
+            limit = storage_limit(spec.tier)
+            return SubvolumeBegun(
+                await engine.begin_subvolume(record.pod_id, incarnation, image, volumes, limit=limit)
+            )
+        case steps.NameSubvolume():
+            if known is None:
+                raise ValueError(f"pod {record.pod_id}: no subvolume was begun")
+            return SubvolumeNamed(await engine.name_subvolume(record.pod_id, incarnation, known.uuid))
+        case steps.RemoveSubvolume(uuid=uuid, begun=begun_as):
+            await engine.remove_subvolume(record.pod_id, uuid, begun_as)
         case _:
             assert_never(step)
     return DONE

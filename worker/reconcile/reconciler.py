@@ -42,6 +42,7 @@ from worker.planner.steps import (
     together,
 )
 from worker.planner.volumes.keeping import rests_without
+from worker.planner.volumes.pooled import looks_on_pool
 from worker.pods.layout import full_names
 from worker.pods.model import Installation, IntentKind, Phase, PodState, Record
 from worker.pods.observation import Observation
@@ -154,7 +155,8 @@ class Reconciler:
             return seen.observation
         names = full_names(record.pod_id, record.state)
         sure_of = None if record.state.seconds else record.state.container_id
-        return await self.engine.observe(record.pod_id, names, sure_of)
+        on_pool = looks_on_pool(record, self.installation)
+        return await self.engine.observe(record.pod_id, names, sure_of, on_pool=on_pool)
 
 
 class Attempt:

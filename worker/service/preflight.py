@@ -25,6 +25,7 @@ from worker.planner.identity import own_view
 from worker.planner.plan import plan
 from worker.planner.steps import READ_ONLY
 from worker.planner.volumes.fit import shape_problem
+from worker.planner.volumes.pooled import looks_on_pool
 from worker.pods.layout import full_names, looked_paths
 from worker.pods.model import Installation, Intent, IntentKind, Phase, PinnedImage, Record
 from worker.pods.observation import Observation
@@ -137,7 +138,9 @@ class Preflight:
         """
         names = full_names(candidate.pod_id, candidate.state)
         sure_of = candidate.state.container_id
-        seen = await self._walked(candidate, await self._engine.observe(candidate.pod_id, names, sure_of))
+        on_pool = looks_on_pool(candidate, self._installation)
+        found = await self._engine.observe(candidate.pod_id, names, sure_of, on_pool=on_pool)
+        seen = await self._walked(candidate, found)
         decided = plan(candidate, seen, self._clock(), self._installation)
         if decided.phase is Phase.FAILED and decided.reason is not None:
             raise ForeignObjectError(decided.reason)
@@ -153,7 +156,9 @@ class Preflight:
         wanted = candidate.evolve(intent=candidate.intent.evolve(kind=IntentKind.RUNNING))
         sure_of = None if wanted.state.seconds else wanted.state.container_id
         names = full_names(wanted.pod_id, wanted.state)
-        seen = own_view(wanted, await self._engine.observe(wanted.pod_id, names, sure_of), self._installation)
+        on_pool = looks_on_pool(wanted, self._installation)
+        found = await self._engine.observe(wanted.pod_id, names, sure_of, on_pool=on_pool)
+        seen = own_view(wanted, found, self._installation)
         return await self._walked(wanted, seen)
 
     async def _walked(self, record: Record, seen: Observation) -> Observation:

@@ -9,6 +9,8 @@ from tests.support.situations import (
     BELOW,
     DATABASE,
     IMAGE,
+    MINE,
+    ON_POOL,
     PULLED,
     SYSTEM,
     begun_pod,
@@ -31,6 +33,8 @@ from worker.planner.fold.results import (
     ImagePinned,
     ImageSeen,
     StepResult,
+    SubvolumeBegun,
+    SubvolumeNamed,
     VolumeCreated,
     VolumeRemoved,
     VolumesRead,
@@ -170,7 +174,24 @@ async def test_a_volume_is_made_with_its_labels_and_an_overlay_with_its_options(
 async def test_all_volumes_that_the_pod_has_or_would_have_are_read() -> None:
     record = pod(declared=["/data"])
     call = ("read_volumes", "a", full_names("a", record.state))
-    assert await done(steps.ReadVolumes(), record) == ([call], VolumesRead(ANSWER))
+    made = await done(steps.ReadVolumes(), record)
+    assert made == ([(*call, {"on_pool": False})], VolumesRead(ANSWER))
+    ((*_, told),), _ = await done(steps.ReadVolumes(), pod(system=ON_POOL, subvolume=MINE))
+    assert told == {"on_pool": True}
+
+
+async def test_a_subvolume_begins_with_what_its_image_has_for_each_volume() -> None:
+    """It is named and removed by its UUID, which is noted before."""
+    record = begun_pod(system=ON_POOL)
+    paths = {volume.name: volume.path for volume in record.state.layout}
+    begun = ("begin_subvolume", "a", "one", IMAGE, paths, {"limit": 20 * 10**9})
+    assert await done(steps.BeginSubvolume(), record) == ([begun], SubvolumeBegun(ANSWER))
+    noted = begun_pod(system=ON_POOL, subvolume=MINE)
+    named = ("name_subvolume", "a", "one", "mine")
+    assert await done(steps.NameSubvolume(), noted) == ([named], SubvolumeNamed(ANSWER))
+    for begun_as in ("one", None):
+        removed = ("remove_subvolume", "a", "mine", begun_as)
+        assert await done(steps.RemoveSubvolume("mine", begun_as), noted) == ([removed], DONE)
 
 
 async def test_only_the_container_that_was_seen_is_looked_into() -> None:

@@ -14,8 +14,8 @@ from worker.planner.fold.results import (
     VolumeRemoved,
     VolumesRead,
 )
-from worker.planner.steps import EndStep, ImageStep, KeepStep, PodStep, StartStep, Step, VolumeStep
-from worker.planner.volumes.system import is_overlay, overlay_options
+from worker.planner.steps import EndStep, ImageStep, KeepStep, PodStep, PoolStep, StartStep, Step, VolumeStep
+from worker.planner.volumes.pointers import volume_options
 from worker.pods.model import Installation, Record
 from worker.pods.naming import volume_name
 from worker.pods.observation import ContainerState, Exit, Observation, ObservedContainer, ObservedVolume
@@ -35,6 +35,8 @@ def imagined(
         return DONE if isinstance(step, steps.FinishPurge) else None
     if isinstance(step, VolumeStep):
         return _volume(step, record, seen, installation)
+    if isinstance(step, PoolStep):
+        return _pool(step)
     if isinstance(step, KeepStep):
         return _keep(step)
     if isinstance(step, StartStep):
@@ -51,11 +53,10 @@ def _volume(
         case steps.BeginFill():
             return FillBegun(NOT_MADE)
         case steps.CreateVolume(volume=volume):
-            overlaid = is_overlay(record.state.system, volume)
             made = ObservedVolume(
                 name=volume_name(record.pod_id, volume.name),
                 labels=volume_labels(record, volume, installation),
-                options=overlay_options(record, seen, volume) if overlaid else {},
+                options=volume_options(record, seen, volume),
             )
             return VolumeCreated(made)
         case steps.ReadVolumes():
@@ -65,6 +66,16 @@ def _volume(
             return VolumeRemoved(gone=True)
         case steps.FillLayers() | steps.CommitFill() | steps.NoteRestored() | steps.RemoveVolume():
             return DONE
+        case _:
+            assert_never(step)
+
+
+def _pool(step: PoolStep) -> StepResult | None:
+    match step:
+        case steps.RemoveSubvolume():
+            return DONE
+        case steps.BeginSubvolume() | steps.NameSubvolume():
+            return None
         case _:
             assert_never(step)
 

@@ -1,6 +1,6 @@
 """What is true once a step has succeeded, without looking again."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import assert_never
 
@@ -14,14 +14,15 @@ from worker.planner.fold.results import (
     ImagePinned,
     ImageSeen,
     StepResult,
+    SubvolumeNamed,
     SystemPrepared,
     VolumeCreated,
     VolumeRemoved,
     VolumesRead,
     found,
 )
-from worker.planner.steps import EndStep, ImageStep, KeepStep, PodStep, StartStep, Step, VolumeStep
-from worker.pods.observation import ALIVE, ContainerState, Observation, ObservedContainer, is_second
+from worker.planner.steps import EndStep, ImageStep, KeepStep, PodStep, PoolStep, StartStep, Step, VolumeStep
+from worker.pods.observation import ALIVE, ContainerState, Observation, ObservedContainer, OnPool, is_second
 
 
 def fold_observation(  # noqa: PLR0911 - one for each group of steps
@@ -37,6 +38,8 @@ def fold_observation(  # noqa: PLR0911 - one for each group of steps
         return _fold_image(seen, step, result)
     if isinstance(step, VolumeStep):
         return _fold_volume(seen, step, result)
+    if isinstance(step, PoolStep):
+        return _fold_pool(seen, step, result)
     if isinstance(step, KeepStep):
         return _fold_keep(seen, step, result)
     if isinstance(step, StartStep):
@@ -67,7 +70,8 @@ def _fold_volume(seen: Observation, step: VolumeStep, result: StepResult) -> Obs
             return seen.evolve(volumes={**seen.volumes, made.name: made})
         case steps.ReadVolumes():
             read = found(result, VolumesRead).seen
-            return seen.evolve(volumes=read.volumes, bases=read.bases, volumes_current=True)
+            pool = read.pool or seen.pool
+            return seen.evolve(volumes=read.volumes, bases=read.bases, pool=pool, volumes_current=True)
         case steps.RemoveVolume(name=name):
             return _without_volume(seen, name)
         case steps.RemoveEmptyVolume(name=name):
@@ -76,6 +80,25 @@ def _fold_volume(seen: Observation, step: VolumeStep, result: StepResult) -> Obs
             return seen
         case _:
             assert_never(step)
+
+
+def _fold_pool(seen: Observation, step: PoolStep, result: StepResult) -> Observation:
+    pool = seen.pool or OnPool()
+    match step:
+        case steps.BeginSubvolume():
+            return seen
+        case steps.NameSubvolume():
+            named = found(result, SubvolumeNamed).subvolume
+            return seen.evolve(pool=replace(pool, subvolume=named, begun=_without(pool.begun, named.uuid)))
+        case steps.RemoveSubvolume(uuid=uuid):
+            left = None if pool.subvolume is None or pool.subvolume.uuid == uuid else pool.subvolume
+            return seen.evolve(pool=replace(pool, subvolume=left, begun=_without(pool.begun, uuid)))
+        case _:
+            assert_never(step)
+
+
+def _without(begun: Mapping[str, str], gone: str) -> dict[str, str]:
+    return {name: uuid for name, uuid in begun.items() if uuid != gone}
 
 
 def _without_volume(seen: Observation, name: str) -> Observation:

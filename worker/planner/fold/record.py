@@ -13,10 +13,12 @@ from worker.planner.fold.results import (
     ImageSeen,
     PortsChosen,
     StepResult,
+    SubvolumeBegun,
     SystemPrepared,
     found,
 )
-from worker.planner.steps import EndStep, ImageStep, KeepStep, PodStep, StartStep, Step, VolumeStep
+from worker.planner.steps import EndStep, ImageStep, KeepStep, PodStep, PoolStep, StartStep, Step, VolumeStep
+from worker.planner.volumes.pooled import adopted_subvolume, is_first
 from worker.planner.volumes.strays import with_strays
 from worker.pods.layout import begun_layout, kept_layout, missing_volumes, restored_layout
 from worker.pods.model import IntentKind, Phase, PodState, Record, SentStop
@@ -33,6 +35,8 @@ def fold_record(record: Record, seen: Observation, step: Step, result: StepResul
         state = _fold_image(record, step, result)
     elif isinstance(step, VolumeStep):
         state = _fold_volume(record, seen, step, result)
+    elif isinstance(step, PoolStep):
+        state = _fold_pool(record, step, result)
     elif isinstance(step, KeepStep):
         state = _fold_keep(record, seen, step, result)
     elif isinstance(step, StartStep):
@@ -92,10 +96,25 @@ def _fold_volume(record: Record, seen: Observation, step: VolumeStep, result: St
             assert_never(step)
 
 
+def _fold_pool(record: Record, step: PoolStep, result: StepResult) -> PodState:
+    state, known = record.state, record.state.subvolume
+    match step:
+        case steps.BeginSubvolume():
+            return state.evolve(subvolume=found(result, SubvolumeBegun).subvolume)
+        case steps.RemoveSubvolume(uuid=uuid):
+            return state.evolve(subvolume=None) if known is not None and known.uuid == uuid else state
+        case steps.NameSubvolume():
+            return state
+        case _:
+            assert_never(step)
+
+
 def _with_begun(record: Record, seen: Observation, incarnation: str) -> PodState:
     layout = begun_layout(record, seen.volumes, incarnation=incarnation, shape=_shape(record, seen))
     return record.state.evolve(
         layout=with_strays(record, layout, seen.volumes),
+        # What was begun for a pod without data was removed before.
+        subvolume=adopted_subvolume(seen.volumes) if is_first(record) else record.state.subvolume,
         image=record.image,
         whole_for=record.image and record.image.id,
     )

@@ -10,6 +10,7 @@ from config.tiers import TIERS
 from worker.errors import InvalidInputError
 from worker.planner.container import Limits, limits, spec_hash
 from worker.planner.volumes.mounts import recorded_paths
+from worker.planner.volumes.pooled import labelled_subvolume
 from worker.planner.volumes.system import labelled_system
 from worker.pods import naming
 from worker.pods.layout import wanted_layout
@@ -144,6 +145,7 @@ def _record(
             image=image,
             layout=_layout(container, evidence, volumes, system),
             system=system,
+            subvolume=labelled_subvolume(container.labels),
             settled_generation=1,
             tier=spec.tier,
             starts=1,

@@ -6,6 +6,7 @@ has the incarnation that made it, which no other storage has. An unmounted disk 
 
 from collections.abc import Iterable
 
+from worker.planner.volumes.pooled import is_pooled
 from worker.planner.volumes.storage import storage_problem
 from worker.pods.model import Record
 from worker.pods.naming import volume_name
@@ -30,7 +31,12 @@ def is_same_storage(pods: Iterable[tuple[Record, Observation]]) -> bool:
 
     If nothing runs, a single missing volume leaves open whether this is an older or another disk.
     """
-    filled = [(record, seen) for record, seen in pods if record.exists and record.state.initialised]
+    # A pod on a pool has no data of its own there: its volumes are made again wherever they are missing.
+    filled = [
+        (record, seen)
+        for record, seen in pods
+        if record.exists and record.state.initialised and not is_pooled(record.state.system)
+    ]
     if any(is_witness(record, seen) for record, seen in filled):
         return True
     return bool(filled) and all(has_its_volumes(record, seen) for record, seen in filled)

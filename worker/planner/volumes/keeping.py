@@ -7,8 +7,9 @@ from worker.planner.backoff import FAILED_DELAY_S, is_due
 from worker.planner.decision import Plan, go, rest
 from worker.planner.steps import CreateContainer, ReadVolumes, RemoveContainer
 from worker.planner.volumes.fit import plan_look
+from worker.planner.volumes.pointers import plan_pointers
 from worker.planner.volumes.storage import unasked_volume
-from worker.planner.volumes.system import plan_overlays, plan_preparation
+from worker.planner.volumes.system import plan_preparation
 from worker.pods.layout import missing_volumes
 from worker.pods.model import Installation, IntentKind, Phase, Record
 from worker.pods.observation import ContainerState, Observation
@@ -38,7 +39,7 @@ def plan_keeping(
     if looked is not None and not looked.steps:
         return rest(resting.phase, looked.reason, retry_at=now + FAILED_DELAY_S, kind=resting.kind)
     base = looked or _base_first(record, seen, installation)
-    return base or plan_overlays(record, seen) or go(CreateContainer())
+    return base or plan_pointers(record, seen) or go(CreateContainer())
 
 
 def plan_unkept(seen: Observation, problem: str) -> Plan:

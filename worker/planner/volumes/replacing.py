@@ -32,6 +32,7 @@ from worker.planner.volumes.kept import (
     space_problem,
     volume_for,
 )
+from worker.planner.volumes.pooled import later_volumes
 from worker.pods import naming
 from worker.pods.model import Installation, Record, Volume
 from worker.pods.observation import Observation, ObservedContainer
@@ -132,8 +133,9 @@ def _hindrance(
     record: Record, seen: Observation, find: FindFolders, kept: Keeping, own: Installation, *, until: float
 ) -> Plan | None:
     """Return why it cannot be kept, or how to find out whether there is room for it."""
-    if kept.problem is not None:
-        return give_up(kept.problem, until=until)
+    problem = kept.problem or later_volumes(record, {*kept.paths, *find.at})
+    if problem is not None:
+        return give_up(problem, until=until)
     measured = seen.measured
     if not kept.paths:
         return None

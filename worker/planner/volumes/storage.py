@@ -4,7 +4,8 @@ from collections.abc import Iterable
 
 from worker.planner.decision import Plan, go
 from worker.planner.steps import NoteRestored
-from worker.planner.volumes.system import is_overlay, is_replaced
+from worker.planner.volumes.pointers import is_pointer, is_replaced
+from worker.planner.volumes.pooled import is_pooled, subvolume_problem
 from worker.pods import naming
 from worker.pods.model import IntentKind, Record, Volume
 from worker.pods.observation import Observation, ObservedVolume
@@ -29,11 +30,18 @@ def host_storage_problem(host: str, known: str | None, found: str | None, instal
 
 
 def storage_problem(record: Record, seen: Observation, volumes: Iterable[Volume]) -> str | None:
-    """Return what is wrong with the first of `volumes` that is missing or replaced, None if all are there."""
+    """Return what is wrong with the first of `volumes` that is missing or replaced, None if all are there.
+
+    The data of a pod on a pool is in its subvolume: that is looked at first.
+    """
+    volumes = tuple(volumes)
+    problem = subvolume_problem(record, seen) if volumes and is_pooled(record.state.system) else None
+    if problem is not None:
+        return problem
     for volume in volumes:
         name = naming.volume_name(record.pod_id, volume.name)
         found = seen.volumes.get(name)
-        if is_overlay(record.state.system, volume):
+        if is_pointer(record.state.system, volume):
             if found is not None and is_replaced(found):
                 return _plain_problem(volume, name)
             continue  # it holds nothing, and is made again
@@ -45,8 +53,8 @@ def storage_problem(record: Record, seen: Observation, volumes: Iterable[Volume]
 
 def _plain_problem(volume: Volume, name: str) -> str:
     return (
-        f"volume {name} ({volume.path}) was replaced by one that holds files itself instead of mounting the "
-        "pod's layer over its base: it is neither used nor removed, as somebody may have restored something "
+        f"volume {name} ({volume.path}) was replaced by one that holds files itself instead of showing the "
+        "pod's own: it is neither used nor removed, as somebody may have restored something "
         f"into it. Take out what is needed, then `docker volume rm {name}`: the right one is made by itself"
     )
 

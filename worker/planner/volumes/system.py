@@ -12,10 +12,10 @@ from pydantic import ValidationError
 from config.layout import BASES_PATH, LAYERS_VOLUME
 from worker.errors import ErrorKind, InvalidInputError
 from worker.planner.decision import Plan, fail, go
-from worker.planner.steps import CreateVolume, PrepareSystem, RemoveContainer, RemoveVolume, Step
+from worker.planner.steps import PrepareSystem
 from worker.pods import naming
 from worker.pods.model import SYSTEM, PinnedImage, Record, System, SystemMode, Volume, VolumeClass
-from worker.pods.observation import ALIVE, Observation, ObservedVolume
+from worker.pods.observation import ALIVE, Observation
 
 LAYERS: Final = LAYERS_VOLUME[0]
 
@@ -25,7 +25,7 @@ def plan_preparation(record: Record, seen: Observation, image: PinnedImage, mode
     system = record.state.system
     if system is None:
         try:
-            wanted = _adopted(seen) or System(mode=mode, image=image)
+            wanted = _adopted(seen) or System(mode=_for_new(seen, mode), image=image)
         except InvalidInputError as error:
             return fail(ErrorKind.FOREIGN_OBJECT, str(error))
         undecided = not record.state.layout and wanted.mode is not SystemMode.OFF
@@ -36,28 +36,6 @@ def plan_preparation(record: Record, seen: Observation, image: PinnedImage, mode
     if container is not None and container.state in ALIVE:
         return None
     return go(PrepareSystem(system)) if _missing_bases(system, seen) else None
-
-
-def plan_overlays(record: Record, seen: Observation) -> Plan | None:
-    """Return how to make the overlay volumes again that are gone or lead elsewhere, None if all are right.
-
-    Nothing is lost with them. They lead elsewhere when base or data root have moved.
-    """
-    container = seen.container
-    if container is not None and container.state in ALIVE:
-        return None
-    missing, wrong = [], []
-    for volume in filter(lambda each: is_overlay(record.state.system, each), record.state.layout):
-        found = seen.volumes.get(naming.volume_name(record.pod_id, volume.name))
-        if found is None and volume.filled:
-            missing.append(volume)
-        elif found is not None and found.options != overlay_options(record, seen, volume):
-            wrong.append(volume)
-    if not missing and not wrong:
-        return None
-    steps: list[Step] = [RemoveContainer(container.id)] if container is not None and wrong else []
-    steps += [RemoveVolume(naming.volume_name(record.pod_id, volume.name)) for volume in wrong]
-    return go(*steps, *(CreateVolume(volume) for volume in (*missing, *wrong) if volume.filled))
 
 
 def is_overlay(system: System | None, volume: Volume) -> bool:
@@ -131,6 +109,7 @@ def _missing_bases(system: System, seen: Observation) -> bool:
     return any(name not in seen.bases for name, _ in base_mounts(system))
 
 
-def is_replaced(found: ObservedVolume) -> bool:
-    """Whether a plain volume is there instead of an overlay: it may hold what somebody restored."""
-    return not found.options and found.unasked is None
+def _for_new(seen: Observation, mode: SystemMode) -> SystemMode:
+    """Return `mode`, or what comes nearest to it for a pod that has volumes or a container already."""
+    is_new = seen.container is None and not seen.volumes
+    return SystemMode.OVERLAY if mode is SystemMode.POOL and not is_new else mode

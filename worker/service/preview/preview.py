@@ -15,6 +15,7 @@ from worker.planner.fold.results import ImagePinned, StepResult
 from worker.planner.identity import noted, own_view
 from worker.planner.plan import plan
 from worker.planner.steps import READ_ONLY, Step, step_name
+from worker.planner.volumes.pooled import looks_on_pool
 from worker.pods.layout import full_names
 from worker.pods.model import Installation, IntentKind, Record
 from worker.pods.observation import ALIVE, Observation
@@ -116,7 +117,8 @@ class Previews:
             return looked.observation
         names = full_names(candidate.pod_id, candidate.state)
         sure_of = None if candidate.state.seconds else candidate.state.container_id
-        return await self._engine.observe(candidate.pod_id, names, sure_of)
+        on_pool = looks_on_pool(candidate, self._installation)
+        return await self._engine.observe(candidate.pod_id, names, sure_of, on_pool=on_pool)
 
     async def _walked(self, record: Record, seen: Observation) -> _Way:
         """Plan to the end; of what changes something it is imagined that it succeeds.

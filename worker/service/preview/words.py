@@ -3,15 +3,17 @@
 from typing import assert_never
 
 from worker.planner import steps
-from worker.planner.steps import EndStep, ImageStep, KeepStep, PodStep, StartStep, Step, VolumeStep
+from worker.planner.steps import EndStep, ImageStep, KeepStep, PodStep, PoolStep, StartStep, Step, VolumeStep
 
 
-def words(step: Step) -> str:
+def words(step: Step) -> str:  # noqa: PLR0911 - one for each group of steps
     """Return what a step does. It quotes names of volumes and paths, and no value of `env`."""
     if isinstance(step, ImageStep):
         return _image(step)
     if isinstance(step, VolumeStep):
         return _volume(step)
+    if isinstance(step, PoolStep):
+        return _pool(step)
     if isinstance(step, KeepStep):
         return _keep(step)
     if isinstance(step, StartStep):
@@ -53,6 +55,20 @@ def _volume(step: VolumeStep) -> str:  # noqa: PLR0911 - a table, one line for e
             return f"remove volume {name}"
         case steps.RemoveEmptyVolume(name=name):
             return f"remove volume {name} if it is empty"
+        case _:
+            assert_never(step)
+
+
+def _pool(step: PoolStep) -> str:
+    match step:
+        case steps.BeginSubvolume():
+            return "make the pod's subvolume on the pool, with what its image has"
+        case steps.NameSubvolume():
+            return "give that subvolume the pod's name"
+        case steps.RemoveSubvolume(begun=None):
+            return "remove the pod's subvolume with all of its data"
+        case steps.RemoveSubvolume():
+            return "remove a subvolume that was begun for the pod"
         case _:
             assert_never(step)
 

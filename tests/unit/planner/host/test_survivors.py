@@ -8,10 +8,11 @@ import pytest
 
 from config.layout import BASES_PATH
 from config.tiers import TIERS
-from tests.support.situations import COPIED, IMAGE, LABELS, SYSTEM, UNIVERSAL, pod, running
+from tests.support.situations import COPIED, IMAGE, LABELS, MINE, ON_POOL, SYSTEM, UNIVERSAL, pod, running
 from worker.errors import InvalidInputError
 from worker.planner.container import limits, spec_hash
 from worker.planner.host.survivors import ALWAYS_UNSURE, Evidence, rebuilt_record
+from worker.planner.volumes.pooled import subvolume_labels
 from worker.planner.volumes.system import system_label
 from worker.pods import naming
 from worker.pods.model import PinnedImage, PublishedPort, Record, VolumeClass
@@ -54,6 +55,13 @@ def test_a_container_whose_digest_cannot_be_computed_stays_and_says_what_is_unsu
     assert rest.state.rebuilt is not None
     assert (rest.state.rebuilt.computed, rest.state.rebuilt.borne) == (spec_hash(rest), spec_hash(pod()))
     assert rest.intent.unsure == ALWAYS_UNSURE
+
+
+def test_a_label_says_which_subvolume_holds_the_data_of_a_pod_on_a_pool() -> None:
+    record = rebuilt(labels=subvolume_labels(pod(system=ON_POOL, subvolume=MINE)))
+    assert record.state.subvolume == MINE
+    with pytest.raises(InvalidInputError, match="does not name a subvolume"):
+        rebuilt(labels={naming.LABEL_SUBVOLUME: "nonsense"})
 
 
 def test_env_is_unsure_if_no_label_names_it_and_no_guess_fits() -> None:

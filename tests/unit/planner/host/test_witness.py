@@ -5,6 +5,8 @@ from typing import Final
 import pytest
 
 from tests.support.situations import (
+    MINE,
+    ON_POOL,
     SYSTEM,
     UNIVERSAL,
     View,
@@ -37,6 +39,10 @@ PROVEN: Final[dict[str, list[tuple[Record, View]]]] = {
         (stopped_pod(system=SYSTEM), sees(without="usr"))
     ],
     "what was never filled need not be there": [(pod(), sees(exited())), (new_pod(), NOTHING)],
+    "the data of a pod on a pool is not there": [
+        (pod(), sees(exited())),
+        (stopped_pod(system=ON_POOL, subvolume=MINE), NOTHING),
+    ],
     "what was deleted need not be there": [(pod(), sees(exited())), (tombstone(), NOTHING)],
 }
 OPEN: Final[dict[str, list[tuple[Record, View]]]] = {
@@ -60,6 +66,9 @@ OPEN: Final[dict[str, list[tuple[Record, View]]]] = {
         (stopped_pod(), NOTHING),
     ],
     "volumes without labels prove nothing": [(pod(layout=UNLABELLED), sees(running(), unlabelled=UNIVERSAL))],
+    "a pod on a pool that does not run proves nothing": [
+        (stopped_pod(system=ON_POOL, subvolume=MINE), sees(exited()))
+    ],
     "only a deleted pod has its volumes": [(deleting_pod(), sees(running()))],
 }
 

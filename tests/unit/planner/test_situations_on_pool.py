@@ -1,0 +1,355 @@
+"""The table of situations for pods on a pool; see `test_situations` for how to read and to extend it."""
+
+from typing import Any, Final
+
+import pytest
+
+from tests.support.situations import (
+    DATABASE,
+    LABELS,
+    MINE,
+    NOW,
+    ON_POOL,
+    OTHER_IMAGE,
+    POOLS,
+    UNIVERSAL,
+    Situation,
+    asked_again,
+    begun_pod,
+    committed_pod,
+    created,
+    deleting_pod,
+    exited,
+    looked,
+    made_by,
+    new_pod,
+    on_pool,
+    pod,
+    running,
+    sees,
+    stopped_pod,
+    tombstone,
+)
+from tests.support.situations import case as row
+from worker.planner.backoff import FAILED_DELAY_S
+from worker.planner.plan import plan
+from worker.pods import naming
+from worker.pods.model import SUBVOLUME, SYSTEM, Phase
+from worker.pods.observation import OnPool
+
+DELETED, DELETING, FAILED, PENDING = Phase.DELETED, Phase.DELETING, Phase.FAILED, Phase.PENDING
+RUNNING, STOPPED, MISSING = Phase.RUNNING, Phase.STOPPED, Phase.STORAGE_MISSING
+POINTERS: Final = f"usr {UNIVERSAL}"
+"""The names of all volumes of a pod on a pool."""
+REMOVED: Final = " ".join(["remove_volume", *(f"{name} on_others" for name in POINTERS.split())])
+HAS: Final[dict[str, Any]] = {"system": ON_POOL, "subvolume": MINE}
+
+
+def case(words: str, *given: Any, **expected: Any) -> Any:
+    return row(words, *given, own=POOLS, **expected)
+
+
+CREATION: Final = [
+    case("a new pod", new_pod(), sees(pool=OnPool()), "prepare_system pool", phase=PENDING),
+    case(
+        "its volumes are noted: its subvolume is made under a name of its own",
+        begun_pod(system=ON_POOL),
+        sees(without=POINTERS, fresh="one", pool=on_pool()),
+        "begin_subvolume",
+        phase=PENDING,
+    ),
+    case(
+        "the UUID of its subvolume is noted: it gets the pod's name",
+        begun_pod(**HAS),
+        sees(without=POINTERS, fresh="one", pool=on_pool(one="mine")),
+        "name_subvolume",
+        phase=PENDING,
+    ),
+    case(
+        "its subvolume has its name: volumes that point into it are made, and the container",
+        begun_pod(**HAS),
+        sees(without=POINTERS, fresh="one"),
+        f"create_volume {POINTERS}",
+        "create_container",
+        phase=PENDING,
+    ),
+    case(
+        "its container is made: it is looked at whether the subvolume is still there",
+        begun_pod(**HAS),
+        sees(created(), fresh="one", volumes_current=False),
+        "read_volumes",
+        phase=PENDING,
+    ),
+    case(
+        "all is there: that is noted before the first start",
+        begun_pod(**HAS),
+        sees(created(), fresh="one"),
+        "commit_fill all",
+        phase=PENDING,
+    ),
+    case("it is complete", committed_pod(**HAS), sees(created()), "start_container", phase=PENDING),
+    case(
+        "between its creation and its start somebody has put another subvolume in its place",
+        committed_pod(**HAS),
+        sees(created(), pool=on_pool("another")),
+        "remove_container",
+        phase=MISSING,
+    ),
+]
+CUT_OFF: Final = [
+    case(
+        "its subvolume was begun, and that was never noted: it is begun again",
+        begun_pod(system=ON_POOL),
+        sees(without=POINTERS, pool=on_pool(one="mine")),
+        "remove_subvolume mine one",
+        "begin_fill",
+        phase=PENDING,
+    ),
+    case(
+        "its subvolume was begun and noted, and has not got its name",
+        begun_pod(**HAS),
+        sees(without=POINTERS, pool=on_pool(one="mine")),
+        "remove_subvolume mine one",
+        "begin_fill",
+        phase=PENDING,
+    ),
+    case(
+        "its subvolume has got its name, and nothing was ever started on it",
+        begun_pod(**HAS),
+        sees(created()),
+        "remove_container",
+        REMOVED,
+        "remove_subvolume mine",
+        "begin_fill",
+        phase=PENDING,
+    ),
+    case(
+        "its volumes are rolled back, and its subvolume is not",
+        new_pod(**HAS),
+        sees(),
+        "remove_subvolume mine",
+        phase=PENDING,
+    ),
+    case(
+        "a later volume of it was cut off: it has data, so its subvolume stays",
+        pod(**HAS, unfilled="home"),
+        sees(),
+        "remove_volume home on_others",
+        "begin_fill",
+        phase=PENDING,
+    ),
+    case(
+        "the pool is not mounted: what was begun is not forgotten",
+        begun_pod(**HAS),
+        sees(without=POINTERS, pool=OnPool(problem="the pool is not mounted")),
+        phase=MISSING,
+        because="the pool is not mounted",
+    ),
+    case(
+        "what has its name is another's: that stays",
+        begun_pod(**HAS),
+        sees(without=POINTERS, pool=on_pool("another")),
+        "begin_fill",
+        phase=PENDING,
+    ),
+    case(
+        "what has its name is another's: the pod is not made",
+        begun_pod(system=ON_POOL),
+        sees(without=POINTERS, fresh="one", pool=on_pool("another")),
+        phase=FAILED,
+        because="/pool/pods/a exists",
+    ),
+    case(
+        "what was begun for it came too late: it has its data already",
+        pod(**HAS),
+        sees(exited(), pool=OnPool(subvolume=on_pool("mine").subvolume, begun={"two": "late"})),
+        "remove_subvolume late two",
+        phase=PENDING,
+    ),
+]
+LIFE: Final = [
+    case("it runs as it should", pod(**HAS), sees(running()), phase=RUNNING),
+    case("it was stopped as asked", stopped_pod(**HAS), sees(exited()), phase=STOPPED),
+    case("it ended", pod(**HAS), sees(exited()), "record_exit", phase=PENDING),
+    case("its container is gone", pod(**HAS), sees(), "create_container", phase=PENDING),
+    case(
+        "its container is gone, and its volumes with it: they only point to its data",
+        pod(**HAS),
+        sees(without=POINTERS),
+        f"create_volume {POINTERS}",
+        phase=PENDING,
+    ),
+    case(
+        "the pool is mounted elsewhere now: a volume that points to the old place is made again",
+        pod(**HAS),
+        sees(exited(), elsewhere="home"),
+        "remove_container",
+        "remove_volume home",
+        "create_volume home",
+        phase=PENDING,
+    ),
+    case(
+        "a volume that holds files itself is in the place of one that points to its data",
+        pod(**HAS),
+        sees(plain="home"),
+        phase=MISSING,
+        because="was replaced by one that holds files itself",
+    ),
+]
+STORAGE: Final = [
+    case(
+        "its subvolume is gone",
+        pod(**HAS),
+        sees(pool=on_pool()),
+        phase=MISSING,
+        because="subvolume mine, which holds all data",
+    ),
+    case(
+        "another subvolume has its name",
+        pod(**HAS),
+        sees(pool=on_pool("another")),
+        phase=MISSING,
+        because="is another subvolume (another)",
+    ),
+    case(
+        "the pool is not mounted: nothing is made",
+        pod(**HAS),
+        sees(pool=OnPool(problem="the pool is not mounted")),
+        phase=MISSING,
+        because="the pool is not mounted",
+    ),
+    case(
+        "the pool was unmounted below a pod that runs: it is left alone",
+        pod(**HAS),
+        sees(running(), pool=OnPool(problem="the pool is not mounted")),
+        phase=MISSING,
+        because="the pool is not mounted",
+    ),
+    case(
+        "the host has no pool any more",
+        pod(**HAS),
+        sees(pool=None),
+        phase=MISSING,
+        because="set PINACLE_POOL",
+    ),
+    case(
+        "it is stopped, and its subvolume is gone",
+        stopped_pod(**HAS),
+        sees(exited(), pool=on_pool()),
+        phase=MISSING,
+        because="subvolume mine",
+    ),
+    case(
+        "its data is there, and which subvolume holds it was lost from its record",
+        pod(system=ON_POOL),
+        sees(),
+        phase=MISSING,
+        because="which subvolume holds its data is not known",
+    ),
+]
+DELETION: Final = [
+    case(
+        "it is deleted: its subvolume goes last, after what points to it",
+        deleting_pod(**HAS),
+        sees(running()),
+        "remove_container force",
+        REMOVED,
+        "remove_subvolume mine",
+        "finish_purge",
+        phase=DELETING,
+    ),
+    case(
+        "it is deleted, and the pool is not mounted: it is not known to be gone",
+        deleting_pod(**HAS),
+        sees(running(), pool=OnPool(problem="the pool is not mounted")),
+        phase=DELETING,
+        because="the pool is not mounted",
+    ),
+    case(
+        "it is deleted, and another subvolume has its name: that stays",
+        deleting_pod(**HAS),
+        sees(without=POINTERS, pool=on_pool("another")),
+        "finish_purge",
+        phase=DELETING,
+    ),
+    case(
+        "it is deleted before its subvolume got its name",
+        deleting_pod(system=ON_POOL, unfilled=POINTERS),
+        sees(without=POINTERS, pool=on_pool(one="mine")),
+        "remove_subvolume mine one",
+        "finish_purge",
+        phase=DELETING,
+    ),
+    case(
+        "it was deleted, and what was begun for it came too late",
+        tombstone(),
+        sees(pool=on_pool(one="late")),
+        "remove_subvolume late one",
+        phase=DELETING,
+    ),
+    case(
+        "it was deleted, and somebody has put a subvolume of its name there",
+        tombstone(),
+        sees(pool=on_pool("another")),
+        phase=DELETED,
+    ),
+]
+LATER: Final = [
+    case(
+        "another image with a VOLUME that its subvolume has no place for: it goes on as it was",
+        asked_again(image=DATABASE, intent={"image": DATABASE}, **HAS),
+        sees(running(other_spec=True), look=looked(places=True)),
+        phase=FAILED,
+        because="began without them",
+        until=NOW + FAILED_DELAY_S,
+    ),
+    case(
+        "its owner has made a directory in /: its container is not replaced",
+        asked_again(spec={"hostname": "new"}, **HAS),
+        sees(running(other_spec=True), look=looked("/mine")),
+        phase=FAILED,
+        because="/mine would each need a directory",
+        until=NOW + FAILED_DELAY_S,
+    ),
+    case(
+        "its owner has changed nothing outside: its container is replaced, and its programs stay",
+        asked_again(image=OTHER_IMAGE, intent={"image": OTHER_IMAGE}, **HAS),
+        sees(exited(other_spec=True), look=looked()),
+        "remove_container",
+        phase=PENDING,
+    ),
+]
+LOST: Final = [
+    case(
+        "its record and its container are lost: a volume's label names the subvolume",
+        new_pod(),
+        sees(
+            pool=on_pool("mine"),
+            more={
+                "home": made_by(
+                    "one",
+                    **{
+                        naming.LABEL_VOLUME: "home",
+                        naming.LABEL_PATH: "/home",
+                        naming.LABEL_SYSTEM: SYSTEM.dump_json(ON_POOL).decode(),
+                        naming.LABEL_SUBVOLUME: SUBVOLUME.dump_json(MINE).decode(),
+                    },
+                )
+            },
+        ),
+        "prepare_system pool",
+        phase=PENDING,
+    ),
+    case(
+        "a pod of an older system has volumes already: it stays without a pool",
+        new_pod(),
+        sees(pool=on_pool(), more={"home": LABELS}),
+        "prepare_system overlay",
+        phase=PENDING,
+    ),
+]
+
+
+@pytest.mark.parametrize("situation", [*CREATION, *CUT_OFF, *LIFE, *STORAGE, *DELETION, *LATER, *LOST])
+def test_what_follows_from_each_situation(situation: Situation) -> None:
+    situation.check(plan(situation.record, situation.seen, NOW, situation.own))
