@@ -1,0 +1,189 @@
+"""A pod's whole life on a real pool: made, lost, brought back on its own data, and gone once deleted."""
+
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from time import time
+from typing import Any, Final
+
+import pytest
+
+from tests.support.pools import INSTALLATION, Parts, PoolFile
+from worker.interfaces import Proposal
+from worker.local.images import STAY, import_busybox
+from worker.local.private_engine import PrivateEngine
+from worker.pods.model import Installation, Intent, IntentKind, Phase, SystemMode
+from worker.pods.spec import PodSpec
+from worker.pool.pods import begun_name
+from worker.pool.storage import PoolStorage
+from worker.pool.templates import Templates
+from worker.reconcile.reconciler import Outcome, Reconciler
+from worker.store.redis_store import RedisStore
+
+Make = Callable[..., Parts]
+OWN: Final = Installation(name=INSTALLATION, network="pools", system_volumes=SystemMode.POOL)
+IMAGE: Final = "pinacle-rooms"
+PLACES: Final = ("/home", "/etc", "/var/lib", "/bin", "/usr/bin", "/app", "/usr/local", "/var/lib/db")
+"""Where an owner writes: universal, system, directories of the image directly below `/`, a VOLUME."""
+
+
+class Rig:
+    """One host with a pool, and one pod."""
+
+    def __init__(self, parts: Parts, engine: PrivateEngine, file: PoolFile, store: RedisStore) -> None:
+        self.parts, self.engine, self.file, self.store = parts, engine, file, store
+        parts.docker.pool = PoolStorage(pool=parts.pool, templates=Templates(parts.pool, parts.filling))
+        self.reconciler = Reconciler(
+            engine=parts.docker, store=store, installation=OWN, clock=time, step_deadline_s=5
+        )
+        self.generation = 0
+
+    async def want(self, kind: IntentKind = IntentKind.RUNNING, **intent: Any) -> Outcome:
+        """Accept an intent for the pod, and bring it there."""
+        self.generation += 1
+        spec = PodSpec(image=IMAGE, command=("sh", "-c", STAY), stop_timeout_s=1)
+        purge = self.generation if kind is IntentKind.DELETED else 0
+        accepted = Intent(
+            kind=kind, generation=self.generation, spec=spec, **{"purge_generation": purge, **intent}
+        )
+        await self.store.accept(
+            Proposal(
+                pod_id="a",
+                task_id=f"task {self.generation}",
+                expected_generation=self.generation - 1,
+                host="here",
+                intent=accepted,
+            )
+        )
+        return await self.reconcile()
+
+    async def reconcile(self) -> Outcome:
+        return await self.reconciler.reconcile("a")
+
+    def sh(self, script: str) -> str:
+        return self.engine.docker("exec", "pinacle-pod-a", "sh", "-ec", script)
+
+    def write(self) -> None:
+        self.sh("; ".join(f"mkdir -p {place}; echo mine > {place}/mine" for place in PLACES))
+
+    def has_all(self) -> bool:
+        """Whether the pod has what its owner wrote, and what its image had beside it."""
+        read = self.sh("; ".join(f"cat {place}/mine" for place in PLACES))
+        return read == "mine\n" * len(PLACES) and self.sh("cat /app/code /opt/readme").startswith("code\n")
+
+    def volumes(self) -> list[str]:
+        return self.engine.docker("volume", "ls", "-q", "--filter", "name=pinacle-vol-a-").split()
+
+    def remove_all(self) -> None:
+        """Remove what a failed test left, and the network."""
+        for listed, remove in ((("ps", "-aq"), ("rm", "-f")), (("volume", "ls", "-q"), ("volume", "rm"))):
+            left = self.engine.docker(*listed, "--filter", f"label=dev.pinacle.installation={INSTALLATION}")
+            if left:
+                self.engine.docker(*remove, *left.split())
+        self.engine.docker("network", "rm", "pools")
+
+    def on_pool(self) -> set[str]:
+        return {path.name for path in (self.file.seen / "pods").iterdir()}
+
+
+@pytest.fixture
+async def rig(
+    make: Make, engine: PrivateEngine, pool_file: PoolFile, redis_url: str, tmp_path: Path
+) -> AsyncIterator[Rig]:
+    import_busybox(
+        engine, IMAGE, changes=("VOLUME /var/lib/db",), files={"app/code": b"code\n", "nix/store": b"store\n"}
+    )
+    store = RedisStore(
+        redis_url, lease_ttl_s=30, takeover_delay_s=0.0, heartbeat_ttl_s=1.0, socket_timeout_s=2.0
+    )
+    parts = make()
+    await parts.pool.open(None)
+    rig = Rig(parts, engine, pool_file, store)
+    yield rig
+    await store.close()
+    rig.remove_all()
+
+
+async def test_everything_that_a_pod_has_outlives_its_container_and_its_volumes(rig: Rig) -> None:
+    made = await rig.want()
+    assert made.record.state.phase is Phase.RUNNING, made
+    assert rig.on_pool() == {"a"}
+    rig.write()
+    for lost in ("its container", "its volumes too"):
+        rig.engine.docker("rm", "-f", "pinacle-pod-a")
+        if lost == "its volumes too":
+            rig.engine.docker("volume", "rm", *rig.volumes())
+        assert (await rig.reconcile()).record.state.phase is Phase.RUNNING, lost
+        assert rig.has_all(), lost
+    system = made.record.state.system
+    assert system is not None
+    assert {"/app", "/nix"} <= set(system.others)
+    gone = await rig.want(IntentKind.DELETED)
+    assert gone.record.state.phase is Phase.DELETED
+    assert (rig.on_pool(), rig.volumes()) == (set(), [])
+
+
+async def test_without_its_pool_a_pod_waits_and_nothing_is_made(rig: Rig) -> None:
+    """Not below the empty mount point either; it goes on by itself once the pool is back."""
+    await rig.want()
+    rig.write()
+    await rig.want(IntentKind.STOPPED)
+    rig.file.unmount()
+    # A command may still see what the host has unmounted; the Engine does not.
+    assert (await rig.want()).record.state.phase is not Phase.RUNNING
+    waiting = await rig.reconcile()
+    assert waiting.record.state.phase is Phase.STORAGE_MISSING, waiting
+    assert list(rig.file.seen.iterdir()) == []
+    deleting = await rig.want(IntentKind.DELETED)
+    assert deleting.record.state.phase is Phase.DELETING, "unknown is not gone"
+    rig.file.mount()
+    assert (await rig.reconcile()).record.state.phase is Phase.DELETED
+    assert rig.on_pool() == set()
+
+
+async def test_another_subvolume_in_a_pods_place_is_neither_used_nor_removed(rig: Rig) -> None:
+    await rig.want()
+    rig.write()
+    await rig.want(IntentKind.STOPPED)
+    await rig.parts.pool.run(
+        "test",
+        "cd /pool/pods && mv a aside && btrfs subvolume create a && mkdir a/home && touch a/home/other",
+    )
+    assert (await rig.want()).record.state.phase is Phase.STORAGE_MISSING
+    await rig.parts.pool.run("test", "cd /pool/pods && mv a other && mv aside a")
+    assert (await rig.reconcile()).record.state.phase is Phase.RUNNING
+    assert rig.has_all()
+    await rig.want(IntentKind.DELETED)
+    assert rig.on_pool() == {"other"}
+
+
+async def test_what_was_begun_and_cut_off_is_rolled_back(rig: Rig) -> None:
+    """Under a name of its own, and after it got the pod's."""
+    assert rig.parts.docker.pool is not None
+    await rig.want()
+    image = await rig.parts.docker.find_image(IMAGE)
+    assert image is not None
+    await rig.want(IntentKind.DELETED)
+    await rig.parts.docker.begin_subvolume("a", "cut", image, {"opt": "/opt"}, limit=10**9)
+    assert rig.on_pool() == {begun_name("a", "cut")}
+    assert (await rig.want()).record.state.phase is Phase.RUNNING
+    assert rig.on_pool() == {"a"}
+    await rig.want(IntentKind.DELETED)
+
+
+async def test_a_pod_is_made_with_few_commands_on_the_pool(rig: Rig) -> None:
+    """The image's template is there by then. The number is exact."""
+    await rig.want()
+    await rig.want(IntentKind.DELETED)
+    sent: list[str] = []
+    run = rig.parts.pool.run
+
+    async def counted(what: str, script: str, *arguments: str, deadline_s: float | None = None) -> str:
+        sent.append(what)
+        return await run(what, script, *arguments, deadline_s=deadline_s)
+
+    rig.parts.pool.run = counted  # type: ignore[method-assign]
+    await rig.want()
+    assert sent == ["pod: look", "template: find", "pod: begin", "pod: finish", "pod: look"]
+    sent.clear()
+    await rig.want(IntentKind.DELETED)
+    assert sent == ["pod: look", "pool: list", "pod: remove"]
