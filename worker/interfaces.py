@@ -100,6 +100,9 @@ class PodPool(Protocol):
     on a pool.
     """
 
+    seccomp: str
+    """The seccomp profile for pods on it, as JSON: they may not change the filesystem itself."""
+
     async def look(self, pod_id: str) -> OnPool:
         """Return what there is of one pod; of a pool that is not mounted, that. 1 command."""
 

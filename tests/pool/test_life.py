@@ -10,7 +10,7 @@ import pytest
 from tests.support.pools import INSTALLATION, Parts, PoolFile
 from worker.interfaces import Proposal
 from worker.local.images import STAY, import_busybox
-from worker.local.private_engine import PrivateEngine
+from worker.local.private_engine import EngineFailedError, PrivateEngine
 from worker.pods.model import Installation, Intent, IntentKind, Phase, SystemMode
 from worker.pods.spec import PodSpec
 from worker.pool.pods import begun_name
@@ -37,10 +37,12 @@ class Rig:
         )
         self.generation = 0
 
-    async def want(self, kind: IntentKind = IntentKind.RUNNING, **intent: Any) -> Outcome:
+    async def want(
+        self, kind: IntentKind = IntentKind.RUNNING, *, image_name: str = IMAGE, **intent: Any
+    ) -> Outcome:
         """Accept an intent for the pod, and bring it there."""
         self.generation += 1
-        spec = PodSpec(image=IMAGE, command=("sh", "-c", STAY), stop_timeout_s=1)
+        spec = PodSpec(image=image_name, command=("sh", "-c", STAY), stop_timeout_s=1)
         purge = self.generation if kind is IntentKind.DELETED else 0
         accepted = Intent(
             kind=kind, generation=self.generation, spec=spec, **{"purge_generation": purge, **intent}
@@ -167,6 +169,20 @@ async def test_what_was_begun_and_cut_off_is_rolled_back(rig: Rig) -> None:
     assert rig.on_pool() == {begun_name("a", "cut")}
     assert (await rig.want()).record.state.phase is Phase.RUNNING
     assert rig.on_pool() == {"a"}
+    await rig.want(IntentKind.DELETED)
+
+
+async def test_root_in_a_pod_makes_no_subvolumes(rig: Rig, helper_image: str) -> None:
+    """Neither after an update nor after a loss; reflinks work."""
+    made = await rig.want(image_name=helper_image)
+    assert made.record.state.phase is Phase.RUNNING, made
+    for _ in ("made", "lost"):
+        with pytest.raises(EngineFailedError, match="Operation not permitted"):
+            rig.sh("btrfs subvolume create /home/one")
+        assert rig.sh("ls /home") == ""
+        rig.sh("echo x > /opt/a; cp --reflink=always /opt/a /opt/b; cmp /opt/a /opt/b")
+        rig.engine.docker("rm", "-f", "pinacle-pod-a")
+        await rig.reconcile()
     await rig.want(IntentKind.DELETED)
 
 

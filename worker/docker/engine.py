@@ -568,11 +568,14 @@ class DockerEngine:
         return found
 
     async def _create_pod(self, request: ContainerRequest) -> str:
+        seccomp = self._given_pool().seccomp if request.on_pool else None
         if not request.hides_init or not request.spec.init:
-            return await self._scratch.create(request.name, create_body(request, init_path=None))
+            body = create_body(request, init_path=None, seccomp=seccomp)
+            return await self._scratch.create(request.name, body)
         init = await self._layers.init()
         try:
-            return await self._scratch.create(request.name, create_body(request, init_path=init))
+            body = create_body(request, init_path=init, seccomp=seccomp)
+            return await self._scratch.create(request.name, body)
         except PermanentError as error:
             if init is None or init not in str(error):
                 raise

@@ -38,10 +38,13 @@ CPU_PERIOD_US = 100_000
 """Microseconds; the kernel's own default."""
 
 
-def create_body(request: ContainerRequest, *, init_path: str | None) -> dict[str, Any]:
+def create_body(
+    request: ContainerRequest, *, init_path: str | None, seccomp: str | None = None
+) -> dict[str, Any]:
     """Return the body of `POST /containers/create`.
 
-    `init_path` is where the Engine's host has its init; it is needed if `request.hides_init`.
+    `init_path` is where the Engine's host has its init; it is needed if `request.hides_init`. `seccomp` is a
+    profile as JSON; None means Docker's own.
     """
     spec = request.spec
     body: dict[str, Any] = {
@@ -56,7 +59,8 @@ def create_body(request: ContainerRequest, *, init_path: str | None) -> dict[str
         "ExposedPorts": {_port_key(port): {} for port in request.ports},
         # Nothing reads it, and an image may ask for a check every millisecond, which the Engine has to run.
         "Healthcheck": {"Test": ["NONE"]},
-        "HostConfig": _host_config(request, init_path),
+        "HostConfig": _host_config(request, init_path)
+        | ({"SecurityOpt": [f"seccomp={seccomp}"]} if seccomp is not None else {}),
     }
     given = {"Cmd": spec.command, "WorkingDir": spec.working_dir, "User": spec.user}
     return body | {key: value for key, value in given.items() if value is not None}

@@ -58,6 +58,8 @@ class ContainerRequest:
     pids_limit: int
     log_max_size: str
     log_max_files: int
+    on_pool: bool = False
+    """Whether its volumes are on a pool, whose filesystem knows requests that no pod may make."""
 
 
 def container_request(record: Record, installation: Installation, shape: ImageShape) -> ContainerRequest:
@@ -97,6 +99,7 @@ def container_request(record: Record, installation: Installation, shape: ImageSh
         pids_limit=installation.pids_limit,
         log_max_size=installation.log_max_size,
         log_max_files=installation.log_max_files,
+        on_pool=is_pooled(record.state.system),
     )
 
 

@@ -8,6 +8,7 @@ from worker.pods.model import PinnedImage, Subvolume
 from worker.pods.observation import ObservedSubvolume, OnPool, WholePool
 from worker.pool.pods import PodSubvolumes, begun_name, parse_begun
 from worker.pool.pool import Pool
+from worker.pool.seccomp import profile
 from worker.pool.templates import Templates
 
 
@@ -18,6 +19,7 @@ class PoolStorage:
         self._pool = pool
         self._templates = templates
         self._pods = PodSubvolumes(pool)
+        self.seccomp = profile()
 
     async def look(self, pod_id: str) -> OnPool:
         try:

@@ -66,7 +66,12 @@ def test_make_bases_says_what_to_write_into_env(engine: PrivateEngine, python_ba
     assert done.stdout.splitlines() == [f"PYTHON_IMAGE={python_base}", f"REDIS_IMAGE={python_base}"]
     away = {**os.environ, "DOCKER_HOST": "unix:///nowhere.sock"}
     refused = subprocess.run(
-        ["make", "-s", "--no-print-directory", "bases"], check=False, cwd=ROOT, env=away, capture_output=True, text=True
+        ["make", "-s", "--no-print-directory", "bases"],
+        check=False,
+        cwd=ROOT,
+        env=away,
+        capture_output=True,
+        text=True,
     )
     assert refused.returncode != 0
     assert "error: docker version: " in refused.stderr
