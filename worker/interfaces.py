@@ -27,6 +27,7 @@ from worker.pods.observation import (
     Exit,
     Observation,
     ObservedContainer,
+    ObservedSize,
     ObservedSubvolume,
     ObservedVolume,
     OnPool,
@@ -124,6 +125,12 @@ class PodPool(Protocol):
     async def name(self, pod_id: str, incarnation: str, uuid: str) -> ObservedSubvolume:
         """See `Engine.name_subvolume`."""
 
+    async def size(self, pod_id: str) -> ObservedSize | None:
+        """See `Engine.subvolume_size`."""
+
+    async def limit(self, pod_id: str, uuid: str, limit: int) -> None:
+        """See `Engine.limit_subvolume`."""
+
     async def remove(self, pod_id: str, uuid: str, incarnation: str | None) -> None:
         """See `Engine.remove_subvolume`."""
 
@@ -186,6 +193,15 @@ class Engine(Protocol):
         """Give a subvolume that was begun its pod's name, unless it has that. 1 command on the pool.
 
         Raises PoolMissingError if it is not there, ForeignObjectError if another one has the name.
+        """
+
+    async def subvolume_size(self, pod_id: str) -> ObservedSize | None:
+        """Return what a pod keeps on the pool and may keep, None if it is not there. 1 command there."""
+
+    async def limit_subvolume(self, pod_id: str, uuid: str, limit: int) -> None:
+        """Change how much a pod may keep, in bytes, running or not. 2 commands on the pool.
+
+        Raises UpdateRefusedError if it keeps more already, and ForeignObjectError if another has its name.
         """
 
     async def remove_subvolume(self, pod_id: str, uuid: str, incarnation: str | None = None) -> None:

@@ -11,12 +11,14 @@ from tests.support.pools import INSTALLATION, Parts, PoolFile
 from worker.interfaces import Proposal
 from worker.local.images import STAY, import_busybox
 from worker.local.private_engine import EngineFailedError, PrivateEngine
+from worker.pods.layout import full_names
 from worker.pods.model import Installation, Intent, IntentKind, Phase, SystemMode
+from worker.pods.observation import ObservedSize
 from worker.pods.spec import PodSpec
 from worker.pool.pods import begun_name
 from worker.pool.storage import PoolStorage
 from worker.pool.templates import Templates
-from worker.reconcile.reconciler import Outcome, Reconciler
+from worker.reconcile.reconciler import Outcome, Reconciler, Seen
 from worker.store.redis_store import RedisStore
 
 Make = Callable[..., Parts]
@@ -38,11 +40,16 @@ class Rig:
         self.generation = 0
 
     async def want(
-        self, kind: IntentKind = IntentKind.RUNNING, *, image_name: str = IMAGE, **intent: Any
+        self,
+        kind: IntentKind = IntentKind.RUNNING,
+        *,
+        image_name: str = IMAGE,
+        tier: str = "dev.small",
+        **intent: Any,
     ) -> Outcome:
         """Accept an intent for the pod, and bring it there."""
         self.generation += 1
-        spec = PodSpec(image=image_name, command=("sh", "-c", STAY), stop_timeout_s=1)
+        spec = PodSpec(image=image_name, tier=tier, command=("sh", "-c", STAY), stop_timeout_s=1)
         purge = self.generation if kind is IntentKind.DELETED else 0
         accepted = Intent(
             kind=kind, generation=self.generation, spec=spec, **{"purge_generation": purge, **intent}
@@ -57,6 +64,21 @@ class Rig:
             )
         )
         return await self.reconcile()
+
+    async def size(self) -> ObservedSize | None:
+        return await self.parts.docker.subvolume_size("a")
+
+    @staticmethod
+    def uuid(outcome: Outcome) -> str:
+        assert outcome.record.state.subvolume is not None
+        return outcome.record.state.subvolume.uuid
+
+    async def pass_over(self) -> Outcome:
+        """Reconcile by what a pass sees."""
+        record = await self.store.load("a")
+        assert record is not None
+        seen = (await self.parts.docker.observe_all()).pod("a", full_names("a", record.state))
+        return await self.reconciler.reconcile("a", Seen(record=record, observation=seen))
 
     async def reconcile(self) -> Outcome:
         return await self.reconciler.reconcile("a")
@@ -170,6 +192,26 @@ async def test_what_was_begun_and_cut_off_is_rolled_back(rig: Rig) -> None:
     assert (await rig.want()).record.state.phase is Phase.RUNNING
     assert rig.on_pool() == {"a"}
     await rig.want(IntentKind.DELETED)
+
+
+async def test_a_pods_limit_follows_its_tier(rig: Rig) -> None:
+    """Set when it is made, changed while it runs, and set again when somebody has changed it."""
+    sizes = []
+    for tier in ("dev.small", "dev.large"):
+        await rig.want(tier=tier)
+        sizes.append(await rig.size())
+    await rig.parts.docker.limit_subvolume("a", rig.uuid(await rig.reconcile()), 10**9)
+    sizes.append(await rig.size())
+    await rig.pass_over()
+    sizes.append(await rig.size())
+    gb = [size.limit / 10**9 for size in sizes if size is not None and size.limit is not None]
+    assert gb == [20, 80, 1, 80]
+    assert all(size is not None and size.used < 10**6 for size in sizes), "the template's is not its own"
+    await rig.want(IntentKind.DELETED)
+    for _ in range(3):
+        await rig.parts.docker.observe_all()
+    shown = await rig.parts.pool.run("test", "btrfs qgroup show /pool | grep -c ' 1/' || true")
+    assert shown.strip() == "0", "the group of a pod that is gone goes too"
 
 
 async def test_root_in_a_pod_makes_no_subvolumes(rig: Rig, helper_image: str) -> None:

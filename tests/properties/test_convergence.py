@@ -9,6 +9,7 @@ from typing import Final
 import pytest
 from hypothesis import settings
 
+from config.tiers import TIERS
 from tests.support.fake_engine import HALF, FakeEngine
 from tests.support.fake_pool import FakePool
 from tests.support.fake_store import FakeStore
@@ -32,7 +33,7 @@ from worker.pods.requests import (
     intent_for,
 )
 from worker.pods.spec import PodSpec
-from worker.reconcile.reconciler import Reconciler
+from worker.reconcile.reconciler import Reconciler, Seen
 
 SEEDS: Final = settings().max_examples
 ENOUGH_FOR_EVERY_CUT: Final = 500
@@ -145,6 +146,14 @@ class World:
             self.pass_time(700.0)
             for pod_id in self.store.records:
                 await self.work(pod_id)
+        for pod_id in self.store.records:
+            await self.pass_over(pod_id)
+
+    async def pass_over(self, pod_id: str) -> None:
+        """Reconcile by what a pass sees of all pods."""
+        record, seen = self.store.records[pod_id], await self.engine.observe_all()
+        names = full_names(pod_id, record.state)
+        await self.reconciler.reconcile(pod_id, Seen(record=record, observation=seen.pod(pod_id, names)))
 
     def pass_time(self, seconds: float) -> None:
         self.now += seconds
@@ -315,6 +324,12 @@ def check_world(world: World, seed: int) -> None:
             there, noted = seen.pool.subvolume, record.state.subvolume
             assert there is None or (noted is not None and there.uuid == noted.uuid), where
         alive = [c.observed for c in world.engine.of_pod(pod_id) if c.observed.state in ALIVE]
+        if alive and seen.pool is not None and record.intent.spec is not None:
+            kept = seen.pool.subvolume
+            assert kept is not None, where
+            assert kept.size is not None, where
+            assert record.state.tier is not None, where
+            assert kept.size.limit == TIERS[record.state.tier].storage_gb * 10**9, where
         assert [c.name for c in alive] == [container_name(pod_id)][: len(alive)], where
         assert all(c.networks == (OWN.network,) for c in alive), where
         if alive:
@@ -360,7 +375,13 @@ async def test_a_world_with_a_pool_converges_whatever_is_cut() -> None:
         check_world(world, seed)
         starts += len(world.engine.started)
     print(f"\n{SEEDS // 4} worlds, {starts} starts, cuts: {dict(sorted(cuts.items()))}")
-    never = {"subvolume_begin", "subvolume_name", "subvolume_remove", "pool_list"} - cuts.keys()
+    never = {
+        "subvolume_begin",
+        "subvolume_name",
+        "subvolume_limit",
+        "subvolume_remove",
+        "pool_list",
+    } - cuts.keys()
     assert SEEDS < ENOUGH_FOR_EVERY_CUT or not never, f"never cut: {sorted(never)}"
 
 

@@ -30,6 +30,7 @@ from worker.pods.observation import (
     Exit,
     Observation,
     ObservedContainer,
+    ObservedSize,
     ObservedSubvolume,
     ObservedVolume,
     Snapshot,
@@ -337,6 +338,15 @@ class FakeEngine:
         named = self._given_pool().name(pod_id, incarnation, uuid)
         self.after("subvolume_name")
         return named
+
+    async def subvolume_size(self, pod_id: str) -> ObservedSize | None:
+        self._begin("pool_list")
+        return self._given_pool().size(pod_id)
+
+    async def limit_subvolume(self, pod_id: str, uuid: str, limit: int) -> None:
+        self._begin("subvolume_limit")
+        self._given_pool().limit(pod_id, uuid, limit)
+        self.after("subvolume_limit")
 
     async def remove_subvolume(self, pod_id: str, uuid: str, incarnation: str | None = None) -> None:
         self._begin("subvolume_remove")

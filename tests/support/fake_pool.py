@@ -1,11 +1,11 @@
 """A pool in memory: subvolumes by name, each with a directory for each volume of its pod."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 
 from worker.errors import ForeignObjectError
 from worker.pods.model import Subvolume
-from worker.pods.observation import ObservedSubvolume, OnPool, WholePool
+from worker.pods.observation import ObservedSize, ObservedSubvolume, OnPool, WholePool
 from worker.pool.errors import PoolMissingError
 from worker.pool.pods import begun_name
 
@@ -23,6 +23,7 @@ class FakeSubvolume:
     uuid: str
     directories: dict[str, FakeDirectory]
     limit: int
+    used: int = 0
 
 
 class FakePool:
@@ -45,7 +46,23 @@ class FakePool:
 
     def whole(self) -> WholePool:
         pods = {name.removeprefix(".").partition(".")[0] for name in self.subvolumes}
-        return WholePool(pods={pod_id: self.look(pod_id) for pod_id in pods}, problem=self.problem)
+        return WholePool(pods={pod_id: self._sized(pod_id) for pod_id in pods}, problem=self.problem)
+
+    def size(self, pod_id: str) -> ObservedSize | None:
+        self._check()
+        found = self.subvolumes.get(pod_id)
+        return None if found is None else ObservedSize(used=found.used, limit=found.limit)
+
+    def limit(self, pod_id: str, uuid: str, limit: int) -> None:
+        self._check()
+        self._check_uuid(pod_id, pod_id, uuid)
+        self.subvolumes[pod_id].limit = limit
+
+    def _sized(self, pod_id: str) -> OnPool:
+        seen = self.look(pod_id)
+        if seen.subvolume is None:
+            return seen
+        return replace(seen, subvolume=replace(seen.subvolume, size=self.size(pod_id)))
 
     def begin(
         self, pod_id: str, incarnation: str, directories: dict[str, FakeDirectory], limit: int

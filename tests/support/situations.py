@@ -40,6 +40,7 @@ from worker.pods.observation import (
     Exit,
     Observation,
     ObservedContainer,
+    ObservedSize,
     ObservedSubvolume,
     ObservedVolume,
     OnPool,
@@ -391,9 +392,9 @@ def _volume(
     return ObservedVolume(name=name, labels=labels, mountpoint=f"/v/{name}", options=options or {})
 
 
-def on_pool(uuid: str | None = None, **begun: str) -> OnPool:
+def on_pool(uuid: str | None = None, size: ObservedSize | None = None, **begun: str) -> OnPool:
     """Show what the pool has of the pod: the UUID under its name, and others by their incarnations."""
-    named = None if uuid is None else ObservedSubvolume(uuid=uuid, path="/pool/pods/a")
+    named = None if uuid is None else ObservedSubvolume(uuid=uuid, path="/pool/pods/a", size=size)
     return OnPool(subvolume=named, begun=begun)
 
 

@@ -57,6 +57,7 @@ from worker.pods.observation import (
     Exit,
     Observation,
     ObservedContainer,
+    ObservedSize,
     ObservedSubvolume,
     ObservedVolume,
     Snapshot,
@@ -243,6 +244,12 @@ class DockerEngine:
 
     async def name_subvolume(self, pod_id: str, incarnation: str, uuid: str) -> ObservedSubvolume:
         return await self._given_pool().name(pod_id, incarnation, uuid)
+
+    async def subvolume_size(self, pod_id: str) -> ObservedSize | None:
+        return await self._given_pool().size(pod_id)
+
+    async def limit_subvolume(self, pod_id: str, uuid: str, limit: int) -> None:
+        await self._given_pool().limit(pod_id, uuid, limit)
 
     async def remove_subvolume(self, pod_id: str, uuid: str, incarnation: str | None = None) -> None:
         await self._given_pool().remove(pod_id, uuid, incarnation)

@@ -122,11 +122,6 @@ def limits(tier: str) -> Limits:
     return Limits(cpus=size.cpus, memory_bytes=size.memory_gib * _GIB)
 
 
-def storage_limit(tier: str) -> int:
-    """Return how many bytes a pod of a tier may keep."""
-    return TIERS.get(tier, TIERS[DEFAULT_TIER]).storage_gb * 10**9
-
-
 def spec_hash(record: Record) -> str:
     """Return a digest of everything that cannot change without another container."""
     if record.intent.spec is None or record.image is None:

@@ -38,7 +38,14 @@ from worker.planner.volumes.fit import gone_for_good, is_made, plan_look
 from worker.planner.volumes.keeping import plan_keeping
 from worker.planner.volumes.kept import copied_volumes, unfilled_below
 from worker.planner.volumes.pointers import plan_pointers
-from worker.planner.volumes.pooled import abandoned, is_first, later_volumes, plan_subvolume, unseen_pool
+from worker.planner.volumes.pooled import (
+    abandoned,
+    is_first,
+    later_volumes,
+    new_limit,
+    plan_subvolume,
+    unseen_pool,
+)
 from worker.planner.volumes.replacing import give_up_copies, plan_nested, plan_replacing
 from worker.planner.volumes.storage import plan_restored, storage_problem, unasked_volume
 from worker.planner.volumes.strays import stray_problem
@@ -254,7 +261,8 @@ def _container(record: Record, seen: Observation, spec: PodSpec, now: float, own
     if container is None:
         done = finished(record, spec)
         kept = None if done is None else plan_keeping(record, seen, now, own, done)
-        return kept or go(*_missing_volumes(record, seen), CreateContainer())
+        limit = new_limit(record, spec.tier)
+        return kept or go(*_missing_volumes(record, seen), *limit, CreateContainer())
     if container.state in (ContainerState.REMOVING, ContainerState.RESTARTING):
         return rest(Phase.PENDING, f"the container is {container.state}", retry_at=now + BUSY_DELAY_S)
     if container.state is ContainerState.DEAD:
@@ -375,7 +383,7 @@ def _alive(record: Record, container: ObservedContainer, spec: PodSpec) -> Plan:
     if record.intent.force and asked(record):
         return go(*stopping_steps(container, spec.stop_timeout_s))
     if _resizes(record, spec):
-        return go(UpdateContainer(container.id, spec.tier))
+        return go(*new_limit(record, spec.tier), UpdateContainer(container.id, spec.tier))
     if spec.tier not in TIERS:
         return rest(
             Phase.RUNNING,
@@ -410,5 +418,5 @@ def _start(
         return rest(Phase.BACKOFF, ending(crash, spec), retry_at=crash.next_try_at)
     start = StartContainer(container.id, unasked=unasked)
     if _resizes(record, spec):
-        return go(UpdateContainer(container.id, spec.tier), start)
+        return go(*new_limit(record, spec.tier), UpdateContainer(container.id, spec.tier), start)
     return go(start)

@@ -63,6 +63,15 @@ class NameSubvolume:
 
 
 @dataclass(frozen=True)
+class LimitSubvolume:
+    """Change how much a pod on a pool may keep, running or not."""
+
+    uuid: str
+    limit: int
+    """Bytes."""
+
+
+@dataclass(frozen=True)
 class RemoveSubvolume:
     """Remove all data of a pod on a pool, or what was begun for it."""
 
@@ -261,7 +270,7 @@ VolumeStep = (
     | RemoveVolume
     | RemoveEmptyVolume
 )
-PoolStep = BeginSubvolume | NameSubvolume | RemoveSubvolume
+PoolStep = BeginSubvolume | NameSubvolume | LimitSubvolume | RemoveSubvolume
 KeepStep = FindFolders | MeasureFolders | BeginKeep | CopyFolder | DistrustCopies | GiveUpCopies
 StartStep = (
     CreateContainer | StartContainer | UnpauseContainer | UpdateContainer | RenameContainer | ConnectNetwork

@@ -119,10 +119,21 @@ class ObservedVolume:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ObservedSize:
+    """What a pod has on a pool, in bytes."""
+
+    used: int
+    limit: int | None
+    """None if nothing limits it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ObservedSubvolume:
     uuid: str
     path: str
     """Where it is on the Engine's host."""
+    size: ObservedSize | None = None
+    """None if nobody asked."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,11 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
 
 from worker.errors import ForeignObjectError, StorageMissingError
 from worker.pods.model import PinnedImage, Subvolume
-from worker.pods.observation import ObservedSubvolume, OnPool, WholePool
-from worker.pool.pods import PodSubvolumes, begun_name, parse_begun
+from worker.pods.observation import ObservedSize, ObservedSubvolume, OnPool, WholePool
+from worker.pool.pods import Listed, PodSubvolume, PodSubvolumes, begun_name, parse_begun
 from worker.pool.pool import Pool
 from worker.pool.seccomp import profile
 from worker.pool.templates import Templates
@@ -19,6 +21,7 @@ class PoolStorage:
         self._pool = pool
         self._templates = templates
         self._pods = PodSubvolumes(pool)
+        self._empty_before: frozenset[str] = frozenset()
         self.seccomp = profile()
 
     async def look(self, pod_id: str) -> OnPool:
@@ -43,8 +46,10 @@ class PoolStorage:
             listed = await self._pods.list()
         except StorageMissingError as error:
             return WholePool(problem=str(error))
-        every = {name: pod.uuid for name, pod in {**listed.pods, **listed.begun}.items()}
-        return WholePool(pods=self._by_pod(every))
+        await self._sweep(listed)
+        every = {**listed.pods, **listed.begun}
+        uuids = {name: pod.uuid for name, pod in every.items()}
+        return WholePool(pods=self._by_pod(uuids, {name: _size(pod) for name, pod in every.items()}))
 
     async def begin(
         self, pod_id: str, incarnation: str, image: PinnedImage, volumes: Mapping[str, str], *, limit: int
@@ -57,6 +62,16 @@ class PoolStorage:
         await self._pods.finish(pod_id, incarnation, uuid)
         return self._observed(pod_id, uuid)
 
+    async def size(self, pod_id: str) -> ObservedSize | None:
+        found = (await self._pods.list()).pods.get(pod_id)
+        return None if found is None else _size(found)
+
+    async def limit(self, pod_id: str, uuid: str, limit: int) -> None:
+        found = (await self._pods.list()).pods.get(pod_id)
+        if found is None or found.uuid != uuid:
+            raise self._foreign(pod_id, found)
+        await self._pods.set_limit(pod_id, found, limit)
+
     async def remove(self, pod_id: str, uuid: str, incarnation: str | None) -> None:
         listed = await self._pods.list()
         begun = None if incarnation is None else begun_name(pod_id, incarnation)
@@ -64,20 +79,37 @@ class PoolStorage:
         if pod is None:
             return
         if pod.uuid != uuid:
-            raise ForeignObjectError(f"pod {pod_id}: subvolume {pod.uuid} has its name and is not its own")
+            raise self._foreign(pod_id, pod)
         if incarnation is not None:
             await self._pods.roll_back(pod_id, incarnation, pod)
         else:
             await self._pods.remove(pod_id, pod)
 
-    def _by_pod(self, uuids: Mapping[str, str]) -> dict[str, OnPool]:
+    async def _sweep(self, listed: Listed) -> None:
+        """Remove the groups of pods that are gone: those that had nothing the last time either.
+
+        One that is being made has nothing yet.
+        """
+        again = listed.empty_groups & self._empty_before
+        self._empty_before = listed.empty_groups
+        if again:
+            await self._pods.sweep(replace(listed, empty_groups=again))
+
+    @staticmethod
+    def _foreign(pod_id: str, found: PodSubvolume | None) -> ForeignObjectError:
+        what = "no subvolume has its name" if found is None else f"subvolume {found.uuid} has its name"
+        return ForeignObjectError(f"pod {pod_id}: {what}, and is not its own")
+
+    def _by_pod(
+        self, uuids: Mapping[str, str], sizes: Mapping[str, ObservedSize] = MappingProxyType({})
+    ) -> dict[str, OnPool]:
         """Return what each pod has, by the names of subvolumes."""
         begun: defaultdict[str, dict[str, str]] = defaultdict(dict)
         named: dict[str, ObservedSubvolume] = {}
         for name, uuid in uuids.items():
             made = parse_begun(name)
             if made is None:
-                named[name] = self._observed(name, uuid)
+                named[name] = replace(self._observed(name, uuid), size=sizes.get(name))
             else:
                 begun[made[0]][made[1]] = uuid
         return {
@@ -87,3 +119,7 @@ class PoolStorage:
 
     def _observed(self, pod_id: str, uuid: str) -> ObservedSubvolume:
         return ObservedSubvolume(uuid=uuid, path=f"{self._pool.path}/pods/{pod_id}")
+
+
+def _size(pod: PodSubvolume) -> ObservedSize:
+    return ObservedSize(used=pod.used, limit=pod.limit)

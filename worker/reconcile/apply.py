@@ -11,7 +11,6 @@ from worker.planner.container import (
     container_request,
     limits,
     newest_incarnation,
-    storage_limit,
     volume_labels,
 )
 from worker.planner.fold.results import (
@@ -34,7 +33,7 @@ from worker.planner.steps import EndStep, ImageStep, KeepStep, PoolStep, StartSt
 from worker.planner.volumes.kept import pod_mounts
 from worker.planner.volumes.mounts import place_of
 from worker.planner.volumes.pointers import volume_options
-from worker.planner.volumes.pooled import is_pooled
+from worker.planner.volumes.pooled import is_pooled, storage_limit
 from worker.planner.volumes.unprotected import parents
 from worker.pods.layout import full_names, looked_paths
 from worker.pods.model import Installation, Record, Volume
@@ -155,6 +154,8 @@ async def _apply_pool(step: PoolStep, at: Surroundings) -> StepResult:
             if known is None:
                 raise ValueError(f"pod {record.pod_id}: no subvolume was begun")
             return SubvolumeNamed(await engine.name_subvolume(record.pod_id, incarnation, known.uuid))
+        case steps.LimitSubvolume(uuid=uuid, limit=limit):
+            await engine.limit_subvolume(record.pod_id, uuid, limit)
         case steps.RemoveSubvolume(uuid=uuid, begun=begun_as):
             await engine.remove_subvolume(record.pod_id, uuid, begun_as)
         case _:

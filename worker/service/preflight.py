@@ -25,7 +25,7 @@ from worker.planner.identity import own_view
 from worker.planner.plan import plan
 from worker.planner.steps import READ_ONLY
 from worker.planner.volumes.fit import shape_problem
-from worker.planner.volumes.pooled import looks_on_pool
+from worker.planner.volumes.pooled import is_pooled, looks_on_pool, storage_limit
 from worker.pods.layout import full_names, looked_paths
 from worker.pods.model import Installation, Intent, IntentKind, Phase, PinnedImage, Record
 from worker.pods.observation import Observation
@@ -103,6 +103,8 @@ class Preflight:
         pinned = await self.pinned(old, spec)
         if pinned.image is not None:
             await self._check_shape(pod_id, old, spec, pinned)
+        if old is not None:
+            await self._check_limit(old, spec)
         before = () if record is None or is_new else record.intent.ports
         ports = await chosen_ports(
             self._store, self._host, pod_id, spec, before=before, free=self._free_ports
@@ -272,6 +274,19 @@ class Preflight:
         problem = shape_problem(asked, image, shape)
         if problem is not None:
             raise InvalidInputError(f"spec.image: {problem}")
+
+    async def _check_limit(self, record: Record, spec: PodSpec) -> None:
+        """Raise UpdateRefusedError if a pod on a pool keeps more already than its new tier lets it."""
+        before = record.intent.spec
+        if before is None or before.tier == spec.tier or not is_pooled(record.state.system):
+            return
+        limit, size = storage_limit(spec.tier), await self._engine.subvolume_size(record.pod_id)
+        if size is not None and size.used > limit:
+            raise UpdateRefusedError(
+                f"spec.tier: pod {record.pod_id} keeps {size.used / 10**9:.1f} GB, and a pod of tier "
+                f"{spec.tier} may keep {limit / 10**9:g} GB; allowed: a larger tier, or this one once its "
+                "owner has removed something"
+            )
 
     async def _check_space(self, root: Path) -> None:
         # An Engine behind a forwarded socket keeps its data on another machine, so it cannot be measured.

@@ -35,7 +35,7 @@ from worker.planner.backoff import FAILED_DELAY_S
 from worker.planner.plan import plan
 from worker.pods import naming
 from worker.pods.model import SUBVOLUME, SYSTEM, Phase
-from worker.pods.observation import OnPool
+from worker.pods.observation import ObservedSize, OnPool
 
 DELETED, DELETING, FAILED, PENDING = Phase.DELETED, Phase.DELETING, Phase.FAILED, Phase.PENDING
 RUNNING, STOPPED, MISSING = Phase.RUNNING, Phase.STOPPED, Phase.STORAGE_MISSING
@@ -319,6 +319,51 @@ LATER: Final = [
         phase=PENDING,
     ),
 ]
+GB: Final = 10**9
+QUOTA: Final = [
+    case(
+        "it may keep what its tier has",
+        pod(**HAS),
+        sees(running(), pool=on_pool("mine", ObservedSize(used=3 * GB, limit=20 * GB))),
+        phase=RUNNING,
+    ),
+    case(
+        "its limit is another than its tier's",
+        pod(**HAS),
+        sees(running(), pool=on_pool("mine", ObservedSize(used=3 * GB, limit=40 * GB))),
+        f"limit_subvolume mine {20 * GB}",
+        phase=PENDING,
+    ),
+    case(
+        "nothing limits it",
+        pod(**HAS),
+        sees(running(), pool=on_pool("mine", ObservedSize(used=3 * GB, limit=None))),
+        f"limit_subvolume mine {20 * GB}",
+        phase=PENDING,
+    ),
+    case(
+        "it keeps more than its tier has now: its limit stays as it is",
+        pod(**HAS),
+        sees(running(), pool=on_pool("mine", ObservedSize(used=30 * GB, limit=40 * GB))),
+        phase=RUNNING,
+    ),
+    case(
+        "it gets another tier, and its container is gone",
+        asked_again(spec={"tier": "dev.large"}, **HAS),
+        sees(),
+        f"limit_subvolume mine {80 * GB}",
+        "create_container",
+        phase=PENDING,
+    ),
+    case(
+        "it gets another tier while it runs",
+        asked_again(spec={"tier": "dev.large"}, **HAS),
+        sees(running()),
+        f"limit_subvolume mine {80 * GB}",
+        "update_container dev.large",
+        phase=PENDING,
+    ),
+]
 LOST: Final = [
     case(
         "its record and its container are lost: a volume's label names the subvolume",
@@ -350,6 +395,8 @@ LOST: Final = [
 ]
 
 
-@pytest.mark.parametrize("situation", [*CREATION, *CUT_OFF, *LIFE, *STORAGE, *DELETION, *LATER, *LOST])
+@pytest.mark.parametrize(
+    "situation", [*CREATION, *CUT_OFF, *LIFE, *STORAGE, *DELETION, *LATER, *QUOTA, *LOST]
+)
 def test_what_follows_from_each_situation(situation: Situation) -> None:
     situation.check(plan(situation.record, situation.seen, NOW, situation.own))

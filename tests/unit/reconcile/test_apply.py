@@ -189,6 +189,8 @@ async def test_a_subvolume_begins_with_what_its_image_has_for_each_volume() -> N
     noted = begun_pod(system=ON_POOL, subvolume=MINE)
     named = ("name_subvolume", "a", "one", "mine")
     assert await done(steps.NameSubvolume(), noted) == ([named], SubvolumeNamed(ANSWER))
+    limited = ("limit_subvolume", "a", "mine", 7)
+    assert await done(steps.LimitSubvolume("mine", 7), noted) == ([limited], DONE)
     for begun_as in ("one", None):
         removed = ("remove_subvolume", "a", "mine", begun_as)
         assert await done(steps.RemoveSubvolume("mine", begun_as), noted) == ([removed], DONE)

@@ -72,7 +72,7 @@ def _volume(
 
 def _pool(step: PoolStep) -> StepResult | None:
     match step:
-        case steps.RemoveSubvolume():
+        case steps.LimitSubvolume() | steps.RemoveSubvolume():
             return DONE
         case steps.BeginSubvolume() | steps.NameSubvolume():
             return None

@@ -22,7 +22,15 @@ from worker.planner.fold.results import (
     found,
 )
 from worker.planner.steps import EndStep, ImageStep, KeepStep, PodStep, PoolStep, StartStep, Step, VolumeStep
-from worker.pods.observation import ALIVE, ContainerState, Observation, ObservedContainer, OnPool, is_second
+from worker.pods.observation import (
+    ALIVE,
+    ContainerState,
+    Observation,
+    ObservedContainer,
+    ObservedSubvolume,
+    OnPool,
+    is_second,
+)
 
 
 def fold_observation(  # noqa: PLR0911 - one for each group of steps
@@ -90,11 +98,19 @@ def _fold_pool(seen: Observation, step: PoolStep, result: StepResult) -> Observa
         case steps.NameSubvolume():
             named = found(result, SubvolumeNamed).subvolume
             return seen.evolve(pool=replace(pool, subvolume=named, begun=_without(pool.begun, named.uuid)))
+        case steps.LimitSubvolume(limit=limit):
+            return seen.evolve(pool=replace(pool, subvolume=_limited(pool.subvolume, limit)))
         case steps.RemoveSubvolume(uuid=uuid):
             left = None if pool.subvolume is None or pool.subvolume.uuid == uuid else pool.subvolume
             return seen.evolve(pool=replace(pool, subvolume=left, begun=_without(pool.begun, uuid)))
         case _:
             assert_never(step)
+
+
+def _limited(found: ObservedSubvolume | None, limit: int) -> ObservedSubvolume | None:
+    if found is None or found.size is None:
+        return found
+    return replace(found, size=replace(found.size, limit=limit))
 
 
 def _without(begun: Mapping[str, str], gone: str) -> dict[str, str]:

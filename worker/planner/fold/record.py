@@ -103,7 +103,7 @@ def _fold_pool(record: Record, step: PoolStep, result: StepResult) -> PodState:
             return state.evolve(subvolume=found(result, SubvolumeBegun).subvolume)
         case steps.RemoveSubvolume(uuid=uuid):
             return state.evolve(subvolume=None) if known is not None and known.uuid == uuid else state
-        case steps.NameSubvolume():
+        case steps.NameSubvolume() | steps.LimitSubvolume():
             return state
         case _:
             assert_never(step)

@@ -8,9 +8,10 @@ from collections.abc import Collection, Mapping
 
 from pydantic import ValidationError
 
+from config.tiers import DEFAULT_TIER, TIERS
 from worker.errors import ErrorKind, InvalidInputError
 from worker.planner.decision import Plan, fail, go
-from worker.planner.steps import BeginSubvolume, NameSubvolume, RemoveSubvolume, Step
+from worker.planner.steps import BeginSubvolume, LimitSubvolume, NameSubvolume, RemoveSubvolume, Step
 from worker.pods import naming
 from worker.pods.model import SUBVOLUME, Installation, Record, Subvolume, System, SystemMode, Volume
 from worker.pods.observation import Observation, ObservedVolume, OnPool
@@ -63,14 +64,15 @@ def subvolume_problem(record: Record, seen: Observation) -> str | None:
 def plan_subvolume(record: Record, seen: Observation) -> Plan | None:
     """Return how a new pod gets its subvolume, None if it has it or is on no pool.
 
-    What a command that was given up has begun all the same is removed once the pod has its data.
+    Once it has its data, what a command that was given up has begun all the same is removed, and its limit is
+    set again if it is another than its tier's.
     """
     if not is_pooled(record.state.system) or not record.state.layout:
         return None
     pool, known = seen.pool or OnPool(), record.state.subvolume
     if not is_first(record):
-        late = _begun(pool)
-        return go(*late) if late else None
+        steps = [*_begun(pool), *_other_limit(record, pool)]
+        return go(*steps) if steps else None
     found = pool.subvolume
     if found is not None and known is not None and found.uuid == known.uuid:
         return None
@@ -95,6 +97,28 @@ def removed_subvolumes(record: Record, seen: Observation) -> list[Step]:
 def abandoned(record: Record, seen: Observation) -> list[Step]:
     """Return how to remove what was made on a pool for a pod that has no data of its own yet."""
     return removed_subvolumes(record, seen) if is_pooled(record.state.system) and is_first(record) else []
+
+
+def storage_limit(tier: str) -> int:
+    """Return how many bytes a pod of a tier may keep."""
+    return TIERS.get(tier, TIERS[DEFAULT_TIER]).storage_gb * 10**9
+
+
+def new_limit(record: Record, tier: str) -> list[Step]:
+    """Return how a pod on a pool that has data gets another tier's limit."""
+    known = record.state.subvolume
+    if not is_pooled(record.state.system) or is_first(record) or known is None or record.state.tier == tier:
+        return []
+    return [LimitSubvolume(known.uuid, storage_limit(tier))]
+
+
+def _other_limit(record: Record, pool: OnPool) -> list[Step]:
+    """Return how a pod gets the limit of the tier that it has, if it has another and is not above it."""
+    found, tier = pool.subvolume, record.state.tier
+    if found is None or found.size is None or tier is None:
+        return []
+    limit = storage_limit(tier)
+    return [LimitSubvolume(found.uuid, limit)] if found.size.used <= limit != found.size.limit else []
 
 
 def _begun(pool: OnPool) -> list[Step]:

@@ -65,6 +65,8 @@ def _pool(step: PoolStep) -> str:
             return "make the pod's subvolume on the pool, with what its image has"
         case steps.NameSubvolume():
             return "give that subvolume the pod's name"
+        case steps.LimitSubvolume(limit=limit):
+            return f"let the pod keep {limit / 10**9:g} GB"
         case steps.RemoveSubvolume(begun=None):
             return "remove the pod's subvolume with all of its data"
         case steps.RemoveSubvolume():
