@@ -125,6 +125,15 @@ class PodPool(Protocol):
     async def name(self, pod_id: str, incarnation: str, uuid: str) -> ObservedSubvolume:
         """See `Engine.name_subvolume`."""
 
+    async def sync(self) -> None:
+        """Return once everything written to it is on the disk. 1 command."""
+
+    async def add_directory(self, pod_id: str, uuid: str, name: str) -> None:
+        """See `Engine.add_directory`."""
+
+    async def remove_directory(self, pod_id: str, uuid: str, name: str) -> None:
+        """See `Engine.remove_directory`."""
+
     async def size(self, pod_id: str) -> ObservedSize | None:
         """See `Engine.subvolume_size`."""
 
@@ -193,6 +202,18 @@ class Engine(Protocol):
         """Give a subvolume that was begun its pod's name, unless it has that. 1 command on the pool.
 
         Raises PoolMissingError if it is not there, ForeignObjectError if another one has the name.
+        """
+
+    async def add_directory(self, pod_id: str, uuid: str, name: str) -> None:
+        """Make a directory in a pod's subvolume unless it is there. 1 command on the pool.
+
+        Raises ForeignObjectError if another one has the pod's name.
+        """
+
+    async def remove_directory(self, pod_id: str, uuid: str, name: str) -> None:
+        """Remove a directory in a pod's subvolume with all that is in it, if it is there.
+
+        1 command on the pool, and 6 calls. Raises ForeignObjectError if another one has the pod's name.
         """
 
     async def subvolume_size(self, pod_id: str) -> ObservedSize | None:
@@ -296,9 +317,10 @@ class Engine(Protocol):
         Raises ConflictError while it is in use.
         """
 
-    async def sync_volumes(self) -> None:
+    async def sync_volumes(self, *, on_pool: bool = False) -> None:
         """Return once everything written to volumes is on the disk, so that it survives a power cut.
 
+        With `on_pool`, also what was written to the host's pool, by one command there.
         Raises OutcomeUnknownError if the disk fails or does not answer. Behind a forwarded socket, the
         Engine's disk belongs to another kernel, and nothing is promised.
         """

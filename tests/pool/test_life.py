@@ -8,6 +8,7 @@ from typing import Any, Final
 import pytest
 
 from tests.support.pools import INSTALLATION, Parts, PoolFile
+from worker.errors import ForeignObjectError
 from worker.interfaces import Proposal
 from worker.local.images import STAY, import_busybox
 from worker.local.private_engine import EngineFailedError, PrivateEngine
@@ -45,11 +46,13 @@ class Rig:
         *,
         image_name: str = IMAGE,
         tier: str = "dev.small",
+        hostname: str | None = None,
         **intent: Any,
     ) -> Outcome:
         """Accept an intent for the pod, and bring it there."""
         self.generation += 1
-        spec = PodSpec(image=image_name, tier=tier, command=("sh", "-c", STAY), stop_timeout_s=1)
+        command = ("sh", "-c", STAY)
+        spec = PodSpec(image=image_name, tier=tier, hostname=hostname, command=command, stop_timeout_s=1)
         purge = self.generation if kind is IntentKind.DELETED else 0
         accepted = Intent(
             kind=kind, generation=self.generation, spec=spec, **{"purge_generation": purge, **intent}
@@ -191,6 +194,47 @@ async def test_what_was_begun_and_cut_off_is_rolled_back(rig: Rig) -> None:
     assert rig.on_pool() == {begun_name("a", "cut")}
     assert (await rig.want()).record.state.phase is Phase.RUNNING
     assert rig.on_pool() == {"a"}
+    await rig.want(IntentKind.DELETED)
+
+
+async def test_what_a_pod_gets_later_is_kept_in_its_subvolume_too(rig: Rig) -> None:
+    """A directory that its owner made in `/`, and the VOLUME of another image."""
+    await rig.want()
+    rig.sh(
+        "mkdir -m 2750 /mine && echo mine > /mine/file && ln /mine/file /mine/hard && ln -s ../etc /mine/link"
+    )
+    assert (await rig.want(hostname="other")).record.state.phase is Phase.RUNNING
+    look = "ls -ld /mine | cut -c1-10; cat /mine/hard; readlink /mine/link; cat /data/file"
+    import_busybox(rig.engine, "pinacle-later", changes=("VOLUME /data",), files={"data/file": b"image\n"})
+    updated = await rig.want(image_name="pinacle-later")
+    assert updated.record.state.phase is Phase.RUNNING, updated
+    for lost in ("nothing", "its container", "its volumes"):
+        if lost != "nothing":
+            rig.engine.docker("rm", "-f", "pinacle-pod-a")
+        if lost == "its volumes":
+            rig.engine.docker("volume", "rm", *rig.volumes())
+        assert (await rig.reconcile()).record.state.phase is Phase.RUNNING, lost
+        assert rig.sh(look).splitlines() == ["drwxr-s---", "mine", "../etc", "image"], lost
+    inside = {path.name for path in (rig.file.seen / "pods" / "a").iterdir()}
+    assert {name.partition(".")[0] for name in inside if name.count(".") == 2} == {"declared"}
+    await rig.want(IntentKind.DELETED)
+    assert rig.on_pool() == set()
+
+
+async def test_a_place_that_was_begun_is_removed_and_a_neighbours_stays(rig: Rig) -> None:
+    """Links in it lead nowhere: it is removed by what sees nothing else."""
+    made = await rig.want()
+    uuid = rig.uuid(made)
+    await rig.parts.docker.add_directory("a", uuid, "declared.mine.two")
+    script = "cd /pool/pods/a/declared.mine.two && ln -s ../../../templates out && mkdir in && touch in/file"
+    await rig.parts.pool.run("test", script)
+    for _ in range(2):
+        await rig.parts.docker.remove_directory("a", uuid, "declared.mine.two")
+    assert "declared.mine.two" not in {path.name for path in (rig.file.seen / "pods" / "a").iterdir()}
+    assert list((rig.file.seen / "templates").iterdir()) != []
+    with pytest.raises(ForeignObjectError):
+        await rig.parts.docker.remove_directory("a", "another", "home")
+    assert rig.sh("ls -d /home") == "/home\n"
     await rig.want(IntentKind.DELETED)
 
 

@@ -16,6 +16,7 @@ from tests.support.fake_store import FakeStore
 from worker.errors import EngineUnavailableError, OutcomeUnknownError, PodError, StoreUnavailableError
 from worker.interfaces import Lease, Proposal
 from worker.planner.plan import plan
+from worker.planner.volumes.pooled import directory_name
 from worker.pods.layout import full_names
 from worker.pods.model import Installation, IntentKind, Phase, PinnedImage, PodState, Record, SystemMode
 from worker.pods.naming import LABEL_BASE, container_name, volume_name
@@ -63,8 +64,6 @@ SPECS: Final = (
     PodSpec(image="deep"),
     PodSpec(image="below"),
 )
-SPECS_ON_POOL: Final = SPECS[:3]
-"""Of one image: a pod's subvolume has places for its own image's volumes and no others."""
 MUST_BE_CUT: Final = frozenset(
     {
         *("image_inspect", "image_pull", "volume_create", "volume_list", "volume_remove", "container_create"),
@@ -85,7 +84,6 @@ class World:
 
     def __init__(self, seed: int, cuts: Counter[str], own: Installation = OWN) -> None:
         self.own = own
-        self.specs = SPECS if own is OWN else SPECS_ON_POOL
         self.random = Random(seed)
         self.engine, self.store, self.cuts = FakeEngine(), _NotingStore(self._note), cuts
         if own is ON_POOL:
@@ -248,10 +246,10 @@ def _kind_of_note(before: PodState, after: PodState) -> str:
 
 
 REQUESTS: Final[tuple[Callable[[World], Request], ...]] = (
-    lambda world: Create(spec=world.random.choice(world.specs)),
-    lambda world: Create(spec=world.random.choice(world.specs)),
-    lambda world: Update(spec=world.random.choice(world.specs)),
-    lambda world: Update(spec=world.random.choice(world.specs)),
+    lambda world: Create(spec=world.random.choice(SPECS)),
+    lambda world: Create(spec=world.random.choice(SPECS)),
+    lambda world: Update(spec=world.random.choice(SPECS)),
+    lambda world: Update(spec=world.random.choice(SPECS)),
     lambda _: Start(),
     lambda _: Stop(),
     lambda world: Restart(force=world.random.random() < 0.5),
@@ -328,6 +326,9 @@ def check_world(world: World, seed: int) -> None:
             kept = seen.pool.subvolume
             assert kept is not None, where
             assert kept.size is not None, where
+            assert world.engine.pool is not None, where
+            directories = world.engine.pool.subvolumes[pod_id].directories.keys()
+            assert directories == {directory_name(record, each) for each in record.state.layout}, where
             assert record.state.tier is not None, where
             assert kept.size.limit == TIERS[record.state.tier].storage_gb * 10**9, where
         assert [c.name for c in alive] == [container_name(pod_id)][: len(alive)], where
@@ -379,6 +380,8 @@ async def test_a_world_with_a_pool_converges_whatever_is_cut() -> None:
         "subvolume_begin",
         "subvolume_name",
         "subvolume_limit",
+        "directory_add",
+        "directory_remove",
         "subvolume_remove",
         "pool_list",
     } - cuts.keys()

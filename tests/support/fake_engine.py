@@ -215,7 +215,7 @@ class FakeEngine:
         self, source: str | Mapping[str, str], path: str, volume: str, nested: Collection[str]
     ) -> None:
         self._begin("folder_copy")
-        target = self.volumes[volume]
+        target = self._data(self.volumes[volume])
         mounts = self._by_id(source).observed.volumes if isinstance(source, str) else source
         own = self._by_id(source).files if isinstance(source, str) else {}
         target.content = HALF
@@ -339,6 +339,16 @@ class FakeEngine:
         self.after("subvolume_name")
         return named
 
+    async def add_directory(self, pod_id: str, uuid: str, name: str) -> None:
+        self._begin("directory_add")
+        self._given_pool().add_directory(pod_id, uuid, name)
+        self.after("directory_add")
+
+    async def remove_directory(self, pod_id: str, uuid: str, name: str) -> None:
+        self._begin("directory_remove")
+        self._given_pool().remove_directory(pod_id, uuid, name)
+        self.after("directory_remove")
+
     async def subvolume_size(self, pod_id: str) -> ObservedSize | None:
         self._begin("pool_list")
         return self._given_pool().size(pod_id)
@@ -366,7 +376,9 @@ class FakeEngine:
             await self.remove_volume(name)
         return is_empty
 
-    async def sync_volumes(self) -> None:
+    async def sync_volumes(self, *, on_pool: bool = False) -> None:
+        if on_pool:
+            self._begin("pool_sync")
         self._begin("sync")
         self.after("sync")
 

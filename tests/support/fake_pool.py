@@ -48,6 +48,16 @@ class FakePool:
         pods = {name.removeprefix(".").partition(".")[0] for name in self.subvolumes}
         return WholePool(pods={pod_id: self._sized(pod_id) for pod_id in pods}, problem=self.problem)
 
+    def add_directory(self, pod_id: str, uuid: str, name: str) -> None:
+        self._check()
+        self._check_uuid(pod_id, pod_id, uuid)
+        self.subvolumes[pod_id].directories.setdefault(name, FakeDirectory(content=""))
+
+    def remove_directory(self, pod_id: str, uuid: str, name: str) -> None:
+        self._check()
+        self._check_uuid(pod_id, pod_id, uuid)
+        self.subvolumes[pod_id].directories.pop(name, None)
+
     def size(self, pod_id: str) -> ObservedSize | None:
         self._check()
         found = self.subvolumes.get(pod_id)
@@ -70,7 +80,7 @@ class FakePool:
         self._check()
         made = FakeSubvolume(uuid=f"uuid-{next(self._numbers)}", directories=directories, limit=limit)
         self.subvolumes[begun_name(pod_id, incarnation)] = made
-        return Subvolume(uuid=made.uuid, pool=self.uuid)
+        return Subvolume(uuid=made.uuid, pool=self.uuid, incarnation=incarnation)
 
     def name(self, pod_id: str, incarnation: str, uuid: str) -> ObservedSubvolume:
         self._check()
@@ -103,5 +113,5 @@ class FakePool:
             raise PoolMissingError(self.problem)
 
     def _check_uuid(self, pod_id: str, name: str, uuid: str) -> None:
-        if self.subvolumes[name].uuid != uuid:
+        if name not in self.subvolumes or self.subvolumes[name].uuid != uuid:
             raise ForeignObjectError(f"pod {pod_id}: another subvolume has its name")

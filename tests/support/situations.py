@@ -63,7 +63,7 @@ OTHER_IMAGE: Final = PinnedImage(reference="image-2", id="sha256:2")
 SYSTEM: Final = System(mode=SystemMode.OVERLAY, image=IMAGE, directories=("/usr",), base="base")
 COPIED: Final = System(mode=SystemMode.COPY, image=IMAGE, directories=("/usr",))
 ON_POOL: Final = System(mode=SystemMode.POOL, image=IMAGE, directories=("/usr",))
-MINE: Final = Subvolume(uuid="mine", pool="p")
+MINE: Final = Subvolume(uuid="mine", pool="p", incarnation="one")
 UNIVERSAL: Final = " ".join(name for name, _ in UNIVERSAL_VOLUMES)
 """The names of the universal volumes, in their order."""
 NOW: Final = 1000.0
@@ -398,6 +398,10 @@ def on_pool(uuid: str | None = None, size: ObservedSize | None = None, **begun: 
     return OnPool(subvolume=named, begun=begun)
 
 
+def _directory(volume: Volume) -> str:
+    return volume.name if volume.incarnation == "one" else f"{volume.name}.{volume.incarnation}"
+
+
 def _is_pooled(record: Record) -> bool:
     return record.state.system is not None and record.state.system.mode is SystemMode.POOL
 
@@ -405,7 +409,7 @@ def _is_pooled(record: Record) -> bool:
 def _pointer(record: Record, volume: Volume) -> dict[str, str]:
     """Return the options that a volume should have, calculated independently of the planner."""
     if _is_pooled(record):
-        return {"type": "none", "o": "bind", "device": f"/pool/pods/a/{volume.name}"}
+        return {"type": "none", "o": "bind", "device": f"/pool/pods/a/{_directory(volume)}"}
     return _overlay(record, volume)
 
 

@@ -194,7 +194,9 @@ class DockerEngine:
         """Return where this process sees the Engine's data root, if it sees it; asked for once."""
         return self._data_root or (await self.info()).data_root
 
-    async def sync_volumes(self) -> None:
+    async def sync_volumes(self, *, on_pool: bool = False) -> None:
+        if on_pool:
+            await self._given_pool().sync()
         await self._disk.sync(await self.data_root())
 
     async def observe(
@@ -244,6 +246,12 @@ class DockerEngine:
 
     async def name_subvolume(self, pod_id: str, incarnation: str, uuid: str) -> ObservedSubvolume:
         return await self._given_pool().name(pod_id, incarnation, uuid)
+
+    async def add_directory(self, pod_id: str, uuid: str, name: str) -> None:
+        await self._given_pool().add_directory(pod_id, uuid, name)
+
+    async def remove_directory(self, pod_id: str, uuid: str, name: str) -> None:
+        await self._given_pool().remove_directory(pod_id, uuid, name)
 
     async def subvolume_size(self, pod_id: str) -> ObservedSize | None:
         return await self._given_pool().size(pod_id)

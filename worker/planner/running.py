@@ -40,10 +40,10 @@ from worker.planner.volumes.kept import copied_volumes, unfilled_below
 from worker.planner.volumes.pointers import plan_pointers
 from worker.planner.volumes.pooled import (
     abandoned,
-    is_first,
-    later_volumes,
+    added_directory,
     new_limit,
     plan_subvolume,
+    removed_directories,
     unseen_pool,
 )
 from worker.planner.volumes.replacing import give_up_copies, plan_nested, plan_replacing
@@ -184,10 +184,6 @@ def _new_volumes(
     nested = plan_nested(record, seen, now, own)
     if nested is not None or not _grows(record, seen, image):
         return nested
-    new = () if is_first(record) else missing_volumes(record, record.state.layout, seen.shapes.get(image.id))
-    late = later_volumes(record, new)
-    if late is not None:
-        return give_up(late, until=now + FAILED_DELAY_S)
     return _strayed(record, seen, image) or _begin(seen)
 
 
@@ -248,6 +244,7 @@ def _unfinished(record: Record, seen: Observation, unfilled: Mapping[str, Volume
         steps.append(RemoveContainer(container.id))
     # The only case in which volumes are removed without a deletion: those that this incarnation made, before
     # any start was sent (promise 1). So is the subvolume of a pod that has no filled volume.
+    steps += removed_directories(record, unfilled.values())
     steps += rollback((volume, seen.volumes.get(name)) for name, volume in unfilled.items())
     return go(*steps, *abandoned(record, seen), BeginFill() if again else GiveUpCopies(""))
 
@@ -341,7 +338,7 @@ def _missing_volumes(record: Record, seen: Observation) -> list[Step]:
     steps: list[Step] = []
     for volume in record.state.layout:
         if not volume.filled and naming.volume_name(record.pod_id, volume.name) not in seen.volumes:
-            steps.append(CreateVolume(volume))
+            steps += [*added_directory(record, volume), CreateVolume(volume)]
             if volume.name == LAYERS:
                 steps.append(FillLayers(volume))
     return steps

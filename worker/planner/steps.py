@@ -63,6 +63,20 @@ class NameSubvolume:
 
 
 @dataclass(frozen=True)
+class AddDirectory:
+    """Make the empty directory of a volume in a subvolume that began without it."""
+
+    volume: Volume
+
+
+@dataclass(frozen=True)
+class RemoveDirectory:
+    """Remove such a directory with what was begun in it: nothing was ever started on that."""
+
+    volume: Volume
+
+
+@dataclass(frozen=True)
 class LimitSubvolume:
     """Change how much a pod on a pool may keep, running or not."""
 
@@ -270,7 +284,7 @@ VolumeStep = (
     | RemoveVolume
     | RemoveEmptyVolume
 )
-PoolStep = BeginSubvolume | NameSubvolume | LimitSubvolume | RemoveSubvolume
+PoolStep = BeginSubvolume | NameSubvolume | AddDirectory | RemoveDirectory | LimitSubvolume | RemoveSubvolume
 KeepStep = FindFolders | MeasureFolders | BeginKeep | CopyFolder | DistrustCopies | GiveUpCopies
 StartStep = (
     CreateContainer | StartContainer | UnpauseContainer | UpdateContainer | RenameContainer | ConnectNetwork

@@ -106,6 +106,8 @@ class Subvolume(_Recorded):
     """Another one that has the pod's name is not the pod's data."""
     pool: str
     """UUID of the filesystem that it is on."""
+    incarnation: str
+    """The creation that made it: volumes of later ones have directories of other names."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -55,6 +55,18 @@ for each in "$1" ".$1."*; do
     if [ -e "$each" ] || [ -L "$each" ]; then echo "$each $(uuid_of "$each")"; fi
 done
 """
+_ADD: Final = f"""
+cd {PODS}
+{_UUID_OF}
+[ "$(uuid_of "$1")" = "$2" ] || {{ echo {_OTHER}; exit 0; }}
+[ -z "$3" ] || mkdir -p "./$1/$3"
+"""
+"""Without a third argument it only looks whose it is."""
+_REMOVE_WITHIN: Final = """
+cd /pool
+rm -rf -- "./$1"
+"""
+_SYNC: Final = "btrfs filesystem sync /pool"
 _LIMIT: Final = """
 btrfs qgroup limit "$2" "$1" /pool
 btrfs filesystem sync /pool
@@ -150,6 +162,27 @@ class PodSubvolumes:
         """
         printed = await self._pool.run("pod: look", _LOOK, pod_id)
         return {name: uuid for name, _, uuid in (line.partition(" ") for line in printed.splitlines())}
+
+    async def add_directory(self, pod_id: str, uuid: str, name: str) -> None:
+        """Make a directory right in a pod's subvolume, where its owner sees none, unless it is there.
+
+        Raises ForeignObjectError if another subvolume has the pod's name.
+        """
+        said = await self._pool.run("pod: directory", _ADD, pod_id, uuid, name)
+        if _OTHER in said:
+            raise self._foreign(pod_id)
+
+    async def remove_directory(self, pod_id: str, uuid: str, name: str) -> None:
+        """Remove such a directory with all that is in it; links in there lead nowhere.
+
+        Raises as `add_directory`.
+        """
+        await self.add_directory(pod_id, uuid, "")
+        await self._pool.run_within("pod: remove directory", _REMOVE_WITHIN, name, below=f"/pods/{pod_id}")
+
+    async def sync(self) -> None:
+        """Return once everything is on the disk."""
+        await self._pool.run("pool: sync", _SYNC)
 
     async def set_limit(self, pod_id: str, pod: PodSubvolume, limit: int | None) -> None:
         """Change how much a pod may use, in bytes, while it runs.

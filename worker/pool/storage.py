@@ -56,11 +56,20 @@ class PoolStorage:
     ) -> Subvolume:
         await self._templates.of(image, volumes)
         uuid = await self._pods.begin(pod_id, incarnation, image, limit=limit)
-        return Subvolume(uuid=uuid, pool=self._pool.uuid)
+        return Subvolume(uuid=uuid, pool=self._pool.uuid, incarnation=incarnation)
 
     async def name(self, pod_id: str, incarnation: str, uuid: str) -> ObservedSubvolume:
         await self._pods.finish(pod_id, incarnation, uuid)
         return self._observed(pod_id, uuid)
+
+    async def sync(self) -> None:
+        await self._pods.sync()
+
+    async def add_directory(self, pod_id: str, uuid: str, name: str) -> None:
+        await self._pods.add_directory(pod_id, uuid, name)
+
+    async def remove_directory(self, pod_id: str, uuid: str, name: str) -> None:
+        await self._pods.remove_directory(pod_id, uuid, name)
 
     async def size(self, pod_id: str) -> ObservedSize | None:
         found = (await self._pods.list()).pods.get(pod_id)

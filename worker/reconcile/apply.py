@@ -33,12 +33,13 @@ from worker.planner.steps import EndStep, ImageStep, KeepStep, PoolStep, StartSt
 from worker.planner.volumes.kept import pod_mounts
 from worker.planner.volumes.mounts import place_of
 from worker.planner.volumes.pointers import volume_options
-from worker.planner.volumes.pooled import is_pooled, storage_limit
+from worker.planner.volumes.pooled import directory_name, is_first, is_pooled, storage_limit
 from worker.planner.volumes.unprotected import parents
 from worker.pods.layout import full_names, looked_paths
 from worker.pods.model import Installation, Record, Volume
 from worker.pods.naming import volume_name
 from worker.pods.observation import Observation
+from worker.pods.own_root import Measured
 from worker.pods.shape import ImageShape
 
 
@@ -124,7 +125,7 @@ async def _apply_volume(step: VolumeStep, at: Surroundings) -> StepResult:
         case steps.CommitFill():
             # What the Engine copied may be in memory only. If the fill were noted before it is on the disk, a
             # power cut could leave a volume that counts as filled and is empty.
-            await engine.sync_volumes()
+            await engine.sync_volumes(on_pool=is_pooled(record.state.system) and not is_first(record))
         case steps.NoteRestored():
             pass
         case steps.RemoveVolume(name=name):
@@ -138,7 +139,7 @@ async def _apply_volume(step: VolumeStep, at: Surroundings) -> StepResult:
 
 async def _apply_pool(step: PoolStep, at: Surroundings) -> StepResult:
     engine, record = at.engine, at.record
-    known, incarnation = record.state.subvolume, newest_incarnation(record)
+    incarnation = newest_incarnation(record)
     match step:
         case steps.BeginSubvolume():
             image, spec = record.image, record.intent.spec
@@ -151,9 +152,12 @@ async def _apply_pool(step: PoolStep, at: Surroundings) -> StepResult:
                 await engine.begin_subvolume(record.pod_id, incarnation, image, volumes, limit=limit)
             )
         case steps.NameSubvolume():
-            if known is None:
-                raise ValueError(f"pod {record.pod_id}: no subvolume was begun")
-            return SubvolumeNamed(await engine.name_subvolume(record.pod_id, incarnation, known.uuid))
+            named = await engine.name_subvolume(record.pod_id, incarnation, _uuid(record))
+            return SubvolumeNamed(named)
+        case steps.AddDirectory(volume=volume):
+            await engine.add_directory(record.pod_id, _uuid(record), directory_name(record, volume))
+        case steps.RemoveDirectory(volume=volume):
+            await engine.remove_directory(record.pod_id, _uuid(record), directory_name(record, volume))
         case steps.LimitSubvolume(uuid=uuid, limit=limit):
             await engine.limit_subvolume(record.pod_id, uuid, limit)
         case steps.RemoveSubvolume(uuid=uuid, begun=begun_as):
@@ -161,6 +165,12 @@ async def _apply_pool(step: PoolStep, at: Surroundings) -> StepResult:
         case _:
             assert_never(step)
     return DONE
+
+
+def _uuid(record: Record) -> str:
+    if record.state.subvolume is None:
+        raise ValueError(f"pod {record.pod_id}: no subvolume was begun")
+    return record.state.subvolume.uuid
 
 
 async def _apply_keep(step: KeepStep, at: Surroundings) -> StepResult:
@@ -177,7 +187,8 @@ async def _apply_keep(step: KeepStep, at: Surroundings) -> StepResult:
         case steps.MeasureFolders(container_id=container_id, paths=paths):
             floor = at.installation.min_free_mb * 10**6
             source = container_id or _holders(record, seen, paths)
-            return FoldersMeasured(await engine.measure_folders(source, paths, floor_bytes=floor))
+            measured = await engine.measure_folders(source, paths, floor_bytes=floor)
+            return FoldersMeasured(await _within_limit(measured, at))
         case steps.BeginKeep():
             return FillBegun(at.incarnation)
         case steps.CopyFolder(container_id=container_id, path=path, volume=volume):
@@ -236,6 +247,16 @@ async def _shape(engine: Engine, record: Record, seen: Observation) -> ImageShap
         raise ValueError(f"pod {record.pod_id}: a container needs a pinned image")
     known = seen.shapes.get(record.image.id)
     return known or await engine.look_at_image(record.image, looked_paths(record, record.image))
+
+
+async def _within_limit(measured: Measured, at: Surroundings) -> Measured:
+    """Return what was measured with the room that a pod on a pool has, which is not the Engine's disk."""
+    if not is_pooled(at.record.state.system):
+        return measured
+    size = await at.engine.subvolume_size(at.record.pod_id)
+    if size is None or size.limit is None:
+        return measured
+    return measured.evolve(free_bytes=max(0, size.limit - size.used), where="the pod's own storage")
 
 
 def _holders(record: Record, seen: Observation, paths: Collection[str]) -> dict[str, str]:

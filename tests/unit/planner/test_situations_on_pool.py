@@ -20,29 +20,49 @@ from tests.support.situations import (
     created,
     deleting_pod,
     exited,
+    layout,
     looked,
     made_by,
     new_pod,
     on_pool,
     pod,
+    room,
     running,
     sees,
     stopped_pod,
     tombstone,
 )
 from tests.support.situations import case as row
-from worker.planner.backoff import FAILED_DELAY_S
 from worker.planner.plan import plan
 from worker.pods import naming
-from worker.pods.model import SUBVOLUME, SYSTEM, Phase
+from worker.pods.layout import declared_name
+from worker.pods.model import SUBVOLUME, SYSTEM, Phase, Record, Volume, VolumeClass
 from worker.pods.observation import ObservedSize, OnPool
 
 DELETED, DELETING, FAILED, PENDING = Phase.DELETED, Phase.DELETING, Phase.FAILED, Phase.PENDING
 RUNNING, STOPPED, MISSING = Phase.RUNNING, Phase.STOPPED, Phase.STORAGE_MISSING
 POINTERS: Final = f"usr {UNIVERSAL}"
 """The names of all volumes of a pod on a pool."""
+FIRST: Final = {each.path: naming.volume_name("a", each.name) for each in layout(system=ON_POOL)}
+"""What its container mounts that was made when its subvolume was."""
 REMOVED: Final = " ".join(["remove_volume", *(f"{name} on_others" for name in POINTERS.split())])
 HAS: Final[dict[str, Any]] = {"system": ON_POOL, "subvolume": MINE}
+
+
+def later_pod(
+    *, path: str = "/mine", filled: bool = False, copied_from: str | None = None, **more: Any
+) -> Record:
+    """Return a pod on a pool with a volume that a later creation has begun."""
+    record = asked_again(**{"spec": {"hostname": "new"}, **more}, **HAS)
+    later = Volume(
+        name=declared_name(path),
+        path=path,
+        volume_class=VolumeClass.DECLARED,
+        incarnation="two",
+        filled=filled,
+        copied_from=copied_from,
+    )
+    return record.evolve(state=record.state.evolve(layout=(*record.state.layout, later)))
 
 
 def case(words: str, *given: Any, **expected: Any) -> Any:
@@ -128,14 +148,6 @@ CUT_OFF: Final = [
         new_pod(**HAS),
         sees(),
         "remove_subvolume mine",
-        phase=PENDING,
-    ),
-    case(
-        "a later volume of it was cut off: it has data, so its subvolume stays",
-        pod(**HAS, unfilled="home"),
-        sees(),
-        "remove_volume home on_others",
-        "begin_fill",
         phase=PENDING,
     ),
     case(
@@ -296,20 +308,61 @@ DELETION: Final = [
 ]
 LATER: Final = [
     case(
-        "another image with a VOLUME that its subvolume has no place for: it goes on as it was",
-        asked_again(image=DATABASE, intent={"image": DATABASE}, **HAS),
-        sees(running(other_spec=True), look=looked(places=True)),
-        phase=FAILED,
-        because="began without them",
-        until=NOW + FAILED_DELAY_S,
+        "its owner has made a directory in /, and there is room: it is noted, and gets a place",
+        asked_again(spec={"hostname": "new"}, **HAS),
+        sees(exited(other_spec=True), look=looked("/mine"), measured=room("/mine")),
+        "begin_keep /mine",
+        phase=PENDING,
     ),
     case(
-        "its owner has made a directory in /: its container is not replaced",
-        asked_again(spec={"hostname": "new"}, **HAS),
-        sees(running(other_spec=True), look=looked("/mine")),
-        phase=FAILED,
-        because="/mine would each need a directory",
-        until=NOW + FAILED_DELAY_S,
+        "that is noted: its place is made, under a name that was never used, and filled",
+        later_pod(copied_from="c" * 64),
+        sees(
+            exited(other_spec=True, volumes=FIRST),
+            look=looked("/mine"),
+            measured=room("/mine"),
+            without="declared.mine",
+            fresh="two",
+        ),
+        "add_directory declared.mine",
+        "create_volume declared.mine",
+        "copy_folder /mine declared.mine",
+        "commit_fill /mine",
+        phase=PENDING,
+    ),
+    case(
+        "that was cut off, and is not wanted any more: its place goes with what is in it",
+        later_pod(copied_from="c" * 64, spec={}),
+        sees(running(volumes=FIRST), look=looked()),
+        "remove_directory declared.mine",
+        "remove_volume declared.mine on_others",
+        "give_up_copies",
+        phase=PENDING,
+    ),
+    case(
+        "another image with a VOLUME: that is begun, and gets a place",
+        later_pod(path="/data", image=DATABASE, intent={"image": DATABASE}),
+        sees(fresh="two", without="declared.data"),
+        "add_directory declared.data",
+        "create_volume declared.data",
+        "create_container",
+        phase=PENDING,
+    ),
+    case(
+        "that was cut off: it is begun again under another name",
+        later_pod(path="/data", image=DATABASE, intent={"image": DATABASE}),
+        sees(),
+        "remove_directory declared.data",
+        "remove_volume declared.data on_others",
+        "begin_fill",
+        phase=PENDING,
+    ),
+    case(
+        "its later volume is gone: it points to the same place again",
+        later_pod(filled=True),
+        sees(without="declared.mine"),
+        "create_volume declared.mine",
+        phase=PENDING,
     ),
     case(
         "its owner has changed nothing outside: its container is replaced, and its programs stay",

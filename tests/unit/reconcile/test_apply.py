@@ -16,6 +16,7 @@ from tests.support.situations import (
     begun_pod,
     exited,
     pod,
+    room,
     running,
     sees,
 )
@@ -43,7 +44,7 @@ from worker.planner.steps import Step, step_name
 from worker.planner.volumes.system import overlay_options
 from worker.pods.layout import full_names, looked_paths
 from worker.pods.model import Installation, PinnedImage, Record
-from worker.pods.observation import Exit, Observation
+from worker.pods.observation import Exit, Observation, ObservedSize
 from worker.reconcile.apply import Surroundings, apply
 
 ID: Final = "c" * 64
@@ -89,7 +90,7 @@ NO_CALL: Final[list[tuple[Step, StepResult]]] = [
 ]
 ONE_CALL: Final[list[tuple[Step, tuple[Any, ...], StepResult]]] = [
     (steps.FillLayers(pod().state.layout[0]), ("fill_layers", "pinacle-vol-a-workspace"), DONE),
-    (steps.CommitFill(("/home",)), ("sync_volumes",), DONE),
+    (steps.CommitFill(("/home",)), ("sync_volumes", {"on_pool": False}), DONE),
     (steps.RemoveVolume("a-volume"), ("remove_volume", "a-volume"), DONE),
     (steps.RemoveEmptyVolume("a-volume"), ("remove_empty_volume", "a-volume"), VolumeRemoved(ANSWER)),
     (steps.StartContainer(ID, unasked=True), ("start_container", ID), DONE),
@@ -194,6 +195,28 @@ async def test_a_subvolume_begins_with_what_its_image_has_for_each_volume() -> N
     for begun_as in ("one", None):
         removed = ("remove_subvolume", "a", "mine", begun_as)
         assert await done(steps.RemoveSubvolume("mine", begun_as), noted) == ([removed], DONE)
+
+
+async def test_what_is_kept_has_to_fit_into_what_a_pod_on_a_pool_may_keep() -> None:
+    """Not onto the Engine's own disk, which is measured as well."""
+    record, measure = pod(system=ON_POOL, subvolume=MINE), steps.MeasureFolders(ID, ("/mine",))
+    for size, free in ((ObservedSize(used=15, limit=20), 5), (ObservedSize(used=25, limit=20), 0)):
+        _, result = await done(measure, record, measure_folders=room("/mine"), subvolume_size=size)
+        assert isinstance(result, FoldersMeasured)
+        assert (result.measured.free_bytes, result.measured.where) == (free, "the pod's own storage")
+    for nothing in (None, ObservedSize(used=15, limit=None)):
+        _, result = await done(measure, record, measure_folders=room("/mine"), subvolume_size=nothing)
+        assert result == FoldersMeasured(room("/mine"))
+
+
+async def test_later_volumes_have_directories_of_names_that_were_never_used() -> None:
+    """What they are filled with is on the pool's disk before that is noted."""
+    record = pod(system=ON_POOL, subvolume=MINE)
+    later = record.state.layout[1].evolve(incarnation="two", filled=False)
+    for kind, call in ((steps.AddDirectory, "add_directory"), (steps.RemoveDirectory, "remove_directory")):
+        assert await done(kind(later), record) == ([(call, "a", "mine", f"{later.name}.two")], DONE)
+    synced = ("sync_volumes", {"on_pool": True})
+    assert await done(steps.CommitFill((later.path,)), record) == ([synced], DONE)
 
 
 async def test_only_the_container_that_was_seen_is_looked_into() -> None:

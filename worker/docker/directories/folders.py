@@ -118,7 +118,8 @@ class Folders:
         root = Path((await self._calls.json("info", "GET", "info"))["DockerRootDir"])
         source = await self._source(entry, root, path, inside)
         target = await self._calls.json("volume_inspect", "GET", f"volumes/{volume}")
-        if source is not None:
+        # A volume that shows something else holds nothing in its own folder.
+        if source is not None and not target.get("Options"):
             self._calls.count("folder_copy")
             folder = self._seen(root, target["Mountpoint"])
             if await disk_copy.copy(source, folder, self._deadline_s):

@@ -72,7 +72,9 @@ def _volume(
 
 def _pool(step: PoolStep) -> StepResult | None:
     match step:
-        case steps.LimitSubvolume() | steps.RemoveSubvolume():
+        case (
+            steps.AddDirectory() | steps.RemoveDirectory() | steps.LimitSubvolume() | steps.RemoveSubvolume()
+        ):
             return DONE
         case steps.BeginSubvolume() | steps.NameSubvolume():
             return None

@@ -93,7 +93,7 @@ def _fold_volume(seen: Observation, step: VolumeStep, result: StepResult) -> Obs
 def _fold_pool(seen: Observation, step: PoolStep, result: StepResult) -> Observation:
     pool = seen.pool or OnPool()
     match step:
-        case steps.BeginSubvolume():
+        case steps.BeginSubvolume() | steps.AddDirectory() | steps.RemoveDirectory():
             return seen
         case steps.NameSubvolume():
             named = found(result, SubvolumeNamed).subvolume

@@ -103,7 +103,7 @@ def _fold_pool(record: Record, step: PoolStep, result: StepResult) -> PodState:
             return state.evolve(subvolume=found(result, SubvolumeBegun).subvolume)
         case steps.RemoveSubvolume(uuid=uuid):
             return state.evolve(subvolume=None) if known is not None and known.uuid == uuid else state
-        case steps.NameSubvolume() | steps.LimitSubvolume():
+        case steps.NameSubvolume() | steps.AddDirectory() | steps.RemoveDirectory() | steps.LimitSubvolume():
             return state
         case _:
             assert_never(step)
@@ -111,10 +111,16 @@ def _fold_pool(record: Record, step: PoolStep, result: StepResult) -> PodState:
 
 def _with_begun(record: Record, seen: Observation, incarnation: str) -> PodState:
     layout = begun_layout(record, seen.volumes, incarnation=incarnation, shape=_shape(record, seen))
+    # What was begun for a pod without data was removed before.
+    adopted = adopted_subvolume(seen.volumes) if is_first(record) else None
+    if adopted is not None:
+        # What a volume pointed to that is gone is in the subvolume all the same.
+        layout = tuple(
+            v if v.filled else v.evolve(filled=True, incarnation=adopted.incarnation) for v in layout
+        )
     return record.state.evolve(
         layout=with_strays(record, layout, seen.volumes),
-        # What was begun for a pod without data was removed before.
-        subvolume=adopted_subvolume(seen.volumes) if is_first(record) else record.state.subvolume,
+        subvolume=adopted if is_first(record) else record.state.subvolume,
         image=record.image,
         whole_for=record.image and record.image.id,
     )

@@ -4,14 +4,22 @@ The subvolume begins as a snapshot of what its image has, so it is never half fi
 it gets the pod's name: one of that name with another UUID is not this pod's, and is left alone.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Iterable, Mapping
 
 from pydantic import ValidationError
 
 from config.tiers import DEFAULT_TIER, TIERS
 from worker.errors import ErrorKind, InvalidInputError
 from worker.planner.decision import Plan, fail, go
-from worker.planner.steps import BeginSubvolume, LimitSubvolume, NameSubvolume, RemoveSubvolume, Step
+from worker.planner.steps import (
+    AddDirectory,
+    BeginSubvolume,
+    LimitSubvolume,
+    NameSubvolume,
+    RemoveDirectory,
+    RemoveSubvolume,
+    Step,
+)
 from worker.pods import naming
 from worker.pods.model import SUBVOLUME, Installation, Record, Subvolume, System, SystemMode, Volume
 from worker.pods.observation import Observation, ObservedVolume, OnPool
@@ -126,14 +134,27 @@ def _begun(pool: OnPool) -> list[Step]:
     return [RemoveSubvolume(uuid, begun=name) for name, uuid in sorted(pool.begun.items())]
 
 
-def later_volumes(record: Record, paths: Collection[str]) -> str | None:
-    """Return why a pod on a pool gets no volumes for `paths` after its first ones; None if it needs none."""
-    if not paths or not is_pooled(record.state.system):
-        return None
-    return (
-        f"{', '.join(sorted(paths))} would each need a directory in the subvolume of pod {record.pod_id}, "
-        "which began without them: move what is there below one of the pod's volumes, such as /srv"
-    )
+def directory_name(record: Record, volume: Volume) -> str:
+    """Return the name of a volume's directory in its pod's subvolume.
+
+    That of a later volume is never used again: what is in it was put there by one creation.
+    """
+    return f"{volume.name}.{volume.incarnation}" if _is_later(record, volume) else volume.name
+
+
+def added_directory(record: Record, volume: Volume) -> list[Step]:
+    """Return how a later volume of a pod on a pool gets its place; the first ones have theirs."""
+    return [AddDirectory(volume)] if _is_later(record, volume) else []
+
+
+def removed_directories(record: Record, begun: Iterable[Volume]) -> list[Step]:
+    """Return how to remove the places of later volumes on which nothing was ever started."""
+    return [RemoveDirectory(volume) for volume in begun if _is_later(record, volume)]
+
+
+def _is_later(record: Record, volume: Volume) -> bool:
+    known = record.state.subvolume
+    return known is not None and volume.incarnation not in (None, known.incarnation)
 
 
 def bound_options(record: Record, seen: Observation, volume: Volume) -> dict[str, str]:
@@ -144,7 +165,7 @@ def bound_options(record: Record, seen: Observation, volume: Volume) -> dict[str
     found = seen.pool.subvolume if seen.pool is not None else None
     if found is None:
         raise ValueError(f"pod {record.pod_id}: no volume for {volume.path} without its subvolume")
-    return {"type": "none", "o": "bind", "device": f"{found.path}/{volume.name}"}
+    return {"type": "none", "o": "bind", "device": f"{found.path}/{directory_name(record, volume)}"}
 
 
 def looks_on_pool(record: Record, own: Installation) -> bool:

@@ -32,7 +32,7 @@ from worker.planner.volumes.kept import (
     space_problem,
     volume_for,
 )
-from worker.planner.volumes.pooled import later_volumes
+from worker.planner.volumes.pooled import added_directory, removed_directories
 from worker.pods import naming
 from worker.pods.model import Installation, Record, Volume
 from worker.pods.observation import Observation, ObservedContainer
@@ -64,7 +64,7 @@ def plan_replacing(
     names = {volume_for(_before_copies(record, container), seen, path).name: path for path in kept.paths}
     if begun and {volume.name for volume in begun} != names.keys():
         return go(*give_up_copies(record, seen, container))
-    return _copies(container.id, begun, names) or go(RemoveContainer(container.id))
+    return _copies(record, container.id, begun, names) or go(RemoveContainer(container.id))
 
 
 def _before_copies(record: Record, container: ObservedContainer) -> Record:
@@ -90,7 +90,7 @@ def plan_nested(record: Record, seen: Observation, now: float, own: Installation
     wait = _hindrance(record, seen, find, kept, own, until=now + FAILED_DELAY_S)
     begun = [v for v in record.state.layout if not v.filled and v.copied_from is not None]
     names = {volume_for(record, seen, path).name: path for path in kept.paths}
-    return wait or _copies("", begun, names)
+    return wait or _copies(record, "", begun, names)
 
 
 def look_of(seen: Observation, find: FindFolders) -> Look | None:
@@ -100,7 +100,7 @@ def look_of(seen: Observation, find: FindFolders) -> Look | None:
     return look if fits else None
 
 
-def _copies(container_id: str, begun: list[Volume], names: Mapping[str, str]) -> Plan | None:
+def _copies(record: Record, container_id: str, begun: list[Volume], names: Mapping[str, str]) -> Plan | None:
     """Return how to copy what is kept into its volumes, given by name; None if that is done."""
     if not begun and names:
         return go(BeginKeep(tuple(names.values()), container_id))
@@ -109,6 +109,7 @@ def _copies(container_id: str, begun: list[Volume], names: Mapping[str, str]) ->
         return None
     steps: list[Step] = []
     for volume in unfilled:
+        steps += added_directory(record, volume)
         steps += [CreateVolume(volume), CopyFolder(container_id, names.get(volume.name, volume.path), volume)]
     return go(*steps, CommitFill(tuple(volume.path for volume in unfilled)))
 
@@ -122,7 +123,7 @@ def give_up_copies(record: Record, seen: Observation, container: ObservedContain
     if not begun:
         return []
     made = [(volume, seen.volumes.get(naming.volume_name(record.pod_id, volume.name))) for volume in begun]
-    steps = rollback(made)
+    steps = [*removed_directories(record, begun), *rollback(made)]
     # Were they still noted as filled, they would be missing if the container were lost meanwhile.
     if steps and any(volume.filled for volume in begun):
         steps.insert(0, DistrustCopies(container.id))
@@ -133,9 +134,8 @@ def _hindrance(
     record: Record, seen: Observation, find: FindFolders, kept: Keeping, own: Installation, *, until: float
 ) -> Plan | None:
     """Return why it cannot be kept, or how to find out whether there is room for it."""
-    problem = kept.problem or later_volumes(record, {*kept.paths, *find.at})
-    if problem is not None:
-        return give_up(problem, until=until)
+    if kept.problem is not None:
+        return give_up(kept.problem, until=until)
     measured = seen.measured
     if not kept.paths:
         return None

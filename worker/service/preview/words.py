@@ -59,12 +59,16 @@ def _volume(step: VolumeStep) -> str:  # noqa: PLR0911 - a table, one line for e
             assert_never(step)
 
 
-def _pool(step: PoolStep) -> str:
+def _pool(step: PoolStep) -> str:  # noqa: PLR0911 - a table, one line for each step
     match step:
         case steps.BeginSubvolume():
             return "make the pod's subvolume on the pool, with what its image has"
         case steps.NameSubvolume():
             return "give that subvolume the pod's name"
+        case steps.AddDirectory(volume=volume):
+            return f"make a place for {volume.path} in the pod's subvolume"
+        case steps.RemoveDirectory(volume=volume):
+            return f"remove what was begun for {volume.path} in the pod's subvolume"
         case steps.LimitSubvolume(limit=limit):
             return f"let the pod keep {limit / 10**9:g} GB"
         case steps.RemoveSubvolume(begun=None):
