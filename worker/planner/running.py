@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Final, assert_never
 
 from config.tiers import DEFAULT_TIER, TIERS
@@ -37,7 +38,7 @@ from worker.planner.volumes.adopting import plan_adoption
 from worker.planner.volumes.fit import gone_for_good, is_made, plan_look
 from worker.planner.volumes.keeping import plan_keeping
 from worker.planner.volumes.kept import copied_volumes, unfilled_below
-from worker.planner.volumes.pointers import plan_pointers
+from worker.planner.volumes.pointers import is_pointer, plan_pointers
 from worker.planner.volumes.pooled import (
     abandoned,
     added_directory,
@@ -245,7 +246,8 @@ def _unfinished(record: Record, seen: Observation, unfilled: Mapping[str, Volume
     # The only case in which volumes are removed without a deletion: those that this incarnation made, before
     # any start was sent (promise 1). So is the subvolume of a pod that has no filled volume.
     steps += removed_directories(record, unfilled.values())
-    steps += rollback((volume, seen.volumes.get(name)) for name, volume in unfilled.items())
+    made = ((volume, seen.volumes.get(name)) for name, volume in unfilled.items())
+    steps += rollback(made, partial(is_pointer, record.state.system))
     return go(*steps, *abandoned(record, seen), BeginFill() if again else GiveUpCopies(""))
 
 

@@ -4,7 +4,7 @@ A note must be durable before the next operation. What a step finds out is in `w
 and what is true once it has succeeded in `worker.planner.fold`.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
@@ -310,8 +310,12 @@ def removals(volumes: Iterable[ObservedVolume]) -> list[RemoveVolume]:
     return sorted(steps, key=lambda step: not step.on_others)
 
 
-def rollback(begun: Iterable[tuple[Volume, ObservedVolume | None]]) -> list[Step]:
+def rollback(
+    begun: Iterable[tuple[Volume, ObservedVolume | None]], is_pointer: Callable[[Volume], bool]
+) -> list[Step]:
     """Return how to remove what was made for volumes that are noted as begun and not as filled.
+
+    `is_pointer` says of a volume whether it should hold nothing by itself.
 
     A volume of another incarnation than the one that was noted is not ours to remove. Before that note there
     was no such volume, so one without any label is ours too, or a person made it since.
@@ -319,8 +323,7 @@ def rollback(begun: Iterable[tuple[Volume, ObservedVolume | None]]) -> list[Step
     made = [(volume, found) for volume, found in begun if found is not None]
     ours = [found for volume, found in made if volume.incarnation in (found.incarnation, found.unasked)]
     unnamed = [found for _, found in made if not found.labels]
-    # A pointer holds nothing by itself.
-    pointers = [found for found in unnamed if found.options]
+    pointers = [found for volume, found in made if not found.labels and found.options and is_pointer(volume)]
     doubtful = [RemoveEmptyVolume(found.name) for found in unnamed if found not in pointers]
     return [*removals([*ours, *pointers]), *doubtful]
 

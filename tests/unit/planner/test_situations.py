@@ -32,6 +32,7 @@ from tests.support.situations import (
     SYSTEM,
     UNIVERSAL,
     Situation,
+    View,
     asked_again,
     begun_pod,
     case,
@@ -62,7 +63,7 @@ from worker.planner.container import spec_hash
 from worker.planner.plan import plan, plan_elsewhere
 from worker.pods import naming
 from worker.pods.layout import image_paths
-from worker.pods.model import Phase, PublishedPort, Rebuilt, SentStop, SystemMode, Unreadable
+from worker.pods.model import Phase, PublishedPort, Rebuilt, Record, SentStop, SystemMode, Unreadable
 from worker.pods.observation import ContainerState, Observation, Unknown
 from worker.pods.spec import PortSpec
 
@@ -88,6 +89,18 @@ GONE: Final = frozenset({IMAGE.id})
 FOREIGN: Final = {naming.LABEL_POD: "a", naming.LABEL_INSTALLATION: "other"}
 HOME: Final = "pinacle-vol-a-home"
 MARKED: Final = made_by("one", **{naming.LABEL_RESTORED: "1"})
+
+
+def with_share(short: str, view: View) -> View:
+    """Show one of the pod's volumes as a share of another machine."""
+    name, share = naming.volume_name("a", short), {"type": "nfs", "device": ":/share", "o": "addr=192.0.2.1"}
+
+    def shown(record: Record) -> Observation:
+        seen = view(record)
+        return seen.evolve(volumes={**seen.volumes, name: replace(seen.volumes[name], options=share)})
+
+    return shown
+
 
 NOTHING: Final = SYSTEM.evolve(mode=SystemMode.OFF, directories=(), base=None)
 """How the system directories of an image that has none are kept."""
@@ -250,6 +263,15 @@ CREATION: Final = [
         "cut off, and a volume has no label: the Engine did not come to note it, so an empty one goes",
         begun_pod(),
         sees(unlabelled="home", without="root etc usr-local opt var srv"),
+        "remove_volume workspace",
+        "remove_empty_volume home",
+        "begin_fill",
+        phase=PENDING,
+    ),
+    case(
+        "cut off, and a volume without a label shows a share that was restored to: it stays unless empty",
+        begun_pod(),
+        with_share("home", sees(unlabelled="home", without="root etc usr-local opt var srv")),
         "remove_volume workspace",
         "remove_empty_volume home",
         "begin_fill",

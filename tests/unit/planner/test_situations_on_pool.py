@@ -144,6 +144,14 @@ CUT_OFF: Final = [
         phase=PENDING,
     ),
     case(
+        "the Engine did not come to note a volume's labels: it points to the pod's own, and goes",
+        begun_pod(system=ON_POOL),
+        sees(unlabelled="home", without=POINTERS.replace("home", ""), pool=on_pool()),
+        "remove_volume home on_others",
+        "begin_fill",
+        phase=PENDING,
+    ),
+    case(
         "its volumes are rolled back, and its subvolume is not",
         new_pod(**HAS),
         sees(),

@@ -5,6 +5,7 @@ looked for again when it has ended, and copied into volumes; only then the conta
 """
 
 from collections.abc import Mapping
+from functools import partial
 
 from worker.planner.backoff import FAILED_DELAY_S
 from worker.planner.decision import Plan, give_up, go
@@ -32,6 +33,7 @@ from worker.planner.volumes.kept import (
     space_problem,
     volume_for,
 )
+from worker.planner.volumes.pointers import is_pointer
 from worker.planner.volumes.pooled import added_directory, removed_directories
 from worker.pods import naming
 from worker.pods.model import Installation, Record, Volume
@@ -123,7 +125,7 @@ def give_up_copies(record: Record, seen: Observation, container: ObservedContain
     if not begun:
         return []
     made = [(volume, seen.volumes.get(naming.volume_name(record.pod_id, volume.name))) for volume in begun]
-    steps = [*removed_directories(record, begun), *rollback(made)]
+    steps = [*removed_directories(record, begun), *rollback(made, partial(is_pointer, record.state.system))]
     # Were they still noted as filled, they would be missing if the container were lost meanwhile.
     if steps and any(volume.filled for volume in begun):
         steps.insert(0, DistrustCopies(container.id))
