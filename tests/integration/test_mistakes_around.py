@@ -111,8 +111,10 @@ def test_letters_of_another_language_change_nothing(pod: Pod, pinacle: Pinacle) 
 def test_a_redis_that_stops_while_an_answer_is_waited_for(stack: Stack, pinacle: Pinacle) -> None:
     """The command says under which id to ask again, and that is accepted once."""
     words = ("pods", "create", "again", "--image", IMAGE)
-    with stack.worker.held():
-        with pinacle.begun(*words) as process, Redis.from_url(stack.redis.url) as redis:
+    with stack.worker.held(), Redis.from_url(stack.redis.url) as redis:
+        # Until its last question has ended, Redis would hand the message to the worker.
+        wait_until(lambda: redis.info("clients")["blocked_clients"] == 0, 20, what="the worker's question")
+        with pinacle.begun(*words) as process:
             wait_until(lambda: redis.llen("pods") == 1, 20, what="the message")
             stack.redis.kill()
             out, err = process.communicate(timeout=20)
