@@ -194,7 +194,7 @@ class Engine(Protocol):
         """Make a subvolume with what an image has, under a name of its own; it is on the disk then.
 
         `limit` is in bytes. `volumes` gives each volume's path in the image: that is what its directory
-        begins with. 2 commands on the pool; for an image's first pod, its template is made. Raises
+        begins with. 1 command on the pool; for an image's first pod, its template is made. Raises
         PoolMissingError, and the errors of commands on a pool.
         """
 

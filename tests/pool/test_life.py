@@ -141,9 +141,7 @@ async def test_everything_that_a_pod_has_outlives_its_container_and_its_volumes(
             rig.engine.docker("volume", "rm", *rig.volumes())
         assert (await rig.reconcile()).record.state.phase is Phase.RUNNING, lost
         assert rig.has_all(), lost
-    system = made.record.state.system
-    assert system is not None
-    assert {"/app", "/nix"} <= set(system.others)
+    assert {"/app", "/nix"} <= {volume.path for volume in made.record.state.layout}
     gone = await rig.want(IntentKind.DELETED)
     assert gone.record.state.phase is Phase.DELETED
     assert (rig.on_pool(), rig.volumes()) == (set(), [])
@@ -198,23 +196,29 @@ async def test_what_was_begun_and_cut_off_is_rolled_back(rig: Rig) -> None:
 
 
 async def test_what_a_pod_gets_later_is_kept_in_its_subvolume_too(rig: Rig) -> None:
-    """A directory that its owner made in `/`, and the VOLUME of another image."""
+    """A directory that its owner made in `/`, the VOLUME of another image, and what that has in `/`."""
     await rig.want()
     rig.sh(
         "mkdir -m 2750 /mine && echo mine > /mine/file && ln /mine/file /mine/hard && ln -s ../etc /mine/link"
     )
     assert (await rig.want(hostname="other")).record.state.phase is Phase.RUNNING
-    look = "ls -ld /mine | cut -c1-10; cat /mine/hard; readlink /mine/link; cat /data/file"
-    import_busybox(rig.engine, "pinacle-later", changes=("VOLUME /data",), files={"data/file": b"image\n"})
+    look = "ls -ld /mine | cut -c1-10; cat /mine/hard; readlink /mine/link; cat /data/file /site/page"
+    import_busybox(
+        rig.engine,
+        "pinacle-later",
+        changes=("VOLUME /data",),
+        files={"data/file": b"image\n", "site/page": b"page\n"},
+    )
     updated = await rig.want(image_name="pinacle-later")
     assert updated.record.state.phase is Phase.RUNNING, updated
+    rig.sh("echo mine >> /site/page")
     for lost in ("nothing", "its container", "its volumes"):
         if lost != "nothing":
             rig.engine.docker("rm", "-f", "pinacle-pod-a")
         if lost == "its volumes":
             rig.engine.docker("volume", "rm", *rig.volumes())
         assert (await rig.reconcile()).record.state.phase is Phase.RUNNING, lost
-        assert rig.sh(look).splitlines() == ["drwxr-s---", "mine", "../etc", "image"], lost
+        assert rig.sh(look).splitlines() == ["drwxr-s---", "mine", "../etc", "image", "page", "mine"], lost
     inside = {path.name for path in (rig.file.seen / "pods" / "a").iterdir()}
     assert {name.partition(".")[0] for name in inside if name.count(".") == 2} == {"declared"}
     await rig.want(IntentKind.DELETED)
@@ -285,7 +289,7 @@ async def test_a_pod_is_made_with_few_commands_on_the_pool(rig: Rig) -> None:
 
     rig.parts.pool.run = counted  # type: ignore[method-assign]
     await rig.want()
-    assert sent == ["pod: look", "template: find", "pod: begin", "pod: finish", "pod: look"]
+    assert sent == ["pod: look", "pod: begin", "pod: finish", "pod: look"]
     sent.clear()
     await rig.want(IntentKind.DELETED)
     assert sent == ["pod: look", "pool: list", "pod: remove"]

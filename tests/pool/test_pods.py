@@ -32,9 +32,14 @@ class Rig:
         self.pods = PodSubvolumes(parts.pool)
 
     async def make(self, pod_id: str, *, limit: int | None = LIMIT) -> PodSubvolume:
-        uuid = await self.pods.begin(pod_id, "1", self.image, limit=limit)
+        uuid = await self.begin(pod_id, "1", limit=limit)
         await self.pods.finish(pod_id, "1", uuid)
         return await self.of(pod_id)
+
+    async def begin(self, pod_id: str, incarnation: str, *, limit: int | None = LIMIT) -> str:
+        uuid = await self.pods.begin(pod_id, incarnation, self.image, limit=limit)
+        assert uuid is not None
+        return uuid
 
     async def of(self, pod_id: str) -> PodSubvolume:
         return (await self.pods.list()).pods[pod_id]
@@ -81,7 +86,7 @@ async def test_a_pod_has_what_its_template_has_and_a_limit(rig: Rig) -> None:
 
 async def test_until_its_uuid_is_noted_it_has_no_pods_name(rig: Rig) -> None:
     """Whoever cuts a creation off leaves what is found by its incarnation, and can be rolled back."""
-    uuid = await rig.pods.begin("a", "1", rig.image, limit=LIMIT)
+    uuid = await rig.begin("a", "1")
     listed = await rig.pods.list()
     assert listed.pods == {}
     (begun,) = listed.begun.values()
@@ -94,8 +99,8 @@ async def test_until_its_uuid_is_noted_it_has_no_pods_name(rig: Rig) -> None:
 
 
 async def test_each_step_may_be_done_twice(rig: Rig) -> None:
-    first = await rig.pods.begin("a", "1", rig.image, limit=LIMIT)
-    uuid = await rig.pods.begin("a", "1", rig.image, limit=LIMIT)
+    first = await rig.begin("a", "1")
+    uuid = await rig.begin("a", "1")
     assert uuid != first
     await rig.pods.finish("a", "1", uuid)
     (rig.at("a") / "home/mine").write_text("mine")
@@ -111,7 +116,7 @@ async def test_each_step_may_be_done_twice(rig: Rig) -> None:
 async def test_another_subvolume_of_its_name_is_left_alone(rig: Rig) -> None:
     theirs = await rig.make("a")
     (rig.at("a") / "home/theirs").write_text("theirs")
-    uuid = await rig.pods.begin("a", "2", rig.image, limit=LIMIT)
+    uuid = await rig.begin("a", "2")
     with pytest.raises(ForeignObjectError, match="another subvolume"):
         await rig.pods.finish("a", "2", uuid)
     with pytest.raises(ForeignObjectError, match="another subvolume"):
@@ -123,7 +128,7 @@ async def test_another_subvolume_of_its_name_is_left_alone(rig: Rig) -> None:
 @pytest.mark.parametrize("what", ["directory", "link"])
 async def test_what_is_no_subvolume_is_neither_taken_nor_removed(rig: Rig, what: str) -> None:
     await rig.make("b")
-    uuid = await rig.pods.begin("a", "1", rig.image, limit=LIMIT)
+    uuid = await rig.begin("a", "1")
     if what == "directory":
         rig.at("a").mkdir()
     else:
@@ -223,3 +228,13 @@ async def test_a_name_of_a_subvolume_in_a_pod_cannot_forge_the_list(rig: Rig) ->
 
 def test_what_was_begun_has_a_name_that_no_pod_has() -> None:
     assert begun_name("a", "1") == ".a.1"
+
+
+async def test_without_its_images_template_nothing_is_begun(rig: Rig) -> None:
+    """One that is being filled has another name, and one that can be written is none."""
+    strange = PinnedImage(reference="strange", id=f"sha256:{'7' * 64}")
+    assert await rig.pods.begin("a", "1", strange, limit=LIMIT) is None
+    await rig.run(f"btrfs subvolume create /pool/templates/{'7' * 64}")
+    assert await rig.pods.begin("a", "1", strange, limit=LIMIT) is None
+    listed = await rig.pods.list()
+    assert (listed.pods, listed.begun) == ({}, {})

@@ -88,6 +88,7 @@ class World:
         self.engine, self.store, self.cuts = FakeEngine(), _NotingStore(self._note), cuts
         if own is ON_POOL:
             self.engine.pool = FakePool()
+            self.engine.roots = {IMAGE.id: ("/nix",), OTHER.id: ("/mine", "/nix"), NESTED[0].id: ("/app",)}
         self.engine.images = {image.reference: image for image in (IMAGE, OTHER, *NESTED)}
         self.engine.registry = {"other@sha256:9": OTHER, "other": OTHER}
         self.files: dict[str, dict[str, str]] = {pod_id: {} for pod_id in PODS}

@@ -93,6 +93,8 @@ class FakeEngine:
         """Names of containers that ran when another one of the same pod was started."""
         self.directories: tuple[str, ...] = ("/usr", "/lib")
         """The system directories that images have."""
+        self.roots: dict[str, tuple[str, ...]] = {}
+        """Image id to the directories directly below `/` that no pod has by itself."""
         self.links: dict[str, dict[str, str]] = {}
         """Image id to path and target of the links that the image has."""
         self.making: set[str] = set()
@@ -265,7 +267,8 @@ class FakeEngine:
             raise ImageGoneError(f"No such image: {image.id}")
         if image.id not in self.looked_at:
             self._begin("image_look")
-        shape = seen_shape(paths, self.links.get(image.id, {}), directories=self.directories)
+        links = self.links.get(image.id, {})
+        shape = seen_shape(paths, links, directories=self.directories, roots=self.roots.get(image.id, ()))
         self.looked_at[image.id] = shape
         return shape
 

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from typing import Final
 
 from config.layout import SYSTEM_DIRECTORIES
-from worker.pods.shape import Folder, ImageShape, Kind, Look, next_look
+from worker.pods.shape import ROOT, Folder, ImageShape, Kind, Look, next_look
 
 MERGED: Final = ("/usr",)
 """The system directories of an image whose /bin and /lib lead into /usr."""
@@ -19,12 +19,13 @@ def seen_shape(
     files: Collection[str] = (),
     missing: Collection[str] = (),
     run: tuple[Folder, ...] = (),
+    roots: Collection[str] = (),
 ) -> ImageShape:
     """Return the shape of an image that was looked at for `paths`.
 
     `directories` are the system directories that are real. Every path that is not named is a directory.
     """
-    shape = ImageShape(run=run)
+    shape = ImageShape(run=run, roots=tuple(roots) if ROOT in paths else None)
     absent = {*missing, *SYSTEM_DIRECTORIES} - set(directories)
     while (path := next_look(shape, paths)) is not None:
         target = (links or {}).get(path, "")

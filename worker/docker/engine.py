@@ -131,7 +131,9 @@ class DockerEngine:
         self._shapes = Shapes(scratch=self._scratch, under_way=self._under_way, installation=installation)
         self._layers = self._make_layers(init_path)
         self._folders = self._make_folders()
-        self._system = self._make_system()
+        self._system = SystemDirectories(
+            bases=self._make_bases(), layers=self._layers, images=self._images, read_bases=self._volumes.bases
+        )
 
     def _make_layers(self, init_path: str | None) -> Layers:
         return Layers(
@@ -150,15 +152,6 @@ class DockerEngine:
             fill_deadline_s=self._fill_deadline_s,
             given_root=self._given_root,
             find_init=self._layers.init,
-        )
-
-    def _make_system(self) -> SystemDirectories:
-        return SystemDirectories(
-            bases=self._make_bases(),
-            layers=self._layers,
-            shapes=self._shapes,
-            images=self._images,
-            read_bases=self._volumes.bases,
         )
 
     def _make_bases(self) -> Bases:
@@ -207,8 +200,17 @@ class DockerEngine:
         *,
         on_pool: bool = False,
     ) -> Observation:
-        seen = await self._observe(pod_id, volume_names, sure_of)
-        return seen.evolve(pool=await self.pool.look(pod_id)) if on_pool and self.pool is not None else seen
+        observed = self._observe(pod_id, volume_names, sure_of)
+        return await self._beside_pool(pod_id, observed, on_pool=on_pool)
+
+    async def _beside_pool(
+        self, pod_id: str, observed: Awaitable[Observation], *, on_pool: bool
+    ) -> Observation:
+        """Look at the pool at the same time as at everything else: a command there takes longest."""
+        if not on_pool or self.pool is None:
+            return await observed
+        seen, pool = await asyncio.gather(observed, self.pool.look(pod_id))
+        return seen.evolve(pool=pool)
 
     async def _observe(self, pod_id: str, volume_names: frozenset[str], sure_of: str | None) -> Observation:
         container = await self._container(naming.container_name(pod_id))
@@ -235,9 +237,11 @@ class DockerEngine:
     async def read_volumes(
         self, pod_id: str, volume_names: frozenset[str], *, on_pool: bool = False
     ) -> Observation:
+        return await self._beside_pool(pod_id, self._read(pod_id, volume_names), on_pool=on_pool)
+
+    async def _read(self, pod_id: str, volume_names: frozenset[str]) -> Observation:
         volumes = await self._volumes.of_pod(pod_id, volume_names)
-        seen = Snapshot.of((), volumes).pod(pod_id, volume_names)
-        return seen.evolve(pool=await self.pool.look(pod_id)) if on_pool and self.pool is not None else seen
+        return Snapshot.of((), volumes).pod(pod_id, volume_names)
 
     async def begin_subvolume(
         self, pod_id: str, incarnation: str, image: PinnedImage, volumes: Mapping[str, str], *, limit: int

@@ -2,7 +2,7 @@
 
 import posixpath
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from hashlib import sha256
 from typing import Final
 
@@ -10,7 +10,7 @@ from config.layout import LAYERS_VOLUME, NEVER_PERSISTED, SYSTEM_DIRECTORIES, UN
 from worker.pods import naming
 from worker.pods.model import PinnedImage, PodState, Record, System, SystemMode, Volume, VolumeClass
 from worker.pods.observation import ObservedVolume
-from worker.pods.shape import RUN, ImageShape
+from worker.pods.shape import ROOT, RUN, ImageShape
 
 _DECLARED_PREFIX: Final = "declared."
 _LONGEST_DECLARED: Final = 150
@@ -63,8 +63,7 @@ def wanted_layout(
         if place not in places:
             wanted[path] = entry
             places.add(place)
-    others = system.others if system is not None else ()
-    for path in map(normal_path, (*others, *image_volumes)):
+    for path in map(normal_path, (*_other_roots(system, shape), *image_volumes)):
         place = declared_place(path, shape, held)
         if place not in places and not is_never_persisted(place or path):
             wanted[path] = (declared_name(path), VolumeClass.DECLARED)
@@ -98,7 +97,21 @@ def declared_place(path: str, shape: ImageShape, held: Collection[str]) -> str |
 def looked_paths(record: Record, image: PinnedImage) -> tuple[str, ...]:
     """Return the paths whose place in an image has to be known before a container is made of it."""
     own = (volume.path for volume in record.state.layout)
-    return image_paths(image) + tuple(path for path in own if not is_never_persisted(path))
+    roots = (ROOT,) if _keeps_roots(record.state.system) else ()
+    return image_paths(image) + tuple(path for path in own if not is_never_persisted(path)) + roots
+
+
+def _keeps_roots(system: System | None) -> bool:
+    """Whether every directory that the image has directly below `/` gets a volume."""
+    return system is not None and system.mode is SystemMode.POOL
+
+
+def _other_roots(system: System | None, shape: ImageShape) -> Iterator[str]:
+    if _keeps_roots(system):
+        universal = universal_layout()
+        for path in shape.roots or ():
+            if path not in SYSTEM_DIRECTORIES and path not in universal:
+                yield path
 
 
 def image_paths(image: PinnedImage) -> tuple[str, ...]:
@@ -146,11 +159,6 @@ def normal_path(path: str) -> str:
 
 def is_never_persisted(path: str) -> bool:
     return any(path == root or path.startswith(f"{root}/") for root in NEVER_PERSISTED)
-
-
-def has_own_volume(path: str) -> bool:
-    """Whether every pod has a volume at a path, or none is kept there."""
-    return is_never_persisted(path) or path in universal_layout()
 
 
 def full_names(pod_id: str, state: PodState) -> frozenset[str]:

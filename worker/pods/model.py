@@ -94,8 +94,6 @@ class System(_Recorded):
     directories: tuple[str, ...] = ()
     base: str | None = None
     """Name of the base below the pod's own layers; only for `overlay`."""
-    others: tuple[str, ...] = ()
-    """What else the image has as directories directly below `/`; only for `pool`, where all are kept."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,8 @@ from enum import StrEnum
 from typing import Final, Self
 
 RUN: Final = "/run"
+ROOT: Final = "/"
+"""Stands, among paths to look at, for what an image has directly below it."""
 
 
 class Kind(StrEnum):
@@ -51,6 +53,8 @@ class ImageShape:
     looks: Mapping[str, Look] = field(default_factory=dict)
     run: tuple[Folder, ...] | None = None
     """`/run` itself and all directories in it, parents first; None before anybody looked."""
+    roots: tuple[str, ...] | None = None
+    """The directories, not links, directly below `/`; None before anybody looked."""
 
     def seen(self, path: str, look: Look) -> Self:
         """Return it with one more look."""
@@ -90,6 +94,10 @@ def _is_in(path: str, places: Collection[str]) -> bool:
 def next_look(shape: ImageShape, paths: Iterable[str]) -> str | None:
     """Return the next path to look at for all `paths` to have a known place, None once they have one."""
     for path in paths:
+        if path == ROOT:
+            if shape.roots is None:
+                return ROOT
+            continue
         current = "/"
         for part in path.strip("/").split("/"):
             current = posixpath.join(current, part)

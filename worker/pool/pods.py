@@ -20,6 +20,7 @@ _OTHER: Final = "other"
 _BEGIN: Final = f"""
 cd /pool
 making="pods/$1"
+[ "$(btrfs property get -ts "templates/$2" ro 2> /dev/null)" = ro=true ] || {{ echo {_ABSENT}; exit 0; }}
 [ ! -e "$making" ] || btrfs subvolume delete --commit-after "$making" > /dev/null
 btrfs subvolume snapshot "templates/$2" "$making" > /dev/null
 id=$(btrfs inspect-internal rootid "$making")
@@ -123,14 +124,19 @@ class PodSubvolumes:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def begin(self, pod_id: str, incarnation: str, image: PinnedImage, *, limit: int | None) -> str:
+    async def begin(
+        self, pod_id: str, incarnation: str, image: PinnedImage, *, limit: int | None
+    ) -> str | None:
         """Make a pod's subvolume under a name of its own; return its UUID, which is on the disk.
 
-        `limit` is in bytes. It gets the pod's name by `finish`, once its UUID is noted.
+        Returns None if the image has no template. `limit` is in bytes. It gets the pod's name by `finish`,
+        once its UUID is noted.
         """
         name = begun_name(pod_id, incarnation)
         printed = await self._pool.run("pod: begin", _BEGIN, name, template_name(image.id), limit_word(limit))
         uuid = printed.strip()
+        if uuid == _ABSENT:
+            return None
         if not uuid:
             raise PoolCommandError(f"pod {pod_id}: its subvolume has no UUID")
         return uuid

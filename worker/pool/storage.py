@@ -8,6 +8,7 @@ from types import MappingProxyType
 from worker.errors import ForeignObjectError, StorageMissingError
 from worker.pods.model import PinnedImage, Subvolume
 from worker.pods.observation import ObservedSize, ObservedSubvolume, OnPool, WholePool
+from worker.pool.errors import PoolCommandError
 from worker.pool.pods import Listed, PodSubvolume, PodSubvolumes, begun_name, parse_begun
 from worker.pool.pool import Pool
 from worker.pool.seccomp import profile
@@ -54,8 +55,12 @@ class PoolStorage:
     async def begin(
         self, pod_id: str, incarnation: str, image: PinnedImage, volumes: Mapping[str, str], *, limit: int
     ) -> Subvolume:
-        await self._templates.of(image, volumes)
         uuid = await self._pods.begin(pod_id, incarnation, image, limit=limit)
+        if uuid is None:
+            await self._templates.of(image, volumes)
+            uuid = await self._pods.begin(pod_id, incarnation, image, limit=limit)
+        if uuid is None:
+            raise PoolCommandError(f"pod {pod_id}: the template of {image.reference} is gone again")
         return Subvolume(uuid=uuid, pool=self._pool.uuid, incarnation=incarnation)
 
     async def name(self, pod_id: str, incarnation: str, uuid: str) -> ObservedSubvolume:

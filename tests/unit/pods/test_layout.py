@@ -15,6 +15,7 @@ from tests.support.situations import (
     COPIED,
     DATABASE,
     IMAGE,
+    ON_POOL,
     OTHER_IMAGE,
     SYSTEM,
     layout,
@@ -27,6 +28,7 @@ from worker.planner.volumes.unprotected import parents
 from worker.pods import naming
 from worker.pods.layout import (
     declared_name,
+    image_paths,
     kept_layout,
     kept_volume,
     looked_paths,
@@ -35,12 +37,13 @@ from worker.pods.layout import (
     normal_path,
     restored_layout,
     system_layout,
+    universal_layout,
     validate_table,
     wanted_layout,
 )
 from worker.pods.model import PinnedImage, System, SystemMode, VolumeClass
 from worker.pods.naming import parse_pod_id, volume_name
-from worker.pods.shape import ImageShape
+from worker.pods.shape import ROOT, ImageShape, next_look
 
 POD_IDS = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}", fullmatch=True)
 PATHS = st.text(min_size=1, max_size=300).map(lambda text: normal_path("/" + text)).filter(lambda p: p != "/")
@@ -233,3 +236,28 @@ def test_a_volume_is_not_missing_whose_place_another_one_has() -> None:
     assert set(missing_volumes(record, record.state.layout, ImageShape())) == {"/data"}
     assert missing_volumes(record, record.state.layout, DATA_IS_SRV) == {}
     assert new_places(record, DATA_IS_SRV) == {}
+
+
+def test_a_pod_on_a_pool_has_all_that_its_image_has_directly_below_the_root() -> None:
+    """Besides what every pod has, what is never kept, and links; by whichever image it has."""
+    image = PinnedImage(reference="image", id="sha256:1", volumes=("/data/db", "/site"))
+    system = System(mode=SystemMode.POOL, image=image, directories=("/usr",))
+    everything = ("/app", "/dev", "/home", "/lib64", "/nix", "/proc", "/site", "/tmp", "/usr")
+    shape = seen_shape((ROOT, *image_paths(image)), roots=everything)
+    found = wanted_layout(image.volumes, system, shape)
+    assert {path: name for path, (name, _) in found.items() if path not in universal_layout()} == {
+        "/usr": "usr",
+        "/app": "declared.app",
+        "/nix": "declared.nix",
+        "/site": "declared.site",
+        "/data/db": "declared.data.db",
+    }
+    local = wanted_layout(image.volumes, system.evolve(mode=SystemMode.COPY), shape)
+    assert found.keys() - local.keys() == {"/app", "/nix"}
+
+
+def test_the_root_is_looked_at_for_pods_on_a_pool_alone() -> None:
+    assert ROOT in looked_paths(pod(system=ON_POOL), IMAGE)
+    assert ROOT not in looked_paths(pod(system=SYSTEM), IMAGE)
+    assert next_look(ImageShape(), (ROOT,)) == ROOT
+    assert next_look(ImageShape(roots=()), (ROOT,)) is None

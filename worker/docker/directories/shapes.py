@@ -12,7 +12,7 @@ from worker.docker.scratch import Scratch
 from worker.pods import naming
 from worker.pods.layout import normal_path
 from worker.pods.model import PinnedImage
-from worker.pods.shape import RUN, Folder, ImageShape, Kind, next_look
+from worker.pods.shape import ROOT, RUN, Folder, ImageShape, Kind, next_look
 
 _LOOK: Final = f"{naming.BASE_PREFIX}look-"
 
@@ -25,24 +25,7 @@ class Shapes:
         self._under_way = under_way
         self._installation = installation
         self._known: dict[str, ImageShape] = {}
-        self._roots: dict[str, tuple[str, ...]] = {}
         self._at_work: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-
-    async def roots(self, image: PinnedImage) -> tuple[str, ...]:
-        """Return the directories, not links, that an image has directly below `/`. Raises ImageGoneError.
-
-        Only the archive of the whole image shows them, so it is read once, as a stream.
-        """
-        if image.id not in self._roots:
-            name = f"{_LOOK}{uuid4().hex}"
-            body = {
-                **never_started_body(image),
-                "Labels": naming.base_labels(self._installation, image.id, name),
-            }
-            with self._under_way.of(name):
-                async with self._scratch.created(name, body) as container:
-                    self._roots[image.id] = await self._scratch.roots(container)
-        return self._roots[image.id]
 
     def known(self) -> dict[str, ImageShape]:
         """Return what was seen so far, by image id."""
@@ -66,7 +49,10 @@ class Shapes:
 
     async def _seen(self, container: str, shape: ImageShape, paths: Collection[str]) -> ImageShape:
         while (path := next_look(shape, (RUN, *paths))) is not None:
-            shape = shape.seen(path, await self._scratch.look(container, path))
+            if path == ROOT:
+                shape = replace(shape, roots=await self._scratch.roots(container))
+            else:
+                shape = shape.seen(path, await self._scratch.look(container, path))
         if shape.run is None:
             shape = replace(shape, run=await self._folders(container, shape))
         return shape

@@ -9,13 +9,11 @@ import structlog
 
 from worker.docker.directories.bases import Bases
 from worker.docker.directories.layers import Layers
-from worker.docker.directories.shapes import Shapes
 from worker.docker.images.images import Images
 from worker.errors import ImageGoneError, OutcomeUnknownError, PermanentError
 from worker.planner.fold.results import SystemPrepared
 from worker.planner.volumes.fit import gone_for_good
 from worker.pods import naming
-from worker.pods.layout import has_own_volume
 from worker.pods.model import System, SystemMode
 from worker.pods.observation import ObservedVolume
 
@@ -32,13 +30,11 @@ class SystemDirectories:
         *,
         bases: Bases,
         layers: Layers,
-        shapes: Shapes,
         images: Images,
         read_bases: Callable[[], Awaitable[Mapping[str, ObservedVolume]]],
     ) -> None:
         self._bases = bases
         self._layers = layers
-        self._shapes = shapes
         self._images = images
         self._read_bases = read_bases
         self._at_work: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -90,11 +86,14 @@ class SystemDirectories:
     async def _decide(self, wanted: System) -> System:
         """Return how a new pod's directories are kept. A link gets no volume; some hosts have no overlay."""
         directories = await self._with_image(wanted, lambda: self._bases.directories(wanted.image))
-        if wanted.mode is SystemMode.POOL:
-            return await self._everything(wanted, directories)
-        if not directories:
+        if not directories and wanted.mode is not SystemMode.POOL:
             return wanted.evolve(mode=SystemMode.OFF)
         if await self._layers.init() is None:
+            if wanted.mode is SystemMode.POOL:
+                raise PermanentError(
+                    "a pod on a pool keeps its own /usr, which hides the Engine's init, and that was not "
+                    "found on its host: name it by PINACLE_INIT_PATH"
+                )
             _log.warning(
                 "system_volumes_off",
                 reason="the Engine's init was not found on its host: name it by PINACLE_INIT_PATH",
@@ -103,17 +102,6 @@ class SystemDirectories:
         if wanted.mode is SystemMode.OVERLAY and not await self._layers.overlay_works():
             return wanted.evolve(mode=SystemMode.COPY, directories=directories)
         return wanted.evolve(directories=directories)
-
-    async def _everything(self, wanted: System, directories: tuple[str, ...]) -> System:
-        """Return all that an image has directly below `/`, as a pod on a pool keeps it."""
-        if await self._layers.init() is None:
-            raise PermanentError(
-                "a pod on a pool keeps its own /usr, which hides the Engine's init, and that was not found "
-                "on its host: name it by PINACLE_INIT_PATH"
-            )
-        every = await self._with_image(wanted, lambda: self._shapes.roots(wanted.image))
-        others = tuple(path for path in every if path not in directories and not has_own_volume(path))
-        return wanted.evolve(directories=directories, others=others)
 
     async def _with_image(self, system: System, do: Callable[[], Awaitable[_T]]) -> _T:
         """Do something that needs the image; if it is gone from the host, pull exactly the same one first."""
