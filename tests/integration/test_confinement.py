@@ -35,8 +35,10 @@ cp /root/key.pub /home/someone/.ssh/authorized_keys
 chown -R someone: /home/someone
 ssh-keygen -A > /dev/null
 /usr/sbin/sshd
-ssh -i /root/key -o StrictHostKeyChecking=no -o LogLevel=ERROR someone@127.0.0.1 id -un
+options="-o StrictHostKeyChecking=no -o LogLevel=ERROR -o ConnectionAttempts=20"
+ssh -i /root/key $options someone@127.0.0.1 id -un
 """
+"""It listens a little after its first process has ended."""
 
 
 @pytest.fixture(scope="module")
