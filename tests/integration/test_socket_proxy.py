@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from http.client import HTTPConnection
 from pathlib import Path
 from socket import AF_UNIX, SOCK_STREAM, socket
@@ -250,7 +251,9 @@ def _status(stack: Stack, method: str, path: str, body: Any) -> int:
     text = body if isinstance(body, str) else json.dumps(body)
     try:
         headers = {"Content-Type": "application/json"}
-        connection.request(method, path, None if body is None else text.encode(), headers)
+        # It answers as soon as the body is too long for it, and does not take the rest.
+        with suppress(BrokenPipeError):
+            connection.request(method, path, None if body is None else text.encode(), headers)
         return connection.getresponse().status
     finally:
         connection.close()
