@@ -105,7 +105,7 @@ class PodPool(Protocol):
     """The seccomp profile for pods on it, as JSON: they may not change the filesystem itself."""
 
     async def look(self, pod_id: str) -> OnPool:
-        """Return what there is of one pod; of a pool that is not mounted, that. 1 command."""
+        """Return what there is of one pod; of a pool that is not mounted or unfit, that. 1 command."""
 
     async def confirm(self) -> str | None:
         """Look at what the host mounts now; return why that is not the pool, None if it is. 6 calls.
@@ -115,7 +115,7 @@ class PodPool(Protocol):
         """
 
     async def whole(self) -> WholePool:
-        """Return what there is of all pods; of a pool that is not mounted, that. 6 calls and 1 command."""
+        """Return what there is of all pods, or why that cannot be told. 6 calls and 1 command."""
 
     async def begin(
         self, pod_id: str, incarnation: str, image: PinnedImage, volumes: Mapping[str, str], *, limit: int

@@ -1,11 +1,16 @@
 """Names and labels: the only things by which Engine objects are recognised, and always whole."""
 
 import re
+from collections.abc import Mapping
 from hashlib import sha256
-from typing import Final
+from typing import Final, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
 
 from worker.errors import InvalidInputError
 from worker.quoting import shown
+
+_T = TypeVar("_T")
 
 CONTAINER_PREFIX: Final = "pinacle-pod-"
 VOLUME_PREFIX: Final = "pinacle-vol-"
@@ -63,6 +68,20 @@ def parse_pod_id(value: object) -> str:
     if _POD_ID.fullmatch(value) is None:
         raise InvalidInputError(f"pod_id: {shown(value)} is not a pod id; allowed: {POD_ID_RULE}")
     return value
+
+
+def read_label(labels: Mapping[str, str], key: str, adapter: TypeAdapter[_T], says: str) -> _T | None:
+    """Return what a label of ours has as JSON, None if there is none.
+
+    `says` is what it should say. Raises InvalidInputError for what we did not write.
+    """
+    text = labels.get(key)
+    try:
+        return None if text is None else adapter.validate_json(text)
+    except ValidationError as error:
+        raise InvalidInputError(
+            f"label {key}: {text!r:.80} does not say {says}: restore the volume with the labels that it had"
+        ) from error
 
 
 def container_name(pod_id: str) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
-from worker.errors import ForeignObjectError, StorageMissingError
+from worker.errors import ForeignObjectError, PermanentError, PodError
 from worker.pods.model import PinnedImage, Subvolume
 from worker.pods.observation import ObservedSize, ObservedSubvolume, OnPool, WholePool
 from worker.pool.errors import PoolCommandError
@@ -28,26 +28,27 @@ class PoolStorage:
     async def look(self, pod_id: str) -> OnPool:
         try:
             found = await self._pods.look(pod_id)
-        except StorageMissingError as error:
+        except PermanentError as error:
             return OnPool(problem=str(error))
         return self._by_pod(found).get(pod_id, OnPool())
 
     async def confirm(self) -> str | None:
         try:
             await self._pool.confirm()
-        except StorageMissingError as error:
+        except PermanentError as error:
             return str(error)
         return None
 
     async def whole(self) -> WholePool:
-        problem = await self.confirm()
-        if problem is not None:
-            return WholePool(problem=problem)
         try:
+            problem = await self.confirm()
+            if problem is not None:
+                return WholePool(problem=problem)
             listed = await self._pods.list()
-        except StorageMissingError as error:
+            await self._sweep(listed)
+        except PodError as error:
+            # A pass sees pods without a pool too, and goes on with them.
             return WholePool(problem=str(error))
-        await self._sweep(listed)
         every = {**listed.pods, **listed.begun}
         uuids = {name: pod.uuid for name, pod in every.items()}
         return WholePool(pods=self._by_pod(uuids, {name: _size(pod) for name, pod in every.items()}))

@@ -36,7 +36,7 @@ from worker.planner.volumes.pointers import volume_options
 from worker.planner.volumes.pooled import directory_name, is_first, is_pooled, storage_limit
 from worker.planner.volumes.unprotected import parents
 from worker.pods.layout import full_names, looked_paths
-from worker.pods.model import Installation, Record, Volume
+from worker.pods.model import Installation, Record, Subvolume, Volume
 from worker.pods.naming import volume_name
 from worker.pods.observation import Observation
 from worker.pods.own_root import Measured
@@ -139,7 +139,6 @@ async def _apply_volume(step: VolumeStep, at: Surroundings) -> StepResult:
 
 async def _apply_pool(step: PoolStep, at: Surroundings) -> StepResult:
     engine, record = at.engine, at.record
-    incarnation = newest_incarnation(record)
     match step:
         case steps.BeginSubvolume():
             image, spec = record.image, record.intent.spec
@@ -147,17 +146,20 @@ async def _apply_pool(step: PoolStep, at: Surroundings) -> StepResult:
                 raise ValueError(f"pod {record.pod_id}: a subvolume needs a spec and a pinned image")
             shape, layout = await _shape(engine, record, at.seen), record.state.layout
             volumes = {each.name: place_of(each, layout, image, shape) or each.path for each in layout}
-            limit = storage_limit(spec.tier)
+            limit, incarnation = storage_limit(spec.tier), newest_incarnation(record)
             return SubvolumeBegun(
                 await engine.begin_subvolume(record.pod_id, incarnation, image, volumes, limit=limit)
             )
         case steps.NameSubvolume():
-            named = await engine.name_subvolume(record.pod_id, incarnation, _uuid(record))
+            mine = _subvolume(record)
+            named = await engine.name_subvolume(record.pod_id, mine.incarnation, mine.uuid)
             return SubvolumeNamed(named)
         case steps.AddDirectory(volume=volume):
-            await engine.add_directory(record.pod_id, _uuid(record), directory_name(record, volume))
+            await engine.add_directory(record.pod_id, _subvolume(record).uuid, directory_name(record, volume))
         case steps.RemoveDirectory(volume=volume):
-            await engine.remove_directory(record.pod_id, _uuid(record), directory_name(record, volume))
+            await engine.remove_directory(
+                record.pod_id, _subvolume(record).uuid, directory_name(record, volume)
+            )
         case steps.LimitSubvolume(uuid=uuid, limit=limit):
             await engine.limit_subvolume(record.pod_id, uuid, limit)
         case steps.RemoveSubvolume(uuid=uuid, begun=begun_as):
@@ -167,10 +169,10 @@ async def _apply_pool(step: PoolStep, at: Surroundings) -> StepResult:
     return DONE
 
 
-def _uuid(record: Record) -> str:
+def _subvolume(record: Record) -> Subvolume:
     if record.state.subvolume is None:
         raise ValueError(f"pod {record.pod_id}: no subvolume was begun")
-    return record.state.subvolume.uuid
+    return record.state.subvolume
 
 
 async def _apply_keep(step: KeepStep, at: Surroundings) -> StepResult:

@@ -6,10 +6,8 @@ it gets the pod's name: one of that name with another UUID is not this pod's, an
 
 from collections.abc import Iterable, Mapping
 
-from pydantic import ValidationError
-
 from config.tiers import DEFAULT_TIER, TIERS
-from worker.errors import ErrorKind, InvalidInputError
+from worker.errors import ErrorKind
 from worker.planner.decision import Plan, fail, go
 from worker.planner.steps import (
     AddDirectory,
@@ -179,14 +177,7 @@ def labelled_subvolume(labels: Mapping[str, str]) -> Subvolume | None:
 
     Raises InvalidInputError for what it did not write.
     """
-    text = labels.get(naming.LABEL_SUBVOLUME)
-    try:
-        return None if text is None else SUBVOLUME.validate_json(text)
-    except ValidationError as error:
-        raise InvalidInputError(
-            f"label {naming.LABEL_SUBVOLUME}: {text!r:.80} does not name a subvolume: make the volume again "
-            "with the labels that it had"
-        ) from error
+    return naming.read_label(labels, naming.LABEL_SUBVOLUME, SUBVOLUME, "which subvolume holds the data")
 
 
 def adopted_subvolume(volumes: Mapping[str, ObservedVolume]) -> Subvolume | None:

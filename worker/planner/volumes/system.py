@@ -7,8 +7,6 @@ over a base, a volume that was filled from the image once for all pods. Layer an
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from pydantic import ValidationError
-
 from config.layout import BASES_PATH, LAYERS_VOLUME
 from worker.errors import ErrorKind, InvalidInputError
 from worker.planner.decision import Plan, fail, go
@@ -82,14 +80,7 @@ def labelled_system(labels: Mapping[str, str]) -> System | None:
 
     Raises InvalidInputError for what it did not write.
     """
-    text = labels.get(naming.LABEL_SYSTEM)
-    try:
-        return None if text is None else SYSTEM.validate_json(text)
-    except ValidationError as error:
-        raise InvalidInputError(
-            f"label {naming.LABEL_SYSTEM}: {text!r:.80} does not say how system directories are kept: "
-            "restore the volume with the labels that it had"
-        ) from error
+    return naming.read_label(labels, naming.LABEL_SYSTEM, SYSTEM, "how system directories are kept")
 
 
 def _adopted(seen: Observation) -> System | None:

@@ -60,7 +60,7 @@ def test_a_container_whose_digest_cannot_be_computed_stays_and_says_what_is_unsu
 def test_a_label_says_which_subvolume_holds_the_data_of_a_pod_on_a_pool() -> None:
     record = rebuilt(labels=subvolume_labels(pod(system=ON_POOL, subvolume=MINE)))
     assert record.state.subvolume == MINE
-    with pytest.raises(InvalidInputError, match="does not name a subvolume"):
+    with pytest.raises(InvalidInputError, match="does not say which subvolume"):
         rebuilt(labels={naming.LABEL_SUBVOLUME: "nonsense"})
 
 
