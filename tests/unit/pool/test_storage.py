@@ -4,7 +4,8 @@ from typing import Any, cast
 
 import pytest
 
-from worker.errors import EngineUnavailableError, PodError
+from tests.unit.pool.test_groups import LISTED, PRINTED, UUID
+from worker.errors import EngineUnavailableError, ForeignObjectError, PodError
 from worker.pods.observation import OnPool, WholePool
 from worker.pool.errors import PoolCommandError, PoolMissingError, PoolUnfitError
 from worker.pool.storage import PoolStorage
@@ -44,3 +45,58 @@ async def test_what_a_person_has_to_mend_is_said_of_the_pod(kind: type[PodError]
 async def test_what_passes_is_tried_again(kind: type[PodError]) -> None:
     with pytest.raises(kind):
         await storage(kind("why")).look("a")
+
+
+class Listed:
+    """A pool that has two pods, one that was begun, and the group of one that is gone."""
+
+    path = "/pool"
+
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+
+    async def confirm(self) -> None:
+        return
+
+    async def run(self, what: str, _script: str, *arguments: str) -> str:
+        self.sent.append(" ".join([what, *arguments]))
+        return f"{PRINTED}\n{LISTED}" if what == "pool: list" else ""
+
+    def changes(self) -> list[str]:
+        return [each for each in self.sent if each != "pool: list"]
+
+
+@pytest.fixture
+def pool() -> Listed:
+    return Listed()
+
+
+@pytest.fixture
+def listed(pool: Listed) -> PoolStorage:
+    return PoolStorage(pool=cast("Any", pool), templates=cast("Any", None))
+
+
+async def test_what_has_another_uuid_is_neither_removed_nor_limited(
+    listed: PoolStorage, pool: Listed
+) -> None:
+    for incarnation, pod_id in ((None, "a"), ("1234", "c")):
+        with pytest.raises(ForeignObjectError):
+            await listed.remove(pod_id, "another", incarnation)
+    for pod_id in ("a", "nobody"):
+        with pytest.raises(ForeignObjectError):
+            await listed.limit(pod_id, "another", 10**9)
+    await listed.remove("nobody", UUID, None)
+    assert pool.changes() == []
+    await listed.limit("a", UUID, 10**9)
+    await listed.remove("a", UUID, None)
+    await listed.remove("c", UUID, "1234")
+    kinds = [each.split()[1] for each in pool.changes()]
+    assert kinds == ["limit", "remove", "remove"]
+
+
+async def test_an_empty_group_goes_when_it_is_found_so_twice(listed: PoolStorage, pool: Listed) -> None:
+    """That of a pod that is being made has nothing for a moment."""
+    await listed.whole()
+    assert pool.changes() == []
+    await listed.whole()
+    assert pool.changes() == ["pool: sweep 1/99"]

@@ -1,13 +1,15 @@
 """Which failures of a copy pass, and how much a directory needs if the Engine does not say."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, cast
 
 import pytest
 
 from worker.docker.archives import Sieve
+from worker.docker.directories import disk_copy
 from worker.docker.directories.disk_copy import _check
 from worker.docker.directories.folders import Folders
 from worker.errors import CopyFailedError, EngineUnavailableError, OutcomeUnknownError, PodError
@@ -38,6 +40,7 @@ class Scratch:
     def __init__(self, failure: Exception | None = None, problem: str | None = None) -> None:
         self.failure, self.problem = failure, problem
         self.counted: list[str] = []
+        self.copied: list[str] = []
 
     async def count(self, container: str, path: str, sieve: Sieve) -> int:
         self.counted.append(path)
@@ -49,6 +52,7 @@ class Scratch:
 
     async def copy(self, container: str, path: str, target: str, sieve: Sieve) -> None:
         sieve.problem = self.problem
+        self.copied.append(path)
         if self.failure is not None:
             raise self.failure
 
@@ -121,3 +125,28 @@ def test_a_copy_that_was_killed_is_no_copy_that_cannot_be_made() -> None:
         _check(cast("Any", Ended()), b"tar: No space left")
     Ended.returncode = 0
     _check(cast("Any", Ended()), b"")
+
+
+async def test_a_volume_that_shows_something_else_is_written_through_the_engine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What was written to its own folder on the disk would be hidden below what it shows."""
+
+    class Shown(Calls):
+        options: Mapping[str, str] = MappingProxyType({})
+
+        async def json(self, operation: str, method: str, path: str, **more: Any) -> Any:
+            driver = {"Name": "overlay2", "Data": {"UpperDir": str(NOWHERE / "layer" / "diff")}}
+            found = await super().json(operation, method, path, **more)
+            return {**found, "GraphDriver": driver, "Options": self.options}
+
+    async def on_disk(*_: object) -> bool:
+        return True
+
+    monkeypatch.setattr(disk_copy, "copy", on_disk)
+    shown, scratch = Shown(), Scratch()
+    await folders(shown, scratch).copy("c", "/data", "volume", [])
+    assert scratch.copied == []
+    shown.options = {"type": "none", "o": "bind", "device": "/pool/pods/a/data"}
+    await folders(shown, scratch).copy("c", "/data", "volume", [])
+    assert scratch.copied == ["/data"]
