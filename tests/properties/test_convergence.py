@@ -16,7 +16,7 @@ from tests.support.fake_store import FakeStore
 from worker.errors import EngineUnavailableError, OutcomeUnknownError, PodError, StoreUnavailableError
 from worker.interfaces import Lease, Proposal
 from worker.planner.plan import plan
-from worker.planner.volumes.pooled import directory_name
+from worker.planner.volumes.pooled.directories import directory_name
 from worker.pods.layout import full_names
 from worker.pods.model import Installation, IntentKind, Phase, PinnedImage, PodState, Record, SystemMode
 from worker.pods.naming import LABEL_BASE, container_name, volume_name

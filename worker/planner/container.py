@@ -8,7 +8,7 @@ from typing import Final
 from config.layout import SYSTEM_DIRECTORIES
 from config.tiers import DEFAULT_TIER, TIERS, Tier
 from worker.planner.volumes.mounts import Mounts, Temporary, mount_points
-from worker.planner.volumes.pooled import is_first, is_pooled, subvolume_labels
+from worker.planner.volumes.pooled.subvolume import is_first, is_pooled, subvolume_labels
 from worker.planner.volumes.system import LAYERS, base_mounts, is_overlay, system_label
 from worker.pods import naming
 from worker.pods.model import Installation, PublishedPort, Record, System, Volume, VolumeClass

@@ -16,7 +16,7 @@ from worker.planner.running import BUSY_DELAY_S, carry_on, plan_running
 from worker.planner.steps import FinishPurge, PinImage, RemoveContainer, Step, removals
 from worker.planner.stopping import stop_under_way, stopping_steps
 from worker.planner.volumes.keeping import plan_keeping, plan_unkept
-from worker.planner.volumes.pooled import removed_subvolumes, unseen_pool
+from worker.planner.volumes.pooled.subvolume import removed_subvolumes, unseen_pool
 from worker.planner.volumes.storage import host_storage_problem, plan_restored, storage_problem
 from worker.pods.model import Installation, IntentKind, Phase, Record
 from worker.pods.naming import LABEL_INCARNATION, LABEL_INSTALLATION, LABEL_POD

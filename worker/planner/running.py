@@ -39,14 +39,8 @@ from worker.planner.volumes.fit import gone_for_good, is_made, plan_look
 from worker.planner.volumes.keeping import plan_keeping
 from worker.planner.volumes.kept import copied_volumes, unfilled_below
 from worker.planner.volumes.pointers import is_pointer, plan_pointers
-from worker.planner.volumes.pooled import (
-    abandoned,
-    added_directory,
-    new_limit,
-    plan_subvolume,
-    removed_directories,
-    unseen_pool,
-)
+from worker.planner.volumes.pooled.directories import added_directory, removed_directories
+from worker.planner.volumes.pooled.subvolume import abandoned, new_limit, plan_subvolume, unseen_pool
 from worker.planner.volumes.replacing import give_up_copies, plan_nested, plan_replacing
 from worker.planner.volumes.storage import plan_restored, storage_problem, unasked_volume
 from worker.planner.volumes.strays import stray_problem

@@ -33,7 +33,8 @@ from worker.planner.steps import EndStep, ImageStep, KeepStep, PoolStep, StartSt
 from worker.planner.volumes.kept import pod_mounts
 from worker.planner.volumes.mounts import place_of
 from worker.planner.volumes.pointers import volume_options
-from worker.planner.volumes.pooled import directory_name, is_first, is_pooled, storage_limit
+from worker.planner.volumes.pooled.directories import directory_name
+from worker.planner.volumes.pooled.subvolume import is_first, is_pooled, storage_limit
 from worker.planner.volumes.unprotected import parents
 from worker.pods.layout import full_names, looked_paths
 from worker.pods.model import Installation, Record, Subvolume, Volume

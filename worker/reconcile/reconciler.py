@@ -42,7 +42,7 @@ from worker.planner.steps import (
     together,
 )
 from worker.planner.volumes.keeping import rests_without
-from worker.planner.volumes.pooled import looks_on_pool
+from worker.planner.volumes.pooled.subvolume import looks_on_pool
 from worker.pods.layout import full_names
 from worker.pods.model import Installation, IntentKind, Phase, PodState, Record
 from worker.pods.observation import Observation

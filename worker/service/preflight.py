@@ -25,7 +25,7 @@ from worker.planner.identity import own_view
 from worker.planner.plan import plan
 from worker.planner.steps import READ_ONLY
 from worker.planner.volumes.fit import shape_problem
-from worker.planner.volumes.pooled import is_pooled, looks_on_pool, storage_limit
+from worker.planner.volumes.pooled.subvolume import is_pooled, looks_on_pool, storage_limit
 from worker.pods.layout import full_names, looked_paths
 from worker.pods.model import Installation, Intent, IntentKind, Phase, PinnedImage, Record
 from worker.pods.observation import Observation

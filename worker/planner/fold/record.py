@@ -18,7 +18,7 @@ from worker.planner.fold.results import (
     found,
 )
 from worker.planner.steps import EndStep, ImageStep, KeepStep, PodStep, PoolStep, StartStep, Step, VolumeStep
-from worker.planner.volumes.pooled import adopted_subvolume, is_first
+from worker.planner.volumes.pooled.subvolume import adopted_subvolume, is_first
 from worker.planner.volumes.strays import with_strays
 from worker.pods.layout import begun_layout, kept_layout, missing_volumes, restored_layout
 from worker.pods.model import IntentKind, Phase, PodState, Record, SentStop

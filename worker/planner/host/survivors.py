@@ -10,7 +10,7 @@ from config.tiers import TIERS
 from worker.errors import InvalidInputError
 from worker.planner.container import Limits, limits, spec_hash
 from worker.planner.volumes.mounts import recorded_paths
-from worker.planner.volumes.pooled import labelled_subvolume
+from worker.planner.volumes.pooled.subvolume import labelled_subvolume
 from worker.planner.volumes.system import labelled_system
 from worker.pods import naming
 from worker.pods.layout import wanted_layout

@@ -6,7 +6,7 @@ has the incarnation that made it, which no other storage has. An unmounted disk 
 
 from collections.abc import Iterable
 
-from worker.planner.volumes.pooled import is_pooled
+from worker.planner.volumes.pooled.subvolume import is_pooled
 from worker.planner.volumes.storage import storage_problem
 from worker.pods.model import Record
 from worker.pods.naming import volume_name

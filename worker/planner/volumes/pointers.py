@@ -5,7 +5,8 @@ Nothing is lost with one. It is made again when it is gone, or when it leads els
 
 from worker.planner.decision import Plan, go
 from worker.planner.steps import CreateVolume, RemoveContainer, RemoveVolume, Step
-from worker.planner.volumes.pooled import bound_options, is_pooled
+from worker.planner.volumes.pooled.directories import bound_options
+from worker.planner.volumes.pooled.subvolume import is_pooled
 from worker.planner.volumes.system import is_overlay, overlay_options
 from worker.pods import naming
 from worker.pods.model import Record, System, Volume

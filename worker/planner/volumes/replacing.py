@@ -34,7 +34,7 @@ from worker.planner.volumes.kept import (
     volume_for,
 )
 from worker.planner.volumes.pointers import is_pointer
-from worker.planner.volumes.pooled import added_directory, removed_directories
+from worker.planner.volumes.pooled.directories import added_directory, removed_directories
 from worker.pods import naming
 from worker.pods.model import Installation, Record, Volume
 from worker.pods.observation import Observation, ObservedContainer

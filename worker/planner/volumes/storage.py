@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from worker.planner.decision import Plan, go
 from worker.planner.steps import NoteRestored
 from worker.planner.volumes.pointers import is_pointer, is_replaced
-from worker.planner.volumes.pooled import is_pooled, subvolume_problem
+from worker.planner.volumes.pooled.subvolume import is_pooled, subvolume_problem
 from worker.pods import naming
 from worker.pods.model import IntentKind, Record, Volume
 from worker.pods.observation import Observation, ObservedVolume

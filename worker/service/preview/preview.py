@@ -15,7 +15,7 @@ from worker.planner.fold.results import ImagePinned, StepResult
 from worker.planner.identity import noted, own_view
 from worker.planner.plan import plan
 from worker.planner.steps import READ_ONLY, Step, step_name
-from worker.planner.volumes.pooled import looks_on_pool
+from worker.planner.volumes.pooled.subvolume import looks_on_pool
 from worker.pods.layout import full_names
 from worker.pods.model import Installation, IntentKind, Record
 from worker.pods.observation import ALIVE, Observation

@@ -12,7 +12,7 @@ from tests.support.situations import COPIED, IMAGE, LABELS, MINE, ON_POOL, SYSTE
 from worker.errors import InvalidInputError
 from worker.planner.container import limits, spec_hash
 from worker.planner.host.survivors import ALWAYS_UNSURE, Evidence, rebuilt_record
-from worker.planner.volumes.pooled import subvolume_labels
+from worker.planner.volumes.pooled.subvolume import subvolume_labels
 from worker.planner.volumes.system import system_label
 from worker.pods import naming
 from worker.pods.model import PinnedImage, PublishedPort, Record, VolumeClass

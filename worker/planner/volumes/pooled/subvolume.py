@@ -4,22 +4,20 @@ The subvolume begins as a snapshot of what its image has, so it is never half fi
 it gets the pod's name: one of that name with another UUID is not this pod's, and is left alone.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from config.tiers import DEFAULT_TIER, TIERS
 from worker.errors import ErrorKind
 from worker.planner.decision import Plan, fail, go
 from worker.planner.steps import (
-    AddDirectory,
     BeginSubvolume,
     LimitSubvolume,
     NameSubvolume,
-    RemoveDirectory,
     RemoveSubvolume,
     Step,
 )
 from worker.pods import naming
-from worker.pods.model import SUBVOLUME, Installation, Record, Subvolume, System, SystemMode, Volume
+from worker.pods.model import SUBVOLUME, Installation, Record, Subvolume, System, SystemMode
 from worker.pods.observation import Observation, ObservedVolume, OnPool
 
 
@@ -130,40 +128,6 @@ def _other_limit(record: Record, pool: OnPool) -> list[Step]:
 def _begun(pool: OnPool) -> list[Step]:
     """Return how to remove what was begun for a pod and never got its name: nobody has written to it."""
     return [RemoveSubvolume(uuid, begun=name) for name, uuid in sorted(pool.begun.items())]
-
-
-def directory_name(record: Record, volume: Volume) -> str:
-    """Return the name of a volume's directory in its pod's subvolume.
-
-    That of a later volume is never used again: what is in it was put there by one creation.
-    """
-    return f"{volume.name}.{volume.incarnation}" if _is_later(record, volume) else volume.name
-
-
-def added_directory(record: Record, volume: Volume) -> list[Step]:
-    """Return how a later volume of a pod on a pool gets its place; the first ones have theirs."""
-    return [AddDirectory(volume)] if _is_later(record, volume) else []
-
-
-def removed_directories(record: Record, begun: Iterable[Volume]) -> list[Step]:
-    """Return how to remove the places of later volumes on which nothing was ever started."""
-    return [RemoveDirectory(volume) for volume in begun if _is_later(record, volume)]
-
-
-def _is_later(record: Record, volume: Volume) -> bool:
-    known = record.state.subvolume
-    return known is not None and volume.incarnation not in (None, known.incarnation)
-
-
-def bound_options(record: Record, seen: Observation, volume: Volume) -> dict[str, str]:
-    """Return the options of a volume that points into a pod's subvolume, for Docker's driver `local`.
-
-    Raises ValueError if the subvolume is missing from what was seen.
-    """
-    found = seen.pool.subvolume if seen.pool is not None else None
-    if found is None:
-        raise ValueError(f"pod {record.pod_id}: no volume for {volume.path} without its subvolume")
-    return {"type": "none", "o": "bind", "device": f"{found.path}/{directory_name(record, volume)}"}
 
 
 def looks_on_pool(record: Record, own: Installation) -> bool:
