@@ -25,6 +25,7 @@ from worker.pods.model import (
 )
 from worker.pods.observation import (
     Exit,
+    ImageDirectory,
     Observation,
     ObservedContainer,
     ObservedSize,
@@ -134,6 +135,11 @@ class PodPool(Protocol):
     async def remove_directory(self, pod_id: str, uuid: str, name: str) -> None:
         """See `Engine.remove_directory`."""
 
+    async def unchanged(
+        self, pod_id: str, uuid: str, image: PinnedImage, directories: Mapping[str, ImageDirectory]
+    ) -> frozenset[str]:
+        """See `Engine.unchanged_directories`."""
+
     async def size(self, pod_id: str) -> ObservedSize | None:
         """See `Engine.subvolume_size`."""
 
@@ -214,6 +220,16 @@ class Engine(Protocol):
         """Remove a directory in a pod's subvolume with all that is in it, if it is there.
 
         1 command on the pool, and 6 calls. Raises ForeignObjectError if another one has the pod's name.
+        """
+
+    async def unchanged_directories(
+        self, pod_id: str, uuid: str, image_id: str, directories: Mapping[str, ImageDirectory]
+    ) -> frozenset[str]:
+        """Return the keys of those directories in which nothing is otherwise than the image has it.
+
+        Times do not count. Of an image that is gone, nothing is known to be unchanged. 6 calls and 1 command
+        on the pool; for the first time with an image, it is filled from that. Raises ForeignObjectError if
+        another one has the pod's name.
         """
 
     async def subvolume_size(self, pod_id: str) -> ObservedSize | None:

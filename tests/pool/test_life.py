@@ -34,7 +34,9 @@ class Rig:
 
     def __init__(self, parts: Parts, engine: PrivateEngine, file: PoolFile, store: RedisStore) -> None:
         self.parts, self.engine, self.file, self.store = parts, engine, file, store
-        parts.docker.pool = PoolStorage(pool=parts.pool, templates=Templates(parts.pool, parts.filling))
+        parts.docker.pool = PoolStorage(
+            pool=parts.pool, templates=Templates(parts.pool, parts.filling), fill_deadline_s=60
+        )
         self.reconciler = Reconciler(
             engine=parts.docker, store=store, installation=OWN, clock=time, step_deadline_s=5
         )
@@ -223,6 +225,58 @@ async def test_what_a_pod_gets_later_is_kept_in_its_subvolume_too(rig: Rig) -> N
     assert {name.partition(".")[0] for name in inside if name.count(".") == 2} == {"declared"}
     await rig.want(IntentKind.DELETED)
     assert rig.on_pool() == set()
+
+
+TOUCHES: Final = {
+    "nothing": "true",
+    "reading": "cat /app/code > /dev/null; touch /app/code",
+    "content": "echo mine > /app/code; touch -r /app/in/file /app/code",
+}
+UNTOUCHED: Final = ("nothing", "reading")
+EDITIONS: Final = ("first", "second", "third")
+
+
+def import_edition(engine: PrivateEngine, edition: str) -> str:
+    """Make an image whose `/app` says which edition it is; the first has a directory more."""
+    files = {"app/code": f"{edition:4.4}\n".encode(), "app/in/file": b"in\n", "app/run/data": b"data\n"}
+    if edition == "first":
+        files["old/file"] = b"old\n"
+    name = f"pinacle-{edition}"
+    import_busybox(engine, name, changes=("VOLUME /app/run",), files=files)
+    return name
+
+
+@pytest.mark.parametrize("touch", TOUCHES)
+async def test_what_an_owner_did_not_change_comes_from_the_next_image(rig: Rig, touch: str) -> None:
+    """The rest stays as it is, as a whole, and is the owner's from then on; by two updates."""
+    first, second, third = (import_edition(rig.engine, edition) for edition in EDITIONS)
+    await rig.want(image_name=first)
+    rig.sh(f"{TOUCHES[touch]}; echo mine > /home/mine; echo mine > /usr/mine; echo mine > /app/run/mine")
+    before = rig.sh("ls -lR /app")
+    for image, edition in ((second, "seco"), (third, "thir")):
+        updated = await rig.want(image_name=image)
+        assert updated.record.state.phase is Phase.RUNNING, updated
+        assert rig.sh("cat /home/mine /usr/mine /app/run/mine") == "mine\n" * 3
+        if touch in UNTOUCHED:
+            assert rig.sh("cat /app/code /app/in/file") == f"{edition}\nin\n"
+            assert "/app" not in updated.record.state.kept
+        else:
+            assert rig.sh("ls -lR /app") == before
+            assert updated.record.state.kept == (("/app",) if image == second else updated.record.state.kept)
+        assert "old" not in rig.sh("ls /").split()
+    inside = [path.name for path in (rig.file.seen / "pods" / "a").iterdir()]
+    assert len(inside) == len(updated.record.state.layout), inside
+    await rig.want(IntentKind.DELETED)
+    assert rig.on_pool() == set()
+
+
+async def test_what_an_owner_gives_up_is_the_next_images(rig: Rig) -> None:
+    first, second, _ = (import_edition(rig.engine, edition) for edition in EDITIONS)
+    await rig.want(image_name=first)
+    rig.sh("echo mine > /app/code; echo mine > /old/file")
+    await rig.want(image_name=second, discard=("/app",), discard_generation=rig.generation + 1)
+    assert rig.sh("cat /app/code /old/file") == "seco\nmine\n"
+    await rig.want(IntentKind.DELETED)
 
 
 async def test_a_place_that_was_begun_is_removed_and_a_neighbours_stays(rig: Rig) -> None:

@@ -13,10 +13,9 @@ from tests.support.pools import Parts, PoolFile
 from worker.errors import ForeignObjectError, UpdateRefusedError
 from worker.local.images import import_busybox
 from worker.local.private_engine import PrivateEngine
-from worker.pods.model import PinnedImage
 from worker.pool.errors import PoolCommandError, PoolMissingError
 from worker.pool.pods import PodSubvolume, PodSubvolumes, begun_name
-from worker.pool.templates import Templates
+from worker.pool.templates import Templates, template_name
 
 MB: Final = 10**6
 LIMIT: Final = 40 * MB
@@ -27,8 +26,8 @@ Make = Callable[..., Parts]
 class Rig:
     """A pool with one template."""
 
-    def __init__(self, parts: Parts, file: PoolFile, image: PinnedImage) -> None:
-        self.parts, self.file, self.image = parts, file, image
+    def __init__(self, parts: Parts, file: PoolFile, template: str) -> None:
+        self.parts, self.file, self.template = parts, file, template
         self.pods = PodSubvolumes(parts.pool)
 
     async def make(self, pod_id: str, *, limit: int | None = LIMIT) -> PodSubvolume:
@@ -37,7 +36,7 @@ class Rig:
         return await self.of(pod_id)
 
     async def begin(self, pod_id: str, incarnation: str, *, limit: int | None = LIMIT) -> str:
-        uuid = await self.pods.begin(pod_id, incarnation, self.image, limit=limit)
+        uuid = await self.pods.begin(pod_id, incarnation, self.template, limit=limit)
         assert uuid is not None
         return uuid
 
@@ -59,7 +58,7 @@ async def rig(make: Make, engine: PrivateEngine, pool_file: PoolFile) -> Rig:
     image = await parts.docker.find_image("pinacle-busybox")
     assert image is not None
     await Templates(parts.pool, parts.filling).of(image, VOLUMES)
-    return Rig(parts, pool_file, image)
+    return Rig(parts, pool_file, template_name(image.id, VOLUMES))
 
 
 def fill(path: Path, most: int = 400 * MB) -> int:
@@ -232,9 +231,8 @@ def test_what_was_begun_has_a_name_that_no_pod_has() -> None:
 
 async def test_without_its_images_template_nothing_is_begun(rig: Rig) -> None:
     """One that is being filled has another name, and one that can be written is none."""
-    strange = PinnedImage(reference="strange", id=f"sha256:{'7' * 64}")
-    assert await rig.pods.begin("a", "1", strange, limit=LIMIT) is None
-    await rig.run(f"btrfs subvolume create /pool/templates/{'7' * 64}")
-    assert await rig.pods.begin("a", "1", strange, limit=LIMIT) is None
+    assert await rig.pods.begin("a", "1", "strange", limit=LIMIT) is None
+    await rig.run("btrfs subvolume create /pool/templates/strange")
+    assert await rig.pods.begin("a", "1", "strange", limit=LIMIT) is None
     listed = await rig.pods.list()
     assert (listed.pods, listed.begun) == ({}, {})

@@ -61,7 +61,7 @@ async def test_a_template_has_what_the_image_has(
     templates = Templates(parts.pool, parts.filling)
     made = await templates.of(image, VOLUMES)
     assert made.read_only
-    root = pool_file.seen / "templates" / template_name(image.id)
+    root = pool_file.seen / "templates" / template_name(image.id, VOLUMES)
     assert {path.name for path in root.iterdir()} == set(VOLUMES)
     assert (root / "usr-local/note").read_text() == "local\n"
     assert (root / "declared.db/secret").read_text() == "db\n"
@@ -80,7 +80,7 @@ async def test_what_another_volume_hides_is_not_kept_twice(
 ) -> None:
     parts = await opened(make)
     await Templates(parts.pool, parts.filling).of(image, VOLUMES)
-    root = pool_file.seen / "templates" / template_name(image.id)
+    root = pool_file.seen / "templates" / template_name(image.id, VOLUMES)
     for shadowed in ("usr/local", "var/lib/db"):
         assert (root / shadowed).is_dir()
         assert list((root / shadowed).iterdir()) == []
@@ -122,11 +122,11 @@ async def test_a_half_filled_template_is_never_used(
     with pytest.raises(asyncio.CancelledError):
         await Templates(parts.pool, CutOff(parts)).of(image, VOLUMES)
     (cut,) = left(pool_file)
-    assert cut.startswith(f".{template_name(image.id)}-")
+    assert cut.startswith(f".{template_name(image.id, VOLUMES)}-")
     templates = Templates(parts.pool, parts.filling)
-    assert await templates.find(image) is None
+    assert await templates.find(image, VOLUMES) is None
     await templates.of(image, VOLUMES)
-    root = pool_file.seen / "templates" / template_name(image.id)
+    root = pool_file.seen / "templates" / template_name(image.id, VOLUMES)
     assert left(pool_file) == {root.name}
     assert (root / "data/file").read_text() == "data\n"
 
@@ -152,9 +152,9 @@ async def test_an_engine_that_is_killed_leaves_no_template(scratch: Path, tmp_pa
         (cut,) = left(file)
         assert cut.startswith(".")
         templates = Templates(parts.pool, parts.filling)
-        assert await templates.find(image) is None
+        assert await templates.find(image, volumes) is None
         assert (await templates.of(image, volumes)).read_only
-        assert left(file) == {template_name(image.id)}
+        assert left(file) == {template_name(image.id, volumes)}
     finally:
         await parts.close()
         file.unmount()
@@ -192,14 +192,14 @@ async def test_whoever_is_second_uses_the_template_of_the_first(
     with pytest.raises(RetryableError):
         await Templates(second.pool, Slow()).of(image, VOLUMES)
     assert await Templates(second.pool, Slow()).of(image, VOLUMES) == theirs[0]
-    assert left(pool_file) == {template_name(image.id)}
+    assert left(pool_file) == {template_name(image.id, VOLUMES)}
 
 
 async def test_a_name_that_is_taken_meanwhile_is_not_written_into(
     make: Make, image: PinnedImage, pool_file: PoolFile
 ) -> None:
     parts = await opened(make)
-    name = template_name(image.id)
+    name = template_name(image.id, VOLUMES)
 
     class Taken:
         async def fill(self, image: PinnedImage, directories: Mapping[str, str], *, attempt: str) -> None:
@@ -215,7 +215,9 @@ async def test_what_can_be_written_is_no_template(
     make: Make, image: PinnedImage, pool_file: PoolFile
 ) -> None:
     parts = await opened(make)
-    await parts.pool.run("test", 'btrfs subvolume create "/pool/templates/$1"', template_name(image.id))
+    await parts.pool.run(
+        "test", 'btrfs subvolume create "/pool/templates/$1"', template_name(image.id, VOLUMES)
+    )
     with pytest.raises(PoolUnfitError, match="can be written"):
         await Templates(parts.pool, parts.filling).of(image, VOLUMES)
 

@@ -383,6 +383,7 @@ async def test_a_world_with_a_pool_converges_whatever_is_cut() -> None:
         "subvolume_limit",
         "directory_add",
         "directory_remove",
+        "directory_compare",
         "subvolume_remove",
         "pool_list",
     } - cuts.keys()

@@ -28,6 +28,7 @@ from worker.pods.observation import (
     ALIVE,
     ContainerState,
     Exit,
+    ImageDirectory,
     Observation,
     ObservedContainer,
     ObservedSize,
@@ -351,6 +352,16 @@ class FakeEngine:
         self._begin("directory_remove")
         self._given_pool().remove_directory(pod_id, uuid, name)
         self.after("directory_remove")
+
+    async def unchanged_directories(
+        self, pod_id: str, uuid: str, image_id: str, directories: Mapping[str, ImageDirectory]
+    ) -> frozenset[str]:
+        self._begin("directory_compare")
+        if image_id not in {each.id for each in self.images.values()}:
+            return frozenset()
+        unchanged = self._given_pool().unchanged(pod_id, uuid, directories, FROM_IMAGE)
+        self.after("directory_compare")
+        return unchanged
 
     async def subvolume_size(self, pod_id: str) -> ObservedSize | None:
         self._begin("pool_list")

@@ -1,11 +1,12 @@
 """A pool in memory: subvolumes by name, each with a directory for each volume of its pod."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import count
 
 from worker.errors import ForeignObjectError
 from worker.pods.model import Subvolume
-from worker.pods.observation import ObservedSize, ObservedSubvolume, OnPool, WholePool
+from worker.pods.observation import ImageDirectory, ObservedSize, ObservedSubvolume, OnPool, WholePool
 from worker.pool.errors import PoolMissingError
 from worker.pool.pods import begun_name
 
@@ -57,6 +58,14 @@ class FakePool:
         self._check()
         self._check_uuid(pod_id, pod_id, uuid)
         self.subvolumes[pod_id].directories.pop(name, None)
+
+    def unchanged(
+        self, pod_id: str, uuid: str, directories: Mapping[str, ImageDirectory], content: str
+    ) -> frozenset[str]:
+        self._check()
+        self._check_uuid(pod_id, pod_id, uuid)
+        there, as_filled = self.subvolumes[pod_id].directories, FakeDirectory(content=content)
+        return frozenset(key for key, each in directories.items() if there.get(each.name) == as_filled)
 
     def size(self, pod_id: str) -> ObservedSize | None:
         self._check()

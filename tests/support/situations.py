@@ -516,7 +516,9 @@ def _said(record: Record, name: str, value: Any) -> str:
             said = mode.value
         case tuple():
             everything = tuple(volume.path for volume in record.state.layout)
-            said = "all" if value == everything else " ".join(map(str, value))
+            words = [each.name if isinstance(each, Volume) else str(each) for each in value]
+            said = "all" if value == everything else " ".join(words)
+            said = f"kept {said}" if name == "kept" and said else said
         case _:
             said = str(value).removeprefix(naming.volume_name(record.pod_id, ""))
     return said

@@ -55,6 +55,7 @@ from worker.pods.model import PinnedImage, Subvolume, System
 from worker.pods.observation import (
     ContainerState,
     Exit,
+    ImageDirectory,
     Observation,
     ObservedContainer,
     ObservedSize,
@@ -256,6 +257,14 @@ class DockerEngine:
 
     async def remove_directory(self, pod_id: str, uuid: str, name: str) -> None:
         await self._given_pool().remove_directory(pod_id, uuid, name)
+
+    async def unchanged_directories(
+        self, pod_id: str, uuid: str, image_id: str, directories: Mapping[str, ImageDirectory]
+    ) -> frozenset[str]:
+        image = await self.find_image(image_id)
+        if image is None:
+            return frozenset()
+        return await self._given_pool().unchanged(pod_id, uuid, image, directories)
 
     async def subvolume_size(self, pod_id: str) -> ObservedSize | None:
         return await self._given_pool().size(pod_id)

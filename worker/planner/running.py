@@ -40,6 +40,7 @@ from worker.planner.volumes.keeping import plan_keeping
 from worker.planner.volumes.kept import copied_volumes, unfilled_below
 from worker.planner.volumes.pointers import is_pointer, plan_pointers
 from worker.planner.volumes.pooled.directories import added_directory, removed_directories
+from worker.planner.volumes.pooled.renewal import outdated_directories, plan_renewal
 from worker.planner.volumes.pooled.subvolume import abandoned, new_limit, plan_subvolume, unseen_pool
 from worker.planner.volumes.replacing import give_up_copies, plan_nested, plan_replacing
 from worker.planner.volumes.storage import plan_restored, storage_problem, unasked_volume
@@ -83,6 +84,7 @@ def plan_running(record: Record, seen: Observation, now: float, installation: In
         or plan_preparation(record, seen, image, installation.system_volumes)
         or _storage_first(record, seen, image, now, installation)
         or plan_subvolume(record, seen)
+        or _outdated(record)
         or plan_pointers(record, seen)
         or _container(record, seen, spec, now, installation)
     )
@@ -134,11 +136,7 @@ def _storage_first(
     problem = unseen_pool(record, seen) or storage_problem(record, seen, _due_volumes(record, seen))
     if problem is not None:
         return _storage_missing(seen, problem)
-    unfilled = {
-        naming.volume_name(record.pod_id, volume.name): volume
-        for volume in record.state.layout
-        if not volume.filled
-    }
+    unfilled = _unfilled(record)
     # The note `initialised` is written before the first start (protocol 2), so a container that ran proves
     # that the volumes were filled, whatever the record says.
     if unfilled and _ran_on(seen, unfilled):
@@ -148,13 +146,42 @@ def _storage_first(
         # What it holds comes first: volumes are begun when it is replaced, or has been.
         fresh = seen.fresh is not None
         return None if fresh else _undone(record, seen, held) or _taken_up(record, seen, image, held)
+    return _without_held(record, seen, image, now, own)
+
+
+def _unfilled(record: Record) -> dict[str, Volume]:
+    """Return the volumes that are not filled, by their whole names."""
+    return {
+        naming.volume_name(record.pod_id, volume.name): volume
+        for volume in record.state.layout
+        if not volume.filled
+    }
+
+
+def _without_held(
+    record: Record,
+    seen: Observation,
+    image: PinnedImage,
+    now: float,
+    own: Installation,
+) -> Plan | None:
+    """Return what has to happen to the volumes of a pod that has no container which ran on them."""
+    unfilled = _unfilled(record)
     if unfilled and seen.fresh is None:
         again = not unfilled_below(record, seen)
         return _strayed(record, seen, image) or _unfinished(record, seen, unfilled, again=again)
     if seen.fresh is None and (left := abandoned(record, seen)):
         # Its volumes were removed before, and are not noted any more.
         return go(*left)
+    renewal = plan_renewal(record, seen)
+    if renewal is not None:
+        return renewal
     return None if is_made(record, seen, image) else _new_volumes(record, seen, image, now, own)
+
+
+def _outdated(record: Record) -> Plan | None:
+    steps = outdated_directories(record)
+    return go(*steps) if steps else None
 
 
 def _taken_up(

@@ -71,9 +71,24 @@ class AddDirectory:
 
 @dataclass(frozen=True)
 class RemoveDirectory:
-    """Remove such a directory with what was begun in it: nothing was ever started on that."""
+    """Remove such a directory with what was begun in it, or one that was given up."""
 
     volume: Volume
+
+
+@dataclass(frozen=True)
+class CompareDirectories:
+    """Compare what is in these volumes with what the images have there that filled them."""
+
+    volumes: tuple[Volume, ...]
+
+
+@dataclass(frozen=True)
+class RenewDirectories:
+    """Note, durably, which volumes another image fills anew, and which are their owner's from now on."""
+
+    renewed: tuple[Volume, ...]
+    kept: tuple[Volume, ...]
 
 
 @dataclass(frozen=True)
@@ -284,7 +299,16 @@ VolumeStep = (
     | RemoveVolume
     | RemoveEmptyVolume
 )
-PoolStep = BeginSubvolume | NameSubvolume | AddDirectory | RemoveDirectory | LimitSubvolume | RemoveSubvolume
+PoolStep = (
+    BeginSubvolume
+    | NameSubvolume
+    | AddDirectory
+    | RemoveDirectory
+    | CompareDirectories
+    | RenewDirectories
+    | LimitSubvolume
+    | RemoveSubvolume
+)
 KeepStep = FindFolders | MeasureFolders | BeginKeep | CopyFolder | DistrustCopies | GiveUpCopies
 StartStep = (
     CreateContainer | StartContainer | UnpauseContainer | UpdateContainer | RenameContainer | ConnectNetwork
@@ -294,8 +318,8 @@ PodStep = ChooseOtherPorts | FinishPurge
 Step = ImageStep | VolumeStep | PoolStep | KeepStep | StartStep | EndStep | PodStep
 """Tables go group by group and end in `assert_never`: the type check names each that misses a new step."""
 
-READ_ONLY: Final = (LookAtImage, FindFolders, MeasureFolders)
-"""Steps that change nothing, neither at the Engine nor in the record."""
+READ_ONLY: Final = (LookAtImage, FindFolders, MeasureFolders, CompareDirectories)
+"""Steps that change nothing of a pod, neither at the Engine nor in the record."""
 
 SAVED_WITH_NEXT: Final = (PinImage, CreateContainer, StartContainer, UpdateContainer)
 """Steps whose outcome may be lost with the process: the Engine shows it, or it can be found out again.

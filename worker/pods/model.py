@@ -279,6 +279,8 @@ class PodState(_Recorded):
     """The paths that last got volumes with what a replaced container had."""
     kept_generation: int = 0
     """The intent under which they did."""
+    outdated: tuple[Volume, ...] = ()
+    """Volumes of a pod on a pool that another image has filled anew; what was in them is to be removed."""
     discarded_generation: int = 0
     """The last `Intent.discard_generation` whose container was made."""
     recreated_generation: int = 0

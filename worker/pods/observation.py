@@ -163,6 +163,29 @@ class WholePool:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ImageDirectory:
+    """A directory of a pod's subvolume that an image filled."""
+
+    name: str
+    """In the subvolume."""
+    path: str
+    """In the image."""
+    hidden: tuple[str, ...] = ()
+    """Paths in it that nobody sees, as another volume is mounted there."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Which volumes have what their images had in them: nothing that their owner made, changed or removed."""
+
+    names: frozenset[str]
+    """Of the volumes that were compared."""
+    unchanged: frozenset[str]
+    ended: bool = False
+    """Whether no container of the pod had processes that might change something since."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Observation:
     """One pod's container, by exact name, and the volumes whose exact names could be this pod's."""
 
@@ -184,6 +207,8 @@ class Observation:
     """What was found in the container's own root; None if nobody looked."""
     measured: Measured | None = None
     """What is to be kept of it, measured; None if nobody did."""
+    compared: Comparison | None = None
+    """Only for a pod on a pool; None if nobody compared."""
     pool: OnPool | None = None
     """None if the host has no pool, or nobody looked."""
     shapes: Mapping[str, ImageShape] = field(default_factory=dict)

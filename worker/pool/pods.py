@@ -5,12 +5,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from worker.errors import ForeignObjectError, UpdateRefusedError
-from worker.pods.model import PinnedImage
 from worker.pool.errors import PoolCommandError, PoolMissingError
 from worker.pool.groups import EVERYTHING, SHOW_GROUPS, Group, limit_word, own_group, parse_groups
 from worker.pool.pool import PODS, Pool
 from worker.pool.subvolumes import parse_listed
-from worker.pool.templates import template_name
 
 _UUID_OF: Final = """
 uuid_of() { btrfs subvolume show "$1" 2> /dev/null | sed -n 's/^[[:space:]]*UUID:[[:space:]]*//p'; }
@@ -124,16 +122,14 @@ class PodSubvolumes:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def begin(
-        self, pod_id: str, incarnation: str, image: PinnedImage, *, limit: int | None
-    ) -> str | None:
+    async def begin(self, pod_id: str, incarnation: str, template: str, *, limit: int | None) -> str | None:
         """Make a pod's subvolume under a name of its own; return its UUID, which is on the disk.
 
-        Returns None if the image has no template. `limit` is in bytes. It gets the pod's name by `finish`,
+        Returns None if there is no such template. `limit` is in bytes. It gets the pod's name by `finish`,
         once its UUID is noted.
         """
         name = begun_name(pod_id, incarnation)
-        printed = await self._pool.run("pod: begin", _BEGIN, name, template_name(image.id), limit_word(limit))
+        printed = await self._pool.run("pod: begin", _BEGIN, name, template, limit_word(limit))
         uuid = printed.strip()
         if uuid == _ABSENT:
             return None

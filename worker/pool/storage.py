@@ -7,20 +7,23 @@ from types import MappingProxyType
 
 from worker.errors import ForeignObjectError, PermanentError, PodError
 from worker.pods.model import PinnedImage, Subvolume
-from worker.pods.observation import ObservedSize, ObservedSubvolume, OnPool, WholePool
+from worker.pods.observation import ImageDirectory, ObservedSize, ObservedSubvolume, OnPool, WholePool
+from worker.pool.comparing import unchanged_volumes
 from worker.pool.errors import PoolCommandError
 from worker.pool.pods import Listed, PodSubvolume, PodSubvolumes, begun_name, parse_begun
 from worker.pool.pool import Pool
 from worker.pool.seccomp import profile
-from worker.pool.templates import Templates
+from worker.pool.templates import Templates, template_name
 
 
 class PoolStorage:
     """See `worker.interfaces.PodPool` for what each method promises."""
 
-    def __init__(self, *, pool: Pool, templates: Templates) -> None:
+    def __init__(self, *, pool: Pool, templates: Templates, fill_deadline_s: float) -> None:
+        """`fill_deadline_s` is how long it may take to read what a pod has and what its image has there."""
         self._pool = pool
         self._templates = templates
+        self._fill_deadline_s = fill_deadline_s
         self._pods = PodSubvolumes(pool)
         self._empty_before: frozenset[str] = frozenset()
         self.seccomp = profile()
@@ -56,10 +59,11 @@ class PoolStorage:
     async def begin(
         self, pod_id: str, incarnation: str, image: PinnedImage, volumes: Mapping[str, str], *, limit: int
     ) -> Subvolume:
-        uuid = await self._pods.begin(pod_id, incarnation, image, limit=limit)
+        template = template_name(image.id, volumes)
+        uuid = await self._pods.begin(pod_id, incarnation, template, limit=limit)
         if uuid is None:
             await self._templates.of(image, volumes)
-            uuid = await self._pods.begin(pod_id, incarnation, image, limit=limit)
+            uuid = await self._pods.begin(pod_id, incarnation, template, limit=limit)
         if uuid is None:
             raise PoolCommandError(f"pod {pod_id}: the template of {image.reference} is gone again")
         return Subvolume(uuid=uuid, pool=self._pool.uuid, incarnation=incarnation)
@@ -76,6 +80,20 @@ class PoolStorage:
 
     async def remove_directory(self, pod_id: str, uuid: str, name: str) -> None:
         await self._pods.remove_directory(pod_id, uuid, name)
+
+    async def unchanged(
+        self, pod_id: str, uuid: str, image: PinnedImage, directories: Mapping[str, ImageDirectory]
+    ) -> frozenset[str]:
+        volumes = {volume: directory.path for volume, directory in directories.items()}
+        await self._templates.of(image, volumes)
+        return await unchanged_volumes(
+            self._pool,
+            pod_id,
+            uuid,
+            template_name(image.id, volumes),
+            directories,
+            deadline_s=self._fill_deadline_s,
+        )
 
     async def size(self, pod_id: str) -> ObservedSize | None:
         found = (await self._pods.list()).pods.get(pod_id)

@@ -5,6 +5,8 @@ import posixpath
 import re
 from collections import defaultdict
 from collections.abc import Mapping
+from hashlib import sha256
+from json import dumps
 from typing import Final, Protocol
 from uuid import uuid4
 
@@ -19,6 +21,7 @@ from worker.pool.subvolumes import SHOW, Subvolume, parse_shown
 
 _log: Final = structlog.get_logger(__name__)
 _IMAGE_ID: Final = re.compile(r"sha256:([0-9a-f]{64})")
+_VOLUMES_DIGITS: Final = 16
 _VOLUME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _BEGIN: Final = f"""
 cd {TEMPLATES}
@@ -73,12 +76,12 @@ class Templates:
         self._filling = filling
         self._at_work: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
-    async def find(self, image: PinnedImage) -> Subvolume | None:
+    async def find(self, image: PinnedImage, volumes: Mapping[str, str]) -> Subvolume | None:
         """Return an image's template, None if there is none. 1 exec. Raises as `Pool.run` does.
 
         Raises PoolUnfitError if what has its name is none of ours: it can be written.
         """
-        name = template_name(image.id)
+        name = template_name(image.id, volumes)
         script = f'{SHOW}show "{TEMPLATES}/$1"'
         found = parse_shown(await self._pool.run("template: find", script, name))
         if found is not None and not found.read_only:
@@ -94,20 +97,20 @@ class Templates:
         Raises as `Pool.run` and `Fill.fill` do; then there is no template, or that of somebody else.
         """
         _check_volumes(volumes)
-        async with self._at_work[image.id]:
-            found = await self.find(image)
+        async with self._at_work[template_name(image.id, volumes)]:
+            found = await self.find(image, volumes)
             if found is not None:
                 return found
             # Before anything is made: the helper might write to what the host has unmounted.
             await self._pool.confirm()
             await self._make(image, volumes)
-            made = await self.find(image)
+            made = await self.find(image, volumes)
         if made is None:
             raise PoolCommandError(f"template: that of {image.reference} is gone right after it was made")
         return made
 
     async def _make(self, image: PinnedImage, volumes: Mapping[str, str]) -> None:
-        name, attempt = template_name(image.id), uuid4().hex
+        name, attempt = template_name(image.id, volumes), uuid4().hex
         making = f".{name}-{attempt}"
         await self._pool.run("template: begin", _BEGIN, name, making, *volumes)
         try:
@@ -134,12 +137,16 @@ class Templates:
             _log.warning("template_leftovers", attempt=making, reason=str(error))
 
 
-def template_name(image_id: str) -> str:
-    """Return the name of an image's template. Raises PermanentError for what is no image id."""
+def template_name(image_id: str, volumes: Mapping[str, str]) -> str:
+    """Return the name of the template that has these directories of an image, by volume.
+
+    Others, as another version's rules may ask for, have another. Raises PermanentError for what is no image
+    id.
+    """
     found = _IMAGE_ID.fullmatch(image_id)
     if found is None:
         raise PermanentError("template: the Engine's id of the image is not of the form sha256:…")
-    return found[1]
+    return f"{found[1]}-{sha256(dumps(dict(volumes), sort_keys=True).encode()).hexdigest()[:_VOLUMES_DIGITS]}"
 
 
 def shadowed_directories(volumes: Mapping[str, str]) -> tuple[str, ...]:

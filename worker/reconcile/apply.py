@@ -1,5 +1,6 @@
 """Turns a step into the one Engine call that it stands for."""
 
+from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import assert_never
@@ -16,6 +17,7 @@ from worker.planner.container import (
 from worker.planner.fold.results import (
     DONE,
     ContainerCreated,
+    DirectoriesCompared,
     ExitFound,
     FillBegun,
     FoldersFound,
@@ -34,12 +36,13 @@ from worker.planner.volumes.kept import pod_mounts
 from worker.planner.volumes.mounts import place_of
 from worker.planner.volumes.pointers import volume_options
 from worker.planner.volumes.pooled.directories import directory_name
+from worker.planner.volumes.pooled.renewal import image_directory
 from worker.planner.volumes.pooled.subvolume import is_first, is_pooled, storage_limit
 from worker.planner.volumes.unprotected import parents
 from worker.pods.layout import full_names, looked_paths
 from worker.pods.model import Installation, Record, Subvolume, Volume
 from worker.pods.naming import volume_name
-from worker.pods.observation import Observation
+from worker.pods.observation import ImageDirectory, Observation
 from worker.pods.own_root import Measured
 from worker.pods.shape import ImageShape
 
@@ -161,6 +164,10 @@ async def _apply_pool(step: PoolStep, at: Surroundings) -> StepResult:
             await engine.remove_directory(
                 record.pod_id, _subvolume(record).uuid, directory_name(record, volume)
             )
+        case steps.CompareDirectories(volumes=volumes):
+            return DirectoriesCompared(await _unchanged(at, volumes))
+        case steps.RenewDirectories():
+            pass
         case steps.LimitSubvolume(uuid=uuid, limit=limit):
             await engine.limit_subvolume(record.pod_id, uuid, limit)
         case steps.RemoveSubvolume(uuid=uuid, begun=begun_as):
@@ -168,6 +175,17 @@ async def _apply_pool(step: PoolStep, at: Surroundings) -> StepResult:
         case _:
             assert_never(step)
     return DONE
+
+
+async def _unchanged(at: Surroundings, volumes: Collection[Volume]) -> frozenset[str]:
+    """Return which volumes have what the images have that filled them, by name."""
+    record, by_image = at.record, defaultdict[str, dict[str, ImageDirectory]](dict)
+    for volume in volumes:
+        by_image[volume.image or ""][volume.name] = image_directory(record, volume)
+    uuid, unchanged = _subvolume(record).uuid, frozenset[str]()
+    for image_id, directories in by_image.items():
+        unchanged |= await at.engine.unchanged_directories(record.pod_id, uuid, image_id, directories)
+    return unchanged
 
 
 def _subvolume(record: Record) -> Subvolume:

@@ -6,6 +6,7 @@ import pytest
 
 from tests.support.situations import (
     DATABASE,
+    IMAGE,
     LABELS,
     MINE,
     NOW,
@@ -26,6 +27,7 @@ from tests.support.situations import (
     new_pod,
     on_pool,
     pod,
+    renamed,
     room,
     running,
     sees,
@@ -37,7 +39,7 @@ from worker.planner.plan import plan
 from worker.pods import naming
 from worker.pods.layout import declared_name
 from worker.pods.model import SUBVOLUME, SYSTEM, Phase, Record, Volume, VolumeClass
-from worker.pods.observation import ObservedSize, OnPool
+from worker.pods.observation import Comparison, ObservedSize, OnPool
 
 DELETED, DELETING, FAILED, PENDING = Phase.DELETED, Phase.DELETING, Phase.FAILED, Phase.PENDING
 RUNNING, STOPPED, MISSING = Phase.RUNNING, Phase.STOPPED, Phase.STORAGE_MISSING
@@ -47,6 +49,17 @@ FIRST: Final = {each.path: naming.volume_name("a", each.name) for each in layout
 """What its container mounts that was made when its subvolume was."""
 REMOVED: Final = " ".join(["remove_volume", *(f"{name} on_others" for name in POINTERS.split())])
 HAS: Final[dict[str, Any]] = {"system": ON_POOL, "subvolume": MINE}
+
+
+APP: Final = Volume(
+    name=declared_name("/app"),
+    path="/app",
+    volume_class=VolumeClass.DECLARED,
+    incarnation="one",
+    filled=True,
+    image=IMAGE.id,
+)
+"""What the first image has directly below `/`."""
 
 
 def later_pod(
@@ -63,6 +76,19 @@ def later_pod(
         copied_from=copied_from,
     )
     return record.evolve(state=record.state.evolve(layout=(*record.state.layout, later)))
+
+
+def app_pod(*, outdated: bool = False, make: Any = asked_again, **intent: Any) -> Record:
+    """Return a pod on a pool that gets another image; the first one had `/app`."""
+    record: Record = make(image=OTHER_IMAGE, intent={"image": OTHER_IMAGE, **intent}, **HAS)
+    left = () if outdated else (APP,)
+    changed = {"layout": (*record.state.layout, *left), "outdated": (APP,) if outdated else ()}
+    return record.evolve(state=record.state.evolve(**changed))
+
+
+def compared(*unchanged: str, ended: bool = True) -> Comparison:
+    """Show which volumes have what their image had."""
+    return Comparison(names=frozenset({"declared.app"}), unchanged=frozenset(unchanged), ended=ended)
 
 
 def case(words: str, *given: Any, **expected: Any) -> Any:
@@ -380,6 +406,81 @@ LATER: Final = [
         phase=PENDING,
     ),
 ]
+RENEWED: Final = [
+    case(
+        "another image, while it runs: what its owner did not touch is found out before it is stopped",
+        app_pod(),
+        sees(running(other_spec=True), look=looked()),
+        "compare_directories declared.app",
+        phase=PENDING,
+    ),
+    case(
+        "that is known as of before: it is stopped",
+        app_pod(),
+        sees(running(other_spec=True), look=looked(), compared=compared("declared.app", ended=False)),
+        "begin_stop 10",
+        "stop_container 10",
+        "find_folders",
+        phase=PENDING,
+    ),
+    case(
+        "its container is removed: it is found out again, as it ran meanwhile",
+        app_pod(),
+        sees(compared=compared("declared.app", ended=False)),
+        "compare_directories declared.app",
+        phase=PENDING,
+    ),
+    case(
+        "its owner has touched nothing there: it is noted as outdated, and what points to it goes",
+        app_pod(),
+        sees(compared=compared("declared.app")),
+        "remove_volume declared.app on_others",
+        "renew_directories declared.app",
+        phase=PENDING,
+    ),
+    case(
+        "its owner has changed something there: it stays, and that is noted",
+        app_pod(),
+        sees(compared=compared()),
+        "renew_directories kept declared.app",
+        phase=PENDING,
+    ),
+    case(
+        "its owner gives it up: nothing is compared",
+        app_pod(discard=("/app",), discard_generation=3),
+        sees(),
+        "remove_volume declared.app on_others",
+        "renew_directories declared.app",
+        phase=PENDING,
+    ),
+    case(
+        "a second container of the pod mounts it: it stays as it is",
+        app_pod(),
+        sees(others=[renamed(exited(volumes={"/app": naming.volume_name("a", APP.name)}), second=True)]),
+        "create_container",
+        phase=PENDING,
+    ),
+    case(
+        "what another image's has replaced is removed once that is noted",
+        app_pod(outdated=True),
+        sees(without="declared.app"),
+        "remove_directory declared.app",
+        phase=PENDING,
+    ),
+    case(
+        "a container was made for the other image, and never started: it goes first",
+        app_pod(),
+        sees(created()),
+        "remove_container",
+        phase=PENDING,
+    ),
+    case(
+        "it rests without a container: none is made before it is known",
+        app_pod(make=stopped_pod),
+        sees(),
+        phase=STOPPED,
+    ),
+]
 GB: Final = 10**9
 QUOTA: Final = [
     case(
@@ -457,7 +558,7 @@ LOST: Final = [
 
 
 @pytest.mark.parametrize(
-    "situation", [*CREATION, *CUT_OFF, *LIFE, *STORAGE, *DELETION, *LATER, *QUOTA, *LOST]
+    "situation", [*CREATION, *CUT_OFF, *LIFE, *STORAGE, *DELETION, *LATER, *RENEWED, *QUOTA, *LOST]
 )
 def test_what_follows_from_each_situation(situation: Situation) -> None:
     situation.check(plan(situation.record, situation.seen, NOW, situation.own))

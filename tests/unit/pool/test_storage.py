@@ -27,7 +27,7 @@ class Broken:
 
 
 def storage(error: PodError) -> PoolStorage:
-    return PoolStorage(pool=cast("Any", Broken(error)), templates=cast("Any", None))
+    return PoolStorage(pool=cast("Any", Broken(error)), templates=cast("Any", None), fill_deadline_s=60)
 
 
 @pytest.mark.parametrize("kind", [PoolMissingError, PoolUnfitError, PoolCommandError, EngineUnavailableError])
@@ -73,7 +73,7 @@ def pool() -> Listed:
 
 @pytest.fixture
 def listed(pool: Listed) -> PoolStorage:
-    return PoolStorage(pool=cast("Any", pool), templates=cast("Any", None))
+    return PoolStorage(pool=cast("Any", pool), templates=cast("Any", None), fill_deadline_s=60)
 
 
 async def test_what_has_another_uuid_is_neither_removed_nor_limited(

@@ -16,11 +16,16 @@ def test_nested_twice_is_shadowed_in_both() -> None:
     assert shadowed_directories(volumes) == ("a/b", "a/b/c", "b/c")
 
 
-def test_a_template_has_its_images_digest_as_name() -> None:
-    assert template_name(f"sha256:{'a' * 64}") == "a" * 64
+def test_a_templates_name_says_of_which_image_it_is_and_what_it_has() -> None:
+    image, volumes = f"sha256:{'a' * 64}", {"usr": "/usr", "declared.app": "/app"}
+    name = template_name(image, volumes)
+    assert name.startswith(f"{'a' * 64}-")
+    assert template_name(image, dict(reversed(volumes.items()))) == name
+    others: tuple[dict[str, str], ...] = ({"usr": "/usr"}, {**volumes, "usr": "/usr2"}, {})
+    assert len({name, *(template_name(image, other) for other in others)}) == 4
 
 
 @pytest.mark.parametrize("image_id", ["", "a" * 64, "sha256:../../pods/x", f"sha256:{'a' * 64}/x"])
 def test_what_could_lead_elsewhere_is_no_name(image_id: str) -> None:
     with pytest.raises(PermanentError, match="sha256"):
-        template_name(image_id)
+        template_name(image_id, {})

@@ -11,6 +11,7 @@ from tests.support.situations import (
     IMAGE,
     MINE,
     ON_POOL,
+    OTHER_IMAGE,
     PULLED,
     SYSTEM,
     begun_pod,
@@ -27,6 +28,7 @@ from worker.planner.container import container_request, limits, volume_labels
 from worker.planner.fold.results import (
     DONE,
     ContainerCreated,
+    DirectoriesCompared,
     ExitFound,
     FillBegun,
     FoldersFound,
@@ -44,7 +46,7 @@ from worker.planner.steps import Step, step_name
 from worker.planner.volumes.system import overlay_options
 from worker.pods.layout import full_names, looked_paths
 from worker.pods.model import Installation, PinnedImage, Record
-from worker.pods.observation import Exit, Observation, ObservedSize
+from worker.pods.observation import Exit, ImageDirectory, Observation, ObservedSize
 from worker.reconcile.apply import Surroundings, apply
 
 ID: Final = "c" * 64
@@ -217,6 +219,22 @@ async def test_later_volumes_have_directories_of_names_that_were_never_used() ->
         assert await done(kind(later), record) == ([(call, "a", "mine", f"{later.name}.two")], DONE)
     synced = ("sync_volumes", {"on_pool": True})
     assert await done(steps.CommitFill((later.path,)), record) == ([synced], DONE)
+
+
+async def test_what_is_below_a_volume_is_not_compared_with_its_image() -> None:
+    """Each volume with the image that filled it, in one question for each image."""
+    record = pod(system=ON_POOL, subvolume=MINE, declared=("/app", "/app/data", "/site"))
+    app, _, site = (each.evolve(image=IMAGE.id) for each in record.state.layout[-3:])
+    later = site.evolve(incarnation="two", image=OTHER_IMAGE.id)
+    asked = [
+        (IMAGE.id, app.name, ImageDirectory(name=app.name, path="/app", hidden=("data",))),
+        (OTHER_IMAGE.id, site.name, ImageDirectory(name=f"{site.name}.two", path="/site")),
+    ]
+    told, result = await done(
+        steps.CompareDirectories((app, later)), record, unchanged_directories=frozenset({app.name})
+    )
+    calls = [("unchanged_directories", "a", "mine", image, {name: each}) for image, name, each in asked]
+    assert (told, result) == (calls, DirectoriesCompared(frozenset({app.name})))
 
 
 async def test_only_the_container_that_was_seen_is_looked_into() -> None:

@@ -83,14 +83,20 @@ class Helper:
         return await self._execute(await self._kept(), command, seconds)
 
     async def run_afresh(
-        self, command: Sequence[str], *, below: str = "", capabilities: Collection[str] = ("SYS_ADMIN",)
+        self,
+        command: Sequence[str],
+        *,
+        below: str = "",
+        capabilities: Collection[str] = ("SYS_ADMIN",),
+        deadline_s: float | None = None,
     ) -> Ended:
         """Run a command in a container of its own, which sees what the host mounts now. 6 calls.
 
         It sees nothing but the directory `below` the source. Raises as `run` does.
         """
+        seconds = self._deadline_s if deadline_s is None else deadline_s
         async with self._fresh(f"{self._source}{below}", capabilities) as container:
-            return await self._execute(container, command, self._deadline_s)
+            return await self._execute(container, command, seconds)
 
     async def remove(self) -> None:
         """Remove the container that is kept, if there is one of ours; the next command makes another."""

@@ -73,10 +73,14 @@ def _volume(
 def _pool(step: PoolStep) -> StepResult | None:
     match step:
         case (
-            steps.AddDirectory() | steps.RemoveDirectory() | steps.LimitSubvolume() | steps.RemoveSubvolume()
+            steps.AddDirectory()
+            | steps.RemoveDirectory()
+            | steps.RenewDirectories()
+            | steps.LimitSubvolume()
+            | steps.RemoveSubvolume()
         ):
             return DONE
-        case steps.BeginSubvolume() | steps.NameSubvolume():
+        case steps.BeginSubvolume() | steps.NameSubvolume() | steps.CompareDirectories():
             return None
         case _:
             assert_never(step)

@@ -7,6 +7,7 @@ from typing import assert_never
 from worker.planner import steps
 from worker.planner.fold.results import (
     ContainerCreated,
+    DirectoriesCompared,
     ExitFound,
     FillBegun,
     FoldersFound,
@@ -24,6 +25,7 @@ from worker.planner.fold.results import (
 from worker.planner.steps import EndStep, ImageStep, KeepStep, PodStep, PoolStep, StartStep, Step, VolumeStep
 from worker.pods.observation import (
     ALIVE,
+    Comparison,
     ContainerState,
     Observation,
     ObservedContainer,
@@ -93,8 +95,17 @@ def _fold_volume(seen: Observation, step: VolumeStep, result: StepResult) -> Obs
 def _fold_pool(seen: Observation, step: PoolStep, result: StepResult) -> Observation:
     pool = seen.pool or OnPool()
     match step:
-        case steps.BeginSubvolume() | steps.AddDirectory() | steps.RemoveDirectory():
+        case (
+            steps.BeginSubvolume() | steps.AddDirectory() | steps.RemoveDirectory() | steps.RenewDirectories()
+        ):
             return seen
+        case steps.CompareDirectories(volumes=volumes):
+            comparison = Comparison(
+                names=frozenset(volume.name for volume in volumes),
+                unchanged=found(result, DirectoriesCompared).unchanged,
+                ended=seen.container is None or seen.container.state not in ALIVE,
+            )
+            return seen.evolve(compared=comparison)
         case steps.NameSubvolume():
             named = found(result, SubvolumeNamed).subvolume
             return seen.evolve(pool=replace(pool, subvolume=named, begun=_without(pool.begun, named.uuid)))

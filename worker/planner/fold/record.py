@@ -1,5 +1,6 @@
 """What is noted in a pod's record once a step has succeeded."""
 
+from collections.abc import Collection
 from typing import assert_never
 
 from worker.planner import steps
@@ -21,7 +22,7 @@ from worker.planner.steps import EndStep, ImageStep, KeepStep, PodStep, PoolStep
 from worker.planner.volumes.pooled.subvolume import adopted_subvolume, is_first
 from worker.planner.volumes.strays import with_strays
 from worker.pods.layout import begun_layout, kept_layout, missing_volumes, restored_layout
-from worker.pods.model import IntentKind, Phase, PodState, Record, SentStop
+from worker.pods.model import IntentKind, Phase, PodState, Record, SentStop, Volume
 from worker.pods.naming import volume_name
 from worker.pods.observation import Observation, ObservedContainer, is_second
 from worker.pods.shape import ImageShape
@@ -103,10 +104,32 @@ def _fold_pool(record: Record, step: PoolStep, result: StepResult) -> PodState:
             return state.evolve(subvolume=found(result, SubvolumeBegun).subvolume)
         case steps.RemoveSubvolume(uuid=uuid):
             return state.evolve(subvolume=None) if known is not None and known.uuid == uuid else state
-        case steps.NameSubvolume() | steps.AddDirectory() | steps.RemoveDirectory() | steps.LimitSubvolume():
+        case steps.RemoveDirectory(volume=volume):
+            return state.evolve(outdated=tuple(each for each in state.outdated if each != volume))
+        case steps.RenewDirectories(renewed=renewed, kept=kept):
+            return _renewed(record, renewed, kept)
+        case (
+            steps.NameSubvolume() | steps.AddDirectory() | steps.CompareDirectories() | steps.LimitSubvolume()
+        ):
             return state
         case _:
             assert_never(step)
+
+
+def _renewed(record: Record, renewed: Collection[Volume], kept: Collection[Volume]) -> PodState:
+    state = record.state
+    # What its owner has changed is no image's any more.
+    layout = (v.evolve(image=None) if v in kept else v for v in state.layout if v not in renewed)
+    return _also_kept(record, tuple(volume.path for volume in kept)).evolve(
+        layout=tuple(layout), outdated=(*state.outdated, *renewed), whole_for=None
+    )
+
+
+def _also_kept(record: Record, paths: tuple[str, ...]) -> PodState:
+    """Return the state with what was kept under the present intent, in two ways perhaps."""
+    state, generation = record.state, record.intent.generation
+    before = state.kept if state.kept_generation == generation else ()
+    return state.evolve(kept=tuple(dict.fromkeys((*before, *paths))), kept_generation=generation)
 
 
 def _with_begun(record: Record, seen: Observation, incarnation: str) -> PodState:
@@ -138,7 +161,7 @@ def _fold_keep(record: Record, seen: Observation, step: KeepStep, result: StepRe
             layout = kept_layout(
                 record, paths, container_id=container_id, incarnation=incarnation, shape=shape
             )
-            return state.evolve(layout=layout, kept=paths, kept_generation=record.intent.generation)
+            return _also_kept(record, paths).evolve(layout=layout)
         case steps.DistrustCopies(container_id=container_id):
             trusted = (v.evolve(filled=v.filled and v.copied_from != container_id) for v in state.layout)
             return state.evolve(layout=tuple(trusted))

@@ -91,6 +91,13 @@ class FoldersMeasured:
 
 
 @dataclass(frozen=True)
+class DirectoriesCompared:
+    """Of CompareDirectories: the names of the volumes that have what their images had."""
+
+    unchanged: frozenset[str]
+
+
+@dataclass(frozen=True)
 class ContainerCreated:
     """Of CreateContainer."""
 
@@ -129,6 +136,7 @@ StepResult = (
     | VolumeRemoved
     | FoldersFound
     | FoldersMeasured
+    | DirectoriesCompared
     | ContainerCreated
     | ExitFound
     | PortsChosen

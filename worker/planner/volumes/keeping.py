@@ -8,6 +8,7 @@ from worker.planner.decision import Plan, go, rest
 from worker.planner.steps import CreateContainer, ReadVolumes, RemoveContainer
 from worker.planner.volumes.fit import plan_look
 from worker.planner.volumes.pointers import plan_pointers
+from worker.planner.volumes.pooled.renewal import open_volumes
 from worker.planner.volumes.storage import unasked_volume
 from worker.planner.volumes.system import plan_preparation
 from worker.pods.layout import missing_volumes
@@ -26,7 +27,7 @@ def plan_keeping(
         made = seen.container.state is ContainerState.CREATED and not seen.volumes_current
         # Creating a container makes a missing volume silently (protocol 4).
         return go(ReadVolumes()) if made else resting
-    if not _is_whole(record) or record.state.settled_generation < record.intent.generation:
+    if not _is_whole(record, seen) or record.state.settled_generation < record.intent.generation:
         return resting
     if record.image is not None and record.image.id in seen.gone_images:
         text = (
@@ -64,9 +65,12 @@ def rests_without(record: Record) -> bool:
     return settled and record.intent.kind is IntentKind.STOPPED
 
 
-def _is_whole(record: Record) -> bool:
+def _is_whole(record: Record, seen: Observation) -> bool:
     """Whether its container can be made of what is recorded, without any further volume."""
     if record.intent.spec is None or record.image is None or not record.state.initialised:
+        return False
+    if open_volumes(record, seen):
+        # What of them the image would fill anew is found out when the pod is started.
         return False
     whole = record.state.whole_for == record.image.id
     return whole or not missing_volumes(record, record.state.layout, None)

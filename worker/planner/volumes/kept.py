@@ -66,7 +66,7 @@ def keeping(record: Record, seen: Observation, container: ObservedContainer, loo
         # Programs of one image and libraries of another would not go together.
         found |= dict.fromkeys(look.system, Standing.DIRECTORY)
     have = {volume.path for volume in record.state.layout if volume.copied_from != container.id}
-    discard = _discarded(record)
+    discard = discarded(record)
     open_ones = {
         path: standing
         for path, standing in found.items()
@@ -110,7 +110,7 @@ def pod_mounts(record: Record, seen: Observation) -> dict[str, Volume]:
 
 def keeping_nested(record: Record, seen: Observation, look: Look) -> Keeping:
     """Return what new volumes below the pod's own begin with."""
-    new, discard = _new(record, seen), _discarded(record)
+    new, discard = _new(record, seen), discarded(record)
     found = {
         path: standing
         for path, standing in look.found.items()
@@ -174,7 +174,7 @@ def _own_mounts(record: Record, seen: Observation, container: ObservedContainer)
     }
 
 
-def _discarded(record: Record) -> set[str]:
+def discarded(record: Record) -> set[str]:
     """Return what the owner gave up, until the container is there for which it was given up."""
     intent = record.intent
     return set(intent.discard) if record.state.discarded_generation < intent.discard_generation else set()

@@ -35,6 +35,7 @@ from worker.planner.volumes.kept import (
 )
 from worker.planner.volumes.pointers import is_pointer
 from worker.planner.volumes.pooled.directories import added_directory, removed_directories
+from worker.planner.volumes.pooled.renewal import comparison
 from worker.pods import naming
 from worker.pods.model import Installation, Record, Volume
 from worker.pods.observation import Observation, ObservedContainer
@@ -61,7 +62,7 @@ def plan_replacing(
     stop = stopping_steps(container, spec.stop_timeout_s) if spec is not None else []
     # Until it has ended, its programs may make what was not there at the first look.
     if stop or not look.ended:
-        return go(*stop, find)
+        return go(*(comparison(record, seen) or (*stop, find)))
     begun = [volume for volume in record.state.layout if volume.copied_from == container.id]
     names = {volume_for(_before_copies(record, container), seen, path).name: path for path in kept.paths}
     if begun and {volume.name for volume in begun} != names.keys():

@@ -1,9 +1,11 @@
 """What each step does, in words for people. Pure."""
 
+from collections.abc import Iterable
 from typing import assert_never
 
 from worker.planner import steps
 from worker.planner.steps import EndStep, ImageStep, KeepStep, PodStep, PoolStep, StartStep, Step, VolumeStep
+from worker.pods.model import Volume
 
 
 def words(step: Step) -> str:  # noqa: PLR0911 - one for each group of steps
@@ -59,7 +61,7 @@ def _volume(step: VolumeStep) -> str:  # noqa: PLR0911 - a table, one line for e
             assert_never(step)
 
 
-def _pool(step: PoolStep) -> str:  # noqa: PLR0911 - a table, one line for each step
+def _pool(step: PoolStep) -> str:  # noqa: C901, PLR0911 - a table, one line for each step
     match step:
         case steps.BeginSubvolume():
             return "make the pod's subvolume on the pool, with what its image has"
@@ -68,7 +70,13 @@ def _pool(step: PoolStep) -> str:  # noqa: PLR0911 - a table, one line for each 
         case steps.AddDirectory(volume=volume):
             return f"make a place for {volume.path} in the pod's subvolume"
         case steps.RemoveDirectory(volume=volume):
-            return f"remove what was begun for {volume.path} in the pod's subvolume"
+            return f"remove what the pod's subvolume had for {volume.path}"
+        case steps.CompareDirectories(volumes=volumes):
+            return f"compare {_paths(volumes)} with what the image has there"
+        case steps.RenewDirectories(renewed=()):
+            return "note what stays as its owner has it"
+        case steps.RenewDirectories(renewed=renewed):
+            return f"take {_paths(renewed)} from the new image: nothing was changed there"
         case steps.LimitSubvolume(limit=limit):
             return f"let the pod keep {limit / 10**9:g} GB"
         case steps.RemoveSubvolume(begun=None):
@@ -77,6 +85,10 @@ def _pool(step: PoolStep) -> str:  # noqa: PLR0911 - a table, one line for each 
             return "remove a subvolume that was begun for the pod"
         case _:
             assert_never(step)
+
+
+def _paths(volumes: Iterable[Volume]) -> str:
+    return ", ".join(volume.path for volume in volumes)
 
 
 def _keep(step: KeepStep) -> str:

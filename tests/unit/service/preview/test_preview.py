@@ -10,11 +10,18 @@ from tests.support.situations import NOW, Situation, room
 from tests.unit.planner.test_situations import EVERY
 from worker.planner.fold.fold import fold
 from worker.planner.fold.imagined import imagined
-from worker.planner.fold.results import FoldersFound, FoldersMeasured, ImageSeen, StepResult
+from worker.planner.fold.results import (
+    DirectoriesCompared,
+    FoldersFound,
+    FoldersMeasured,
+    ImageSeen,
+    StepResult,
+)
 from worker.planner.plan import plan
 from worker.planner.steps import (
     READ_ONLY,
     ChooseOtherPorts,
+    CompareDirectories,
     FindFolders,
     LookAtImage,
     MeasureFolders,
@@ -43,6 +50,8 @@ def _seen(step: Step) -> StepResult | None:
             return FoldersFound(Look(container_id=container_id, places=places, found={}, ended=True))
         case MeasureFolders(paths=paths):
             return FoldersMeasured(room(*paths))
+        case CompareDirectories(volumes=volumes):
+            return DirectoriesCompared(frozenset(volume.name for volume in volumes))
         case _:
             return None
 
