@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+import posixpath
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -18,6 +19,8 @@ _PREFIX: Final = "PINACLE_"
 _LOOKS_LIKE_OURS: Final = "PIN"
 _LETTERS: Final = 2
 """Letters. A variable that is this close to a setting's name is taken for a typing error."""
+_SHORT: Final = 6
+"""Letters. Of a name as short as POOL one may be wrong: Kubernetes makes PINACLE_PORT of a service's name."""
 _PORTS = 65536
 _UNIX = "unix://"
 _LONGEST_SOCKET = 107
@@ -130,6 +133,16 @@ class Settings(BaseSettings):
         description="How new pods keep `/usr`, `/bin` and the like: as a layer over a base that all pods of "
         "an image share, as a copy of their own, or not at all.",
     )
+    pool: str | None = Field(
+        default=None,
+        description="Where the Engine's host has a btrfs filesystem mounted on which new pods are made; they "
+        "have Docker's own volumes when not set.",
+    )
+    helper_image: str = Field(
+        default="pinacle-worker",
+        min_length=1,
+        description="Image with btrfs-progs, on the Engine's host, of the container that works on the pool.",
+    )
     init_path: str | None = Field(
         default=None,
         description="Where the Engine's host has its `docker-init`; looked for where Docker puts it when not "
@@ -222,6 +235,17 @@ class Settings(BaseSettings):
                 raise ValueError(
                     f"{one!r:.80} is neither an address nor a network; allowed: such as 127.0.0.1,10.0.0.0/8"
                 ) from None
+        return value
+
+    @field_validator("pool")
+    @classmethod
+    def _a_mount_point(cls, value: str | None) -> str | None:
+        normal = value is None or posixpath.normpath(value) == value
+        if value is not None and (not normal or value[0] != "/" or value.startswith("//") or value == "/"):
+            raise ValueError(
+                "no absolute path without `.`, `..` and a slash at its end; allowed: the directory of the "
+                "Engine's host where a btrfs filesystem is mounted, such as /srv/pool, or nothing"
+            )
         return value
 
     @field_validator("docker_host")
@@ -387,11 +411,18 @@ def _strangers(names: Iterable[str]) -> list[tuple[str, str | None]]:
     }
     prefixed = [name for name in ours if name.startswith(_PREFIX)]
     found = [
-        (name, nearest(name.upper(), prefixed, most=_LETTERS))
+        (name, _meant(name.upper(), prefixed))
         for name in sorted(names)
         if name.upper().startswith(_LOOKS_LIKE_OURS) and name.upper() not in ours
     ]
     return [(name, near) for name, near in found if near is not None or name.upper().startswith(_PREFIX)]
+
+
+def _meant(name: str, ours: Iterable[str]) -> str | None:
+    """Return the setting of ours that a name is nearest to, None if it is too far from all."""
+    near = nearest(name, ours, most=_LETTERS)
+    is_short = near is not None and len(near.removeprefix(_PREFIX)) < _SHORT
+    return nearest(name, ours, most=1) if is_short else near
 
 
 def _did_you_mean(name: str, near: str) -> str:

@@ -105,6 +105,17 @@ class PodPool(Protocol):
     seccomp: str
     """The seccomp profile for pods on it, as JSON: they may not change the filesystem itself."""
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it is known which filesystem it is; before that each method says that it is missing."""
+
+    async def open(self, known: str | None) -> str:
+        """Look at what the host mounts, make our folders on it, and return the filesystem's UUID.
+
+        `known` is the UUID of the one on which this host has pods, None if that is not known. Raises
+        PoolMissingError if another one is there, and PermanentError if it cannot be a pool; both say why.
+        """
+
     async def look(self, pod_id: str) -> OnPool:
         """Return what there is of one pod; of a pool that is not mounted or unfit, that. 1 command."""
 
@@ -620,6 +631,12 @@ class Store(Protocol):
 
     async def set_storage(self, host: str, identity: str) -> None:
         """Note the identity of the storage that holds a host's pods."""
+
+    async def pool(self, host: str) -> str | None:
+        """Return the UUID of the pool that holds a host's pods, None before it is noted."""
+
+    async def set_pool(self, host: str, uuid: str) -> None:
+        """Note which pool holds a host's pods."""
 
     async def noted(self) -> Noted:
         """Return the notes about the store itself and its hosts; if the store has no id, it gets one now.

@@ -462,6 +462,14 @@ async def test_a_store_has_one_id_for_as_long_as_it_lasts(store: Store) -> None:
     assert (await store.noted(), noted.storages) == (noted, {"here": "one"})
 
 
+async def test_the_pool_of_a_host_is_noted(store: Store) -> None:
+    assert await store.pool("here") is None
+    await store.set_pool("here", "one")
+    await store.set_pool("there", "two")
+    await store.set_pool("here", "three")
+    assert (await store.pool("here"), await store.pool("there")) == ("three", "two")
+
+
 async def test_every_record_has_the_storage_of_its_host(store: Store) -> None:
     """As it is noted now, not as it was when the pod was made."""
     await store.accept(proposal("a", 1, "t1"))

@@ -48,6 +48,7 @@ class FakeStore:
         self.hosts: dict[str, float] = {}
         self.reported: set[str] = set()
         self.identities: dict[str, str] = {}
+        self.pools: dict[str, str] = {}
         self.id = "store-1"
         self.contenders: dict[str, str] = {}
         self.reserved: dict[str, dict[PublishedPort, str]] = {}
@@ -129,6 +130,15 @@ class FakeStore:
     async def set_storage(self, host: str, identity: str) -> None:
         self.before("storage")
         self.identities[host] = identity
+        self.after("storage")
+
+    async def pool(self, host: str) -> str | None:
+        self.before("load")
+        return self.pools.get(host)
+
+    async def set_pool(self, host: str, uuid: str) -> None:
+        self.before("storage")
+        self.pools[host] = uuid
         self.after("storage")
 
     async def noted(self) -> Noted:

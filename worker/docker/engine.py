@@ -18,6 +18,8 @@ from worker.docker.directories.system_volumes import SystemDirectories
 from worker.docker.directories.under_way import UnderWay
 from worker.docker.events import Events
 from worker.docker.failures import half_removed
+from worker.docker.helper.container import Helper
+from worker.docker.helper.filling import Filling
 from worker.docker.host_rules import HostRules
 from worker.docker.images.images import Images
 from worker.docker.inside.streams import ContainerStreams
@@ -165,6 +167,29 @@ class DockerEngine:
             make=self.create_volume,
             drop=self.remove_volume,
             sync=self.sync_volumes,
+        )
+
+    def helper(self, *, image: str, source: str, place: str, deadline_s: float) -> Helper:
+        """Return a helper that sees the host's directory `source` at `place`; nothing is made yet."""
+        return Helper(
+            calls=self._calls,
+            scratch=self._scratch,
+            streams=self.streams,
+            installation=self._installation,
+            image=image,
+            source=source,
+            place=place,
+            deadline_s=deadline_s,
+        )
+
+    def filling(self) -> Filling:
+        """Return what lets the Engine fill directories of its host."""
+        return Filling(
+            scratch=self._scratch,
+            under_way=self._under_way,
+            installation=self._installation,
+            make=self.create_volume,
+            drop=self.remove_volume,
         )
 
     async def info(self) -> EngineInfo:

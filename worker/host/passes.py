@@ -13,6 +13,7 @@ import structlog
 from worker.errors import RetryableError
 from worker.host.base_cleanup import BaseCleanup
 from worker.host.leftovers import Leftovers
+from worker.host.pool_guard import PoolGuard
 from worker.host.rebuild import Rebuild
 from worker.host.storage_guard import StorageGuard
 from worker.interfaces import UNOBSERVED, Engine, Observer, PassReport, Store
@@ -59,6 +60,7 @@ class Passes:
         store: Store,
         dispatcher: Dispatcher,
         guard: StorageGuard,
+        pool_guard: PoolGuard,
         rebuild: Rebuild,
         leftovers: Leftovers,
         base_cleanup: BaseCleanup,
@@ -71,6 +73,7 @@ class Passes:
         self._store = store
         self._dispatcher = dispatcher
         self._guard = guard
+        self._pool_guard = pool_guard
         self._rebuild = rebuild
         self._leftovers = leftovers
         self._base_cleanup = base_cleanup
@@ -157,6 +160,7 @@ class Passes:
         await self._rebuild.run()
         records = await self._store.load_host(self._host)
         self._tell_unreadable(records)
+        await self._pool_guard.open(records.values())
         snapshot = await self._engine.observe_all()
         snapshot = await self._guard.check(records.values(), snapshot)
         if self._guard.is_accepted:

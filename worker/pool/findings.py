@@ -1,6 +1,5 @@
 """What was found where a pool should be, and whether it can be one."""
 
-import posixpath
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -76,15 +75,6 @@ def parse(printed: str) -> Found:
         )
     except (KeyError, ValueError) as error:
         raise PoolUnfitError(f"pool: the helper's image prints what cannot be read: {printed!r}") from error
-
-
-def check_path(path: str) -> None:
-    """Raise PoolUnfitError unless `path` can be where a pool is mounted."""
-    if not path.startswith("/") or posixpath.normpath(path) != path or path.startswith("//") or path == "/":
-        raise PoolUnfitError(
-            "PINACLE_POOL: no absolute path without `.`, `..` and a slash at its end; allowed: the directory "
-            "of the Engine's host where a btrfs filesystem is mounted, such as /srv/pool, or nothing"
-        )
 
 
 def check(found: Found, path: str, uuid: str | None) -> None:

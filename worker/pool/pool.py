@@ -54,13 +54,15 @@ class Helper(Protocol):
     async def remove(self) -> None:
         """Remove the container that is kept; the next command makes another."""
 
+    async def sweep(self) -> None:
+        """Remove the containers that processes left which were killed."""
+
 
 class Pool:
     """The pool of one host. Before anything else, `open` says which filesystem it is."""
 
     def __init__(self, helper: Helper, *, path: str) -> None:
-        """`path` is where the Engine's host mounts it. Raises PoolUnfitError if that cannot be."""
-        findings.check_path(path)
+        """`path` is where the Engine's host mounts it."""
         self._helper = helper
         self._path = path
         self._uuid: str | None = None
@@ -68,6 +70,11 @@ class Pool:
     @property
     def path(self) -> str:
         return self._path
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is known which filesystem it is."""
+        return self._uuid is not None
 
     @property
     def uuid(self) -> str:
@@ -80,6 +87,7 @@ class Pool:
         `uuid` is the pool's filesystem if that is known: this host may have pods on it. Raises as
         `findings.check` does, and what a Helper raises; then nothing was made.
         """
+        await self._helper.sweep()
         found = await self._look(uuid)
         self._uuid = found.uuid
         groups = parse_groups(await self.run("pool: prepare", _PREPARE, found.quotas.value))
@@ -89,6 +97,12 @@ class Pool:
             found = await self._look(found.uuid)
         if found.quotas is not Quotas.SIMPLE:
             raise PoolUnfitError(f"the pool at {self._path} cannot count what pods use: {found.quotas}")
+        return found
+
+    async def examine(self, uuid: str | None) -> Found:
+        """Look at what the host mounts now, and change nothing. `uuid` and errors are as in `open`."""
+        found = await self._seen()
+        findings.check(found, self._path, uuid)
         return found
 
     async def confirm(self) -> Found:
@@ -158,20 +172,21 @@ class Pool:
 
     async def _look(self, uuid: str | None) -> Found:
         try:
-            ended = await self._helper.run_afresh(["sh", "-c", LOOK])
-        except ObjectMissingError as error:
-            await self._helper.remove()
-            raise self._nowhere(error) from error
-        if ended.exit_code != 0:
-            raise failure("pool: look", self._path, ended)
-        found = findings.parse(ended.stdout.decode(errors="replace"))
-        try:
-            findings.check(found, self._path, uuid)
+            found = await self.examine(uuid)
         except PoolMissingError:
             await self._helper.remove()
             raise
         await self._renew_stale(found.uuid)
         return found
+
+    async def _seen(self) -> Found:
+        try:
+            ended = await self._helper.run_afresh(["sh", "-c", LOOK])
+        except ObjectMissingError as error:
+            raise self._nowhere(error) from error
+        if ended.exit_code != 0:
+            raise failure("pool: look", self._path, ended)
+        return findings.parse(ended.stdout.decode(errors="replace"))
 
     async def _renew_stale(self, uuid: str) -> None:
         ended = await self._helper.run(["sh", "-ec", _GUARD, "sh", uuid])

@@ -4,6 +4,9 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
+from typing import Final
+
+import structlog
 
 from worker.errors import ForeignObjectError, PermanentError, PodError
 from worker.pods.model import PinnedImage, Subvolume
@@ -14,6 +17,8 @@ from worker.pool.pods import Listed, PodSubvolume, PodSubvolumes, begun_name, pa
 from worker.pool.pool import Pool
 from worker.pool.seccomp import profile
 from worker.pool.templates import Templates, template_name
+
+_log: Final = structlog.get_logger(__name__)
 
 
 class PoolStorage:
@@ -27,6 +32,21 @@ class PoolStorage:
         self._pods = PodSubvolumes(pool)
         self._empty_before: frozenset[str] = frozenset()
         self.seccomp = profile()
+
+    @property
+    def is_open(self) -> bool:
+        return self._pool.is_open
+
+    async def open(self, known: str | None) -> str:
+        found = await self._pool.open(known)
+        _log.info(
+            "pool_opened",
+            pool=self._pool.path,
+            filesystem=found.uuid,
+            free_bytes=found.free_bytes,
+            size_bytes=found.size_bytes,
+        )
+        return found.uuid
 
     async def look(self, pod_id: str) -> OnPool:
         try:

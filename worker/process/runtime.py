@@ -77,6 +77,7 @@ class Runtime:
         await patiently(engine.ensure_network)
         try:
             await patiently(parts.rebuild.run)
+            await patiently(lambda: _open_pool(parts))
             await patiently(parts.guard.establish)
         except InstallationTakenError:
             pass  # It was logged, and every request gets it as its answer.
@@ -216,6 +217,10 @@ class Runtime:
     async def _check_durability(self) -> None:
         for problem in await self.parts.store.durability_problems():
             _log.warning("redis_not_durable", problem=problem)
+
+
+async def _open_pool(parts: Parts) -> None:
+    await parts.pool_guard.open((await parts.store.load_host(parts.host)).values())
 
 
 def _make_heart(host: str) -> Heart | None:

@@ -11,6 +11,7 @@ from worker.host.base_cleanup import BaseCleanup
 from worker.host.claiming import Claiming
 from worker.host.leftovers import Leftovers
 from worker.host.passes import Passes
+from worker.host.pool_guard import PoolGuard
 from worker.host.rebuild import Rebuild
 from worker.host.storage_guard import StorageGuard
 from worker.host.watcher import Watcher
@@ -19,6 +20,7 @@ from worker.planner.host.egress import CLOSED
 from worker.pods.model import Installation, SystemMode
 from worker.pods.policy import Policy
 from worker.process.disk_watch import DiskWatch
+from worker.process.pooling import make_pool_storage
 from worker.process.repeating import patiently
 from worker.reconcile.dispatcher import Dispatcher
 from worker.reconcile.reconciler import Reconciler
@@ -44,6 +46,7 @@ class Parts:
     dispatcher: Dispatcher
     rebuild: Rebuild
     guard: StorageGuard
+    pool_guard: PoolGuard
     passes: Passes
     watcher: Watcher
     intents: Intents
@@ -63,7 +66,7 @@ def installation_of(settings: Settings) -> Installation:
         pids_limit=settings.pids_limit,
         log_max_size=settings.log_max_size,
         log_max_files=settings.log_max_files,
-        system_volumes=SystemMode(settings.system_volumes),
+        system_volumes=SystemMode.POOL if settings.pool else SystemMode(settings.system_volumes),
         min_free_mb=settings.min_free_mb,
     )
 
@@ -123,12 +126,14 @@ def make_parts(
         observer=observer,
         installation=installation_of(settings),
     )
+    engine.pool = make_pool_storage(settings, engine)
+    pool_guard = PoolGuard(host=host, store=store, pool=engine.pool)
     claiming = Claiming(**given.owned, interval_s=settings.reconcile_interval_s)
     dispatcher = _make_dispatcher(given, claiming)
     guard = StorageGuard(**given.owned, claiming=claiming)
     rebuild = Rebuild(**given.owned, claiming=claiming)
     examination = _make_examination(given, guard=guard, rebuild=rebuild)
-    passes = _make_passes(given, dispatcher=dispatcher, guard=guard, rebuild=rebuild)
+    passes = _make_passes(given, dispatcher=dispatcher, guard=guard, pool_guard=pool_guard, rebuild=rebuild)
     patience = Patience(dispatcher=dispatcher, task_wait_s=settings.task_wait_s)
     inside = _make_inside(given, patience)
     disk_watch = _make_disk_watch(given)
@@ -139,6 +144,7 @@ def make_parts(
         dispatcher=dispatcher,
         rebuild=rebuild,
         guard=guard,
+        pool_guard=pool_guard,
         passes=passes,
         watcher=_make_watcher(given, claiming, dispatcher=dispatcher, passes=passes),
         intents=_make_intents(
@@ -157,7 +163,7 @@ def make_parts(
         inside=inside,
         usage=_make_usage(given, patience, disk_watch),
         disk_watch=disk_watch,
-        hosts=Hosts(host=host, store=store, guard=guard, passes=passes, task_wait_s=settings.task_wait_s),
+        hosts=_make_hosts(given, guard=guard, pool_guard=pool_guard, passes=passes),
     )
 
 
@@ -249,11 +255,14 @@ def _make_dispatcher(given: _Given, claiming: Claiming) -> Dispatcher:
     )
 
 
-def _make_passes(given: _Given, *, dispatcher: Dispatcher, guard: StorageGuard, rebuild: Rebuild) -> Passes:
+def _make_passes(
+    given: _Given, *, dispatcher: Dispatcher, guard: StorageGuard, pool_guard: PoolGuard, rebuild: Rebuild
+) -> Passes:
     return Passes(
         **given.owned,
         dispatcher=dispatcher,
         guard=guard,
+        pool_guard=pool_guard,
         rebuild=rebuild,
         leftovers=Leftovers(**given.owned),
         base_cleanup=BaseCleanup(
@@ -261,6 +270,17 @@ def _make_passes(given: _Given, *, dispatcher: Dispatcher, guard: StorageGuard, 
         ),
         clock=time,
         observer=given.observer,
+    )
+
+
+def _make_hosts(given: _Given, *, guard: StorageGuard, pool_guard: PoolGuard, passes: Passes) -> Hosts:
+    return Hosts(
+        host=given.host,
+        store=given.store,
+        guard=guard,
+        pool_guard=pool_guard,
+        passes=passes,
+        task_wait_s=given.settings.task_wait_s,
     )
 
 

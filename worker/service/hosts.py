@@ -5,6 +5,7 @@ from typing import Any
 
 from worker.errors import InvalidInputError
 from worker.host.passes import Passes
+from worker.host.pool_guard import PoolGuard
 from worker.host.storage_guard import StorageGuard
 from worker.interfaces import Store
 from worker.quoting import shown
@@ -14,12 +15,20 @@ class Hosts:
     """Runs passes and carries out what a person decided about a host, on that host."""
 
     def __init__(
-        self, *, host: str, store: Store, guard: StorageGuard, passes: Passes, task_wait_s: float
+        self,
+        *,
+        host: str,
+        store: Store,
+        guard: StorageGuard,
+        pool_guard: PoolGuard,
+        passes: Passes,
+        task_wait_s: float,
     ) -> None:
         """`task_wait_s` is how long a pass waits for its repairs, in seconds."""
         self._host = host
         self._store = store
         self._guard = guard
+        self._pool_guard = pool_guard
         self._passes = passes
         self._task_wait_s = task_wait_s
 
@@ -47,11 +56,13 @@ class Hosts:
         return result.as_json()
 
     async def accept_storage(self) -> dict[str, Any]:
-        """Accept the storage that is there now as this host's own.
+        """Accept the storage that is there now as this host's own, and its pool, if it has one.
 
-        Raises PermanentError if it is the storage of a host that was renamed.
+        Raises PermanentError if it is the storage of a host that was renamed, and what a pool raises if what
+        is mounted cannot be one.
         """
         identity = await self._guard.accept()
+        await self._pool_guard.accept()
         await self._passes.run(wait_s=0.0)
         return {"host": self._host, "storage": identity}
 

@@ -181,6 +181,15 @@ class RedisStore:
         with translated("save"):
             await self._redis.hset(keys.STORAGES, host, identity)
 
+    async def pool(self, host: str) -> str | None:
+        with translated("load"):
+            uuid: Any = await self._redis.hget(keys.POOLS, host)
+        return None if uuid is None else str(uuid)
+
+    async def set_pool(self, host: str, uuid: str) -> None:
+        with translated("save"):
+            await self._redis.hset(keys.POOLS, host, uuid)
+
     async def noted(self) -> Noted:
         with translated("load"):
             store, flat = await self._noted(keys=[keys.STORE_ID, keys.STORAGES], args=[uuid4().hex])

@@ -91,7 +91,7 @@ def test_a_misspelt_setting_is_refused_by_the_name_that_is_meant(
 
 @pytest.mark.parametrize(
     ("name", "is_ours"),
-    [("PINACLE_POOL", True), ("PINACLE_PORT", True), ("PINACLE_SERVICE_HOST", True), ("PINGER", False)],
+    [("PINACLE_LAKE", True), ("PINACLE_PORT", True), ("PINACLE_SERVICE_HOST", True), ("PINGER", False)],
 )
 def test_a_variable_that_is_like_no_setting_is_named_and_does_no_harm(
     name: str, is_ours: bool, monkeypatch: pytest.MonkeyPatch
@@ -151,3 +151,15 @@ def test_a_message_becomes_visible_again_later_than_any_task_takes() -> None:
     """Accepting and waiting each take as long as a task may wait, and then come the steps under way."""
     given = Settings()
     assert given.visibility_timeout_s > 2 * given.task_wait_s + given.step_deadline_s
+
+
+@pytest.mark.parametrize(
+    "path", ["pool", "./pool", "/", "//pool", "/srv/../pool", "/srv/pool/", " /srv/pool"]
+)
+def test_where_no_filesystem_can_be_mounted_is_no_pool(path: str) -> None:
+    with pytest.raises(ValueError, match="absolute path"):
+        Settings(pool=path)
+
+
+def test_an_absolute_path_is_a_pool() -> None:
+    assert Settings(pool="/srv/pool").pool == "/srv/pool"

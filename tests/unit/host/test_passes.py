@@ -10,6 +10,7 @@ from tests.support.fake_store import FakeStore
 from tests.support.situations import IMAGE, OWN
 from worker.errors import ErrorKind, RetryableError
 from worker.host.passes import Passes
+from worker.host.pool_guard import PoolGuard
 from worker.interfaces import Proposal
 from worker.pods.model import Intent, IntentKind, Phase
 from worker.pods.observation import Snapshot
@@ -51,7 +52,9 @@ class Nothing:
 def passes(engine: FakeEngine, **parts: Any) -> Passes:
     nothing = cast("Any", Nothing())
     names = ("store", "dispatcher", "guard", "rebuild", "leftovers", "base_cleanup", "installation")
-    return Passes(host="here", engine=engine, clock=lambda: 0.0, **{**dict.fromkeys(names, nothing), **parts})
+    pool = PoolGuard(host="here", store=FakeStore(), pool=None)
+    given = {**dict.fromkeys(names, nothing), "pool_guard": pool, **parts}
+    return Passes(host="here", engine=engine, clock=lambda: 0.0, **given)
 
 
 async def asked(own: Passes, number: int) -> list[asyncio.Task[Any]]:

@@ -93,13 +93,3 @@ def test_a_pool_is_accepted(uuid: str | None, quotas: Quotas) -> None:
 def test_what_is_no_pool_is_named(found: Found, uuid: str | None, error: type[Exception], said: str) -> None:
     with pytest.raises(error, match=said):
         findings.check(found, "/srv/pool", uuid)
-
-
-@pytest.mark.parametrize("path", ["", "pool", "./pool", "/", "//pool", "/srv/../pool", "/srv/pool/"])
-def test_a_path_that_is_not_absolute_is_refused(path: str) -> None:
-    with pytest.raises(PoolUnfitError, match="absolute path"):
-        findings.check_path(path)
-
-
-def test_an_absolute_path_is_accepted() -> None:
-    findings.check_path("/srv/pool")

@@ -6,6 +6,7 @@ import pytest
 
 from tests.support.fake_store import FakeStore
 from worker.errors import InvalidInputError
+from worker.host.pool_guard import PoolGuard
 from worker.service.hosts import Hosts
 
 
@@ -31,7 +32,9 @@ def hosts(*live: str) -> tuple[Hosts, Guard]:
     guard, store = Guard(), FakeStore()
     store.hosts = dict.fromkeys(live, 0.0)
     doubles: Any = guard
-    return Hosts(host="here", store=store, guard=doubles, passes=doubles, task_wait_s=7.0), guard
+    pool = PoolGuard(host="here", store=store, pool=None)
+    made = Hosts(host="here", store=store, guard=doubles, pool_guard=pool, passes=doubles, task_wait_s=7.0)
+    return made, guard
 
 
 async def test_what_names_this_host_is_done_here_and_what_names_a_live_one_there() -> None:

@@ -15,6 +15,7 @@ from worker.cli.doctor import (
     host_checks,
     kernel_checks,
     pod_checks,
+    pool_checks,
     port_checks,
     queue_checks,
     storage_checks,
@@ -29,6 +30,7 @@ from worker.errors import EngineTooOldError, PodError
 from worker.interfaces import EngineInfo
 from worker.pods.model import Record
 from worker.pods.observation import Snapshot
+from worker.process.pooling import make_pool
 from worker.process.wiring import closes_egress, make_engine, policy_of
 from worker.store.factory import make_store
 from worker.store.overview import Overview
@@ -75,6 +77,7 @@ async def _examine(given: Settings) -> list[Check]:
         return [
             *about_engine,
             *await _redis(given, store, here, seen),
+            *(() if seen.info is None else (await _pool(given, engine, store, here),)),
             host_checks.ntp(host_checks.is_clock_kept()),
             host_checks.variables(unknown_variables()),
             checks.policy(policy_of(given), given.runtime),
@@ -135,6 +138,25 @@ async def _reached(engine: DockerEngine) -> Collection[str] | PodError:
         return await engine.reaches()
     except PodError as error:
         return error
+
+
+async def _pool(given: Settings, engine: DockerEngine, store: RedisStore, here: str | None) -> Check:
+    """Look from a container of its own, which is then removed."""
+    pool = make_pool(given, engine)
+    if pool is None:
+        return pool_checks.pool(None, None)
+    try:
+        return pool_checks.pool(given.pool, await pool.examine(await _noted_pool(store, here)))
+    except PodError as error:
+        return pool_checks.pool(given.pool, error)
+
+
+async def _noted_pool(store: RedisStore, here: str | None) -> str | None:
+    """Return which filesystem it should be; whether Redis answers is told elsewhere."""
+    try:
+        return None if here is None else await store.pool(here)
+    except PodError:
+        return None
 
 
 def _overlay(given: Settings, seen: Snapshot, info: EngineInfo) -> Check:

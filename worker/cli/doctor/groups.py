@@ -19,7 +19,7 @@ GROUPS: Final[dict[str, tuple[str, ...]]] = {
         "live-restore",
         "other installations",
     ),
-    "host": ("disk space", "kernel limits", "user namespaces", "NTP"),
+    "host": ("disk space", "pool", "kernel limits", "user namespaces", "NTP"),
     "network": ("network", "egress", "published ports"),
     "storage": ("volumes", "overlay volumes", "volumes held", "storage"),
     "Redis": ("Redis", "Redis keeps all", "clock", "installation", "queues"),

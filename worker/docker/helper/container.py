@@ -28,6 +28,8 @@ _TOO_LONG: Final = (124, 137)
 """How `timeout` ends if the command did not end in time, or had to be killed."""
 _CANNOT_RUN: Final = (126, 127)
 _NO_SOURCE: Final = "bind source path does not exist"
+_AFTER_S: Final = 60.0
+"""Seconds for which a fresh container is there at most besides the time that its command may take."""
 _GRACE_S: Final = 2.0
 """Seconds more for the Engine to answer than the command has to end."""
 
@@ -95,7 +97,7 @@ class Helper:
         It sees nothing but the directory `below` the source. Raises as `run` does.
         """
         seconds = self._deadline_s if deadline_s is None else deadline_s
-        async with self._fresh(f"{self._source}{below}", capabilities) as container:
+        async with self._fresh(f"{self._source}{below}", capabilities, seconds) as container:
             return await self._execute(container, command, seconds)
 
     async def remove(self) -> None:
@@ -105,6 +107,15 @@ class Helper:
             if await self._is_ours(self._name):
                 await self._scratch.remove(self._name)
 
+    async def sweep(self) -> None:
+        """Remove the fresh containers that ended by themselves: their process was killed. 1 call."""
+        labels = [f"{naming.LABEL_INSTALLATION}={self._installation}", naming.LABEL_HELPER]
+        filters = dumps({"label": labels, "status": ["exited", "created", "dead"]})
+        params = {"all": "1", "filters": filters}
+        for entry in await self._calls.json("container_list", "GET", "containers/json", params=params):
+            if self._name not in (name.lstrip("/") for name in entry["Names"]):
+                await self._scratch.remove(entry["Id"])
+
     async def _kept(self) -> str:
         async with self._one_at_a_time:
             if self._container is None:
@@ -112,7 +123,7 @@ class Helper:
             return self._container
 
     async def _find_or_make(self) -> str:
-        body = self._body(self._source, ("SYS_ADMIN",))
+        body = self._body(self._source, ("SYS_ADMIN",), seconds="infinity")
         try:
             container = await self._create(self._name, body)
         except ConflictError:
@@ -160,8 +171,10 @@ class Helper:
             ) from error
 
     @asynccontextmanager
-    async def _fresh(self, source: str, capabilities: Collection[str]) -> AsyncIterator[str]:
-        container = await self._create(f"{self._name}-{uuid4().hex}", self._body(source, capabilities))
+    async def _fresh(self, source: str, capabilities: Collection[str], seconds: float) -> AsyncIterator[str]:
+        # If this process is killed, the container ends by itself, and is swept up later.
+        body = self._body(source, capabilities, seconds=f"{seconds + _AFTER_S:g}")
+        container = await self._create(f"{self._name}-{uuid4().hex}", body)
         try:
             await self._scratch.start(container)
             yield container
@@ -183,7 +196,7 @@ class Helper:
             raise PermanentError(f"the helper's image {self._image} lacks a program ({said}): {_HOW_TO_GET}")
         return ended
 
-    def _body(self, source: str, capabilities: Collection[str]) -> dict[str, Any]:
+    def _body(self, source: str, capabilities: Collection[str], *, seconds: str) -> dict[str, Any]:
         mount = {
             "Type": "bind",
             "Source": source,
@@ -193,7 +206,7 @@ class Helper:
         body: dict[str, Any] = {
             "Image": self._image,
             "Entrypoint": [],
-            "Cmd": ["sleep", "infinity"],
+            "Cmd": ["sleep", seconds],
             "Env": ["LC_ALL=C", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],
             "User": "0:0",
             "WorkingDir": "/",
