@@ -4,17 +4,20 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 import pytest
 from hypothesis import settings as settings_of_hypothesis
 
 from tests.support.engines import private_engine, tables, use_suite
+from tests.support.pools import SIMPLE_QUOTAS, PoolFile
 from tests.support.worker import WorkerProcess
 from worker.local.client import Client
-from worker.local.images import import_busybox, import_debian
+from worker.local.images import import_busybox, import_debian, import_helper
 from worker.local.private_engine import PrivateEngine
 from worker.local.processes import commands
 from worker.local.redis import RedisServer
+from worker.pods.naming import LABEL_HELPER
 
 # How many examples a property gets, and worlds a simulation. `--hypothesis-profile quick` is for mutants, of
 # which each runs every test.
@@ -24,6 +27,8 @@ settings_of_hypothesis.register_profile(
 )
 settings_of_hypothesis.load_profile("thorough")
 
+_ROOMY: Final = 32 * 2**30
+"""Bytes that the pool's file may grow to."""
 CACHE = Path(__file__).parents[1] / ".pinacle" / "cache"
 
 
@@ -36,6 +41,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--load-seed", type=int, default=None, help="what a load test printed, to have it again")
     parser.addoption("--zoo", action="store_true", help="all images, and all rounds under PostgreSQL")
     parser.addoption("--engine-suite", default=None, help="Debian release of all Engines, such as trixie")
+    parser.addoption("--backend", choices=("local", "pool"), default="local", help="where pods keep volumes")
     parser.addoption("--pod-runtime", default=None, help="runtime of all pods, such as runsc")
 
 
@@ -82,6 +88,31 @@ def engine(scratch: Path, runtime: str | None) -> Iterator[PrivateEngine]:
 
 
 @pytest.fixture(scope="session")
+def helper_image(engine: PrivateEngine) -> str:
+    if not SIMPLE_QUOTAS.exists():
+        pytest.skip("this machine's kernel has no btrfs with simple quotas: Linux 6.7, and `modprobe btrfs`")
+    return import_helper(engine, CACHE)
+
+
+@pytest.fixture(scope="session")
+def backend(request: pytest.FixtureRequest, engine: PrivateEngine) -> Iterator[dict[str, str]]:
+    """What a worker's environment says of where the pods of the private Engine keep their volumes."""
+    if request.config.getoption("--backend") == "local":
+        yield {}
+        return
+    image: str = request.getfixturevalue("helper_image")
+    pool = PoolFile(engine, image, "backend", size_bytes=_ROOMY)
+    pool.mount()
+    yield {"PINACLE_POOL": str(pool.place), "PINACLE_HELPER_IMAGE": image}
+    helpers = engine.docker("ps", "-aq", "--filter", f"label={LABEL_HELPER}").split()
+    if helpers:
+        engine.docker("rm", "-f", *helpers)
+    left = [path.name for path in (pool.seen / "pods").iterdir()]
+    pool.unmount()
+    assert not left, f"subvolumes were left: {left}"
+
+
+@pytest.fixture(scope="session")
 def busybox(engine: PrivateEngine) -> str:
     return import_busybox(engine)
 
@@ -123,22 +154,28 @@ def redis_url(redis_server: RedisServer) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def settings(engine: PrivateEngine, redis_server: RedisServer, runtime: str | None) -> dict[str, str]:
+def settings(
+    engine: PrivateEngine, redis_server: RedisServer, runtime: str | None, backend: dict[str, str]
+) -> dict[str, str]:
     """The environment of a worker on the private Engine."""
     given = {} if runtime is None else {"PINACLE_RUNTIME": runtime, "PINACLE_RUNTIMES": f"runc,{runtime}"}
-    return given | {
-        "DOCKER_HOST": engine.url,
-        "PINACLE_REDIS_URL": redis_server.url,
-        "PINACLE_RECONCILE_INTERVAL_S": "2",
-        "PINACLE_TASK_WAIT_S": "20",
-        # Short, as tests that kill a worker wait for its leases to end.
-        "PINACLE_STEP_DEADLINE_S": "6",
-        "PINACLE_LEASE_TTL_S": "9",
-        "PINACLE_MIN_FREE_MB": "100",
-        "PINACLE_LOG_FORMAT": "json",
-        # Rules cost a worker's start half a second; tests/integration/test_egress.py has them.
-        "PINACLE_EGRESS": "open",
-    }
+    return (
+        backend
+        | given
+        | {
+            "DOCKER_HOST": engine.url,
+            "PINACLE_REDIS_URL": redis_server.url,
+            "PINACLE_RECONCILE_INTERVAL_S": "2",
+            "PINACLE_TASK_WAIT_S": "20",
+            # Short, as tests that kill a worker wait for its leases to end.
+            "PINACLE_STEP_DEADLINE_S": "6",
+            "PINACLE_LEASE_TTL_S": "9",
+            "PINACLE_MIN_FREE_MB": "100",
+            "PINACLE_LOG_FORMAT": "json",
+            # Rules cost a worker's start half a second; tests/integration/test_egress.py has them.
+            "PINACLE_EGRESS": "open",
+        }
+    )
 
 
 @pytest.fixture(scope="module")

@@ -2,23 +2,11 @@
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
-from typing import Final
 
 import pytest
 
-from tests.conftest import CACHE
 from tests.support.pools import Parts, PoolFile
-from worker.local.images import import_helper
 from worker.local.private_engine import PrivateEngine
-
-_SIMPLE_QUOTAS: Final = Path("/sys/fs/btrfs/features/simple_quota")
-
-
-@pytest.fixture(scope="session")
-def helper_image(engine: PrivateEngine) -> str:
-    if not _SIMPLE_QUOTAS.exists():
-        pytest.skip("this machine's kernel has no btrfs with simple quotas: Linux 6.7, and `modprobe btrfs`")
-    return import_helper(engine, CACHE)
 
 
 @pytest.fixture

@@ -17,13 +17,14 @@ from worker.local.private_engine import PrivateEngine
 from worker.pool.pool import Pool
 
 INSTALLATION: Final = "pooltest"
-_BYTES: Final = 2**30
+SIMPLE_QUOTAS: Final = Path("/sys/fs/btrfs/features/simple_quota")
+"""Exists if this machine's kernel can count what pods use."""
 
 
 class PoolFile:
     """A file with btrfs, and the place where an Engine's host mounts it."""
 
-    def __init__(self, engine: PrivateEngine, image: str, name: str) -> None:
+    def __init__(self, engine: PrivateEngine, image: str, name: str, *, size_bytes: int = 2**30) -> None:
         # Whatever Debian the Engine is from, it sees its own folder.
         folder = engine.root / "pools" / name
         folder.mkdir(parents=True)
@@ -32,7 +33,7 @@ class PoolFile:
         self.place = folder / "pool"
         self.place.mkdir()
         with self._file.open("wb") as file:
-            os.truncate(file.fileno(), _BYTES)
+            os.truncate(file.fileno(), size_bytes)
         make = ("mkfs.btrfs", "--quiet", "--force", "/folder/pool.img")
         engine.docker("run", "--rm", "--network", "none", "-v", f"{folder}:/folder", image, *make)
 
