@@ -131,6 +131,7 @@ class DockerEngine:
         )
         self._allowed: Sequence[str] = ()
         self._under_way = UnderWay()
+        self._helpers: list[Helper] = []
         self._shapes = Shapes(scratch=self._scratch, under_way=self._under_way, installation=installation)
         self._layers = self._make_layers(init_path)
         self._folders = self._make_folders()
@@ -171,7 +172,7 @@ class DockerEngine:
 
     def helper(self, *, image: str, source: str, place: str, deadline_s: float) -> Helper:
         """Return a helper that sees the host's directory `source` at `place`; nothing is made yet."""
-        return Helper(
+        helper = Helper(
             calls=self._calls,
             scratch=self._scratch,
             streams=self.streams,
@@ -181,6 +182,8 @@ class DockerEngine:
             place=place,
             deadline_s=deadline_s,
         )
+        self._helpers.append(helper)
+        return helper
 
     def filling(self) -> Filling:
         """Return what lets the Engine fill directories of its host."""
@@ -572,6 +575,8 @@ class DockerEngine:
 
     async def close(self) -> None:
         await self._volumes.close()
+        for helper in self._helpers:
+            await helper.close()
         await self._calls.close()
 
     async def _on_network(self, do: Callable[[], Awaitable[_T]]) -> _T:

@@ -2,17 +2,21 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Collection, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from hashlib import sha256
 from json import dumps
 from typing import Any, Final
 from uuid import uuid4
 
+import aiohttp
+
 from worker.docker.calls import EngineCalls
+from worker.docker.helper.shell import LOOP, Shell, ShellGoneError
 from worker.docker.inside.streams import ContainerStreams
 from worker.docker.scratch import Scratch
 from worker.errors import (
     ConflictError,
+    EngineUnavailableError,
     ForeignObjectError,
     ImageGoneError,
     ObjectMissingError,
@@ -28,6 +32,8 @@ _TOO_LONG: Final = (124, 137)
 """How `timeout` ends if the command did not end in time, or had to be killed."""
 _CANNOT_RUN: Final = (126, 127)
 _NO_SOURCE: Final = "bind source path does not exist"
+_SHELLS: Final = 8
+"""Commands under way at a time: each is up to four of the container's 64 processes."""
 _AFTER_S: Final = 60.0
 """Seconds for which a fresh container is there at most besides the time that its command may take."""
 _GRACE_S: Final = 2.0
@@ -65,9 +71,14 @@ class Helper:
         self._name = f"pinacle-helper-{installation}"
         self._container: str | None = None
         self._one_at_a_time = asyncio.Lock()
+        self._shells = asyncio.Semaphore(_SHELLS)
+        self._idle: list[tuple[str, Shell]] = []
+        """Shells that have nothing to do, with the container that each is in."""
 
     async def run(self, command: Sequence[str], *, deadline_s: float | None = None) -> Ended:
-        """Run a command in the container that is kept. 3 calls; more if it has to be found or made.
+        """Run a command in the container that is kept, in a shell that is kept there.
+
+        No call; 2 if there is no shell that has nothing to do, and more if the container has to be made.
 
         Raises OutcomeUnknownError if the command does not end in time, ObjectMissingError if the host has no
         such directory, PermanentError if the image is missing or lacks a program, ForeignObjectError if
@@ -76,13 +87,14 @@ class Helper:
         seconds = self._deadline_s if deadline_s is None else deadline_s
         container = await self._kept()
         try:
-            return await self._execute(container, command, seconds)
-        except (ObjectMissingError, ConflictError):
+            return await self._typed(container, command, seconds)
+        except (ObjectMissingError, ConflictError, ShellGoneError):
             # It was removed or has ended; rarely after the command was run, so commands may be run twice.
             async with self._one_at_a_time:
                 if self._container == container:
                     self._container = None
-        return await self._execute(await self._kept(), command, seconds)
+        await self._close_idle()
+        return await self._typed(await self._kept(), command, seconds)
 
     async def run_afresh(
         self,
@@ -100,8 +112,13 @@ class Helper:
         async with self._fresh(f"{self._source}{below}", capabilities, seconds) as container:
             return await self._execute(container, command, seconds)
 
+    async def close(self) -> None:
+        """Close the shells; the container stays for the next process."""
+        await self._close_idle()
+
     async def remove(self) -> None:
         """Remove the container that is kept, if there is one of ours; the next command makes another."""
+        await self._close_idle()
         async with self._one_at_a_time:
             self._container = None
             if await self._is_ours(self._name):
@@ -115,6 +132,39 @@ class Helper:
         for entry in await self._calls.json("container_list", "GET", "containers/json", params=params):
             if self._name not in (name.lstrip("/") for name in entry["Names"]):
                 await self._scratch.remove(entry["Id"])
+
+    async def _typed(self, container: str, command: Sequence[str], seconds: float) -> Ended:
+        """Run a command in a shell of a container; raise as `run`."""
+        async with self._shells:
+            shell = await self._shell(container)
+            try:
+                ended = await shell.run(_limited(command, seconds), seconds=seconds + _GRACE_S)
+            except BaseException:
+                await shell.close()
+                raise
+            self._idle.append((container, shell))
+        return self._judged(ended, command, seconds)
+
+    async def _shell(self, container: str) -> Shell:
+        while self._idle:
+            of, shell = self._idle.pop()
+            if of == container:
+                return shell
+            await shell.close()
+        async with AsyncExitStack() as opening:
+            begun = self._streams.session(container, ["sh", "-c", LOOP], user="0:0", terminal=None)
+            try:
+                async with asyncio.timeout(self._deadline_s):
+                    session = await opening.enter_async_context(begun)
+            except (TimeoutError, aiohttp.ClientError, ConnectionError) as error:
+                raise EngineUnavailableError(
+                    f"the Engine opens no shell in the helper: {str(error) or 'time is up'}"
+                ) from error
+            return Shell(session, opening.pop_all())
+
+    async def _close_idle(self) -> None:
+        while self._idle:
+            await self._idle.pop()[1].close()
 
     async def _kept(self) -> str:
         async with self._one_at_a_time:
@@ -182,11 +232,16 @@ class Helper:
             await self._scratch.remove(container)
 
     async def _execute(self, container: str, command: Sequence[str], seconds: float) -> Ended:
-        # The command itself has a deadline too, or it would go on after its caller gave up.
-        limited = ["timeout", "-k", "1", f"{seconds:g}", *command]
         ended = await self._streams.execute(
-            container, limited, user="0:0", timeout_s=seconds + _GRACE_S, most_bytes=_MOST_BYTES
+            container,
+            _limited(command, seconds),
+            user="0:0",
+            timeout_s=seconds + _GRACE_S,
+            most_bytes=_MOST_BYTES,
         )
+        return self._judged(ended, command, seconds)
+
+    def _judged(self, ended: Ended, command: Sequence[str], seconds: float) -> Ended:
         if ended.timed_out or ended.exit_code is None or ended.exit_code in _TOO_LONG:
             raise OutcomeUnknownError(
                 f"helper: {command[0]} did not end within {seconds:g} s; it may or may not have been done"
@@ -231,6 +286,11 @@ class Helper:
         made_as = sha256(dumps(body, sort_keys=True).encode()).hexdigest()
         labels = {naming.LABEL_INSTALLATION: self._installation, naming.LABEL_HELPER: made_as}
         return {**body, "Labels": labels}
+
+
+def _limited(command: Sequence[str], seconds: float) -> list[str]:
+    """Return the command with a deadline of its own, or it would go on after its caller gave up."""
+    return ["timeout", "-k", "1", f"{seconds:g}", *command]
 
 
 _HOW_TO_GET: Final = (

@@ -39,7 +39,15 @@ class Session:
         return None if message is None else Piece(message.stream, message.data)
 
     async def write(self, typed: bytes) -> None:
-        await self._stream.write_in(typed)
+        """Type. Raises OutcomeUnknownError if the connection broke."""
+        try:
+            await self._stream.write_in(typed)
+        except aiodocker.DockerError as error:
+            # The command begins with the first that is typed or read.
+            raise explain("exec_start", "the Engine", error) from error
+        except (aiohttp.ClientError, ConnectionError, AssertionError) as error:
+            # The library asserts that there still is a connection.
+            raise OutcomeUnknownError("exec_start: the connection to the Engine broke") from error
 
     def end_input(self) -> None:
         """Signal that nothing more will be typed."""
