@@ -45,6 +45,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--pod-runtime", default=None, help="runtime of all pods, such as runsc")
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--backend") == "pool":
+        others = [item for item in items if item.get_closest_marker("local") is not None]
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if item not in others]
+
+
 def pytest_configure(config: pytest.Config) -> None:
     suite: str | None = config.getoption("--engine-suite")
     if suite is not None:
@@ -110,6 +117,12 @@ def backend(request: pytest.FixtureRequest, engine: PrivateEngine) -> Iterator[d
     left = [path.name for path in (pool.seen / "pods").iterdir()]
     pool.unmount()
     assert not left, f"subvolumes were left: {left}"
+
+
+@pytest.fixture(scope="session")
+def system_names(backend: dict[str, str]) -> tuple[str, ...]:
+    """The names of the volumes that a pod of our test images has besides the universal ones."""
+    return ("usr", "bin", "lib") if backend else ("system", "usr", "bin", "lib")
 
 
 @pytest.fixture(scope="session")

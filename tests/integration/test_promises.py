@@ -15,7 +15,6 @@ from worker.local.processes import commands
 from worker.local.waiting import wait_until
 
 SPEC: Final[dict[str, Any]] = {"image": "pinacle-busybox", "stop_timeout_s": 3}
-SYSTEM: Final = ("system", "usr", "bin", "lib")
 """The system volumes of a busybox pod."""
 CANARY: Final = "canary-7f3a91"
 
@@ -66,6 +65,7 @@ def test_promise_2_the_next_container_gets_the_same_volumes(client: Client, engi
         assert pod.sh("cat /home/file; ls -A /opt; stat -c '%u:%g %a' /srv") == "mine\n7:8 711"
 
 
+@pytest.mark.local
 @pytest.mark.parametrize("replaced", [False, True], ids=["missing", "replaced"])
 def test_promise_3_a_pod_never_starts_on_a_missing_or_replaced_volume(
     client: Client, engine: PrivateEngine, pod_worker: WorkerProcess, replaced: bool
@@ -144,7 +144,7 @@ def test_promise_7_a_creation_that_comes_twice_does_not_bring_a_deleted_pod_back
 
 
 def test_promise_8_pods_with_names_alike_do_not_touch_each_other(
-    client: Client, engine: PrivateEngine
+    client: Client, engine: PrivateEngine, system_names: tuple[str, ...]
 ) -> None:
     """`a`, `a-b`, `a-usr`, `ab`; and what has such a name without being ours is left alone."""
     engine.docker("volume", "create", "pinacle-vol-a-local")
@@ -156,8 +156,8 @@ def test_promise_8_pods_with_names_alike_do_not_touch_each_other(
     before = volumes(engine)
     client.call("delete", "a")
     gone = before - volumes(engine)
-    assert len(gone) == 8 + len(SYSTEM)
-    assert all(name.removeprefix("pinacle-vol-a-") in {*_universal(), *SYSTEM} for name in gone)
+    assert len(gone) == 8 + len(system_names)
+    assert all(name.removeprefix("pinacle-vol-a-") in {*_universal(), *system_names} for name in gone)
     Pod(client, engine, "ab").lose_container()
     client.call("reconcile")
     for pod_id in ids[1:]:
@@ -257,7 +257,7 @@ def test_promise_12_no_secret_is_shown_anywhere(
     "task", ["create", "start", "stop", "restart", "update", "delete", "reconcile", "list"]
 )
 def test_every_task_twice_in_a_row_and_ten_times_at_once_has_the_effect_of_one(
-    client: Client, engine: PrivateEngine, task: str
+    client: Client, engine: PrivateEngine, system_names: tuple[str, ...], task: str
 ) -> None:
     """The same answer each time, at most one container, and no extra volume."""
     arguments: dict[str, tuple[Any, ...]] = {
@@ -273,7 +273,7 @@ def test_every_task_twice_in_a_row_and_ten_times_at_once_has_the_effect_of_one(
     second = client.call(task, *arguments.get(task, ("same",)))
     assert first.get("phase") == second.get("phase")
     assert engine.docker("ps", "-aq", "--filter", "label=dev.pinacle.pod").count("\n") <= 1
-    assert len(volumes(engine)) == (0 if task == "delete" else 8 + len(SYSTEM))
+    assert len(volumes(engine)) == (0 if task == "delete" else 8 + len(system_names))
     assert client.call("delete", "same")["phase"] == "deleted"
 
 
@@ -281,7 +281,7 @@ RACES: Final = 50
 
 
 def test_creations_stops_and_deletions_that_race_end_as_some_order_of_them_would(
-    client: Client, engine: PrivateEngine
+    client: Client, engine: PrivateEngine, system_names: tuple[str, ...]
 ) -> None:
     """Fifty times: the pod is as the last accepted intent says, and nothing is left over."""
     with ThreadPoolExecutor(8) as pool:
@@ -293,7 +293,7 @@ def test_creations_stops_and_deletions_that_race_end_as_some_order_of_them_would
         assert answer["phase"] == answer["intent"], answer
         assert (f"pinacle-pod-race-{seed}" in running) == (answer["intent"] == "running")
         mine = [name for name in there if name.startswith(f"pinacle-vol-race-{seed}-")]
-        assert len(mine) in ({0} if answer["intent"] == "deleted" else {0, 8 + len(SYSTEM)})
+        assert len(mine) in ({0} if answer["intent"] == "deleted" else {0, 8 + len(system_names)})
         client.call("delete", f"race-{seed}")
     assert volumes(engine) == set()
     assert engine.docker("ps", "-aq", "--filter", "label=dev.pinacle.pod") == ""
