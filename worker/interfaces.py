@@ -151,6 +151,9 @@ class PodPool(Protocol):
     ) -> frozenset[str]:
         """See `Engine.unchanged_directories`."""
 
+    async def sizes(self) -> Mapping[str, ObservedSize]:
+        """Return what all pods keep and may keep, by pod. 1 command, and flat in what they keep."""
+
     async def size(self, pod_id: str) -> ObservedSize | None:
         """See `Engine.subvolume_size`."""
 
@@ -579,6 +582,18 @@ class Accepted:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DiskUse:
+    """What a pod has on the disk, as it was measured last."""
+
+    used: int
+    """Bytes."""
+    measured_at: float
+    """Seconds since the epoch."""
+    limit: int | None = None
+    """Bytes, on a pool; None where nothing limits it."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Noted:
     """What a store has besides records."""
 
@@ -706,6 +721,15 @@ class Store(Protocol):
 
     async def tell_progress(self, record: Record, progress: Progress, *, is_news: bool) -> None:
         """Note for a few seconds how far a pod's pull has come; if that `is_news`, tell its followers too."""
+
+    async def note_uses(self, host: str, uses: Mapping[str, DiskUse], keep_s: float) -> None:
+        """Note for so many seconds what the pods of a host have on the disk, in place of what was noted."""
+
+    async def uses(self, hosts: Collection[str]) -> Mapping[str, DiskUse]:
+        """Return what is noted of the pods of these hosts. One round trip."""
+
+    async def use(self, host: str, pod_id: str) -> DiskUse | None:
+        """Return what is noted of one pod, None if nothing is. One round trip."""
 
     async def forget_progress(self, pod_id: str) -> None:
         """Note that a pod's pull has ended."""

@@ -62,6 +62,10 @@ export interface Pod {
   progress?: Pull | null;
   unprotected_paths?: Array<string> | null;
   error?: Told | null;
+  disk_bytes?: number | null;
+  disk_limit_bytes?: number | null;
+  disk_measured_at?: string | null;
+  over_quota?: boolean | null;
 }
 
 export interface Volume {

@@ -17,7 +17,7 @@ from worker.errors import (
     PortTakenError,
     RecordUnreadableError,
 )
-from worker.interfaces import Progress, Proposal, Store
+from worker.interfaces import DiskUse, Progress, Proposal, Store
 from worker.pods.model import Intent, IntentKind, Phase, PodState, PublishedPort, Record
 from worker.pods.spec import PodSpec
 from worker.store.leases import RedisLease
@@ -468,6 +468,21 @@ async def test_the_pool_of_a_host_is_noted(store: Store) -> None:
     await store.set_pool("there", "two")
     await store.set_pool("here", "three")
     assert (await store.pool("here"), await store.pool("there")) == ("three", "two")
+
+
+async def test_what_pods_have_on_the_disk_is_noted_for_their_host(store: Store) -> None:
+    """Each note of a host takes the place of its last one."""
+    first, second = DiskUse(used=1, measured_at=2.5, limit=3), DiskUse(used=4, measured_at=5.0)
+    await store.note_uses("here", {"a": first, "gone": first}, 60)
+    await store.note_uses("here", {"a": second, "b": first}, 60)
+    await store.note_uses("there", {"c": second}, 60)
+    assert await store.use("here", "a") == second
+    assert await store.use("here", "gone") is None
+    assert await store.use("there", "a") is None
+    assert await store.uses(["here", "there", "nowhere"]) == {"a": second, "b": first, "c": second}
+    await store.note_uses("here", {}, 60)
+    assert await store.uses(["here", "there"]) == {"c": second}
+    assert await store.uses([]) == {}
 
 
 async def test_every_record_has_the_storage_of_its_host(store: Store) -> None:

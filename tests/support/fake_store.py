@@ -1,7 +1,7 @@
 """A store in memory, for the reconciler's tests. The contract suite keeps it honest."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from worker.errors import (
@@ -11,7 +11,7 @@ from worker.errors import (
     PortTakenError,
     RecordUnreadableError,
 )
-from worker.interfaces import Accepted, Lease, Noted, Progress, Proposal
+from worker.interfaces import Accepted, DiskUse, Lease, Noted, Progress, Proposal
 from worker.planner.host.port_choice import clash
 from worker.pods.model import INTENT, STATE, IntentKind, PodState, PublishedPort, Record
 from worker.store.reading import FIELDS, read_record
@@ -49,6 +49,7 @@ class FakeStore:
         self.reported: set[str] = set()
         self.identities: dict[str, str] = {}
         self.pools: dict[str, str] = {}
+        self.disk_uses: dict[str, dict[str, DiskUse]] = {}
         self.id = "store-1"
         self.contenders: dict[str, str] = {}
         self.reserved: dict[str, dict[PublishedPort, str]] = {}
@@ -245,6 +246,16 @@ class FakeStore:
         self.pulls[record.pod_id] = progress
         if is_news:
             self.told.append(progress)
+
+    async def note_uses(self, host: str, uses: Mapping[str, DiskUse], keep_s: float) -> None:
+        self.before("use")
+        self.disk_uses[host] = dict(uses) if keep_s > 0 else {}
+
+    async def uses(self, hosts: Collection[str]) -> Mapping[str, DiskUse]:
+        return {pod_id: use for host in hosts for pod_id, use in self.disk_uses.get(host, {}).items()}
+
+    async def use(self, host: str, pod_id: str) -> DiskUse | None:
+        return self.disk_uses.get(host, {}).get(pod_id)
 
     async def forget_progress(self, pod_id: str) -> None:
         self.before("progress")

@@ -74,6 +74,10 @@ class Pod(TypedDict):
     progress: NotRequired[Pull | None]
     unprotected_paths: NotRequired[list[str] | None]
     error: NotRequired[Told | None]
+    disk_bytes: NotRequired[int | None]
+    disk_limit_bytes: NotRequired[int | None]
+    disk_measured_at: NotRequired[str | None]
+    over_quota: NotRequired[bool | None]
 
 
 class Difference(TypedDict):

@@ -48,6 +48,11 @@ def failure(what: str, path: str, ended: Ended) -> PodError:
         return PoolReadOnlyError(f"{what}: the pool at {path} cannot be written: {said}")
     if "Disk quota exceeded" in said or "No space left on device" in said:
         return PoolFullError(f"{what}: the pool at {path} has no room for it: {said}")
+    if "unrecognized option" in said or "unknown token" in said:
+        return PoolUnfitError(
+            f"{what}: the btrfs-progs in the helper's image are too old: 6.14 or newer is needed, as Debian "
+            "13 has, in the image that PINACLE_HELPER_IMAGE names"
+        )
     if "Operation not permitted" in said:
         return PoolUnfitError(f"{what}: {NO_RIGHTS}")
     return PoolCommandError(f"{what}: the helper ended with {ended.exit_code}: {said}")

@@ -87,7 +87,8 @@ def check(found: Found, path: str, uuid: str | None) -> None:
         there = f"the filesystem {found.uuid}" if found.uuid else f"a directory on {found.filesystem}"
         raise PoolMissingError(
             f"at {path} is {there}, not the pool {uuid} that holds the pods: mount that, and this goes on by "
-            "itself. Nothing was made or changed"
+            "itself; if it is lost for good, hosts.accept_storage takes what is there. Nothing was made or "
+            "changed"
         )
     if found.filesystem != "btrfs":
         raise PoolUnfitError(

@@ -115,6 +115,9 @@ class PoolStorage:
             deadline_s=self._fill_deadline_s,
         )
 
+    async def sizes(self) -> Mapping[str, ObservedSize]:
+        return {pod_id: _size(pod) for pod_id, pod in (await self._pods.list()).pods.items()}
+
     async def size(self, pod_id: str) -> ObservedSize | None:
         found = (await self._pods.list()).pods.get(pod_id)
         return None if found is None else _size(found)

@@ -1,33 +1,34 @@
 """Measures again and again how much each pod of a host has on the disk, and keeps the last measurement."""
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import dataclass
 from math import inf
 from time import monotonic, time
 from typing import Final
 
 import structlog
 
-from worker.interfaces import Store
+from worker.errors import PodError
+from worker.interfaces import DiskUse, Store
 from worker.planner.volumes.pointers import is_pointer
+from worker.planner.volumes.pooled.subvolume import is_pooled
 from worker.pods.model import Record
 from worker.pods.naming import volume_name
+from worker.pods.observation import ObservedSize
 
 _log: Final = structlog.get_logger(__name__)
 _SHARE: Final = 20
 """A measurement is followed by a pause of at least so many times as long as it took."""
 
+_KEPT_TURNS: Final = 5
+WARNED: Final = (0.8, 0.95)
+"""Shares of its limit at which it is said that a pod is near it."""
+
 Measure = Callable[[Collection[str]], Awaitable[Mapping[str, int | None] | None]]
 """Returns bytes by volumes' full names, None for one that is not known; None if they cannot be seen."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class OnDisk:
-    """What a pod has on the disk."""
-
-    used: int
-    measured_at: float
-    """Seconds since the epoch."""
+Sizes = Callable[[], Awaitable[Mapping[str, ObservedSize]]]
+"""Returns what pods on a pool keep and may keep, by pod."""
 
 
 class DiskWatch:
@@ -40,22 +41,27 @@ class DiskWatch:
         store: Store,
         measure: Measure,
         every_s: float,
+        on_pool: Sizes | None = None,
         clock: Callable[[], float] = monotonic,
         wall: Callable[[], float] = time,
     ) -> None:
-        """`every_s` is the shortest time from the beginning of one to that of the next."""
+        """`every_s` is the shortest time from the beginning of one to that of the next.
+
+        `on_pool` is None on a host without a pool.
+        """
         self._host = host
         self._store = store
         self._measure = measure
         self._every_s = every_s
+        self._on_pool = on_pool
         self._clock = clock
         self._wall = wall
-        self._found: Mapping[str, OnDisk] | None = None
+        self._found: Mapping[str, DiskUse] | None = None
         self._is_blind = False
         self.due_at = -inf
         """When the next one is due, by the clock."""
 
-    def of(self, pod_id: str) -> OnDisk | None:
+    def of(self, pod_id: str) -> DiskUse | None:
         """Return what a pod had on the disk when that was measured last; None if nobody knows."""
         return None if self._found is None else self._found.get(pod_id)
 
@@ -73,7 +79,54 @@ class DiskWatch:
         took, now = self._clock() - began, self._wall()
         self.due_at = max(self.due_at, began + took * (1 + _SHARE))
         self._tell(sizes is None)
-        self._found = None if sizes is None else _pods(names, sizes, measured_at=now)
+        pooled = await self._pooled(records, measured_at=now)
+        if sizes is None and not pooled:
+            self._found = None
+            return
+        found = pooled | _pods(names, sizes or {}, measured_at=now)
+        self._warn(found)
+        self._found = found
+        await self._store.note_uses(self._host, found, self._keep_s(took))
+
+    def _keep_s(self, took: float) -> float:
+        """Return for how long a measurement is told if no other comes: the last one is better than none."""
+        return _KEPT_TURNS * max(self._every_s, took * (1 + _SHARE))
+
+    async def _pooled(self, records: Mapping[str, Record], *, measured_at: float) -> dict[str, DiskUse]:
+        """Return what the pods on the host's pool keep; if it cannot be asked, nothing is known of them."""
+        there = {pod_id for pod_id, each in records.items() if each.exists and is_pooled(each.state.system)}
+        if self._on_pool is None or not there:
+            return {}
+        try:
+            sizes = await self._on_pool()
+        except PodError as error:
+            _log.info("pool_use_unknown", reason=str(error))
+            return {}
+        return {
+            pod_id: DiskUse(used=size.used, limit=size.limit, measured_at=measured_at)
+            for pod_id, size in sizes.items()
+            if pod_id in there
+        }
+
+    def _warn(self, found: Mapping[str, DiskUse]) -> None:
+        """Log each pod that has come near its limit since the last time."""
+        for pod_id, use in found.items():
+            before = self._found.get(pod_id) if self._found is not None else None
+            share, was = _share(use), 0.0 if before is None else _share(before)
+            passed = [level for level in WARNED if was < level <= share]
+            if passed:
+                _log.warning(
+                    "pod_near_its_limit",
+                    pod_id=pod_id,
+                    percent=round(100 * share),
+                    used_bytes=use.used,
+                    limit_bytes=use.limit,
+                )
+
+    def near_limit(self) -> Mapping[str, float]:
+        """Return how many pods keep so many percent of what they may keep, or more."""
+        shares = [_share(use) for use in (self._found or {}).values()]
+        return {f"{100 * level:g}": float(sum(share >= level for share in shares)) for level in WARNED}
 
     def _tell(self, is_blind: bool) -> None:  # noqa: FBT001 - said once, here
         if is_blind and not self._is_blind:
@@ -81,16 +134,20 @@ class DiskWatch:
         self._is_blind = is_blind
 
 
+def _share(use: DiskUse) -> float:
+    return use.used / use.limit if use.limit else 0.0
+
+
 def _pods(
     names: Mapping[str, Collection[str]], sizes: Mapping[str, int | None], *, measured_at: float
-) -> dict[str, OnDisk]:
+) -> dict[str, DiskUse]:
     """Return what each pod has, except for pods of which no volume is there, or one is not known."""
     found = {}
     for pod_id, each in names.items():
         there = [sizes[name] for name in each if name in sizes]
         known = [size for size in there if size is not None]
         if there and len(known) == len(there):
-            found[pod_id] = OnDisk(used=sum(known), measured_at=measured_at)
+            found[pod_id] = DiskUse(used=sum(known), measured_at=measured_at)
     return found
 
 

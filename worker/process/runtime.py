@@ -118,6 +118,7 @@ class Runtime:
         self.metrics.disk_floor.read = lambda: floor
         self._use = UseWatch(self.parts.usage, self.metrics.use)
         self.metrics.use.disk.read = lambda: _unless_unknown(self.parts.disk_watch.total())
+        self.metrics.use.near_limit.read = self.parts.disk_watch.near_limit
         self.metrics.heartbeats.read = lambda: {} if self.heart is None else self.heart.ages()
 
     async def _free_bytes(self) -> int | None:

@@ -220,6 +220,7 @@ def _make_disk_watch(given: _Given) -> DiskWatch:
         store=given.store,
         measure=given.engine.measure_volumes,
         every_s=given.settings.disk_interval_s,
+        on_pool=None if given.engine.pool is None else given.engine.pool.sizes,
     )
 
 

@@ -1,7 +1,7 @@
 """Questions of callers about pods: answered from the record, and if it helps from the Engine."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -10,12 +10,13 @@ import structlog
 
 from worker.errors import PodError
 from worker.host.passes import Passes
-from worker.interfaces import Engine, Inspected, Store
+from worker.interfaces import DiskUse, Engine, Inspected, Store
 from worker.planner.volumes.unprotected import Change, unprotected_paths
 from worker.pods import naming
 from worker.pods.model import Phase, Record
 from worker.pods.observation import Snapshot
 from worker.pods.results import pod_result, visible_phase
+from worker.service.disk_use import disk_use
 from worker.service.inside.inside import Inside
 from worker.service.listing import Listing
 from worker.service.moments import moment
@@ -70,13 +71,15 @@ class Queries:
         record = await self._patience.until_answered(lambda: load_pod(self._store, pod_id))
         if not record.existed and not record.purging:
             raise no_pod(pod_id)
-        container, changes, last_lines, progress = await asyncio.gather(
+        container, changes, last_lines, progress, use = await asyncio.gather(
             self._seen(record, self._engine.inspect),
             self._seen(record, self._engine.changes),
             self._last_lines(record),
             self._progress(record),
+            self._patience.until_answered(lambda: self._store.use(record.host, record.pod_id)),
         )
         return pod_result(record) | {
+            **disk_use(record, use),
             **_times(record, container),
             "last_lines": last_lines,
             "progress": progress,
@@ -128,7 +131,12 @@ class Queries:
     async def _every(self, wanted: Listing) -> dict[str, Any]:
         records = await self._patience.until_answered(self._store.load_all)
         # Thousands of records take a while, and others are to be answered meanwhile.
-        return {"pods": await asyncio.to_thread(_results, records.values(), wanted)}
+        uses = await self._uses(records.values())
+        return {"pods": await asyncio.to_thread(_results, records.values(), uses, wanted)}
+
+    async def _uses(self, records: Iterable[Record]) -> Mapping[str, DiskUse]:
+        hosts = sorted({record.host for record in records})
+        return await self._patience.until_answered(lambda: self._store.uses(hosts))
 
     async def _page(self, wanted: Listing, limit: int) -> dict[str, Any]:
         """Return a page; no more records are read than it takes to fill it."""
@@ -139,7 +147,8 @@ class Queries:
         while ids and len(pods) <= limit:
             some, ids = ids[:size], ids[size:]
             records = await self._patience.until_answered(partial(self._store.load_some, some))
-            pods += await asyncio.to_thread(_results, records.values(), wanted)
+            uses = await self._uses(records.values())
+            pods += await asyncio.to_thread(_results, records.values(), uses, wanted)
         more = len(pods) > limit
         return {"pods": pods[:limit], "next": pods[limit - 1]["pod_id"] if more else None}
 
@@ -162,8 +171,11 @@ class Queries:
         }
 
 
-def _results(records: Iterable[Record], wanted: Listing) -> Sequence[dict[str, Any]]:
-    shown = map(wanted.of, sorted(records, key=lambda record: record.pod_id))
+def _results(
+    records: Iterable[Record], uses: Mapping[str, DiskUse], wanted: Listing
+) -> Sequence[dict[str, Any]]:
+    in_order = sorted(records, key=lambda record: record.pod_id)
+    shown = (wanted.of(record, uses.get(record.pod_id)) for record in in_order)
     return [pod for pod in shown if pod is not None]
 
 

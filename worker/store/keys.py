@@ -62,6 +62,11 @@ def attempts(task_id: str) -> str:
     return f"{PREFIX}attempts:{task_id}"
 
 
+def use(host: str) -> str:
+    """Hash: pod to what it has on the disk, as JSON; kept for some minutes."""
+    return f"{PREFIX}use:{host}"
+
+
 def pull(pod_id: str) -> str:
     """How far the pull of a pod's image has come, as JSON, while it is under way."""
     return f"{PREFIX}pull:{pod_id}"

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import Any, Final
 from uuid import uuid4
@@ -18,7 +18,7 @@ from worker.errors import (
     RecordUnreadableError,
     StoreUnavailableError,
 )
-from worker.interfaces import Accepted, Lease, Noted, Progress, Proposal
+from worker.interfaces import Accepted, DiskUse, Lease, Noted, Progress, Proposal
 from worker.pods.model import INTENT, STATE, IntentKind, PodState, PublishedPort, Record
 from worker.store import keys, scripts
 from worker.store.announcements import Announcements
@@ -303,6 +303,32 @@ class RedisStore:
                     pipe.xadd(keys.PROGRESS, entry, maxlen=_PROGRESS_LENGTH, approximate=True)
                 await pipe.execute()
 
+    async def note_uses(self, host: str, uses: Mapping[str, DiskUse], keep_s: float) -> None:
+        with translated("use"):
+            async with self._redis.pipeline(transaction=True) as pipe:
+                pipe.delete(keys.use(host))
+                if uses:
+                    pipe.hset(
+                        keys.use(host),
+                        mapping={pod_id: json.dumps(asdict(use)) for pod_id, use in uses.items()},
+                    )
+                    pipe.pexpire(keys.use(host), int(keep_s * 1000))
+                await pipe.execute()
+
+    async def uses(self, hosts: Collection[str]) -> Mapping[str, DiskUse]:
+        with translated("use"):
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for host in hosts:
+                    pipe.hgetall(keys.use(host))
+                found = await pipe.execute()
+        told = {pod_id: _use(text) for each in found for pod_id, text in each.items()}
+        return {pod_id: use for pod_id, use in told.items() if use is not None}
+
+    async def use(self, host: str, pod_id: str) -> DiskUse | None:
+        with translated("use"):
+            text: Any = await self._redis.hget(keys.use(host), pod_id)
+        return None if text is None else _use(text)
+
     async def forget_progress(self, pod_id: str) -> None:
         with translated("progress"):
             await self._redis.delete(keys.pull(pod_id))
@@ -393,6 +419,15 @@ def _progress(told: str) -> Progress | None:
     try:
         found = json.loads(told)
         return Progress(**{each.name: found[each.name] for each in fields(Progress)})
+    except (ValueError, TypeError, LookupError):
+        return None
+
+
+def _use(told: str) -> DiskUse | None:
+    """Return what was told, without what only another version knows; None if it cannot be read."""
+    try:
+        found = json.loads(told)
+        return DiskUse(**{each.name: found[each.name] for each in fields(DiskUse)})
     except (ValueError, TypeError, LookupError):
         return None
 

@@ -243,6 +243,11 @@ class PodsUse:
             "Bytes that this host's pods have on the disk, stopped ones included, as measured last; none "
             "while the worker cannot see them.",
         )
+        self.near_limit = asked(
+            "pinacle_pods_near_disk_limit",
+            "Pods of this host that keep so many percent of what they may keep on its pool, or more.",
+            "percent",
+        )
         self.pids = asked("pinacle_pods_pids", "Processes and threads of this host's pods.")
         self.network = asked(
             "pinacle_pods_network_bytes_per_second",

@@ -23,6 +23,7 @@ from worker.pool.errors import (
         (1, "ERROR: Disk quota exceeded", PoolFullError, ErrorKind.HOST_FULL),
         (1, "dd: No space left on device", PoolFullError, ErrorKind.HOST_FULL),
         (1, "ERROR: Operation not permitted", PoolUnfitError, ErrorKind.REFUSED),
+        (1, "btrfs quota enable: unrecognized option '--simple'", PoolUnfitError, ErrorKind.REFUSED),
         (1, "ERROR: something new", PoolCommandError, ErrorKind.TRY_AGAIN),
     ],
 )

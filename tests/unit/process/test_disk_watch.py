@@ -4,12 +4,16 @@ from collections.abc import Collection, Mapping
 from typing import Final
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.support.fake_store import FakeStore
-from tests.support.situations import COPIED, SYSTEM, pod, tombstone
+from tests.support.situations import COPIED, MINE, ON_POOL, SYSTEM, pod, tombstone
 from worker.errors import OutcomeUnknownError
-from worker.pods.model import System
-from worker.process.disk_watch import DiskWatch, OnDisk, volumes_on_disk
+from worker.interfaces import DiskUse
+from worker.pods.model import Record, System
+from worker.pods.observation import ObservedSize
+from worker.pool.errors import PoolMissingError
+from worker.process.disk_watch import DiskWatch, volumes_on_disk
 
 EVERY_S: Final = 300.0
 
@@ -22,14 +26,21 @@ class Host:
         self.now, self.took_s = 1000.0, 1.0
         self.asked: list[str] = []
         self.sizes: Mapping[str, int | None] | None = {}
+        self.pool: Mapping[str, ObservedSize] | None = {}
         self.watch = DiskWatch(
             host="here",
             store=self.store,
             measure=self.measure,
             every_s=EVERY_S,
+            on_pool=self.on_pool,
             clock=lambda: self.now,
             wall=lambda: self.now + 10**9,
         )
+
+    async def on_pool(self) -> Mapping[str, ObservedSize]:
+        if self.pool is None:
+            raise PoolMissingError("it is not mounted")
+        return self.pool
 
     async def measure(self, names: Collection[str]) -> Mapping[str, int | None] | None:
         self.asked = list(names)
@@ -49,7 +60,7 @@ async def test_a_pod_has_what_all_its_volumes_take(host: Host) -> None:
     assert len(names) > 1
     host.sizes = dict.fromkeys(names, 5)
     await host.watch.measure()
-    assert host.watch.of("a") == OnDisk(used=5 * len(names), measured_at=10**9 + 1001.0)
+    assert host.watch.of("a") == DiskUse(used=5 * len(names), measured_at=10**9 + 1001.0)
     assert host.watch.total() == 5 * len(names)
     assert host.watch.of("b") is None
 
@@ -116,3 +127,47 @@ async def test_a_failure_leaves_what_was_known_and_what_cannot_be_seen_is_unknow
     host.sizes = None
     await host.watch.measure()
     assert (host.watch.of("a"), host.watch.total()) == (None, None)
+
+
+def pooled(pod_id: str) -> Record:
+    return pod(system=ON_POOL, subvolume=MINE).evolve(pod_id=pod_id)
+
+
+async def test_what_a_pod_keeps_on_a_pool_is_known_without_a_walk(host: Host) -> None:
+    """Also where the worker does not see the Engine's disk; a pool that cannot be asked says nothing."""
+    host.store.records["p"] = pooled("p")
+    size = ObservedSize(used=3, limit=4)
+    host.pool = {"p": size, "a stranger's": size}
+    for sizes, others in (({}, 0), (None, 0), (dict.fromkeys(volumes_on_disk(pod()), 1), 8)):
+        host.sizes = sizes
+        await host.watch.measure()
+        found = host.watch.of("p")
+        assert found is not None
+        assert (found.used, found.limit) == (3, 4)
+        assert host.watch.total() == 3 + others
+        assert not any("vol-p-" in name for name in host.asked)
+    assert (await host.store.uses(["here"])).keys() == {"a", "p"}
+    host.pool = None
+    await host.watch.measure()
+    assert host.watch.of("p") is None
+    assert host.watch.total() == 8
+
+
+async def test_pods_near_their_limit_are_counted(host: Host) -> None:
+    assert host.watch.near_limit() == {"80": 0.0, "95": 0.0}
+    uses = {"a": 79, "b": 80, "c": 94, "d": 95, "e": 100}
+    host.store.records = {pod_id: pooled(pod_id) for pod_id in (*uses, "f")}
+    host.pool = {pod_id: ObservedSize(used=used, limit=100) for pod_id, used in uses.items()}
+    host.pool = {**host.pool, "f": ObservedSize(used=1000, limit=None)}
+    await host.watch.measure()
+    assert host.watch.near_limit() == {"80": 4.0, "95": 2.0}
+
+
+async def test_each_pod_is_told_once_when_it_comes_near_its_limit(host: Host) -> None:
+    host.store.records = {"p": pooled("p")}
+    with capture_logs() as logs:
+        for used in (70, 81, 85, 96, 99, 50, 96):
+            host.pool = {"p": ObservedSize(used=used, limit=100)}
+            await host.watch.measure()
+    told = [each["percent"] for each in logs if each["event"] == "pod_near_its_limit"]
+    assert told == [81, 96, 96]

@@ -7,9 +7,11 @@ import pytest
 from tests.support.fake_store import FakeStore
 from tests.support.situations import deleting_pod, pod, tombstone
 from worker.errors import InvalidInputError
+from worker.interfaces import DiskUse
 from worker.pods.model import Record
 from worker.pods.results import pod_result
 from worker.pods.spec import PodSpec
+from worker.service.disk_use import disk_use
 from worker.service.listing import FIELDS, parse_listing
 from worker.service.patience import Patience
 from worker.service.queries import Queries
@@ -39,8 +41,9 @@ RECORDS: Final = (
 )
 
 
-def queries(*records: Record) -> Queries:
+def queries(*records: Record, uses: dict[str, DiskUse] | None = None) -> Queries:
     store = FakeStore()
+    store.disk_uses["here"] = uses or {}
     store.records = {record.pod_id: record for record in records}
     nobody: dict[str, Any] = {"engine": NOBODY, "inside": NOBODY, "installation": "test", "host": "here"}
     passes: Any = Idle()
@@ -85,7 +88,16 @@ async def test_what_is_found(given: dict[str, Any], ids: str) -> None:
 async def test_without_a_limit_the_answer_is_what_it_was() -> None:
     answer = await queries(*RECORDS).list()
     assert answer.keys() == {"pods"}
-    assert answer["pods"][1] == pod_result(RECORDS[1])
+    assert answer["pods"][1] == pod_result(RECORDS[1]) | disk_use(RECORDS[1], None)
+
+
+async def test_what_pods_have_on_the_disk_is_listed() -> None:
+    """As their hosts have noted it, with the limit of a pool where there is one."""
+    own = queries(*RECORDS, uses={"a": DiskUse(used=7, measured_at=60.0, limit=5)})
+    pods = {pod["pod_id"]: pod for pod in (await own.list())["pods"]}
+    keys = ("disk_bytes", "disk_limit_bytes", "disk_measured_at", "over_quota")
+    assert [pods["a"][key] for key in keys] == [7, 5, "1970-01-01T00:01:00+00:00", True]
+    assert [pods["b"][key] for key in keys] == [None, 20 * 10**9, None, None]
 
 
 async def test_pages_are_all_pods_once() -> None:
@@ -121,7 +133,7 @@ async def test_a_page_reads_on_until_it_is_full() -> None:
 async def test_only_what_is_named_is_answered() -> None:
     answer = await queries(*RECORDS).list(asked(fields=["labels", "phase"], host="there", limit=5))
     assert answer == {"pods": [{"pod_id": "b", "phase": "running", "labels": {"team": "x"}}], "next": None}
-    assert set(FIELDS) == pod_result(RECORDS[1]).keys()
+    assert set(FIELDS) == (pod_result(RECORDS[1]) | disk_use(RECORDS[1], None)).keys()
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def test_a_metric_follows_the_conventions(family: Family) -> None:
     """Base units, counters end in `_total`, and no label could contain a pod."""
     assert family.name.endswith("_total") == (family.kind == "counter")
     assert family.name.endswith("_duration_seconds") == (family.kind == "histogram")
-    words = {"phase", "result", "step", "call", "reason", "queue", "part", "direction", "rank"}
+    words = {"phase", "result", "step", "call", "reason", "queue", "part", "direction", "rank", "percent"}
     assert set(family.labels) <= words
 
 

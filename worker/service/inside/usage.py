@@ -3,35 +3,21 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
-from config.tiers import DEFAULT_TIER, TIERS
 from worker.errors import HostAwayError, NotRunningError, ObjectMissingError, PodError
-from worker.interfaces import Meter, Store
+from worker.interfaces import DiskUse, Meter, Store
 from worker.pods.model import Phase, Record
 from worker.pods.results import visible_phase
+from worker.service.disk_use import disk_use
 from worker.service.examination import Forward
-from worker.service.moments import moment
 from worker.service.patience import Patience, load_pod, no_pod
 from worker.sharing import Shared
 
 _AT_ONCE: Final = 64
 """Readings under way at a time. Engine 20.10 takes a second for each, in which it only waits."""
-_GB: Final = 10**9
 _ALL_S: Final = 20.0
 """Seconds for all pods of a host; what was not measured by then is named."""
-
-
-class OnDisk(Protocol):
-    """What a pod has on the disk."""
-
-    @property
-    def used(self) -> int:
-        """Bytes."""
-
-    @property
-    def measured_at(self) -> float:
-        """Seconds since the epoch."""
 
 
 class PodsUsage:
@@ -44,7 +30,7 @@ class PodsUsage:
         store: Store,
         meter: Meter,
         patience: Patience,
-        on_disk: Callable[[str], OnDisk | None] = lambda _pod_id: None,
+        on_disk: Callable[[str], DiskUse | None] = lambda _pod_id: None,
         all_s: float = _ALL_S,
     ) -> None:
         """`on_disk` gives what a pod has on the disk, if that was measured.
@@ -137,19 +123,8 @@ class PodsUsage:
             "pod_id": record.pod_id,
             "restarts": record.state.restarts,
             **asdict(usage),
-            **_disk(record, self._on_disk(record.pod_id)),
+            **disk_use(record, self._on_disk(record.pod_id)),
         }
-
-
-def _disk(record: Record, found: OnDisk | None) -> dict[str, Any]:
-    """Return what a pod has on the disk, and what its tier has; nothing ends it there."""
-    spec = record.intent.spec
-    tier = TIERS.get(DEFAULT_TIER if spec is None else spec.tier)
-    return {
-        "disk_bytes": None if found is None else found.used,
-        "disk_limit_bytes": None if tier is None else tier.storage_gb * _GB,
-        "disk_measured_at": None if found is None else moment(found.measured_at),
-    }
 
 
 def _runs(record: Record) -> bool:

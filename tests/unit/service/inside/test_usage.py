@@ -8,8 +8,7 @@ import pytest
 from tests.support.fake_store import FakeStore
 from tests.support.situations import pod, stopping_pod
 from worker.errors import EngineUnavailableError, HostAwayError, NotRunningError, ObjectMissingError
-from worker.interfaces import Usage
-from worker.process.disk_watch import OnDisk
+from worker.interfaces import DiskUse, Usage
 from worker.service.inside.usage import PodsUsage
 from worker.service.patience import Patience
 
@@ -98,7 +97,7 @@ async def test_one_pod_is_measured_where_it_is() -> None:
 
 async def test_the_disk_is_told_with_its_age_and_the_tiers_limit() -> None:
     """Null stands for what was not measured, as in all of these answers."""
-    known = {"a": OnDisk(used=7, measured_at=60.0)}
+    known = {"a": DiskUse(used=7, measured_at=60.0)}
     own, _ = usage(Meter(), "a", "b", on_disk=known.get)
     a, b = (await own.of_host())["pods"]
     assert (a["disk_bytes"], a["disk_measured_at"]) == (7, "1970-01-01T00:01:00+00:00")
