@@ -118,13 +118,24 @@ class Folders:
         root = Path((await self._calls.json("info", "GET", "info"))["DockerRootDir"])
         source = await self._source(entry, root, path, inside)
         target = await self._calls.json("volume_inspect", "GET", f"volumes/{volume}")
-        # A volume that shows something else holds nothing in its own folder.
-        if source is not None and not target.get("Options"):
+        folder = await asyncio.to_thread(self._folder, root, target)
+        if source is not None and folder is not None:
             self._calls.count("folder_copy")
-            folder = self._seen(root, target["Mountpoint"])
             if await disk_copy.copy(source, folder, self._deadline_s):
                 return
         await self._copy_archive(container_id, path, volume, inside)
+
+    def _folder(self, root: Path, volume: Mapping[str, Any]) -> Path | None:
+        """Return where this process sees what a volume shows, None if it does not.
+
+        A volume that shows something else holds nothing in its own folder. On a pool that is a directory
+        whose name was never used before, so what has it is that, and not what a mount point hides.
+        """
+        options = volume.get("Options") or {}
+        if not options:
+            return self._seen(root, volume["Mountpoint"])
+        bound = Path(options.get("device", "")) if options.get("o") == "bind" else None
+        return bound if bound is not None and bound.is_dir() else None
 
     async def _copy_archive(self, container_id: str, path: str, volume: str, inside: Sequence[str]) -> None:
         base, sieve = posixpath.basename(path), _sieve(path, inside)
