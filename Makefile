@@ -21,8 +21,8 @@ PARALLEL := $(if $(filter-out 1,$(PROCESSES)),--numprocesses $(PROCESSES) --dist
 help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(STAMP) ## Show a pod keeping its data while its container is destroyed (needs root)
-	$(BIN)/python -m worker.local.demo
+demo: $(STAMP) ## Show a pod keeping its data while its container is destroyed, with POOL=1 on a pool (needs root)
+	$(BIN)/python -m worker.local.demo $(if $(POOL),--pool)
 
 up: $(STAMP) ## Run the whole stack in the foreground until it gets a signal to end
 	$(BIN)/python -m worker.local.up

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import settings as settings_of_hypothesis
 
 from tests.support.engines import private_engine, tables, use_suite
-from tests.support.pools import SIMPLE_QUOTAS, PoolFile
 from tests.support.worker import WorkerProcess
 from worker.local.client import Client
 from worker.local.images import import_busybox, import_debian, import_helper
+from worker.local.pool_file import SIMPLE_QUOTAS, PoolFile
 from worker.local.private_engine import PrivateEngine
 from worker.local.processes import commands
 from worker.local.redis import RedisServer

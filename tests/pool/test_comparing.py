@@ -6,9 +6,10 @@ from typing import Final
 
 import pytest
 
-from tests.support.pools import Parts, PoolFile
+from tests.support.pools import Parts
 from worker.errors import ForeignObjectError
 from worker.local.images import Folder, import_busybox
+from worker.local.pool_file import PoolFile
 from worker.local.private_engine import PrivateEngine
 from worker.pods.observation import ImageDirectory
 from worker.pool.comparing import unchanged_volumes

@@ -5,8 +5,9 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.support.pools import INSTALLATION, Parts, PoolFile
+from tests.support.pools import INSTALLATION, Parts
 from worker.errors import ForeignObjectError, OutcomeUnknownError, PermanentError
+from worker.local.pool_file import PoolFile
 from worker.local.private_engine import PrivateEngine
 from worker.pool import findings
 from worker.pool.errors import PoolFullError, PoolMissingError, PoolReadOnlyError, PoolUnfitError

@@ -7,10 +7,11 @@ from typing import Any, Final
 
 import pytest
 
-from tests.support.pools import INSTALLATION, Parts, PoolFile
+from tests.support.pools import INSTALLATION, Parts
 from worker.errors import ForeignObjectError
 from worker.interfaces import Proposal
 from worker.local.images import STAY, import_busybox
+from worker.local.pool_file import PoolFile
 from worker.local.private_engine import EngineFailedError, PrivateEngine
 from worker.pods.layout import full_names
 from worker.pods.model import Installation, Intent, IntentKind, Phase, SystemMode

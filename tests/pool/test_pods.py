@@ -9,9 +9,10 @@ from typing import Final
 
 import pytest
 
-from tests.support.pools import Parts, PoolFile
+from tests.support.pools import Parts
 from worker.errors import ForeignObjectError, UpdateRefusedError
 from worker.local.images import import_busybox
+from worker.local.pool_file import PoolFile
 from worker.local.private_engine import PrivateEngine
 from worker.pool.errors import PoolCommandError, PoolMissingError
 from worker.pool.pods import PodSubvolume, PodSubvolumes, begun_name

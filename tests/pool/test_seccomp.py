@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.pools import Parts, PoolFile
+from tests.support.pools import Parts
+from worker.local.pool_file import PoolFile
 from worker.local.private_engine import EngineFailedError, PrivateEngine
 from worker.pool.seccomp import profile
 

@@ -10,9 +10,10 @@ import pytest
 
 from tests.conftest import CACHE
 from tests.support.engines import private_engine
-from tests.support.pools import Parts, PoolFile
+from tests.support.pools import Parts
 from worker.errors import PodError, RetryableError
 from worker.local.images import Folder, import_busybox, import_helper
+from worker.local.pool_file import PoolFile
 from worker.local.private_engine import PrivateEngine
 from worker.pods.model import PinnedImage
 from worker.pool.errors import PoolMissingError, PoolUnfitError

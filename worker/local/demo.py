@@ -1,10 +1,12 @@
 """`make demo`: a pod keeps its data while its container is destroyed. Everything it shows is checked."""
 
+import argparse
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Any, Final
@@ -12,18 +14,22 @@ from typing import Any, Final
 from rich.console import Console
 
 from worker.client import Client
-from worker.local.images import import_busybox
+from worker.local.images import import_busybox, import_helper
 from worker.local.packages import ENGINE, FILTER, MissingProgramsError, require
+from worker.local.pool_file import SIMPLE_QUOTAS, PoolFile
 from worker.local.private_engine import EngineFailedError, PrivateEngine, require_root
 from worker.local.processes import inherited
 from worker.local.redis import RedisServer
 from worker.local.waiting import wait_until
+from worker.pods.naming import LABEL_POD
 
 ROOT: Final = Path(__file__).parents[2]
 DIRECTORIES: Final = ("/workspace", "/home", "/root", "/etc", "/usr/local", "/opt", "/var", "/srv")
 POD, NEIGHBOUR = "demo", "neighbour"
 PROGRAMS: Final = ("/usr/local/bin/greet", "/usr/bin/cheer", "/bin/salute")
 """One place where a person installs programs, and one where packages do."""
+_WRITTEN: Final = 5 * 10**6
+"""Bytes of a file that the owner of the pod writes."""
 _screen: Final = Console(highlight=False)
 
 
@@ -53,6 +59,17 @@ class Stage:
         names = self.engine.docker("volume", "ls", "-q").split()
         return [name for name in names if name.startswith(f"pinacle-vol-{pod}-")]
 
+    def container(self, pod: str) -> str:
+        return self.engine.docker("inspect", "--format", "{{.Id}}", f"pinacle-pod-{pod}")
+
+    def containers(self) -> list[str]:
+        return self.engine.docker("ps", "--no-trunc", "-q", "--filter", f"label={LABEL_POD}").split()
+
+    def room(self, pod: str) -> tuple[int, float]:
+        """Return how many bytes a pod keeps, as measured last, and how many GB it may keep."""
+        answer = self._client.call("pods.get", pod)
+        return answer["disk_bytes"] or 0, (answer["disk_limit_bytes"] or 0) / 10**9
+
     def is_up(self, pod: str) -> bool:
         running = self.engine.docker("ps", "--format", "{{.Names}}").split()
         return f"pinacle-pod-{pod}" in running
@@ -60,12 +77,19 @@ class Stage:
 
 def main() -> None:
     """Set the stage in a temporary folder, tell the story, remove everything."""
+    parser = argparse.ArgumentParser(prog="make demo")
+    parser.add_argument(
+        "--pool", action="store_true", help="keep the pods' volumes on a pool, as POOL=1 does"
+    )
+    on_pool: bool = parser.parse_args().pool
     began = monotonic()
     try:
         require_root()
         require(*ENGINE, wanted=FILTER)
-        with _stage() as stage:
-            tell(stage)
+        if on_pool and not SIMPLE_QUOTAS.exists():
+            raise SystemExit("error: a pool needs btrfs with simple quotas: Linux 6.7, and `modprobe btrfs`")
+        with _stage(on_pool=on_pool) as stage:
+            tell(stage, on_pool=on_pool)
     except (EngineFailedError, MissingProgramsError, TimeoutError) as error:
         raise SystemExit(f"error: {error}") from None
     except subprocess.CalledProcessError as error:
@@ -75,10 +99,12 @@ def main() -> None:
     _screen.print(f"\n[bold green]Done in {monotonic() - began:.0f} s.[/] Nothing is left behind.")
 
 
-def tell(stage: Stage) -> None:
+def tell(stage: Stage, *, on_pool: bool) -> None:
     """Tell the story. Raises AssertionError if a part of it is not true."""
     _create(stage)
     _fill(stage)
+    if on_pool:
+        _show_room(stage)
     _stop_and_start(stage)
     _lose_containers(stage)
     _delete(stage)
@@ -106,6 +132,23 @@ def _fill(stage: Stage) -> None:
     _show_files(stage)
 
 
+def _show_room(stage: Stage) -> None:
+    _title("Each pod has room of its own on the pool, as much as its tier has")
+    stage.shell(POD, f"head -c {_WRITTEN} /dev/urandom > /home/file; sync")
+    before = stage.container(POD)
+    for tier, most in (("dev.small", 20), ("dev.large", 80)):
+        stage.task("update", POD, {"tier": tier})
+        wait_until(partial(_has_room, stage, most), 30, what=f"a measurement of pod {POD} with {most} GB")
+        kept, may_keep = stage.room(POD)
+        _check(may_keep == most, f"pod {POD} keeps {kept / 10**6:.1f} MB, and may keep {may_keep:g} GB")
+    _check(stage.container(POD) == before, "its container ran on meanwhile")
+
+
+def _has_room(stage: Stage, most: int) -> bool:
+    kept, may_keep = stage.room(POD)
+    return kept > _WRITTEN and may_keep == most
+
+
 def _stop_and_start(stage: Stage) -> None:
     _title("Stop and start")
     stage.task("stop", POD)
@@ -116,7 +159,7 @@ def _stop_and_start(stage: Stage) -> None:
 
 def _lose_containers(stage: Stage) -> None:
     _title("All containers are lost, as when a Lima VM restarts")
-    before = stage.engine.docker("ps", "--no-trunc", "-q").split()
+    before = stage.containers()
     stage.engine.docker("rm", "-f", *before)
     began = monotonic()
     _screen.print(f"  docker rm -f: {len(before)} containers are gone; nobody tells the system")
@@ -127,7 +170,7 @@ def _lose_containers(stage: Stage) -> None:
             what="the reconciler bringing the pods back",
         )
     _screen.print(f"  both pods run again, {monotonic() - began:.1f} s later, in new containers")
-    after = stage.engine.docker("ps", "--no-trunc", "-q").split()
+    after = stage.containers()
     _check(not set(before) & set(after), "none of the containers is one of before")
     _show_files(stage)
 
@@ -165,7 +208,7 @@ def _check(holds: bool, claim: str) -> None:  # noqa: FBT001 - reads as the clai
 
 
 @contextmanager
-def _stage() -> Iterator[Stage]:
+def _stage(*, on_pool: bool) -> Iterator[Stage]:
     # The folder is removed last, after everything that uses it has ended.
     with tempfile.TemporaryDirectory(prefix="pin-") as name, ExitStack() as ends:
         folder = Path(name)
@@ -174,6 +217,7 @@ def _stage() -> Iterator[Stage]:
         ends.callback(engine.destroy)
         engine.start()
         import_busybox(engine)
+        pool = _pool(engine, ends) if on_pool else {}
         redis = RedisServer(folder / "r")
         ends.callback(redis.stop)
         redis.start()
@@ -182,6 +226,8 @@ def _stage() -> Iterator[Stage]:
             PINACLE_REDIS_URL=redis.url,
             PINACLE_RECONCILE_INTERVAL_S="5",
             PINACLE_MIN_FREE_MB="100",
+            PINACLE_DISK_INTERVAL_S="1",
+            **pool,
         )
         _start(ends, folder, environment, "worker")
         _start(ends, folder, environment, "worker.beat", "--schedule", str(folder / "beat"))
@@ -194,6 +240,16 @@ def _stage() -> Iterator[Stage]:
         except (AssertionError, EngineFailedError, TimeoutError):
             _screen.print(f"[red]The end of the worker's log:[/]\n{log.read_text()[-3000:]}", markup=True)
             raise
+
+
+def _pool(engine: PrivateEngine, ends: ExitStack) -> dict[str, str]:
+    """Mount a pool where the Engine sees it; return what a worker's environment says of it."""
+    with _screen.status("making a pool") if _screen.is_terminal else ExitStack():
+        image = import_helper(engine, ROOT / ".pinacle" / "cache")
+        file = PoolFile(engine, image, "demo")
+        file.mount()
+    ends.callback(file.unmount)
+    return {"PINACLE_POOL": str(file.place), "PINACLE_HELPER_IMAGE": image}
 
 
 def _start(ends: ExitStack, folder: Path, environment: dict[str, str], module: str, *arguments: str) -> None:
