@@ -10,7 +10,8 @@ from tests.support.engines import private_engine
 from tests.support.fault_proxy import FaultProxy
 from tests.support.worker import WorkerProcess
 from worker.local.client import Client
-from worker.local.images import import_busybox
+from worker.local.images import ROOT, import_busybox, import_helper
+from worker.local.pool_file import PoolFile
 from worker.local.private_engine import PrivateEngine
 from worker.local.redis import RedisServer
 from worker.process.loop_thread import LoopThread
@@ -72,6 +73,14 @@ class ProxyThread:
         self._loop.close()
 
 
+def _own_pool(engine: PrivateEngine, ends: ExitStack) -> dict[str, str]:
+    """Mount a pool for an Engine of its own; return what a worker's environment says of it."""
+    pool = PoolFile(engine, import_helper(engine, ROOT / ".pinacle" / "cache"), "own", size_bytes=32 * 2**30)
+    pool.mount()
+    ends.callback(pool.unmount)
+    return {"PINACLE_POOL": str(pool.place)}
+
+
 @contextmanager
 def own_stack(
     scratch: Path,
@@ -98,7 +107,8 @@ def own_stack(
         if proxy is not None:
             ends.callback(proxy.stop)
         docker_host = proxy.url if proxy is not None else engine.url
-        mine = {**settings, "DOCKER_HOST": docker_host, "PINACLE_REDIS_URL": redis.url}
+        pool = _own_pool(engine, ends) if "PINACLE_POOL" in settings else {}
+        mine = {**settings, **pool, "DOCKER_HOST": docker_host, "PINACLE_REDIS_URL": redis.url}
         worker = make_worker(folder, mine, "own")
         ends.callback(worker.stop)
         worker.start()

@@ -31,6 +31,8 @@ class PoolStorage:
         self._fill_deadline_s = fill_deadline_s
         self._pods = PodSubvolumes(pool)
         self._empty_before: frozenset[str] = frozenset()
+        self._unseen: str | None = None
+        """Why it could not be opened."""
         self.seccomp = profile()
 
     @property
@@ -38,7 +40,11 @@ class PoolStorage:
         return self._pool.is_open
 
     async def open(self, known: str | None) -> str:
-        found = await self._pool.open(known)
+        try:
+            found = await self._pool.open(known)
+        except PodError as error:
+            self._unseen = str(error)
+            raise
         _log.info(
             "pool_opened",
             pool=self._pool.path,
@@ -49,6 +55,8 @@ class PoolStorage:
         return found.uuid
 
     async def look(self, pod_id: str) -> OnPool:
+        if not self._pool.is_open and self._unseen is not None:
+            return OnPool(problem=self._unseen)
         try:
             found = await self._pods.look(pod_id)
         except PermanentError as error:
@@ -56,6 +64,8 @@ class PoolStorage:
         return self._by_pod(found).get(pod_id, OnPool())
 
     async def confirm(self) -> str | None:
+        if not self._pool.is_open and self._unseen is not None:
+            return self._unseen
         try:
             await self._pool.confirm()
         except PermanentError as error:

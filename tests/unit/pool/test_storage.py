@@ -15,9 +15,13 @@ class Broken:
     """A pool on which every command fails."""
 
     path = "/pool"
+    is_open = True
 
     def __init__(self, error: PodError) -> None:
         self.error = error
+
+    async def open(self, known: str | None) -> None:
+        raise self.error
 
     async def confirm(self) -> None:
         raise self.error
@@ -47,10 +51,22 @@ async def test_what_passes_is_tried_again(kind: type[PodError]) -> None:
         await storage(kind("why")).look("a")
 
 
+async def test_why_it_could_not_be_opened_is_said_of_every_pod() -> None:
+    own = Broken(PoolUnfitError("no image"))
+    own.is_open = False
+    shown = PoolStorage(pool=cast("Any", own), templates=cast("Any", None), fill_deadline_s=60)
+    with pytest.raises(PoolUnfitError):
+        await shown.open(None)
+    own.error = PoolMissingError("not seen yet")
+    assert await shown.look("a") == OnPool(problem="no image")
+    assert await shown.whole() == WholePool(problem="no image")
+
+
 class Listed:
     """A pool that has two pods, one that was begun, and the group of one that is gone."""
 
     path = "/pool"
+    is_open = True
 
     def __init__(self) -> None:
         self.sent: list[str] = []
