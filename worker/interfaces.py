@@ -137,6 +137,9 @@ class PodPool(Protocol):
     async def name(self, pod_id: str, incarnation: str, uuid: str) -> ObservedSubvolume:
         """See `Engine.name_subvolume`."""
 
+    async def remove_template(self, name: str) -> None:
+        """Remove a template if it is there: pods that began with it keep all that they have. 1 command."""
+
     async def sync(self) -> None:
         """Return once everything written to it is on the disk. 1 command."""
 

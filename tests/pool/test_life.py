@@ -280,6 +280,25 @@ async def test_what_an_owner_gives_up_is_the_next_images(rig: Rig) -> None:
     await rig.want(IntentKind.DELETED)
 
 
+async def test_pods_that_began_with_a_template_need_it_no_more(rig: Rig) -> None:
+    """The next pod of the image has another one made; what is no template of ours stays."""
+    await rig.want()
+    rig.write()
+    pool = rig.parts.docker.pool
+    assert pool is not None
+    (name,) = (await pool.whole()).templates
+    for each in (f"../pods/{rig.on_pool().pop()}", ".", "", "own", name):
+        await pool.remove_template(each)
+    assert (await pool.whole()).templates == frozenset()
+    rig.engine.docker("rm", "-f", "pinacle-pod-a")
+    assert (await rig.reconcile()).record.state.phase is Phase.RUNNING
+    assert rig.has_all()
+    await rig.want(IntentKind.DELETED)
+    assert (await rig.want()).record.state.phase is Phase.RUNNING
+    assert (await pool.whole()).templates == {name}
+    await rig.want(IntentKind.DELETED)
+
+
 async def test_a_place_that_was_begun_is_removed_and_a_neighbours_stays(rig: Rig) -> None:
     """Links in it lead nowhere: it is removed by what sees nothing else."""
     made = await rig.want()

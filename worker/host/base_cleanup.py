@@ -1,12 +1,12 @@
 """Removes a base when its last pod has been gone for a while."""
 
-from collections.abc import Callable, Collection, Iterable
-from time import monotonic
+from collections.abc import Collection, Iterable
 from typing import Final
 
 import structlog
 
 from worker.errors import PodError
+from worker.host.unused import Unused
 from worker.interfaces import Engine
 from worker.planner.host.unused_bases import unused_bases
 from worker.planner.steps import RemoveContainer, RemoveVolume
@@ -28,25 +28,17 @@ class BaseCleanup:
         *,
         engine: Engine,
         installation: Installation,
-        grace_s: float,
-        clock: Callable[[], float] = monotonic,
+        unused: Unused,
     ) -> None:
-        """`clock` gives seconds and is monotonic."""
         self._engine = engine
         self._installation = installation
-        self._grace_s = grace_s
-        self._clock = clock
-        self._unused_since: dict[str, float] = {}
+        self._unused = unused
 
     async def run(self, records: Iterable[Record], seen: Snapshot) -> None:
         """Remove the bases that were unused at every look for the whole grace time."""
-        now, unused = self._clock(), unused_bases(records, seen, self._installation.name)
-        before, making = self._unused_since, self._engine.bases_under_way()
-        self._unused_since = {base: before.get(base, now) for base in unused if base not in making}
-        for base, since in self._unused_since.items():
-            # No record names a base that was made after the records were read, so this takes two looks.
-            if base in before and now - since >= self._grace_s:
-                await self._remove(base, unused[base])
+        unused = unused_bases(records, seen, self._installation.name)
+        for base in self._unused.long(unused.keys() - self._engine.bases_under_way()):
+            await self._remove(base, unused[base])
 
     async def _remove(self, base: str, steps: Collection[RemoveContainer | RemoveVolume]) -> None:
         try:

@@ -16,6 +16,7 @@ from worker.host.leftovers import Leftovers
 from worker.host.pool_guard import PoolGuard
 from worker.host.rebuild import Rebuild
 from worker.host.storage_guard import StorageGuard
+from worker.host.template_cleanup import TemplateCleanup
 from worker.interfaces import UNOBSERVED, Engine, Observer, PassReport, Store
 from worker.planner.backoff import leaves_to_time
 from worker.planner.decision import Plan
@@ -64,6 +65,7 @@ class Passes:
         rebuild: Rebuild,
         leftovers: Leftovers,
         base_cleanup: BaseCleanup,
+        template_cleanup: TemplateCleanup,
         installation: Installation,
         clock: Callable[[], float],
         observer: Observer = UNOBSERVED,
@@ -77,6 +79,7 @@ class Passes:
         self._rebuild = rebuild
         self._leftovers = leftovers
         self._base_cleanup = base_cleanup
+        self._template_cleanup = template_cleanup
         self._installation = installation
         self._clock = clock
         self._observer = observer
@@ -166,6 +169,7 @@ class Passes:
         if self._guard.is_accepted:
             await self._leftovers.run(records, snapshot)
             await self._base_cleanup.run(records.values(), snapshot)
+            await self._template_cleanup.run(records.values(), snapshot)
         if self._guard.is_taken:
             return list(records.values()), []
         now = self._clock()

@@ -154,6 +154,8 @@ class WholePool:
 
     pods: Mapping[str, OnPool] = field(default_factory=dict)
     """By pod id."""
+    templates: frozenset[str] = frozenset()
+    """The names of templates, and of what attempts at some have left."""
     problem: str | None = None
     """As in OnPool."""
 

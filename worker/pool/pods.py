@@ -111,6 +111,8 @@ class Listed:
     """By the name that `begun_name` gives: these have not become pods, and may be under way."""
     empty_groups: frozenset[str]
     """Groups of pods that are gone."""
+    templates: frozenset[str] = frozenset()
+    """By name; also what attempts have left."""
 
 
 class PodSubvolumes:
@@ -254,6 +256,9 @@ def listing(groups: Mapping[str, Group], subvolumes: Mapping[str, tuple[int, str
         pods={name: pod for name, pod in found.items() if not name.startswith(".")},
         begun={name: pod for name, pod in found.items() if name.startswith(".")},
         empty_groups=frozenset(empty),
+        templates=frozenset(
+            path.removeprefix("templates/") for path in subvolumes if path.startswith("templates/")
+        ),
     )
 
 

@@ -84,7 +84,8 @@ class PoolStorage:
             return WholePool(problem=str(error))
         every = {**listed.pods, **listed.begun}
         uuids = {name: pod.uuid for name, pod in every.items()}
-        return WholePool(pods=self._by_pod(uuids, {name: _size(pod) for name, pod in every.items()}))
+        sizes = {name: _size(pod) for name, pod in every.items()}
+        return WholePool(pods=self._by_pod(uuids, sizes), templates=listed.templates)
 
     async def begin(
         self, pod_id: str, incarnation: str, image: PinnedImage, volumes: Mapping[str, str], *, limit: int
@@ -101,6 +102,9 @@ class PoolStorage:
     async def name(self, pod_id: str, incarnation: str, uuid: str) -> ObservedSubvolume:
         await self._pods.finish(pod_id, incarnation, uuid)
         return self._observed(pod_id, uuid)
+
+    async def remove_template(self, name: str) -> None:
+        await self._templates.remove(name)
 
     async def sync(self) -> None:
         await self._pods.sync()

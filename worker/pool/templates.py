@@ -22,6 +22,8 @@ from worker.pool.subvolumes import SHOW, Subvolume, parse_shown
 _log: Final = structlog.get_logger(__name__)
 _IMAGE_ID: Final = re.compile(r"sha256:([0-9a-f]{64})")
 _VOLUMES_DIGITS: Final = 16
+_NAME: Final = re.compile(r"\.?[0-9a-f]{64}-[0-9a-f]{16}(-[0-9a-f]{32})?")
+"""Of a template, or of an attempt at one."""
 _VOLUME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _BEGIN: Final = f"""
 cd {TEMPLATES}
@@ -109,6 +111,14 @@ class Templates:
             raise PoolCommandError(f"template: that of {image.reference} is gone right after it was made")
         return made
 
+    async def remove(self, name: str) -> None:
+        """Remove a template, or what an attempt has left, if it is there; any other name is left alone.
+
+        Raises as `Pool.run` does.
+        """
+        if _NAME.fullmatch(name) is not None:
+            await self._pool.run("template: remove", _DROP, name)
+
     async def _make(self, image: PinnedImage, volumes: Mapping[str, str]) -> None:
         name, attempt = template_name(image.id, volumes), uuid4().hex
         making = f".{name}-{attempt}"
@@ -132,7 +142,7 @@ class Templates:
     async def _drop(self, making: str) -> None:
         """Remove an attempt; what cannot be removed now goes when the image's template is made again."""
         try:
-            await self._pool.run("template: drop", _DROP, making)
+            await self.remove(making)
         except PodError as error:
             _log.warning("template_leftovers", attempt=making, reason=str(error))
 

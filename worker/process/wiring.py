@@ -14,6 +14,8 @@ from worker.host.passes import Passes
 from worker.host.pool_guard import PoolGuard
 from worker.host.rebuild import Rebuild
 from worker.host.storage_guard import StorageGuard
+from worker.host.template_cleanup import TemplateCleanup
+from worker.host.unused import Unused
 from worker.host.watcher import Watcher
 from worker.interfaces import UNOBSERVED, Observer
 from worker.planner.host.egress import CLOSED
@@ -267,7 +269,12 @@ def _make_passes(
         rebuild=rebuild,
         leftovers=Leftovers(**given.owned),
         base_cleanup=BaseCleanup(
-            engine=given.engine, installation=given.installation, grace_s=given.settings.base_grace_s
+            engine=given.engine,
+            installation=given.installation,
+            unused=Unused(grace_s=given.settings.base_grace_s),
+        ),
+        template_cleanup=TemplateCleanup(
+            pool=given.engine.pool, unused=Unused(grace_s=given.settings.base_grace_s)
         ),
         clock=time,
         observer=given.observer,

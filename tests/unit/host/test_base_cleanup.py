@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from tests.support.fake_engine import FakeEngine, FakeVolume
 from worker.host.base_cleanup import BaseCleanup
+from worker.host.unused import Unused
 from worker.pods import naming
 from worker.pods.model import (
     Installation,
@@ -27,7 +28,9 @@ class Host:
     def __init__(self, grace_s: float = GRACE_S) -> None:
         self.engine, self.now = FakeEngine(), 0.0
         self.cleanup = BaseCleanup(
-            engine=self.engine, installation=OWN, grace_s=grace_s, clock=lambda: self.now
+            engine=self.engine,
+            installation=OWN,
+            unused=Unused(grace_s=grace_s, clock=lambda: self.now),
         )
 
     async def base(self) -> System:

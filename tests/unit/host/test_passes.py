@@ -51,7 +51,16 @@ class Nothing:
 
 def passes(engine: FakeEngine, **parts: Any) -> Passes:
     nothing = cast("Any", Nothing())
-    names = ("store", "dispatcher", "guard", "rebuild", "leftovers", "base_cleanup", "installation")
+    names = (
+        "store",
+        "dispatcher",
+        "guard",
+        "rebuild",
+        "leftovers",
+        "base_cleanup",
+        "template_cleanup",
+        "installation",
+    )
     pool = PoolGuard(host="here", store=FakeStore(), pool=None)
     given = {**dict.fromkeys(names, nothing), "pool_guard": pool, **parts}
     return Passes(host="here", engine=engine, clock=lambda: 0.0, **given)
