@@ -16,6 +16,10 @@ UV := uv==0.13.8
 PROCESSES ?= 2
 PARALLEL := $(if $(filter-out 1,$(PROCESSES)),--numprocesses $(PROCESSES) --dist loadfile)
 
+# What pods are promised is tried on a pool as well; `make test-pool` has more of it.
+PROMISES := tests/integration/test_promises.py tests/integration/test_persistence.py
+ON_POOL := $(patsubst %,tests/integration/test_%.py,updates system lost_store outages mass_recovery)
+
 .PHONY: help demo up client schema test test-fast test-pool test-vm chaos load zoo fresh mutants bench screens bases check release-check format lock clean
 
 help: ## Show what there is
@@ -30,6 +34,7 @@ up: $(STAMP) ## Run the whole stack in the foreground until it gets a signal to 
 test: $(STAMP) ## Run every test (needs root: real Engines, real Redis, real containers)
 	$(BIN)/python -m worker.local.packages
 	$(BIN)/pytest --durations=15 $(PARALLEL) $(TESTS) $(if $(RUNTIME),--pod-runtime $(RUNTIME)) $(if $(SUITE),--engine-suite $(SUITE))
+	$(if $(TESTS)$(RUNTIME),,$(BIN)/pytest $(PARALLEL) --backend pool $(PROMISES) $(if $(SUITE),--engine-suite $(SUITE)))
 
 test-fast: $(STAMP) ## Run the tests that need no Engine, in less than three minutes
 	$(BIN)/python -m worker.local.packages
@@ -38,6 +43,7 @@ test-fast: $(STAMP) ## Run the tests that need no Engine, in less than three min
 test-pool: $(STAMP) ## Try a pool on a real btrfs (needs root, loop devices, Linux 6.7)
 	$(BIN)/python -m worker.local.packages
 	$(BIN)/pytest tests/pool $(if $(SUITE),--engine-suite $(SUITE))
+	$(BIN)/pytest --backend pool $(PROMISES) $(ON_POOL) $(if $(SUITE),--engine-suite $(SUITE))
 
 test-vm: $(STAMP) ## Cut the power of a virtual machine that runs pods (needs root)
 	$(BIN)/pytest -s tests/vm
