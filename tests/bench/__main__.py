@@ -32,8 +32,9 @@ from tests.conftest import CACHE
 from tests.support.stack import Stack, own_stack
 from tests.support.worker import ROOT
 from worker.local.compose import compose_program
-from worker.local.images import import_debian
+from worker.local.images import import_debian, import_helper
 from worker.local.packages import ENGINE, MissingProgramsError, require
+from worker.local.pool_file import SIMPLE_QUOTAS, PoolFile
 from worker.local.private_engine import EngineFailedError, PrivateEngine
 
 RESULTS: Final = ROOT / ".pinacle" / "bench"
@@ -51,6 +52,7 @@ BUSY: Final = 0.5
 """A load above this before the run begins is somebody else's."""
 _COPIES: Final = 2
 """Rounds of what system volumes cost: a copy of an image takes seconds, and about the same each time."""
+_POOL_BYTES: Final = 32 * 2**30
 _SETTINGS: Final = {"PINACLE_LOG_FORMAT": "json", "PINACLE_MIN_FREE_MB": "100"}
 
 _screen: Final = Console()
@@ -181,7 +183,8 @@ class _Run:
             course = Course(stack.engine, self.noise, self._tell)
             found[tables.ONE] = course.one(contenders, rounds)
             # The others would take as long again, and say nothing that one pod does not.
-            few = [each for each in contenders if each.name in ("floor", "ours", "compose")]
+            names = ("floor", "ours", "compose", f"ours{tables.POOL}")
+            few = [each for each in contenders if each.name in names]
             found[tables.MANY] = course.many(few, rounds, AT_ONCE)
             found[tables.LOST] = course.lost(few, rounds, LOST)
         self._tell("what system volumes cost")
@@ -200,9 +203,25 @@ def _contenders(stack: Stack, scratch: Path) -> Iterator[list[Contender]]:
         _, plain = ends.enter_context(our_worker(scratch / "off", given, "off", **off))
         ours = [Ours("ours", plain, image), Ours(f"ours{tables.KEPT}", stack.client, image)]
         floors = [_floor(stack.engine, our, ends) for our in ours]
+        pooled = _on_pool(stack, scratch / "pool", image, ends)
         script = Script(stack.engine, image)
         compose = Compose(stack.engine, image, compose_program(CACHE), folder)
-        yield [floors[0], ours[0], script, compose, floors[1], ours[1]]
+        yield [floors[0], ours[0], script, compose, floors[1], ours[1], *pooled]
+
+
+def _on_pool(stack: Stack, scratch: Path, image: str, ends: ExitStack) -> list[Contender]:
+    """Return ours with its pods on a pool, nothing where the kernel cannot have one."""
+    if not SIMPLE_QUOTAS.exists():
+        _screen.print("[yellow]This machine's kernel can have no pool: that is left out.[/]")
+        return []
+    helper = import_helper(stack.engine, CACHE)
+    pool = PoolFile(stack.engine, helper, "bench", size_bytes=_POOL_BYTES)
+    pool.mount()
+    ends.callback(pool.unmount)
+    own = {"PINACLE_INSTALLATION": "pool", "PINACLE_NETWORK": "pool"}
+    there = {"PINACLE_POOL": str(pool.place), "PINACLE_HELPER_IMAGE": helper}
+    _, client = ends.enter_context(our_worker(scratch, stack.worker.settings, "pool", **own, **there))
+    return [Ours(f"ours{tables.POOL}", client, image)]
 
 
 def _floor(engine: PrivateEngine, ours: Ours, ends: ExitStack) -> Floor:

@@ -15,6 +15,8 @@ MANY: Final = "20 pods at once"
 LOST: Final = "50 pods lost at once"
 KEPT: Final = ", /usr kept"
 """Ends the names of contenders whose pods have system volumes."""
+POOL: Final = ", on a pool"
+"""Ends the name of the contender whose pods are on a pool; its floor is the Engine's own way."""
 COLUMNS: Final = ("", "floor", "ours", "ours / floor", "docker CLI", "compose", "compose / ours")
 
 
@@ -34,6 +36,9 @@ def rows(found: Found) -> Iterator[list[str]]:
             yield [f"{operation}, {section}", *_cells(times, "")]
             if f"ours{KEPT}" in times:
                 yield [f"{operation}, {section}{KEPT}", *_cells(times, KEPT)]
+            if f"ours{POOL}" in times:
+                others = {f"{name}{POOL}": times[name] for name in ("floor", "compose") if name in times}
+                yield [f"{operation}, {section}{POOL}", *_cells({**times, **others}, POOL)]
     crash = found.get("crash to running")
     if crash:
         docker, ours = ([time / 1000 for time in crash[side]] for side in ("restart=always", "ours"))
