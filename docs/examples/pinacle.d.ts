@@ -217,6 +217,7 @@ export interface Pass {
 export interface AcceptedStorage {
   host: string;
   storage: string;
+  pool?: string | null;
 }
 
 /** The answer of `hosts.rename`; `pods` is how many it got. */

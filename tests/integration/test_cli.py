@@ -194,7 +194,7 @@ def test_hosts(pinacle: Pinacle, client: Client) -> None:
         rf"^{re.escape(host['host'])} +live +\d+ s ago +0 ", pinacle("hosts", "list").out, re.MULTILINE
     )
     accepted = pinacle("hosts", "accept-storage", host["host"], "--yes", "--json").json()
-    assert accepted == {"host": host["host"], "storage": host["storage"]}
+    assert accepted == {"host": host["host"], "storage": host["storage"], "pool": None}
     assert "add --yes" in pinacle("hosts", "accept-storage", host["host"], code=2).error()
     assert host["host"] in pinacle("hosts", "accept-storage", "nowhere", "--yes", code=1).error()
 

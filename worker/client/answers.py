@@ -211,6 +211,8 @@ class AcceptedStorage(TypedDict):
 
     host: str
     storage: str
+    pool: NotRequired[str | None]
+    """UUID of the file system that is the host's pool now, null on a host without one."""
 
 
 class Renamed(TypedDict):

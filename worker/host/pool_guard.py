@@ -42,13 +42,16 @@ class PoolGuard:
         if noted is None:
             await self._store.set_pool(self._host, uuid)
 
-    async def accept(self) -> None:
-        """Take the filesystem that is mounted now for this host's pool, as a person decided.
+    async def accept(self) -> str | None:
+        """Take the filesystem that is mounted now for this host's pool, as a person decided; return its UUID.
 
-        Raises what the pool raises if it cannot be one.
+        Returns None on a host without a pool. Raises what the pool raises if it cannot be one.
         """
-        if self._pool is not None:
-            await self._store.set_pool(self._host, await self._pool.open(None))
+        if self._pool is None:
+            return None
+        uuid = await self._pool.open(None)
+        await self._store.set_pool(self._host, uuid)
+        return uuid
 
     def _report(self, problem: str | None) -> None:
         if problem is not None and problem != self._problem:

@@ -62,9 +62,9 @@ class Hosts:
         is mounted cannot be one.
         """
         identity = await self._guard.accept()
-        await self._pool_guard.accept()
+        pool = await self._pool_guard.accept()
         await self._passes.run(wait_s=0.0)
-        return {"host": self._host, "storage": identity}
+        return {"host": self._host, "storage": identity, "pool": pool}
 
     async def rename(self, old: Any) -> dict[str, Any]:
         """Give the pods that are recorded under the former name `old` to this host, which has their storage.

@@ -72,10 +72,10 @@ async def test_what_cannot_be_a_pool_is_not_noted_and_looked_at_again() -> None:
 async def test_a_person_may_accept_another_pool() -> None:
     store, other = FakeStore(), Mounted("other")
     store.pools["here"] = "lost"
-    await guard(other, store).accept()
+    assert await guard(other, store).accept() == "other"
     assert store.pools == {"here": "other"}
     with pytest.raises(PoolUnfitError):
         await guard(Mounted("ext4"), store).accept()
-    await guard(None, store).accept()
+    assert await guard(None, store).accept() is None
     await guard(None, store).open([])
     assert store.pools == {"here": "other"}

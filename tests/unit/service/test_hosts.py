@@ -53,7 +53,7 @@ async def test_what_names_no_live_host_is_refused_with_those_that_there_are(host
 
 async def test_what_was_decided_is_followed_by_a_pass_that_nobody_waits_for() -> None:
     asked, guard = hosts("here")
-    assert await asked.accept_storage() == {"host": "here", "storage": "identity"}
+    assert await asked.accept_storage() == {"host": "here", "storage": "identity", "pool": None}
     assert await asked.rename("old") == {"former": "old", "host": "here", "pods": 3}
     assert guard.asked == [("accept", None), ("pass", 0.0), ("take over", "old"), ("pass", 0.0)]
 
