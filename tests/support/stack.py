@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from tests.support.engines import private_engine
 from tests.support.fault_proxy import FaultProxy
@@ -16,6 +17,8 @@ from worker.local.private_engine import PrivateEngine
 from worker.local.redis import RedisServer
 from worker.process.loop_thread import LoopThread
 
+HELPER: Final = "pinacle-helper"
+
 
 @dataclass(frozen=True)
 class Stack:
@@ -26,6 +29,7 @@ class Stack:
     worker: WorkerProcess
     client: Client
     proxy: "ProxyThread | None" = None
+    pool: PoolFile | None = None
 
     def phases(self) -> dict[str, str]:
         """Return pod id to phase, as `pods.list` shows them."""
@@ -73,12 +77,14 @@ class ProxyThread:
         self._loop.close()
 
 
-def _own_pool(engine: PrivateEngine, ends: ExitStack) -> dict[str, str]:
-    """Mount a pool for an Engine of its own; return what a worker's environment says of it."""
-    pool = PoolFile(engine, import_helper(engine, ROOT / ".pinacle" / "cache"), "own", size_bytes=32 * 2**30)
+def _own_pool(engine: PrivateEngine, ends: ExitStack) -> PoolFile:
+    """Mount a pool for an Engine of its own."""
+    pool = PoolFile(
+        engine, import_helper(engine, ROOT / ".pinacle" / "cache", HELPER), "own", size_bytes=32 * 2**30
+    )
     pool.mount()
     ends.callback(pool.unmount)
-    return {"PINACLE_POOL": str(pool.place)}
+    return pool
 
 
 @contextmanager
@@ -107,11 +113,12 @@ def own_stack(
         if proxy is not None:
             ends.callback(proxy.stop)
         docker_host = proxy.url if proxy is not None else engine.url
-        pool = _own_pool(engine, ends) if "PINACLE_POOL" in settings else {}
-        mine = {**settings, **pool, "DOCKER_HOST": docker_host, "PINACLE_REDIS_URL": redis.url}
+        pool = _own_pool(engine, ends) if "PINACLE_POOL" in settings else None
+        there = {} if pool is None else {"PINACLE_POOL": str(pool.place), "PINACLE_HELPER_IMAGE": HELPER}
+        mine = {**settings, **there, "DOCKER_HOST": docker_host, "PINACLE_REDIS_URL": redis.url}
         worker = make_worker(folder, mine, "own")
         ends.callback(worker.stop)
         worker.start()
         client = Client(redis.url)
         ends.callback(client.close)
-        yield Stack(engine, redis, worker, client, proxy)
+        yield Stack(engine, redis, worker, client, proxy, pool)

@@ -33,8 +33,9 @@ class PoolFile:
         """The place as the Engine sees it, whose mounts are not always this machine's."""
         return Path(f"/proc/{self._pid()}/root{self.place}")
 
-    def mount(self) -> None:
-        self._run("mount", "-o", "loop,nodiscard", str(self._file), str(self.place))
+    def mount(self, place: Path | None = None) -> None:
+        """Mount it, perhaps where another one belongs."""
+        self._run("mount", "-o", "loop,nodiscard", str(self._file), str(place or self.place))
 
     def make_read_only(self) -> None:
         """Do what the kernel does when a disk fails."""

@@ -1,0 +1,103 @@
+"""A worker whose host has a pool: what it says and does when that is not what it was."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from tests.support.pods import Pod
+from tests.support.stack import HELPER, Stack, own_stack
+from tests.support.worker import ROOT
+from worker.local.images import import_helper
+from worker.local.pool_file import PoolFile
+from worker.local.waiting import wait_until
+
+SPEC: Final[dict[str, Any]] = {"image": "pinacle-busybox", "stop_timeout_s": 1}
+
+
+@pytest.fixture(scope="module")
+def stack(scratch: Path, settings: dict[str, str], helper_image: str) -> Iterator[Stack]:
+    with own_stack(
+        scratch, {**settings, "PINACLE_POOL": "its own", "PINACLE_HELPER_IMAGE": helper_image}
+    ) as made:
+        yield made
+
+
+@pytest.fixture
+def pool(stack: Stack) -> Iterator[PoolFile]:
+    assert stack.pool is not None
+    yield stack.pool
+    for pod_id in stack.phases():
+        assert stack.client.call("delete", pod_id)["phase"] == "deleted"
+
+
+def doctor(stack: Stack) -> dict[str, Any]:
+    """Return what the doctor says of the pool."""
+    command = [sys.executable, "-m", "worker.cli", "doctor", "--json"]
+    environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", **stack.worker.settings}
+    done = subprocess.run(command, check=False, capture_output=True, cwd=ROOT, env=environment)
+    (found,) = (each for each in json.loads(done.stdout)["checks"] if each["name"] == "pool")
+    return dict(found)
+
+
+def has_phase(stack: Stack, pod_id: str, phase: str) -> None:
+    wait_until(lambda: stack.phases().get(pod_id) == phase, 30, what=f"pod {pod_id}: {phase}")
+
+
+def test_a_pod_is_on_the_pool_and_its_use_is_told(stack: Stack, pool: PoolFile) -> None:
+    made = stack.client.call("create", "a", SPEC)
+    assert (made["phase"], made["system_volumes"]) == ("running", "pool")
+    assert {path.name for path in (pool.seen / "pods").iterdir()} == {"a"}
+    told = doctor(stack)
+    assert told["status"] == "ok", told
+    assert str(pool.place) in told["detail"]
+
+
+def test_a_worker_that_starts_before_its_pool_is_mounted_goes_on_by_itself(
+    stack: Stack, pool: PoolFile
+) -> None:
+    """It says why its pods wait, and nothing is made below the empty mount point."""
+    pod = Pod(stack.client, stack.engine, "a")
+    stack.client.call("create", "a", SPEC)
+    pod.sh("echo mine > /home/mine")
+    stack.client.call("stop", "a")
+    stack.worker.stop()
+    pool.unmount()
+    stack.worker.start()
+    has_phase(stack, "a", "storage_missing")
+    assert "mount" in stack.client.call("get", "a")["last_error"]
+    assert stack.client.call("create", "b", SPEC)["phase"] == "storage_missing"
+    assert doctor(stack)["status"] == "fail"
+    assert list(pool.place.iterdir()) == []
+    pool.mount()
+    has_phase(stack, "b", "running")
+    assert stack.client.call("start", "a")["phase"] == "running"
+    assert pod.sh("cat /home/mine") == "mine"
+
+
+def test_another_pool_gets_no_pod_until_a_person_accepts_it(stack: Stack, pool: PoolFile) -> None:
+    """Then pods whose data was on the first one can be deleted."""
+    stack.client.call("create", "a", SPEC)
+    stack.client.call("stop", "a")
+    other = PoolFile(stack.engine, import_helper(stack.engine, ROOT / ".pinacle" / "cache", HELPER), "other")
+    stack.worker.stop()
+    pool.unmount()
+    other.mount(pool.place)
+    stack.worker.start()
+    assert stack.client.call("create", "b", SPEC)["phase"] == "storage_missing"
+    assert "hosts.accept_storage" in stack.client.call("get", "b")["last_error"]
+    assert list(pool.seen.iterdir()) == []
+    accepted = stack.client.call_task("hosts.accept_storage", stack.client.call("get", "b")["host"])
+    assert accepted["pool"]
+    has_phase(stack, "b", "running")
+    has_phase(stack, "a", "storage_missing")
+    assert stack.client.call("delete", "a")["phase"] == "deleted"
+    assert stack.client.call("delete", "b")["phase"] == "deleted"
+    pool.unmount()
+    pool.mount()
+    stack.client.call_task("hosts.accept_storage", accepted["host"])
+    assert stack.client.call("create", "c", SPEC)["phase"] == "running"
