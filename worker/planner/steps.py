@@ -318,8 +318,8 @@ PodStep = ChooseOtherPorts | FinishPurge
 Step = ImageStep | VolumeStep | PoolStep | KeepStep | StartStep | EndStep | PodStep
 """Tables go group by group and end in `assert_never`: the type check names each that misses a new step."""
 
-READ_ONLY: Final = (LookAtImage, FindFolders, MeasureFolders, CompareDirectories)
-"""Steps that change nothing of a pod, neither at the Engine nor in the record."""
+READ_ONLY: Final = (LookAtImage, FindFolders, MeasureFolders)
+"""Steps that change nothing, neither at the Engine nor in the record; what they find may refuse a change."""
 
 SAVED_WITH_NEXT: Final = (PinImage, CreateContainer, StartContainer, UpdateContainer)
 """Steps whose outcome may be lost with the process: the Engine shows it, or it can be found out again.

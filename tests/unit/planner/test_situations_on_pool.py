@@ -38,7 +38,7 @@ from tests.support.situations import case as row
 from worker.planner.plan import plan
 from worker.pods import naming
 from worker.pods.layout import declared_name
-from worker.pods.model import SUBVOLUME, SYSTEM, Phase, Record, Volume, VolumeClass
+from worker.pods.model import SUBVOLUME, SYSTEM, Phase, PinnedImage, Record, Volume, VolumeClass
 from worker.pods.observation import Comparison, ObservedSize, OnPool
 
 DELETED, DELETING, FAILED, PENDING = Phase.DELETED, Phase.DELETING, Phase.FAILED, Phase.PENDING
@@ -78,10 +78,17 @@ def later_pod(
     return record.evolve(state=record.state.evolve(layout=(*record.state.layout, later)))
 
 
-def app_pod(*, outdated: bool = False, make: Any = asked_again, **intent: Any) -> Record:
+def app_pod(
+    *,
+    outdated: bool = False,
+    make: Any = asked_again,
+    image: PinnedImage = OTHER_IMAGE,
+    volume: dict[str, Any] | None = None,
+    **intent: Any,
+) -> Record:
     """Return a pod on a pool that gets another image; the first one had `/app`."""
-    record: Record = make(image=OTHER_IMAGE, intent={"image": OTHER_IMAGE, **intent}, **HAS)
-    left = () if outdated else (APP,)
+    record: Record = make(image=image, intent={"image": image, **intent}, **HAS)
+    left = () if outdated else (APP.evolve(**(volume or {})),)
     changed = {"layout": (*record.state.layout, *left), "outdated": (APP,) if outdated else ()}
     return record.evolve(state=record.state.evolve(**changed))
 
@@ -451,6 +458,41 @@ RENEWED: Final = [
         sees(),
         "remove_volume declared.app on_others",
         "renew_directories declared.app",
+        phase=PENDING,
+    ),
+    case(
+        "it is a VOLUME of the next image: it stays the pod's own",
+        app_pod(image=OTHER_IMAGE.evolve(volumes=("/app",))),
+        sees(),
+        "create_container",
+        phase=PENDING,
+    ),
+    case(
+        "it came from no image, or from the next one: nothing is compared",
+        app_pod(volume={"image": None}),
+        sees(),
+        "create_container",
+        phase=PENDING,
+    ),
+    case(
+        "the next image filled it",
+        app_pod(volume={"image": OTHER_IMAGE.id}),
+        sees(),
+        "create_container",
+        phase=PENDING,
+    ),
+    case(
+        "it is not directly below /: it stays the pod's own",
+        app_pod(volume={"path": "/srv/app"}),
+        sees(),
+        "create_container",
+        phase=PENDING,
+    ),
+    case(
+        "it is a universal one: it stays the pod's own",
+        app_pod(volume={"volume_class": VolumeClass.UNIVERSAL}),
+        sees(),
+        "create_container",
         phase=PENDING,
     ),
     case(

@@ -11,7 +11,6 @@ from tests.unit.planner.test_situations import EVERY
 from worker.planner.fold.fold import fold
 from worker.planner.fold.imagined import imagined
 from worker.planner.fold.results import (
-    DirectoriesCompared,
     FoldersFound,
     FoldersMeasured,
     ImageSeen,
@@ -37,7 +36,7 @@ from worker.service.preview.changes import MASKED, changes
 from worker.service.preview.words import words
 
 _LONGEST: Final = 40
-_DECIDES: Final = (PinImage, PullDigest, PrepareSystem, ChooseOtherPorts)
+_DECIDES: Final = (PinImage, PullDigest, PrepareSystem, ChooseOtherPorts, CompareDirectories)
 """What follows them depends on what they find."""
 
 
@@ -50,8 +49,6 @@ def _seen(step: Step) -> StepResult | None:
             return FoldersFound(Look(container_id=container_id, places=places, found={}, ended=True))
         case MeasureFolders(paths=paths):
             return FoldersMeasured(room(*paths))
-        case CompareDirectories(volumes=volumes):
-            return DirectoriesCompared(frozenset(volume.name for volume in volumes))
         case _:
             return None
 
