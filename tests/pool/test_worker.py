@@ -21,9 +21,9 @@ SPEC: Final[dict[str, Any]] = {"image": "pinacle-busybox", "stop_timeout_s": 1}
 
 @pytest.fixture(scope="module")
 def stack(scratch: Path, settings: dict[str, str], helper_image: str) -> Iterator[Stack]:
-    with own_stack(
-        scratch, {**settings, "PINACLE_POOL": "its own", "PINACLE_HELPER_IMAGE": helper_image}
-    ) as made:
+    assert helper_image == HELPER
+    own = {"PINACLE_POOL": "its own", "PINACLE_DISK_INTERVAL_S": "1"}
+    with own_stack(scratch, {**settings, **own}) as made:
         yield made
 
 
@@ -101,3 +101,32 @@ def test_another_pool_gets_no_pod_until_a_person_accepts_it(stack: Stack, pool: 
     pool.mount()
     stack.client.call_task("hosts.accept_storage", accepted["host"])
     assert stack.client.call("create", "c", SPEC)["phase"] == "running"
+
+
+def test_a_full_pod_can_be_entered_emptied_enlarged_and_removed(stack: Stack, pool: PoolFile) -> None:
+    """And it stops, starts and comes back; a smaller tier is refused; its neighbour writes on."""
+    pod, neighbour = (Pod(stack.client, stack.engine, pod_id) for pod_id in ("full", "beside"))
+    for each in (pod, neighbour):
+        assert stack.client.call("create", each.id, SPEC)["phase"] == "running"
+    pod.sh("fallocate -l 19900000000 /home/much")
+    refused = pod.sh("head -c 300000000 /dev/zero > /var/more || echo refused; sync; stat -c %s /var/more")
+    assert refused.startswith("refused")
+    assert int(refused.split()[1]) <= 110 * 10**6, "it ends within 10 MB of its limit"
+    neighbour.sh("head -c 30000000 /dev/zero > /home/file")
+    wait_until(lambda: (pod.call("get")["disk_bytes"] or 0) > 19.9e9, 30, what="a measurement")
+    assert pod.call("get")["disk_limit_bytes"] == 20 * 10**9
+    assert "pod_near_its_limit" in stack.worker.text()
+    for task in ("stop", "start"):
+        assert pod.call(task)["phase"] == {"stop": "stopped", "start": "running"}[task]
+    pod.lose_container()
+    pod.wait_for_another_container()
+    assert pod.sh("ls /home") == "much"
+    assert pod.call("update", {"tier": "dev.medium"})["phase"] == "running"
+    pod.sh("head -c 300000000 /dev/zero > /var/more; sync")
+    assert "may keep 20 GB" in stack.client.error("update", pod.id, {"tier": "dev.small"})
+    pod.sh("rm /var/more /home/much; sync")
+    wait_until(lambda: pod.call("get")["disk_bytes"] < 10**8, 30, what="a measurement of what is left")
+    assert pod.call("update", {"tier": "dev.small"})["phase"] == "running"
+    pod.sh("fallocate -l 19900000000 /srv/much; head -c 300000000 /dev/zero > /opt/more || true")
+    assert pod.call("delete")["phase"] == "deleted"
+    assert "full" not in {path.name for path in (pool.seen / "pods").iterdir()}

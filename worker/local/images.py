@@ -23,6 +23,7 @@ SUITE: Final = "bookworm"
 """Debian 12, whose Python is the oldest that we support."""
 HELPER_SUITE: Final = "trixie"
 """Debian 13: btrfs-progs 6.14. Those of Debian 12 cannot turn simple quotas on."""
+_PYTHON_PACKAGES: Final = ("python3", "python3-venv", "redis-server", "btrfs-progs")
 STAY: Final = 'trap "exit 0" TERM; while :; do sleep 1 & wait; done'
 """A command that keeps running, and ends at once on SIGTERM."""
 _FOLDERS: Final = (
@@ -118,15 +119,18 @@ def import_helper(engine: CommandLine, cache: Path, name: str = "pinacle-helper"
 def import_python(engine: CommandLine, cache: Path, name: str = "pinacle-python") -> str:
     """Make a base image with Python and a Redis server from the distribution's packages; return its name.
 
+    Its btrfs-progs are too old for a pool: the image of `import_helper` has newer ones.
+
     It also has everything in requirements-traces.lock, and so all of requirements.lock, and what builds the
     package: the worker's image can be built on it from either lock without any network. It is made once
     (about 2 minutes) and kept in `cache` until a lock changes.
     """
     locks = (ROOT / "requirements-traces.lock", ROOT / "requirements-build.lock")
-    root = cache / f"python-{sha256(b''.join(lock.read_bytes() for lock in locks)).hexdigest()[:12]}.tar"
+    made_of = " ".join(_PYTHON_PACKAGES).encode() + b"".join(lock.read_bytes() for lock in locks)
+    root = cache / f"python-{sha256(made_of).hexdigest()[:12]}.tar"
     with _made_once(root) as missing:
         if missing:
-            _bootstrap(root, ("python3", "python3-venv", "redis-server"), wheels_of=locks)
+            _bootstrap(root, _PYTHON_PACKAGES, wheels_of=locks)
     settings = ("ENV PIP_NO_INDEX=1", "ENV PIP_FIND_LINKS=/wheels")
     flags = [flag for setting in settings for flag in ("--change", setting)]
     with root.open("rb") as tar:
