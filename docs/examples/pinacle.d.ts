@@ -193,6 +193,7 @@ export interface Usage {
   disk_bytes?: number | null;
   disk_limit_bytes?: number | null;
   disk_measured_at?: string | null;
+  over_quota?: boolean | null;
 }
 
 /** A pod that was not measured, and why. */

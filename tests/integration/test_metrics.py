@@ -200,7 +200,9 @@ def test_no_pod_and_no_value_of_env_is_shown(pod_worker: WorkerProcess, pod: Pod
     assert (pod.container_id() or "?")[:12] not in scrape.text
     ours = [sample for sample in scrape.samples if sample.name.startswith("pinacle_")]
     queues = {sample.labels["queue"] for sample in ours if "queue" in sample.labels}
-    others = [sample.labels[name] for sample in ours for name in sample.labels.keys() - {"le", "queue"}]
+    others = [
+        sample.labels[name] for sample in ours for name in sample.labels.keys() - {"le", "queue", "percent"}
+    ]
     assert all(map(WORD.fullmatch, others)), set(others)
     assert queues >= {"pods", "questions"}
     assert len(queues) == len((*shared_queues(), *host_queues("vm")))

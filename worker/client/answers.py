@@ -174,8 +174,10 @@ class Usage(TypedDict):
     disk_bytes: NotRequired[int | None]
     """All volumes of the pod, when that was measured last; null if the worker cannot see them."""
     disk_limit_bytes: NotRequired[int | None]
-    """What its tier has; nothing ends the pod there."""
+    """What its tier has; without a pool nothing ends the pod there."""
     disk_measured_at: NotRequired[str | None]
+    over_quota: NotRequired[bool | None]
+    """Whether it has more than that."""
 
 
 class Unmeasured(TypedDict):
