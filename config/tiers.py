@@ -9,7 +9,7 @@ class Tier(NamedTuple):
     cpus: int
     memory_gib: int
     storage_gb: int
-    """This is recorded for later quotas; nothing enforces it yet."""
+    """On a pool it is the pod's limit; elsewhere it is only told beside what the pod has."""
 
 
 TIERS: Final[dict[str, Tier]] = {
