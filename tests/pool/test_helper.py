@@ -1,12 +1,14 @@
 """The helper on a real Engine and a real btrfs: it never writes to another filesystem than the pool."""
 
+import asyncio
 import json
 from collections.abc import Callable
 
 import pytest
 
 from tests.support.pools import INSTALLATION, Parts
-from worker.errors import ForeignObjectError, OutcomeUnknownError, PermanentError
+from worker.docker.helper.container import Helper
+from worker.errors import EngineUnavailableError, ForeignObjectError, OutcomeUnknownError, PermanentError
 from worker.local.pool_file import PoolFile
 from worker.local.private_engine import PrivateEngine
 from worker.pool import findings
@@ -186,3 +188,18 @@ async def test_a_command_has_a_deadline(make: Make) -> None:
     await pool.open(None)
     with pytest.raises(OutcomeUnknownError, match="within 1 s"):
         await pool.run("test", "sleep 30", deadline_s=1)
+
+
+async def until_refused(helper: Helper) -> None:
+    while True:
+        await helper.run(["true"], deadline_s=0.5)
+
+
+async def test_whoever_finds_all_shells_at_work_waits_no_longer_than_a_command_may_take(make: Make) -> None:
+    helper = make().helper
+    await helper.run(["true"])
+    busy = [asyncio.create_task(helper.run(["sleep", "6"], deadline_s=20)) for _ in range(8)]
+    with pytest.raises(EngineUnavailableError, match="8 commands are under way"):
+        await until_refused(helper)
+    assert (await helper.run(["echo", "later"], deadline_s=20)).stdout == b"later\n"
+    assert [ended.exit_code for ended in await asyncio.gather(*busy)] == [0] * 8

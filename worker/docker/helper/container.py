@@ -135,7 +135,14 @@ class Helper:
 
     async def _typed(self, container: str, command: Sequence[str], seconds: float) -> Ended:
         """Run a command in a shell of a container; raise as `run`."""
-        async with self._shells:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._shells.acquire()
+        except TimeoutError:
+            raise EngineUnavailableError(
+                f"helper: {_SHELLS} commands are under way, and none has ended within {seconds:g} s"
+            ) from None
+        try:
             shell = await self._shell(container)
             try:
                 ended = await shell.run(_limited(command, seconds), seconds=seconds + _GRACE_S)
@@ -143,6 +150,8 @@ class Helper:
                 await shell.close()
                 raise
             self._idle.append((container, shell))
+        finally:
+            self._shells.release()
         return self._judged(ended, command, seconds)
 
     async def _shell(self, container: str) -> Shell:
