@@ -32,6 +32,7 @@ from worker.planner.fold.fold import fold
 from worker.planner.fold.results import (
     DONE,
     ContainerCreated,
+    DirectoriesCompared,
     ExitFound,
     FillBegun,
     FoldersFound,
@@ -47,6 +48,7 @@ from worker.planner.steps import (
     BeginKeep,
     BeginStop,
     CommitFill,
+    CompareDirectories,
     ConnectNetwork,
     CopyFolder,
     CreateContainer,
@@ -61,9 +63,11 @@ from worker.planner.steps import (
     ReadVolumes,
     RecordExit,
     RemoveContainer,
+    RemoveDirectory,
     RemoveEmptyVolume,
     RemoveVolume,
     RenameContainer,
+    RenewDirectories,
     StartContainer,
     Step,
     StopContainer,
@@ -71,7 +75,7 @@ from worker.planner.steps import (
     UpdateContainer,
 )
 from worker.pods.model import Phase, Record
-from worker.pods.observation import ContainerState, Exit, Observation, ObservedContainer
+from worker.pods.observation import Comparison, ContainerState, Exit, Observation, ObservedContainer
 from worker.pods.own_root import Look, Standing
 
 ID = "c" * 64
@@ -117,6 +121,33 @@ def test_a_kept_folder_is_a_volume_to_be_filled() -> None:
     assert (data.path, data.incarnation, data.filled) == ("/data", "second", False)
     assert data.copied_from == "c" * 64
     assert seen.fresh == "second"
+
+
+def test_what_another_image_fills_anew_is_outdated_until_it_is_removed() -> None:
+    """What its owner has changed stays, is no image's any more, and is told beside what was kept before."""
+    before = pod(declared=("/app", "/site"), kept=("/mine",), kept_generation=1, whole_for="sha256:1")
+    layout = tuple(volume.evolve(image=IMAGE.id) for volume in before.state.layout)
+    record = before.evolve(state=before.state.evolve(layout=layout))
+    *others, app, site = layout
+    noted, _ = after(record, sees()(record), RenewDirectories(renewed=(app,), kept=(site,)))
+    state = noted.state
+    assert state.layout == (*others, site.evolve(image=None))
+    assert (state.outdated, state.kept, state.whole_for) == ((app,), ("/mine", "/site"), None)
+    again, _ = after(noted, sees()(noted), RenewDirectories(renewed=(others[0],), kept=()))
+    assert again.state.outdated == (app, others[0])
+    removed, _ = after(again, sees()(again), RemoveDirectory(app))
+    assert removed.state.outdated == (others[0],)
+
+
+@pytest.mark.parametrize(("container", "ended"), [(running(), False), (exited(), True), (None, True)])
+def test_a_comparison_says_whether_anything_could_change_since(container: Any, ended: bool) -> None:
+    record = pod(declared=("/app", "/site"))
+    app, site = record.state.layout[-2:]
+    compared = DirectoriesCompared(frozenset({app.name}))
+    _, seen = after(record, sees(container)(record), CompareDirectories((app, site)), compared)
+    assert seen.compared == Comparison(
+        names=frozenset({app.name, site.name}), unchanged=frozenset({app.name}), ended=ended
+    )
 
 
 def test_a_created_container_is_noted_with_what_it_was_given() -> None:
