@@ -20,7 +20,7 @@ PARALLEL := $(if $(filter-out 1,$(PROCESSES)),--numprocesses $(PROCESSES) --dist
 PROMISES := tests/integration/test_promises.py tests/integration/test_persistence.py
 ON_POOL := $(patsubst %,tests/integration/test_%.py,updates system lost_store outages mass_recovery)
 
-.PHONY: help demo up client schema test test-fast test-pool test-vm chaos load zoo fresh mutants bench screens bases check release-check format lock clean
+.PHONY: help demo up client schema test test-fast test-pool test-vm chaos load zoo fresh mutants bench screens bases helper check release-check format lock clean
 
 help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -76,6 +76,9 @@ screens: $(STAMP) ## Draw the pictures of the command line for the docs again (n
 
 bases: $(STAMP) ## Build base images for docker compose from Debian's packages, where no registry is (needs root)
 	@$(BIN)/python -m worker.local.base_images
+
+helper: $(STAMP) ## Build the image of a pool's helper from Debian's packages, for a worker without containers (needs root)
+	@$(BIN)/python -m worker.local.base_images --helper
 
 check: $(STAMP) ## Lint, check types, the architecture and the links of the docs
 	$(BIN)/ruff check

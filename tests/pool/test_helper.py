@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -203,3 +206,10 @@ async def test_whoever_finds_all_shells_at_work_waits_no_longer_than_a_command_m
         await until_refused(helper)
     assert (await helper.run(["echo", "later"], deadline_s=20)).stdout == b"later\n"
     assert [ended.exit_code for ended in await asyncio.gather(*busy)] == [0] * 8
+
+
+def test_make_helper_says_what_to_set(engine: PrivateEngine, helper_image: str) -> None:
+    command = [sys.executable, "-m", "worker.local.base_images", "--helper"]
+    environment = {**os.environ, "DOCKER_HOST": engine.url}
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+    assert done.stdout == f"PINACLE_HELPER_IMAGE={helper_image}\n"
