@@ -67,7 +67,9 @@ class Intents:
         """
         if await self._patience.until_answered(lambda: self._was_taken_too_often(task_id)):
             return pod_result(await self._load(pod_id))
-        accepted = await self._patience.until_answered(lambda: self._accept_in_turn(pod_id, request, task_id))
+        accepted = await self._patience.until_answered(
+            lambda: self._accept_in_turn(pod_id, request, task_id), looks=True
+        )
         if isinstance(accepted, Forward):
             return accepted
         generation, seen = accepted

@@ -8,6 +8,7 @@ import stamina
 from worker.errors import (
     EngineUnavailableError,
     GenerationConflictError,
+    ObjectMissingError,
     OutcomeUnknownError,
     PodNotFoundError,
     StoreUnavailableError,
@@ -34,17 +35,26 @@ class Patience:
         self._dispatcher = dispatcher
         self._task_wait_s = task_wait_s
 
-    async def until_answered(self, do: Callable[[], Awaitable[_T]]) -> _T:
-        """Try with back-off until Engine and Redis answer. Raises what the last try raised."""
+    async def until_answered(self, do: Callable[[], Awaitable[_T]], *, looks: bool = False) -> _T:
+        """Try with back-off until Engine and Redis answer. Raises what the last try raised.
+
+        With `looks` each try looks at what there is: what it saw may be gone a moment later, as when another
+        caller has changed the pod, and then there is something else to see.
+        """
+        passing = (*_PASSING, ObjectMissingError) if looks else _PASSING
         async for attempt in stamina.retry_context(
-            on=self._is_passing, attempts=None, timeout=self._task_wait_s, wait_initial=0.05, wait_max=2.0
+            on=lambda error: self._is_passing(error, passing),
+            attempts=None,
+            timeout=self._task_wait_s,
+            wait_initial=0.05,
+            wait_max=2.0,
         ):
             with attempt:
                 return await do()
         raise AssertionError("unreachable: the last attempt raises")
 
-    def _is_passing(self, error: Exception) -> bool:
-        return isinstance(error, _PASSING) and not self._dispatcher.draining
+    def _is_passing(self, error: Exception, passing: tuple[type[Exception], ...]) -> bool:
+        return isinstance(error, passing) and not self._dispatcher.draining
 
 
 async def load_pod(store: Store, pod_id: str) -> Record:

@@ -69,12 +69,15 @@ class Previews:
     async def show(self, pod_id: str, asked: Request | Change) -> dict[str, Any] | Forward:
         """Return what a request would do. Raises what would refuse the request itself."""
         async with self._turns:
-            examined = await self._patience.until_answered(lambda: self._examination.examine(pod_id, asked))
-            if isinstance(examined, Forward):
-                return examined
-            if examined.host != self._host and examined.host in await self._store.live_hosts():
-                return Forward(host=examined.host, accepted=False)
-            return await self._patience.until_answered(lambda: self._shown(pod_id, examined))
+            return await self._patience.until_answered(lambda: self._looked(pod_id, asked), looks=True)
+
+    async def _looked(self, pod_id: str, asked: Request | Change) -> dict[str, Any] | Forward:
+        examined = await self._examination.examine(pod_id, asked)
+        if isinstance(examined, Forward):
+            return examined
+        if examined.host != self._host and examined.host in await self._store.live_hosts():
+            return Forward(host=examined.host, accepted=False)
+        return await self._shown(pod_id, examined)
 
     async def _shown(self, pod_id: str, examined: Examined) -> dict[str, Any]:
         record, request = examined.record, examined.request
