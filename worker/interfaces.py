@@ -109,6 +109,9 @@ class PodPool(Protocol):
     def is_open(self) -> bool:
         """Whether it is known which filesystem it is; before that each method says that it is missing."""
 
+    async def examine(self) -> None:
+        """Look whether what the host mounts can be a pool, and change nothing. Raises as `open` does."""
+
     async def open(self, known: str | None) -> str:
         """Look at what the host mounts, make our folders on it, and return the filesystem's UUID.
 

@@ -42,6 +42,11 @@ class PoolGuard:
         if noted is None:
             await self._store.set_pool(self._host, uuid)
 
+    async def examine(self) -> None:
+        """Find out whether `accept` will succeed. Raises what it would raise, having changed nothing."""
+        if self._pool is not None:
+            await self._pool.examine()
+
     async def accept(self) -> str | None:
         """Take the filesystem that is mounted now for this host's pool, as a person decided; return its UUID.
 

@@ -6,6 +6,7 @@ from typing import Final
 from worker.errors import ForeignObjectError
 from worker.pods.observation import ImageDirectory
 from worker.pool.pool import Pool
+from worker.pool.subvolumes import UUID_OF
 
 _OTHER: Final = "/other"
 """No volume's name has a slash."""
@@ -16,8 +17,8 @@ _PACK: Final = (
 )
 _COMPARE: Final = f"""
 cd /pool
-uuid=$(btrfs subvolume show "pods/$1" 2> /dev/null | sed -n 's/^[[:space:]]*UUID:[[:space:]]*//p')
-[ "$uuid" = "$2" ] || {{ echo {_OTHER}; exit 0; }}
+{UUID_OF}
+[ "$(uuid_of "pods/$1")" = "$2" ] || {{ echo {_OTHER}; exit 0; }}
 pod="pods/$1" template="templates/$3"
 shift 3
 listed() {{

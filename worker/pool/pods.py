@@ -8,11 +8,8 @@ from worker.errors import ForeignObjectError, UpdateRefusedError
 from worker.pool.errors import PoolCommandError, PoolMissingError
 from worker.pool.groups import EVERYTHING, SHOW_GROUPS, Group, limit_word, own_group, parse_groups
 from worker.pool.pool import PODS, Pool
-from worker.pool.subvolumes import parse_listed
+from worker.pool.subvolumes import UUID_OF, parse_listed
 
-_UUID_OF: Final = """
-uuid_of() { btrfs subvolume show "$1" 2> /dev/null | sed -n 's/^[[:space:]]*UUID:[[:space:]]*//p'; }
-"""
 _ABSENT: Final = "absent"
 _OTHER: Final = "other"
 _BEGIN: Final = f"""
@@ -27,13 +24,13 @@ btrfs qgroup assign --no-rescan "0/$id" "1/$id" .
 btrfs qgroup assign --no-rescan "1/$id" {EVERYTHING} .
 btrfs qgroup limit "$3" "1/$id" .
 btrfs filesystem sync .
-{_UUID_OF}
+{UUID_OF}
 uuid_of "$making"
 """
 """A snapshot of this name is what the same script left that was run twice: nobody has written to it."""
 _NAME: Final = f"""
 cd {PODS}
-{_UUID_OF}
+{UUID_OF}
 if [ ! -e "$2" ] && [ ! -L "$2" ]; then
     [ "$(uuid_of "$1")" = "$3" ] || {{ echo {_ABSENT}; exit 0; }}
     mv --no-copy -nT "$1" "$2"
@@ -49,14 +46,14 @@ btrfs subvolume list -o -u /pool
 """
 _LOOK: Final = f"""
 cd {PODS}
-{_UUID_OF}
+{UUID_OF}
 for each in "$1" ".$1."*; do
     if [ -e "$each" ] || [ -L "$each" ]; then echo "$each $(uuid_of "$each")"; fi
 done
 """
 _ADD: Final = f"""
 cd {PODS}
-{_UUID_OF}
+{UUID_OF}
 [ "$(uuid_of "$1")" = "$2" ] || {{ echo {_OTHER}; exit 0; }}
 [ -z "$3" ] || mkdir -p "./$1/$3"
 """
@@ -72,7 +69,7 @@ btrfs filesystem sync /pool
 """
 _REMOVE: Final = f"""
 cd {PODS}
-{_UUID_OF}
+{UUID_OF}
 [ -e "$1" ] || [ -L "$1" ] || exit 0
 [ "$(uuid_of "$1")" = "$2" ] || {{ echo {_OTHER}; exit 0; }}
 [ -z "$3" ] || btrfs qgroup limit none "$3" /pool

@@ -39,6 +39,9 @@ class PoolStorage:
     def is_open(self) -> bool:
         return self._pool.is_open
 
+    async def examine(self) -> None:
+        await self._pool.examine(None)
+
     async def open(self, known: str | None) -> str:
         try:
             found = await self._pool.open(known)

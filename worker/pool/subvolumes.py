@@ -14,7 +14,10 @@ show() {
 """
 """A shell function: what `parse_shown` reads."""
 
-
+UUID_OF: Final = """
+uuid_of() { btrfs subvolume show "$1" 2> /dev/null | sed -n 's/^[[:space:]]*UUID:[[:space:]]*//p'; }
+"""
+"""A shell function: prints the UUID of what is at a path, nothing for what is no subvolume."""
 _LISTED: Final = re.compile(
     r"ID (?P<number>\d+) gen \d+ top level \d+ uuid (?P<uuid>[0-9a-f-]{36}) path (?P<path>.+)"
 )

@@ -61,6 +61,8 @@ class Hosts:
         Raises PermanentError if it is the storage of a host that was renamed, and what a pool raises if what
         is mounted cannot be one.
         """
+        # Both or neither: what is accepted is not taken back.
+        await self._pool_guard.examine()
         identity = await self._guard.accept()
         pool = await self._pool_guard.accept()
         await self._passes.run(wait_s=0.0)

@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from uuid import uuid4
 
 from redis.asyncio import Redis
@@ -27,6 +27,7 @@ from worker.store.overview import Overview
 from worker.store.reading import FIELDS, no_record, read_record
 from worker.store.translate import translated
 
+_Told = TypeVar("_Told", Progress, DiskUse)
 _TASK_MEMORY_S: Final = 7 * 24 * 3600
 _TOMBSTONE_MEMORY_S: Final = 6 * 24 * 3600
 """Shorter than the memory of tasks, so that a message as old as its pod's tombstone is still known."""
@@ -321,13 +322,13 @@ class RedisStore:
                 for host in hosts:
                     pipe.hgetall(keys.use(host))
                 found = await pipe.execute()
-        told = {pod_id: _use(text) for each in found for pod_id, text in each.items()}
+        told = {pod_id: _read(DiskUse, text) for each in found for pod_id, text in each.items()}
         return {pod_id: use for pod_id, use in told.items() if use is not None}
 
     async def use(self, host: str, pod_id: str) -> DiskUse | None:
         with translated("use"):
             text: Any = await self._redis.hget(keys.use(host), pod_id)
-        return None if text is None else _use(text)
+        return None if text is None else _read(DiskUse, text)
 
     async def forget_progress(self, pod_id: str) -> None:
         with translated("progress"):
@@ -336,7 +337,7 @@ class RedisStore:
     async def progress(self, pod_id: str) -> Progress | None:
         with translated("progress"):
             told: Any = await self._redis.get(keys.pull(pod_id))
-        return None if told is None else _progress(told)
+        return None if told is None else _read(Progress, told)
 
     async def beat_heart(self, host: str) -> bool:
         with translated("heartbeat"):
@@ -414,20 +415,11 @@ def _record(pod_id: str, fields: Any, storages: Any) -> Record | None:
     return no_record(pod_id) if isinstance(fields, Exception) else read_record(pod_id, fields, storages)
 
 
-def _progress(told: str) -> Progress | None:
+def _read(kind: type[_Told], told: str) -> _Told | None:
     """Return what was told, without what only another version knows; None if it cannot be read."""
     try:
         found = json.loads(told)
-        return Progress(**{each.name: found[each.name] for each in fields(Progress)})
-    except (ValueError, TypeError, LookupError):
-        return None
-
-
-def _use(told: str) -> DiskUse | None:
-    """Return what was told, without what only another version knows; None if it cannot be read."""
-    try:
-        found = json.loads(told)
-        return DiskUse(**{each.name: found[each.name] for each in fields(DiskUse)})
+        return kind(**{each.name: found[each.name] for each in fields(kind)})
     except (ValueError, TypeError, LookupError):
         return None
 

@@ -17,6 +17,10 @@ class Mounted:
     def __init__(self, uuid: str) -> None:
         self.uuid, self.is_open, self.looks = uuid, False, 0
 
+    async def examine(self) -> None:
+        if self.uuid == "ext4":
+            raise PoolUnfitError("not btrfs")
+
     async def open(self, known: str | None) -> str:
         self.looks += 1
         if known not in (None, self.uuid):

@@ -7,6 +7,7 @@ import pytest
 from tests.support.fake_store import FakeStore
 from worker.errors import InvalidInputError
 from worker.host.pool_guard import PoolGuard
+from worker.pool.errors import PoolUnfitError
 from worker.service.hosts import Hosts
 
 
@@ -64,3 +65,20 @@ async def test_a_former_name_that_is_none_is_refused_before_anything_is_done(old
     with pytest.raises(InvalidInputError, match="is not the name of a host"):
         await asked.rename(old)
     assert guard.asked == []
+
+
+async def test_a_storage_is_not_accepted_without_its_pool() -> None:
+    """It is found out before anything is accepted that the pool cannot be."""
+    asked, guard = hosts("here")
+    pool: Any = Unfit()
+    asked._pool_guard = PoolGuard(host="here", store=FakeStore(), pool=pool)
+    with pytest.raises(PoolUnfitError):
+        await asked.accept_storage()
+    assert guard.asked == []
+
+
+class Unfit:
+    """A pool that cannot be one."""
+
+    async def examine(self) -> None:
+        raise PoolUnfitError("not btrfs")
