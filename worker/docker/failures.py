@@ -120,7 +120,9 @@ def explain(operation: str, url: str, error: aiodocker.DockerError) -> PodError:
         )
     if _is_for_good(lowered) or error.status == _BAD_REQUEST:
         return PermanentError(text)
-    if error.status == _CONFLICT or "is not paused" in lowered:
+    # A container that ended since the exec was made: of one that ended before it the Engine says 409.
+    is_over = operation == "exec_start" and "is not running" in lowered
+    if error.status == _CONFLICT or "is not paused" in lowered or is_over:
         return ConflictError(text)
     remedy = _remedy(lowered)
     of_the_host = bool(remedy) or any(part in lowered for part in _OF_THE_HOST)

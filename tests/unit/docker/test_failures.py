@@ -6,7 +6,7 @@ import aiodocker
 import pytest
 
 from worker.docker.failures import explain, half_removed
-from worker.errors import EngineFailedError, EngineUnavailableError, PermanentError
+from worker.errors import ConflictError, EngineFailedError, EngineUnavailableError, PermanentError
 
 ID = "29f962f21298d53f5a648f59903519e64915c13dbab63405f53e8fb439d162c0"
 FOLDER = f"/run/containerd/io.containerd.runtime.v2.task/moby/{ID}"
@@ -80,3 +80,11 @@ def test_only_a_volume_that_was_removed_by_half_is_completed(text: str, folder: 
     """Nothing is made on the host after any other failure, or in the place of another volume."""
     error = explain("volume_remove", "the Engine", aiodocker.DockerError(500, text))
     assert half_removed("v", error) == folder
+
+
+def test_a_container_that_ends_before_a_command_begins_in_it_is_none_that_the_engine_fails_with() -> None:
+    """As the helper of a pool, which is then made again; of anything else such a 500 is a failure."""
+    text = f"Container {ID} is not running: Removal In Progress"
+    assert type(explain("exec_start", "the Engine", aiodocker.DockerError(500, text))) is ConflictError
+    failed = explain("container_stop", "the Engine", aiodocker.DockerError(500, text))
+    assert type(failed) is EngineFailedError
