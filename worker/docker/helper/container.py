@@ -125,9 +125,12 @@ class Helper:
                 await self._scratch.remove(self._name)
 
     async def sweep(self) -> None:
-        """Remove the fresh containers that ended by themselves: their process was killed. 1 call."""
+        """Remove the fresh containers that ended by themselves: their process was killed. 1 call.
+
+        One that was made and not started may be about to be.
+        """
         labels = [f"{naming.LABEL_INSTALLATION}={self._installation}", naming.LABEL_HELPER]
-        filters = dumps({"label": labels, "status": ["exited", "created", "dead"]})
+        filters = dumps({"label": labels, "status": ["exited", "dead"]})
         params = {"all": "1", "filters": filters}
         for entry in await self._calls.json("container_list", "GET", "containers/json", params=params):
             if self._name not in (name.lstrip("/") for name in entry["Names"]):
