@@ -14,6 +14,7 @@ from worker.docker.helper.container import Helper
 from worker.errors import EngineUnavailableError, ForeignObjectError, OutcomeUnknownError, PermanentError
 from worker.local.pool_file import PoolFile
 from worker.local.private_engine import PrivateEngine
+from worker.pods.naming import LABEL_HELPER, LABEL_INSTALLATION
 from worker.pool import findings
 from worker.pool.errors import PoolFullError, PoolMissingError, PoolReadOnlyError, PoolUnfitError
 from worker.pool.findings import Quotas
@@ -213,3 +214,17 @@ def test_make_helper_says_what_to_set(engine: PrivateEngine, helper_image: str) 
     environment = {**os.environ, "DOCKER_HOST": engine.url}
     done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
     assert done.stdout == f"PINACLE_HELPER_IMAGE={helper_image}\n"
+
+
+async def test_what_a_killed_process_left_is_swept_and_nothing_that_may_be_in_use(
+    make: Make, engine: PrivateEngine, helper_image: str
+) -> None:
+    """One that has not started yet may be another process's, which starts it in the next moment."""
+    labels = ("--label", f"{LABEL_INSTALLATION}={INSTALLATION}", "--label", f"{LABEL_HELPER}=x")
+    of = {"ended": ("run", "true"), "made": ("create", "true")}
+    for name, (how, command) in of.items():
+        engine.docker(how, "--name", f"swept-{name}", *labels, helper_image, command)
+    await make().helper.sweep()
+    left = engine.docker("ps", "-a", "--filter", "name=swept-", "--format", "{{.Names}}").split()
+    engine.docker("rm", *left)
+    assert left == ["swept-made"]
