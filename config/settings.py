@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from config.redis_address import redis_address
 from config.spelling import nearest
+from config.tiers import storage_by_tier
 
 _PREFIX: Final = "PINACLE_"
 _LOOKS_LIKE_OURS: Final = "PIN"
@@ -138,6 +139,11 @@ class Settings(BaseSettings):
         description="Where the Engine's host has a btrfs filesystem mounted on which new pods are made; they "
         "have Docker's own volumes when not set.",
     )
+    tier_storage_gb: str = Field(
+        default="20,40,80,160",
+        description="GB that a pod of each tier may keep, from the smallest tier to the largest; fractions "
+        "such as 0.5 too.",
+    )
     helper_image: str = Field(
         default="pinacle-worker",
         min_length=1,
@@ -246,6 +252,12 @@ class Settings(BaseSettings):
                 "no absolute path without `.`, `..` and a slash at its end; allowed: the directory of the "
                 "Engine's host where a btrfs filesystem is mounted, such as /srv/pool, or nothing"
             )
+        return value
+
+    @field_validator("tier_storage_gb")
+    @classmethod
+    def _sizes(cls, value: str) -> str:
+        storage_by_tier(value)
         return value
 
     @field_validator("docker_host")

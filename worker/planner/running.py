@@ -83,7 +83,7 @@ def plan_running(record: Record, seen: Observation, now: float, installation: In
         or _adoption(record, seen, now, installation)
         or plan_preparation(record, seen, image, installation.system_volumes)
         or _storage_first(record, seen, image, now, installation)
-        or plan_subvolume(record, seen)
+        or plan_subvolume(record, seen, installation)
         or _outdated(record)
         or plan_pointers(record, seen)
         or _container(record, seen, spec, now, installation)
@@ -281,7 +281,7 @@ def _container(record: Record, seen: Observation, spec: PodSpec, now: float, own
     if container is None:
         done = finished(record, spec)
         kept = None if done is None else plan_keeping(record, seen, now, own, done)
-        limit = new_limit(record, spec.tier)
+        limit = new_limit(record, spec.tier, own)
         return kept or go(*_missing_volumes(record, seen), *limit, CreateContainer())
     if container.state in (ContainerState.REMOVING, ContainerState.RESTARTING):
         return rest(Phase.PENDING, f"the container is {container.state}", retry_at=now + BUSY_DELAY_S)
@@ -289,7 +289,7 @@ def _container(record: Record, seen: Observation, spec: PodSpec, now: float, own
         return go(RemoveContainer(container.id, force=True))
     if not _must_go(record, seen, container, spec, own):
         noted = plan_note(record, seen, spec, own)
-        return noted or attached_first(_own_container(record, seen, container, spec, now), container, own)
+        return noted or attached_first(_own_container(record, seen, container, now, own), container, own)
     taken = name_taken(record, seen, own)
     if taken is not None:
         # It could not be made again: what was stopped to replace it runs on until the name is free.
@@ -327,18 +327,18 @@ def carry_on(record: Record, seen: Observation, now: float, own: Installation, g
         or _give_back(record, container, own)
         or plan_pointers(record, seen)
         or plan_note(record, seen, spec, own)
-        or attached_first(_as_limited(record, seen, container, spec, now), container, own)
+        or attached_first(_as_limited(record, seen, container, now, own), container, own)
     )
     goes = any(isinstance(step, RemoveContainer) for step in decided.steps)
     return stays if goes or decided.phase is Phase.RUNNING else replace(decided, given_up=given_up)
 
 
 def _as_limited(
-    record: Record, seen: Observation, container: ObservedContainer, spec: PodSpec, now: float
+    record: Record, seen: Observation, container: ObservedContainer, now: float, own: Installation
 ) -> Plan:
     """Return the plan for the pod's own container with the limits that it has."""
-    limited = record.evolve(state=record.state.evolve(tier=spec.tier))
-    return _own_container(limited, seen, container, spec, now)
+    limited = record.evolve(state=record.state.evolve(tier=_spec(record).tier))
+    return _own_container(limited, seen, container, now, own)
 
 
 def _undone(record: Record, seen: Observation, container: ObservedContainer) -> Plan | None:
@@ -381,29 +381,36 @@ def _commit_all(record: Record) -> CommitFill:
     return CommitFill(tuple(volume.path for volume in record.state.layout))
 
 
+def _spec(record: Record) -> PodSpec:
+    if record.intent.spec is None:
+        raise ValueError(f"pod {record.pod_id} has no spec, which is handled before")
+    return record.intent.spec
+
+
 def _own_container(
-    record: Record, seen: Observation, container: ObservedContainer, spec: PodSpec, now: float
+    record: Record, seen: Observation, container: ObservedContainer, now: float, own: Installation
 ) -> Plan:
     match container.state:
         case ContainerState.RUNNING:
-            return _alive(record, container, spec)
+            return _alive(record, container, own)
         case ContainerState.PAUSED:
             return go(UnpauseContainer(container.id))
         case ContainerState.CREATED:
-            return _created(record, seen, container, spec, now)
+            return _created(record, seen, container, now, own)
         case ContainerState.EXITED:
-            return _start(record, seen, container, spec, now)
+            return _start(record, seen, container, now, own)
         case ContainerState.RESTARTING | ContainerState.REMOVING | ContainerState.DEAD:
             raise ValueError(f"{container.state} is handled before")
         case _:
             assert_never(container.state)
 
 
-def _alive(record: Record, container: ObservedContainer, spec: PodSpec) -> Plan:
+def _alive(record: Record, container: ObservedContainer, own: Installation) -> Plan:
+    spec = _spec(record)
     if record.intent.force and asked(record):
         return go(*stopping_steps(container, spec.stop_timeout_s))
     if _resizes(record, spec):
-        return go(*new_limit(record, spec.tier), UpdateContainer(container.id, spec.tier))
+        return go(*new_limit(record, spec.tier, own), UpdateContainer(container.id, spec.tier))
     if spec.tier not in TIERS:
         return rest(
             Phase.RUNNING,
@@ -414,18 +421,19 @@ def _alive(record: Record, container: ObservedContainer, spec: PodSpec) -> Plan:
 
 
 def _created(
-    record: Record, seen: Observation, container: ObservedContainer, spec: PodSpec, now: float
+    record: Record, seen: Observation, container: ObservedContainer, now: float, own: Installation
 ) -> Plan:
     if not seen.volumes_current:
         return go(ReadVolumes())
     if not record.state.initialised:
         return go(_commit_all(record))
-    return _start(record, seen, container, spec, now)
+    return _start(record, seen, container, now, own)
 
 
 def _start(
-    record: Record, seen: Observation, container: ObservedContainer, spec: PodSpec, now: float
+    record: Record, seen: Observation, container: ObservedContainer, now: float, own: Installation
 ) -> Plan:
+    spec = _spec(record)
     done = finished(record, spec)
     if done is not None:
         return done
@@ -438,5 +446,5 @@ def _start(
         return rest(Phase.BACKOFF, ending(crash, spec), retry_at=crash.next_try_at)
     start = StartContainer(container.id, unasked=unasked)
     if _resizes(record, spec):
-        return go(*new_limit(record, spec.tier), UpdateContainer(container.id, spec.tier), start)
+        return go(*new_limit(record, spec.tier, own), UpdateContainer(container.id, spec.tier), start)
     return go(start)

@@ -1,6 +1,7 @@
 """Intent, record and what they are made of. An observation is another type, in `observation`."""
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import field, replace
 from enum import StrEnum
 from typing import Any, Final, Self
 
@@ -10,6 +11,7 @@ from pydantic.dataclasses import dataclass
 from config.phases import RESTING_PHASES as RESTING_PHASES  # noqa: PLC0414 - a part of the model
 from config.phases import IntentKind as IntentKind  # noqa: PLC0414
 from config.phases import Phase as Phase  # noqa: PLC0414
+from config.tiers import DEFAULT_TIER, TIER_STORAGE
 from worker.pods.spec import PodSpec, Protocol
 
 
@@ -355,6 +357,12 @@ class Installation:
     """For new pods."""
     min_free_mb: int = 0
     """What copying must leave free on the Engine's disk."""
+    tier_storage: Mapping[str, int] = field(default_factory=lambda: TIER_STORAGE)
+    """Bytes that a pod may keep, by tier."""
+
+    def storage_limit(self, tier: str) -> int:
+        """Return how many bytes a pod of a tier may keep; one that is not in the table has the smallest."""
+        return self.tier_storage.get(tier, self.tier_storage[DEFAULT_TIER])
 
 
 INTENT: Final = TypeAdapter(Intent)

@@ -11,7 +11,7 @@ from worker.errors import PodError
 from worker.interfaces import DiskUse, Store
 from worker.planner.volumes.pointers import is_pointer
 from worker.planner.volumes.pooled.subvolume import is_pooled
-from worker.pods.model import Record
+from worker.pods.model import Installation, Record
 from worker.pods.naming import volume_name
 from worker.pods.observation import ObservedSize
 
@@ -40,6 +40,7 @@ class DiskWatch:
         host: str,
         store: Store,
         measure: Measure,
+        installation: Installation,
         every_s: float,
         on_pool: Sizes | None = None,
         clock: Callable[[], float] = monotonic,
@@ -52,6 +53,7 @@ class DiskWatch:
         self._host = host
         self._store = store
         self._measure = measure
+        self._installation = installation
         self._every_s = every_s
         self._on_pool = on_pool
         self._clock = clock
@@ -74,8 +76,8 @@ class DiskWatch:
         began = self._clock()
         self.due_at = began + self._every_s
         records = await self._store.load_host(self._host)
-        names = {pod_id: volumes_on_disk(record) for pod_id, record in records.items() if record.exists}
-        walked = [name for each in names.values() for name in each]
+        there = {pod_id: record for pod_id, record in records.items() if record.exists}
+        walked = [name for record in there.values() for name in volumes_on_disk(record)]
         # On a pool nothing has to be walked through.
         sizes = await self._measure(walked) if walked else {}
         took, now = self._clock() - began, self._wall()
@@ -85,7 +87,7 @@ class DiskWatch:
         if sizes is None and not pooled:
             self._found = None
             return
-        found = pooled | _pods(names, sizes or {}, measured_at=now)
+        found = pooled | self._walked(there, sizes or {}, measured_at=now)
         self._warn(found)
         self._found = found
         await self._store.note_uses(self._host, found, self._keep_s(took))
@@ -109,6 +111,19 @@ class DiskWatch:
             for pod_id, size in sizes.items()
             if pod_id in there
         }
+
+    def _walked(
+        self, records: Mapping[str, Record], sizes: Mapping[str, int | None], *, measured_at: float
+    ) -> dict[str, DiskUse]:
+        """Return what pods have in Docker's own volumes; nothing ends them at their limits."""
+        return {
+            pod_id: DiskUse(used=used, limit=self._limit(records[pod_id]), measured_at=measured_at)
+            for pod_id, used in _sums(records, sizes).items()
+        }
+
+    def _limit(self, record: Record) -> int | None:
+        spec = record.intent.spec
+        return None if spec is None else self._installation.storage_limit(spec.tier)
 
     def _warn(self, found: Mapping[str, DiskUse]) -> None:
         """Log each pod that has come near its limit since the last time."""
@@ -140,16 +155,14 @@ def _share(use: DiskUse) -> float:
     return use.used / use.limit if use.limit else 0.0
 
 
-def _pods(
-    names: Mapping[str, Collection[str]], sizes: Mapping[str, int | None], *, measured_at: float
-) -> dict[str, DiskUse]:
+def _sums(records: Mapping[str, Record], sizes: Mapping[str, int | None]) -> dict[str, int]:
     """Return what each pod has, except for pods of which no volume is there, or one is not known."""
     found = {}
-    for pod_id, each in names.items():
-        there = [sizes[name] for name in each if name in sizes]
+    for pod_id, record in records.items():
+        there = [sizes[name] for name in volumes_on_disk(record) if name in sizes]
         known = [size for size in there if size is not None]
         if there and len(known) == len(there):
-            found[pod_id] = DiskUse(used=sum(known), measured_at=measured_at)
+            found[pod_id] = sum(known)
     return found
 
 

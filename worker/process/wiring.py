@@ -6,6 +6,7 @@ from time import time
 from typing import TypedDict
 
 from config.settings import Settings, listed
+from config.tiers import storage_by_tier
 from worker.docker.engine import DockerEngine
 from worker.host.base_cleanup import BaseCleanup
 from worker.host.claiming import Claiming
@@ -70,6 +71,7 @@ def installation_of(settings: Settings) -> Installation:
         log_max_files=settings.log_max_files,
         system_volumes=SystemMode.POOL if settings.pool else SystemMode(settings.system_volumes),
         min_free_mb=settings.min_free_mb,
+        tier_storage=storage_by_tier(settings.tier_storage_gb),
     )
 
 
@@ -154,10 +156,7 @@ def make_parts(
         ),
         previews=Previews(**given.owned, examination=examination, patience=patience, clock=time),
         queries=Queries(
-            host=host,
-            engine=engine,
-            store=store,
-            installation=settings.installation,
+            **given.owned,
             passes=passes,
             inside=inside,
             patience=patience,
@@ -222,6 +221,7 @@ def _make_disk_watch(given: _Given) -> DiskWatch:
         store=given.store,
         measure=given.engine.measure_volumes,
         every_s=given.settings.disk_interval_s,
+        installation=given.installation,
         on_pool=None if given.engine.pool is None else given.engine.pool.sizes,
     )
 
@@ -233,6 +233,7 @@ def _make_usage(given: _Given, patience: Patience, disk_watch: DiskWatch) -> Pod
         meter=given.engine.meter,
         patience=patience,
         on_disk=disk_watch.of,
+        installation=given.installation,
     )
 
 

@@ -37,7 +37,7 @@ from worker.planner.volumes.mounts import place_of
 from worker.planner.volumes.pointers import volume_options
 from worker.planner.volumes.pooled.directories import directory_name
 from worker.planner.volumes.pooled.renewal import image_directory
-from worker.planner.volumes.pooled.subvolume import is_first, is_pooled, storage_limit
+from worker.planner.volumes.pooled.subvolume import is_first, is_pooled
 from worker.planner.volumes.unprotected import parents
 from worker.pods.layout import full_names, looked_paths
 from worker.pods.model import Installation, Record, Subvolume, Volume
@@ -150,7 +150,7 @@ async def _apply_pool(step: PoolStep, at: Surroundings) -> StepResult:
                 raise ValueError(f"pod {record.pod_id}: a subvolume needs a spec and a pinned image")
             shape, layout = await _shape(engine, record, at.seen), record.state.layout
             volumes = {each.name: place_of(each, layout, image, shape) or each.path for each in layout}
-            limit, incarnation = storage_limit(spec.tier), newest_incarnation(record)
+            limit, incarnation = at.installation.storage_limit(spec.tier), newest_incarnation(record)
             return SubvolumeBegun(
                 await engine.begin_subvolume(record.pod_id, incarnation, image, volumes, limit=limit)
             )

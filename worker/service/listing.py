@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from worker.errors import InvalidInputError
 from worker.interfaces import DiskUse
-from worker.pods.model import Intent, IntentKind, Phase, Record
+from worker.pods.model import Installation, Intent, IntentKind, Phase, Record
 from worker.pods.parsing import parse_flag
 from worker.pods.results import pod_result, visible_phase
 from worker.pods.sizes import check_label_name
@@ -14,8 +14,9 @@ from worker.quoting import shown
 from worker.service.disk_use import disk_use
 
 MOST_AT_ONCE: Final = 1000
+_NOWHERE: Final = Installation(name="", network="")
 _NOBODY: Final = Record(pod_id="", host="", intent=Intent(kind=IntentKind.DELETED, generation=0, spec=None))
-FIELDS: Final = tuple(pod_result(_NOBODY) | disk_use(_NOBODY, None))
+FIELDS: Final = tuple(pod_result(_NOBODY) | disk_use(_NOBODY, None, _NOWHERE))
 """The keys of a pod in the answer."""
 
 
@@ -33,14 +34,14 @@ class Listing:
     """Pods up to this id are left out."""
     limit: int | None = None
 
-    def of(self, record: Record, use: DiskUse | None = None) -> dict[str, Any] | None:
+    def of(self, record: Record, own: Installation, use: DiskUse | None = None) -> dict[str, Any] | None:
         """Return what is wanted of a pod that has `use` on the disk.
 
         Returns None if it is left out, as a tombstone always is.
         """
         if not self._has(record):
             return None
-        pod = pod_result(record) | disk_use(record, use)
+        pod = pod_result(record) | disk_use(record, use, own)
         if self.fields is None:
             return pod
         return {key: value for key, value in pod.items() if key in self.fields or key == "pod_id"}

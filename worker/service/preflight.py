@@ -25,7 +25,7 @@ from worker.planner.identity import own_view
 from worker.planner.plan import plan
 from worker.planner.steps import READ_ONLY
 from worker.planner.volumes.fit import shape_problem
-from worker.planner.volumes.pooled.subvolume import is_pooled, looks_on_pool, storage_limit
+from worker.planner.volumes.pooled.subvolume import is_pooled, looks_on_pool
 from worker.pods.layout import full_names, looked_paths
 from worker.pods.model import Installation, Intent, IntentKind, Phase, PinnedImage, Record
 from worker.pods.observation import Observation
@@ -280,7 +280,8 @@ class Preflight:
         before = record.intent.spec
         if before is None or before.tier == spec.tier or not is_pooled(record.state.system):
             return
-        limit, size = storage_limit(spec.tier), await self._engine.subvolume_size(record.pod_id)
+        limit = self._installation.storage_limit(spec.tier)
+        size = await self._engine.subvolume_size(record.pod_id)
         if size is not None and size.used > limit:
             raise UpdateRefusedError(
                 f"spec.tier: pod {record.pod_id} keeps {size.used / 10**9:.1f} GB, and a pod of tier "

@@ -13,7 +13,7 @@ from worker.host.passes import Passes
 from worker.interfaces import DiskUse, Engine, Inspected, Store
 from worker.planner.volumes.unprotected import Change, unprotected_paths
 from worker.pods import naming
-from worker.pods.model import Phase, Record
+from worker.pods.model import Installation, Phase, Record
 from worker.pods.observation import Snapshot
 from worker.pods.results import pod_result, visible_phase
 from worker.service.disk_use import disk_use
@@ -45,7 +45,7 @@ class Queries:
         host: str,
         engine: Engine,
         store: Store,
-        installation: str,
+        installation: Installation,
         passes: Passes,
         inside: Inside,
         patience: Patience,
@@ -79,7 +79,7 @@ class Queries:
             self._patience.until_answered(lambda: self._store.use(record.host, record.pod_id)),
         )
         return pod_result(record) | {
-            **disk_use(record, use),
+            **disk_use(record, use, self._installation),
             **_times(record, container),
             "last_lines": last_lines,
             "progress": progress,
@@ -132,7 +132,7 @@ class Queries:
         records = await self._patience.until_answered(self._store.load_all)
         # Thousands of records take a while, and others are to be answered meanwhile.
         uses = await self._uses(records.values())
-        return {"pods": await asyncio.to_thread(_results, records.values(), uses, wanted)}
+        return {"pods": await asyncio.to_thread(_results, records.values(), uses, wanted, self._installation)}
 
     async def _uses(self, records: Iterable[Record]) -> Mapping[str, DiskUse]:
         hosts = sorted({record.host for record in records})
@@ -148,16 +148,15 @@ class Queries:
             some, ids = ids[:size], ids[size:]
             records = await self._patience.until_answered(partial(self._store.load_some, some))
             uses = await self._uses(records.values())
-            pods += await asyncio.to_thread(_results, records.values(), uses, wanted)
+            pods += await asyncio.to_thread(_results, records.values(), uses, wanted, self._installation)
         more = len(pods) > limit
         return {"pods": pods[:limit], "next": pods[limit - 1]["pod_id"] if more else None}
 
     async def _orphans(self) -> Sequence[dict[str, Any]]:
         records = await self._patience.until_answered(self._store.load_all)
         seen = await self._patience.until_answered(self._engine.observe_all)
-        return [
-            self._orphan(pod_id, seen) for pod_id in sorted(seen.pod_ids(self._installation) - records.keys())
-        ]
+        unknown = seen.pod_ids(self._installation.name) - records.keys()
+        return [self._orphan(pod_id, seen) for pod_id in sorted(unknown)]
 
     def _orphan(self, pod_id: str, seen: Snapshot) -> dict[str, Any]:
         container = seen.containers.get(naming.container_name(pod_id)) or next(
@@ -172,10 +171,10 @@ class Queries:
 
 
 def _results(
-    records: Iterable[Record], uses: Mapping[str, DiskUse], wanted: Listing
+    records: Iterable[Record], uses: Mapping[str, DiskUse], wanted: Listing, own: Installation
 ) -> Sequence[dict[str, Any]]:
     in_order = sorted(records, key=lambda record: record.pod_id)
-    shown = (wanted.of(record, uses.get(record.pod_id)) for record in in_order)
+    shown = (wanted.of(record, own, uses.get(record.pod_id)) for record in in_order)
     return [pod for pod in shown if pod is not None]
 
 

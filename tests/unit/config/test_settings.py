@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from config.settings import Settings, SettingsError, settings, unknown_variables
+from config.tiers import TIER_STORAGE, TIERS, storage_by_tier
 
 PAGE = Path(__file__).parents[3] / "docs" / "settings.md"
 
@@ -159,6 +160,35 @@ def test_a_message_becomes_visible_again_later_than_any_task_takes() -> None:
 def test_where_no_filesystem_can_be_mounted_is_no_pool(path: str) -> None:
     with pytest.raises(ValueError, match="absolute path"):
         Settings(pool=path)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "words"),
+    [
+        ("20", "4 sizes"),
+        ("1,2,3,4,5", "4 sizes"),
+        ("20,40,80,", "'' is no size"),
+        ("1,2,3,many", "'many' is no size"),
+        ("0,1,2,3", "'0' is no size"),
+        ("-1,1,2,3", "'-1' is no size"),
+        ("nan,1,2,3", "'nan' is no size"),
+        ("inf,1,2,3", "'inf' is no size"),
+        ("1,2,3,1e9", "'1e9' is no size"),
+        ("20,40,30,160", "none smaller than the one before it"),
+    ],
+)
+def test_sizes_of_tiers_that_cannot_be(sizes: str, words: str) -> None:
+    with pytest.raises(ValueError, match="tier_storage_gb") as raised:
+        Settings(tier_storage_gb=sizes)
+    assert words in str(raised.value)
+    assert "such as 20,40,80,160" in str(raised.value)
+
+
+def test_sizes_of_tiers_may_be_fractions() -> None:
+    given = storage_by_tier(Settings(tier_storage_gb="0.1,0.25,1,1.5").tier_storage_gb)
+    assert list(given) == list(TIERS)
+    assert list(given.values()) == [10**8, 25 * 10**7, 10**9, 15 * 10**8]
+    assert storage_by_tier(Settings().tier_storage_gb) == TIER_STORAGE == storage_by_tier("")
 
 
 def test_an_absolute_path_is_a_pool() -> None:

@@ -1,9 +1,11 @@
 """The table of situations for pods on a pool; see `test_situations` for how to read and to extend it."""
 
+from dataclasses import replace
 from typing import Any, Final
 
 import pytest
 
+from config.tiers import storage_by_tier
 from tests.support.situations import (
     DATABASE,
     IMAGE,
@@ -99,7 +101,7 @@ def compared(*unchanged: str, ended: bool = True) -> Comparison:
 
 
 def case(words: str, *given: Any, **expected: Any) -> Any:
-    return row(words, *given, own=POOLS, **expected)
+    return row(words, *given, **{"own": POOLS, **expected})
 
 
 CREATION: Final = [
@@ -524,6 +526,7 @@ RENEWED: Final = [
     ),
 ]
 GB: Final = 10**9
+ROOMIER: Final = replace(POOLS, tier_storage=storage_by_tier("25,50,100,200"))
 QUOTA: Final = [
     case(
         "it may keep what its tier has",
@@ -557,6 +560,23 @@ QUOTA: Final = [
         sees(),
         f"limit_subvolume mine {80 * GB}",
         "create_container",
+        phase=PENDING,
+    ),
+    case(
+        "tiers have other sizes than before",
+        pod(**HAS),
+        sees(running(), pool=on_pool("mine", ObservedSize(used=3 * GB, limit=20 * GB))),
+        f"limit_subvolume mine {25 * GB}",
+        own=ROOMIER,
+        phase=PENDING,
+    ),
+    case(
+        "tiers have other sizes, and it gets another one",
+        asked_again(spec={"tier": "dev.large"}, **HAS),
+        sees(running()),
+        f"limit_subvolume mine {100 * GB}",
+        "update_container dev.large",
+        own=ROOMIER,
         phase=PENDING,
     ),
     case(

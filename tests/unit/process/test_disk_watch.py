@@ -6,8 +6,9 @@ from typing import Final
 import pytest
 from structlog.testing import capture_logs
 
+from config.tiers import TIER_STORAGE
 from tests.support.fake_store import FakeStore
-from tests.support.situations import COPIED, MINE, ON_POOL, SYSTEM, pod, tombstone
+from tests.support.situations import COPIED, MINE, ON_POOL, OWN, SYSTEM, pod, tombstone
 from worker.errors import OutcomeUnknownError
 from worker.interfaces import DiskUse
 from worker.pods.model import Record, System
@@ -31,6 +32,7 @@ class Host:
             host="here",
             store=self.store,
             measure=self.measure,
+            installation=OWN,
             every_s=EVERY_S,
             on_pool=self.on_pool,
             clock=lambda: self.now,
@@ -60,7 +62,8 @@ async def test_a_pod_has_what_all_its_volumes_take(host: Host) -> None:
     assert len(names) > 1
     host.sizes = dict.fromkeys(names, 5)
     await host.watch.measure()
-    assert host.watch.of("a") == DiskUse(used=5 * len(names), measured_at=10**9 + 1001.0)
+    limit = TIER_STORAGE["dev.small"]
+    assert host.watch.of("a") == DiskUse(used=5 * len(names), limit=limit, measured_at=10**9 + 1001.0)
     assert host.watch.total() == 5 * len(names)
     assert host.watch.of("b") is None
 
@@ -161,6 +164,17 @@ async def test_pods_near_their_limit_are_counted(host: Host) -> None:
     host.pool = {**host.pool, "f": ObservedSize(used=1000, limit=None)}
     await host.watch.measure()
     assert host.watch.near_limit() == {"80": 4.0, "95": 2.0}
+
+
+async def test_pods_with_docker_s_own_volumes_are_told_likewise(host: Host) -> None:
+    """Nothing ends them at their limit, so it matters even more that somebody hears of it."""
+    names = volumes_on_disk(host.store.records["a"])
+    limit = TIER_STORAGE["dev.small"]
+    host.sizes = {**dict.fromkeys(names, 0), names[0]: 2 * limit}
+    with capture_logs() as logs:
+        await host.watch.measure()
+    assert [each["percent"] for each in logs if each["event"] == "pod_near_its_limit"] == [200]
+    assert host.watch.near_limit() == {"80": 1.0, "95": 1.0}
 
 
 async def test_each_pod_is_told_once_when_it_comes_near_its_limit(host: Host) -> None:

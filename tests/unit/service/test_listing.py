@@ -5,7 +5,7 @@ from typing import Any, Final
 import pytest
 
 from tests.support.fake_store import FakeStore
-from tests.support.situations import deleting_pod, pod, tombstone
+from tests.support.situations import OWN, deleting_pod, pod, tombstone
 from worker.errors import InvalidInputError
 from worker.interfaces import DiskUse
 from worker.pods.model import Record
@@ -45,7 +45,7 @@ def queries(*records: Record, uses: dict[str, DiskUse] | None = None) -> Queries
     store = FakeStore()
     store.disk_uses["here"] = uses or {}
     store.records = {record.pod_id: record for record in records}
-    nobody: dict[str, Any] = {"engine": NOBODY, "inside": NOBODY, "installation": "test", "host": "here"}
+    nobody: dict[str, Any] = {"engine": NOBODY, "inside": NOBODY, "installation": OWN, "host": "here"}
     passes: Any = Idle()
     patience = Patience(dispatcher=NOBODY, task_wait_s=1.0)
     return Queries(**nobody, store=store, passes=passes, patience=patience)
@@ -88,7 +88,7 @@ async def test_what_is_found(given: dict[str, Any], ids: str) -> None:
 async def test_without_a_limit_the_answer_is_what_it_was() -> None:
     answer = await queries(*RECORDS).list()
     assert answer.keys() == {"pods"}
-    assert answer["pods"][1] == pod_result(RECORDS[1]) | disk_use(RECORDS[1], None)
+    assert answer["pods"][1] == pod_result(RECORDS[1]) | disk_use(RECORDS[1], None, OWN)
 
 
 async def test_what_pods_have_on_the_disk_is_listed() -> None:
@@ -133,7 +133,7 @@ async def test_a_page_reads_on_until_it_is_full() -> None:
 async def test_only_what_is_named_is_answered() -> None:
     answer = await queries(*RECORDS).list(asked(fields=["labels", "phase"], host="there", limit=5))
     assert answer == {"pods": [{"pod_id": "b", "phase": "running", "labels": {"team": "x"}}], "next": None}
-    assert set(FIELDS) == (pod_result(RECORDS[1]) | disk_use(RECORDS[1], None)).keys()
+    assert set(FIELDS) == (pod_result(RECORDS[1]) | disk_use(RECORDS[1], None, OWN)).keys()
 
 
 @pytest.mark.parametrize(

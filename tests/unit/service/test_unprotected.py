@@ -23,7 +23,7 @@ def asking(engine: FakeEngine, store: FakeStore) -> Queries:
         host="here",
         engine=engine,
         store=store,
-        installation=OWN.name,
+        installation=OWN,
         passes=NOBODY,
         inside=NOBODY,
         patience=Patience(dispatcher=NOBODY, task_wait_s=1.0),

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from worker.errors import HostAwayError, NotRunningError, ObjectMissingError, PodError
 from worker.interfaces import DiskUse, Meter, Store
-from worker.pods.model import Phase, Record
+from worker.pods.model import Installation, Phase, Record
 from worker.pods.results import visible_phase
 from worker.service.disk_use import disk_use
 from worker.service.examination import Forward
@@ -30,6 +30,7 @@ class PodsUsage:
         store: Store,
         meter: Meter,
         patience: Patience,
+        installation: Installation,
         on_disk: Callable[[str], DiskUse | None] = lambda _pod_id: None,
         all_s: float = _ALL_S,
     ) -> None:
@@ -41,6 +42,7 @@ class PodsUsage:
         self._store = store
         self._meter = meter
         self._patience = patience
+        self._installation = installation
         self._on_disk = on_disk
         self._all_s = all_s
         # However many callers ask, the Engine is asked about each pod once at a time.
@@ -123,7 +125,7 @@ class PodsUsage:
             "pod_id": record.pod_id,
             "restarts": record.state.restarts,
             **asdict(usage),
-            **disk_use(record, self._on_disk(record.pod_id)),
+            **disk_use(record, self._on_disk(record.pod_id), self._installation),
         }
 
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 import pytest
 
 from tests.support.fake_store import FakeStore
-from tests.support.situations import pod, stopping_pod
+from tests.support.situations import OWN, pod, stopping_pod
 from worker.errors import EngineUnavailableError, HostAwayError, NotRunningError, ObjectMissingError
 from worker.interfaces import DiskUse, Usage
 from worker.service.inside.usage import PodsUsage
@@ -56,7 +56,9 @@ def usage(meter: Meter, *ids: str, **more: Any) -> tuple[PodsUsage, FakeStore]:
     for each in ids:
         store.records[each] = pod(container_id=each).evolve(pod_id=each)
     patience = Patience(dispatcher=NOBODY, task_wait_s=1.0)
-    return PodsUsage(host="here", store=store, meter=meter, patience=patience, **more), store
+    return PodsUsage(
+        host="here", store=store, meter=meter, patience=patience, installation=OWN, **more
+    ), store
 
 
 async def test_running_pods_of_this_host_are_measured_a_few_at_a_time() -> None:

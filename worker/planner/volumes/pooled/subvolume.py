@@ -6,7 +6,6 @@ it gets the pod's name: one of that name with another UUID is not this pod's, an
 
 from collections.abc import Mapping
 
-from config.tiers import DEFAULT_TIER, TIERS
 from worker.errors import ErrorKind
 from worker.planner.decision import Plan, fail, go
 from worker.planner.steps import (
@@ -65,7 +64,7 @@ def subvolume_problem(record: Record, seen: Observation) -> str | None:
     return None
 
 
-def plan_subvolume(record: Record, seen: Observation) -> Plan | None:
+def plan_subvolume(record: Record, seen: Observation, own: Installation) -> Plan | None:
     """Return how a new pod gets its subvolume, None if it has it or is on no pool.
 
     Once it has its data, what a command that was given up has begun all the same is removed, and its limit is
@@ -75,7 +74,7 @@ def plan_subvolume(record: Record, seen: Observation) -> Plan | None:
         return None
     pool, known = seen.pool or OnPool(), record.state.subvolume
     if not is_first(record):
-        steps = [*_begun(pool), *_other_limit(record, pool)]
+        steps = [*_begun(pool), *_other_limit(record, pool, own)]
         return go(*steps) if steps else None
     found = pool.subvolume
     if found is not None and known is not None and found.uuid == known.uuid:
@@ -103,25 +102,20 @@ def abandoned(record: Record, seen: Observation) -> list[Step]:
     return removed_subvolumes(record, seen) if is_pooled(record.state.system) and is_first(record) else []
 
 
-def storage_limit(tier: str) -> int:
-    """Return how many bytes a pod of a tier may keep."""
-    return TIERS.get(tier, TIERS[DEFAULT_TIER]).storage_gb * 10**9
-
-
-def new_limit(record: Record, tier: str) -> list[Step]:
+def new_limit(record: Record, tier: str, own: Installation) -> list[Step]:
     """Return how a pod on a pool that has data gets another tier's limit."""
     known = record.state.subvolume
     if not is_pooled(record.state.system) or is_first(record) or known is None or record.state.tier == tier:
         return []
-    return [LimitSubvolume(known.uuid, storage_limit(tier))]
+    return [LimitSubvolume(known.uuid, own.storage_limit(tier))]
 
 
-def _other_limit(record: Record, pool: OnPool) -> list[Step]:
+def _other_limit(record: Record, pool: OnPool, own: Installation) -> list[Step]:
     """Return how a pod gets the limit of the tier that it has, if it has another and is not above it."""
     found, tier = pool.subvolume, record.state.tier
     if found is None or found.size is None or tier is None:
         return []
-    limit = storage_limit(tier)
+    limit = own.storage_limit(tier)
     return [LimitSubvolume(found.uuid, limit)] if found.size.used <= limit != found.size.limit else []
 
 
