@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.pool_rig import Rig
 from tests.support.pools import Parts
 from worker.local.pool_file import PoolFile
 from worker.local.private_engine import PrivateEngine
@@ -33,3 +34,9 @@ async def make(
     yield new
     for each in made:
         await each.close()
+
+
+@pytest.fixture
+async def rig(make: Callable[..., Parts], engine: PrivateEngine, pool_file: PoolFile) -> Rig:
+    """A pool with one template."""
+    return await Rig.begun(make(), pool_file, engine)

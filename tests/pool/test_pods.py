@@ -1,78 +1,13 @@
 """Pods on a real btrfs: whole, limited, and gone when they are removed; never another's."""
 
 import asyncio
-import errno
-import os
-from collections.abc import Callable
-from pathlib import Path
-from typing import Final
 
 import pytest
 
-from tests.support.pools import Parts
+from tests.support.pool_rig import LIMIT, MB, VOLUMES, Rig, fill
 from worker.errors import ForeignObjectError, UpdateRefusedError
-from worker.local.images import import_busybox
-from worker.local.pool_file import PoolFile
-from worker.local.private_engine import PrivateEngine
 from worker.pool.errors import PoolCommandError, PoolMissingError
-from worker.pool.pods import PodSubvolume, PodSubvolumes, begun_name
-from worker.pool.templates import Templates, template_name
-
-MB: Final = 10**6
-LIMIT: Final = 40 * MB
-VOLUMES: Final = {"opt": "/opt", "home": "/home", "bin": "/bin"}
-Make = Callable[..., Parts]
-
-
-class Rig:
-    """A pool with one template."""
-
-    def __init__(self, parts: Parts, file: PoolFile, template: str) -> None:
-        self.parts, self.file, self.template = parts, file, template
-        self.pods = PodSubvolumes(parts.pool)
-
-    async def make(self, pod_id: str, *, limit: int | None = LIMIT) -> PodSubvolume:
-        uuid = await self.begin(pod_id, "1", limit=limit)
-        await self.pods.finish(pod_id, "1", uuid)
-        return await self.of(pod_id)
-
-    async def begin(self, pod_id: str, incarnation: str, *, limit: int | None = LIMIT) -> str:
-        uuid = await self.pods.begin(pod_id, incarnation, self.template, limit=limit)
-        assert uuid is not None
-        return uuid
-
-    async def of(self, pod_id: str) -> PodSubvolume:
-        return (await self.pods.list()).pods[pod_id]
-
-    def at(self, pod_id: str) -> Path:
-        return self.file.seen / "pods" / pod_id
-
-    async def run(self, script: str, *arguments: str) -> str:
-        return await self.parts.pool.run("test", script, *arguments)
-
-
-@pytest.fixture
-async def rig(make: Make, engine: PrivateEngine, pool_file: PoolFile) -> Rig:
-    parts = make()
-    await parts.pool.open(None)
-    import_busybox(engine)
-    image = await parts.docker.find_image("pinacle-busybox")
-    assert image is not None
-    await Templates(parts.pool, parts.filling).of(image, VOLUMES)
-    return Rig(parts, pool_file, template_name(image.id, VOLUMES))
-
-
-def fill(path: Path, most: int = 400 * MB) -> int:
-    """Write until there is no more room, or `most` bytes are written; return how many were."""
-    written, piece = 0, os.urandom(MB)
-    try:
-        with path.open("wb", buffering=0) as file:
-            while written < most:
-                written += file.write(piece)
-                os.fsync(file.fileno())
-    except OSError as error:
-        assert error.errno == errno.EDQUOT  # noqa: PT017 - a full filesystem would be another failure
-    return written
+from worker.pool.pods import PodSubvolume, begun_name
 
 
 async def test_a_pod_has_what_its_template_has_and_a_limit(rig: Rig) -> None:
