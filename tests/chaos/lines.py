@@ -1,6 +1,7 @@
 """What the pods of the chaos test write, and which lines must never be missing."""
 
 import json
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,7 +30,8 @@ done
 class Lines:
     """The last line seen in each pod's files: its owner relies on it."""
 
-    data_root: Path
+    folder: Callable[[str, str], Path]
+    """Where a pod's volume is."""
     redis_url: str
     seen: dict[tuple[str, int, str], int] = field(default_factory=dict)
     """Pod, generation of its last deletion, and volume, to the number of lines."""
@@ -61,7 +63,7 @@ class Lines:
         return sum(self.seen.values())
 
     def of(self, pod_id: str, volume: str) -> list[str]:
-        path = self.data_root / "volumes" / f"pinacle-vol-{pod_id}-{volume}" / "_data" / "lines"
+        path = self.folder(pod_id, volume) / "lines"
         return path.read_text().split() if path.exists() else []
 
     def _purge_generation(self, pod_id: str) -> int | None:

@@ -5,8 +5,9 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
+from typing import Final
 
-KINDS = frozenset(
+_EVERYWHERE: Final = frozenset(
     {
         *(
             "begin_fill",
@@ -17,12 +18,19 @@ KINDS = frozenset(
             "start_container",
         ),
         *("unpause_container", "stop_container", "update_container", "record_exit", "remove_container"),
-        *("remove_volume", "finish_purge"),
-        *("prepare_system", "fill_layers", "find_folders"),
+        *("remove_volume", "finish_purge", "prepare_system", "find_folders"),
     }
 )
-"""All but finding and pulling an image, which is on the host here before anything is accepted, and keeping a
-folder that an owner made, which nobody does here."""
+_ON_POOL: Final = frozenset({"begin_subvolume", "name_subvolume", "limit_subvolume", "remove_subvolume"})
+
+
+def kinds(*, on_pool: bool) -> frozenset[str]:
+    """Return which steps are to be interrupted.
+
+    All but finding and pulling an image, which is on the host here before anything is accepted, and
+    keeping a folder that an owner made, which nobody does here.
+    """
+    return _EVERYWHERE | (_ON_POOL if on_pool else {"fill_layers"})
 
 
 class StepLog:

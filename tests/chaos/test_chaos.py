@@ -16,7 +16,7 @@ from redis import Redis
 
 from tests.chaos.clients import Callers
 from tests.chaos.lines import Lines
-from tests.chaos.steps import KINDS, StepLog
+from tests.chaos.steps import StepLog, kinds
 from tests.support.stack import Stack, own_stack
 from worker.local.private_engine import EngineFailedError
 from worker.local.processes import commands, end
@@ -30,6 +30,8 @@ LONGER_S: Final = 180.0
 """How much longer it may go on until every kind of step was interrupted."""
 _FORGOTTEN: Final = re.compile("already exists|file exists")
 _TASK_FOLDER: Final = re.compile(r"mkdir (?P<path>\S+/moby/[0-9a-f]{64}): file exists")
+_OURS: Final = ("pinacle-storage-", "pinacle-base-", "pinacle-helper-")
+"""What belongs to no pod."""
 ARMED_S: Final = 6.0
 """How long to wait for a step of the kind that is to be interrupted."""
 
@@ -53,13 +55,14 @@ class Chaos:
 
     def __init__(self, stack: Stack, random: Random) -> None:
         self.stack, self.random = stack, random
+        self.kinds = kinds(on_pool=stack.pool is not None)
         self.steps = StepLog(stack.worker.log)
         self.cuts: Counter[str] = Counter()
         self.faults: Counter[str] = Counter()
 
     def one(self) -> None:
         """Cause one fault, and bring all parts back."""
-        rarest = min(sorted(KINDS), key=lambda kind: (self.cuts[kind], self.random.random()))
+        rarest = min(sorted(self.kinds), key=lambda kind: (self.cuts[kind], self.random.random()))
         fault = self.random.choices(
             [self.kill_worker, self.kill_redis, self.kill_engine, self.accident, self.cut_events],
             (8, 2, 1, 3, 1),
@@ -146,12 +149,12 @@ def test_p10_everything_is_killed_at_random_and_all_is_as_it_was_accepted(
     seconds: float = request.config.getoption("--chaos-seconds")
     print(f"\nchaos: seed {seed}, {seconds:g} s, {len(PODS)} pods")
     chaos = Chaos(stack, Random(seed))
-    lines = Lines(stack.engine.data_root, stack.redis.url)
+    lines = Lines(stack.folder, stack.redis.url)
     callers = Callers(stack.redis.url, PODS, seed)
     callers.start()
     try:
         end = monotonic() + seconds
-        while monotonic() < end or (KINDS - chaos.cuts.keys() and monotonic() < end + LONGER_S):
+        while monotonic() < end or (chaos.kinds - chaos.cuts.keys() and monotonic() < end + LONGER_S):
             sleep(chaos.random.uniform(0.2, 1.5))
             lines.watch(PODS)
             chaos.one()
@@ -172,7 +175,8 @@ def test_p10_everything_is_killed_at_random_and_all_is_as_it_was_accepted(
             assert intent["kind"] == kind, f"seed {seed}: {pod_id}"
     losses = lines.losses(PODS)
     assert not losses, f"seed {seed}: {losses}"
-    assert not KINDS - chaos.cuts.keys(), f"never interrupted: {sorted(KINDS - chaos.cuts.keys())}"
+    spared = sorted(chaos.kinds - chaos.cuts.keys())
+    assert not spared, f"seed {seed}: never interrupted: {spared}"
     _delete_all(stack)
 
 
@@ -198,9 +202,14 @@ def _unlike(stack: Stack) -> list[str]:
                 (wanted_volumes if volume["filled"] else begun_volumes).add(
                     f"pinacle-vol-{pod_id}-{volume['name']}"
                 )
-    found += [
-        f"{name} is nobody's" for name in states if not name.startswith(("pinacle-storage-", "pinacle-base-"))
-    ]
+    found += [f"{name} is nobody's" for name in states if not name.startswith(_OURS)]
+    if stack.pool is not None:
+        kept = {pod_id for pod_id, each in records.items() if each["intent"]["kind"] != "deleted"}
+        found += [
+            f"subvolume {path.name} is nobody's"
+            for path in (stack.pool.seen / "pods").iterdir()
+            if path.name not in kept
+        ]
     found += [f"volume {name} is missing" for name in sorted(wanted_volumes - volumes)]
     found += [f"volume {name} is nobody's" for name in sorted(volumes - wanted_volumes - begun_volumes)]
     return found

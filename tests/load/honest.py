@@ -3,12 +3,12 @@
 import threading
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from pathlib import Path
 from random import Random
 from time import sleep
 from typing import Any, Final
 
 from tests.load.answers import Broker, TaskFailedError
+from tests.support.stack import Stack
 from worker.local.waiting import wait_until
 
 _SCRIPT: Final = "echo $MARK >> /workspace/marks; trap 'exit 0' TERM; while :; do sleep 3600 & wait; done"
@@ -37,7 +37,7 @@ class Honest:
         self,
         broker: Broker,
         told: Told,
-        data_root: Path,
+        stack: Stack,
         pod_id: str,
         *,
         random: Random,
@@ -51,7 +51,7 @@ class Honest:
         self.pod_id = pod_id
         self._broker, self._told, self._random, self._think_s = broker, told, random, think_s
         self._leaves_within_s = leaves_within_s
-        self._volumes = data_root / "volumes"
+        self._stack = stack
         self._marks: list[str] = []
         """What the pod has written, one line at each start of a container."""
         self._versions = 0
@@ -117,7 +117,8 @@ class Honest:
         if self._phase == "deleted":
             return
         self._expect(self._call("delete", self.pod_id), "delete", "deleted")
-        left = [path.name for path in self._volumes.glob(f"pinacle-vol-{self.pod_id}-*")]
+        volumes = self._stack.engine.data_root / "volumes"
+        left = [path.name for path in volumes.glob(f"pinacle-vol-{self.pod_id}-*")]
         if left:
             self._say(f"delete: {left} were left")
 
@@ -158,7 +159,7 @@ class Honest:
 
     def _look(self) -> None:
         """Compare what is in the pod's volume with what its containers had to write."""
-        path = self._volumes / f"pinacle-vol-{self.pod_id}-workspace" / "_data" / "marks"
+        path = self._stack.folder(self.pod_id, "workspace") / "marks"
         for _ in range(int(_WRITTEN_S / 0.1)):
             found = path.read_text().split() if path.exists() else []
             if found == self._marks:

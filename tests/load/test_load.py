@@ -127,7 +127,7 @@ def _live(
                 target=Honest(
                     broker,
                     told,
-                    stack.engine.data_root,
+                    stack,
                     f"load-{n}",
                     random=Random(f"{seed}/{n}"),
                     think_s=THINK_S,

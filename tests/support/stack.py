@@ -15,6 +15,7 @@ from worker.local.images import ROOT, import_busybox, import_helper
 from worker.local.pool_file import PoolFile
 from worker.local.private_engine import PrivateEngine
 from worker.local.redis import RedisServer
+from worker.pods.naming import volume_name
 from worker.process.loop_thread import LoopThread
 
 HELPER: Final = "pinacle-helper"
@@ -34,6 +35,12 @@ class Stack:
     def phases(self) -> dict[str, str]:
         """Return pod id to phase, as `pods.list` shows them."""
         return {pod["pod_id"]: pod["phase"] for pod in self.client.call("list")["pods"]}
+
+    def folder(self, pod_id: str, volume: str) -> Path:
+        """Return where this machine sees what a pod has in one volume."""
+        if self.pool is not None:
+            return self.pool.seen / "pods" / pod_id / volume
+        return self.engine.data_root / "volumes" / volume_name(pod_id, volume) / "_data"
 
 
 class ProxyThread:
