@@ -7,6 +7,7 @@ import pytest
 
 from tests.support.pool_rig import Rig
 from tests.support.pools import Parts
+from tests.support.stack import HELPER, Stack, own_stack
 from worker.local.pool_file import PoolFile
 from worker.local.private_engine import PrivateEngine
 
@@ -40,3 +41,21 @@ async def make(
 async def rig(make: Callable[..., Parts], engine: PrivateEngine, pool_file: PoolFile) -> Rig:
     """A pool with one template."""
     return await Rig.begun(make(), pool_file, engine)
+
+
+@pytest.fixture(scope="module")
+def stack(scratch: Path, settings: dict[str, str], helper_image: str) -> Iterator[Stack]:
+    """A worker whose host has a pool of its own."""
+    assert helper_image == HELPER
+    own = {"PINACLE_POOL": "its own", "PINACLE_DISK_INTERVAL_S": "1"}
+    with own_stack(scratch, {**settings, **own}) as made:
+        yield made
+
+
+@pytest.fixture
+def pool(stack: Stack) -> Iterator[PoolFile]:
+    """That pool; what a test leaves on it is deleted."""
+    assert stack.pool is not None
+    yield stack.pool
+    for pod_id in stack.phases():
+        assert stack.client.call("delete", pod_id)["phase"] == "deleted"

@@ -3,36 +3,16 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, Final
 
-import pytest
-
 from tests.support.pods import Pod
-from tests.support.stack import HELPER, Stack, own_stack
+from tests.support.stack import HELPER, Stack
 from tests.support.worker import ROOT
 from worker.local.images import import_helper
 from worker.local.pool_file import PoolFile
 from worker.local.waiting import wait_until
 
 SPEC: Final[dict[str, Any]] = {"image": "pinacle-busybox", "stop_timeout_s": 1}
-
-
-@pytest.fixture(scope="module")
-def stack(scratch: Path, settings: dict[str, str], helper_image: str) -> Iterator[Stack]:
-    assert helper_image == HELPER
-    own = {"PINACLE_POOL": "its own", "PINACLE_DISK_INTERVAL_S": "1"}
-    with own_stack(scratch, {**settings, **own}) as made:
-        yield made
-
-
-@pytest.fixture
-def pool(stack: Stack) -> Iterator[PoolFile]:
-    assert stack.pool is not None
-    yield stack.pool
-    for pod_id in stack.phases():
-        assert stack.client.call("delete", pod_id)["phase"] == "deleted"
 
 
 def doctor(stack: Stack) -> dict[str, Any]:

@@ -27,8 +27,12 @@ class Pod:
     ) -> Iterator[Self]:
         """Create a pod and delete it afterwards."""
         pod = cls(client, engine, pod_id)
-        answer = client.call("create", pod_id, spec)
-        assert answer["phase"] == "running", answer
+        phase = client.call("create", pod_id, spec)["phase"]
+        # What its image has may have to be read first, which takes its time.
+        if phase == "pending":
+            wait_until(lambda: pod.call("get")["phase"] == "running", 120, what=f"pod {pod_id}: running")
+        else:
+            assert phase == "running", client.call("get", pod_id)
         try:
             yield pod
         finally:
