@@ -63,6 +63,21 @@ async def test_a_helper_that_is_gone_is_made_again(
     assert (pool_file.seen / "note").exists()
 
 
+async def test_a_helper_that_somebody_paused_is_made_again(
+    make: Make, engine: PrivateEngine, pool_file: PoolFile
+) -> None:
+    """By the next process at once; by one whose shells hang in it after a command that did not end."""
+    found = await make().pool.open(None)
+    engine.docker("pause", NAME)
+    pool = make().pool
+    await pool.open(found.uuid)
+    engine.docker("pause", NAME)
+    with pytest.raises(OutcomeUnknownError):
+        await pool.run("test", TOUCH, "note", deadline_s=1)
+    await pool.run("test", TOUCH, "note")
+    assert (pool_file.seen / "note").exists()
+
+
 async def test_a_container_of_that_name_that_is_not_ours_is_left_alone(
     make: Make, engine: PrivateEngine, helper_image: str
 ) -> None:
@@ -221,9 +236,10 @@ async def test_what_a_killed_process_left_is_swept_and_nothing_that_may_be_in_us
 ) -> None:
     """One that has not started yet may be another process's, which starts it in the next moment."""
     labels = ("--label", f"{LABEL_INSTALLATION}={INSTALLATION}", "--label", f"{LABEL_HELPER}=x")
-    of = {"ended": ("run", "true"), "made": ("create", "true")}
+    of = {"ended": ("run", "true"), "made": ("create", "true"), "paused": ("run -d", "sleep 1000")}
     for name, (how, command) in of.items():
-        engine.docker(how, "--name", f"swept-{name}", *labels, helper_image, command)
+        engine.docker(*how.split(), "--name", f"swept-{name}", *labels, helper_image, *command.split())
+    engine.docker("pause", "swept-paused")
     await make().helper.sweep()
     left = engine.docker("ps", "-a", "--filter", "name=swept-", "--format", "{{.Names}}").split()
     engine.docker("rm", *left)

@@ -89,10 +89,13 @@ class Helper:
         try:
             return await self._typed(container, command, seconds)
         except (ObjectMissingError, ConflictError, ShellGoneError):
-            # It was removed or has ended; rarely after the command was run, so commands may be run twice.
-            async with self._one_at_a_time:
-                if self._container == container:
-                    self._container = None
+            # It was removed, has ended or is paused; rarely after the command was run, so commands may be run
+            # twice.
+            await self._look_again_at(container)
+        except OutcomeUnknownError:
+            # One that somebody has paused answers nothing, and would never.
+            await self._look_again_at(container)
+            raise
         await self._close_idle()
         return await self._typed(await self._kept(), command, seconds)
 
@@ -127,10 +130,10 @@ class Helper:
     async def sweep(self) -> None:
         """Remove the fresh containers that ended by themselves: their process was killed. 1 call.
 
-        One that was made and not started may be about to be.
+        So is one that is paused, as it never ends. One that was made and not started may be about to be.
         """
         labels = [f"{naming.LABEL_INSTALLATION}={self._installation}", naming.LABEL_HELPER]
-        filters = dumps({"label": labels, "status": ["exited", "dead"]})
+        filters = dumps({"label": labels, "status": ["exited", "dead", "paused"]})
         params = {"all": "1", "filters": filters}
         for entry in await self._calls.json("container_list", "GET", "containers/json", params=params):
             if self._name not in (name.lstrip("/") for name in entry["Names"]):
@@ -184,6 +187,12 @@ class Helper:
                 self._container = await self._find_or_make()
             return self._container
 
+    async def _look_again_at(self, container: str) -> None:
+        """Let the next command see what has become of the container that was kept."""
+        async with self._one_at_a_time:
+            if self._container == container:
+                self._container = None
+
     async def _find_or_make(self) -> str:
         body = self._body(self._source, ("SYS_ADMIN",), seconds="infinity")
         try:
@@ -194,7 +203,7 @@ class Helper:
         return container
 
     async def _taken_over(self, body: dict[str, Any]) -> str:
-        """Return the helper that an earlier process left, or a new one if that differs or has ended."""
+        """Return the helper that there is, or a new one if that differs, has ended or is paused."""
         entry = await self._inspect(self._name)
         labels = entry["Config"].get("Labels") or {}
         if labels.get(naming.LABEL_INSTALLATION) != self._installation:
@@ -202,7 +211,8 @@ class Helper:
                 f"the container {self._name} is not ours, and the helper needs its name: rename or remove it"
             )
         is_same = labels.get(naming.LABEL_HELPER) == body["Labels"][naming.LABEL_HELPER]
-        if is_same and entry["State"]["Running"]:
+        # To `Running` alone a paused one is running too.
+        if is_same and entry["State"]["Status"] == "running":
             return str(entry["Id"])
         await self._scratch.remove(str(entry["Id"]))
         return await self._create(self._name, body)
