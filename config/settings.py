@@ -118,7 +118,10 @@ class Settings(BaseSettings):
     log_max_size: str = Field(default="10m", description="Size at which a container's log is rotated.")
     log_max_files: int = Field(default=3, ge=1, description="Rotated logs kept for a container.")
     min_free_mb: int = Field(
-        default=2048, ge=0, description="Free megabytes on the data root below which no pod is created."
+        default=2048,
+        ge=0,
+        description="Free megabytes on the data root, and for its pods on the pool, below which no pod is "
+        "created.",
     )
     max_pods: int = Field(
         default=1000,

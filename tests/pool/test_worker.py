@@ -1,9 +1,16 @@
 """A worker whose host has a pool: what it says and does when that is not what it was."""
 
+import errno
 import json
+import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from typing import Any, Final
+
+import pytest
 
 from tests.support.pods import Pod
 from tests.support.stack import HELPER, Stack
@@ -81,6 +88,73 @@ def test_another_pool_gets_no_pod_until_a_person_accepts_it(stack: Stack, pool: 
     pool.mount()
     stack.client.call_task("hosts.accept_storage", accepted["host"])
     assert stack.client.call("create", "c", SPEC)["phase"] == "running"
+
+
+@contextmanager
+def read_only(pool: PoolFile) -> Iterator[None]:
+    pool.make_read_only()
+    try:
+        yield
+    finally:
+        pool.make_writable()
+
+
+@contextmanager
+def full(pool: PoolFile) -> Iterator[None]:
+    """Take all room of a pool, down to the last byte, which no limit keeps for others."""
+    hog = pool.seen / "hog"
+    try:
+        take_all(hog)
+        yield
+    finally:
+        hog.unlink()
+
+
+def take_all(hog: Path) -> None:
+    with hog.open("wb", buffering=0) as file:
+        for size in (10**8, 10**6, 4096):
+            try:
+                while True:
+                    os.posix_fallocate(file.fileno(), os.fstat(file.fileno()).st_size, size)
+            except OSError as error:
+                assert error.errno == errno.ENOSPC  # noqa: PT017 - a limit would be another failure
+
+
+def ask_of_read_only(stack: Stack) -> None:
+    assert stack.client.call("create", "new", SPEC)["phase"] != "running"
+    assert "Read-only" in stack.client.call("get", "new")["last_error"]
+
+
+def ask_of_full(stack: Stack) -> None:
+    assert "0 MB free on its pool" in stack.client.error("create", "new", SPEC)
+
+
+@pytest.mark.parametrize(("harm", "ask"), [(read_only, ask_of_read_only), (full, ask_of_full)])
+def test_where_nothing_can_be_written_nothing_is_lost_and_all_goes_on_later(
+    stack: Stack,
+    pool: PoolFile,
+    harm: Callable[[PoolFile], AbstractContextManager[None]],
+    ask: Callable[[Stack], None],
+) -> None:
+    """Pods run on and stop; what is asked for meanwhile is refused, or done once it can be."""
+    pods = {name: Pod(stack.client, stack.engine, name) for name in ("stays", "goes")}
+    for name, pod in pods.items():
+        assert stack.client.call("create", name, SPEC)["phase"] == "running"
+        pod.sh(f"echo {name} > /home/mine; sync")
+    with harm(pool):
+        ask(stack)
+        told = doctor(stack)
+        assert told["status"] != "ok", told
+        for pod in pods.values():
+            assert pod.sh("cat /home/mine") == pod.id
+        assert pods["stays"].call("stop")["phase"] == "stopped"
+        stack.client.call("delete", "goes")
+    stack.client.call("create", "new", SPEC)
+    has_phase(stack, "new", "running")
+    assert pods["stays"].call("start")["phase"] == "running"
+    assert pods["stays"].sh("cat /home/mine") == "stays"
+    wait_until(lambda: "goes" not in stack.phases(), 60, what="its end")
+    assert {path.name for path in (pool.seen / "pods").iterdir()} == {"stays", "new"}
 
 
 def test_a_full_pod_can_be_entered_emptied_enlarged_and_removed(stack: Stack, pool: PoolFile) -> None:

@@ -35,6 +35,7 @@ class FakePool:
         self.subvolumes: dict[str, FakeSubvolume] = {}
         self.problem: str | None = None
         """Why it cannot be looked at."""
+        self.free_bytes: int | None = None
         self._numbers = count(1)
 
     def look(self, pod_id: str) -> OnPool:
@@ -43,7 +44,11 @@ class FakePool:
         found = self.subvolumes.get(pod_id)
         prefix = begun_name(pod_id, "")
         begun = {n.removeprefix(prefix): s.uuid for n, s in self.subvolumes.items() if n.startswith(prefix)}
-        return OnPool(subvolume=None if found is None else self._observed(pod_id, found), begun=begun)
+        return OnPool(
+            subvolume=None if found is None else self._observed(pod_id, found),
+            begun=begun,
+            free_bytes=self.free_bytes,
+        )
 
     def whole(self) -> WholePool:
         pods = {name.removeprefix(".").partition(".")[0] for name in self.subvolumes}

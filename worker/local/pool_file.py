@@ -41,6 +41,10 @@ class PoolFile:
         """Do what the kernel does when a disk fails."""
         self._run("mount", "-o", "remount,ro", str(self.place))
 
+    def make_writable(self) -> None:
+        """Undo `make_read_only`."""
+        self._run("mount", "-o", "remount,rw", str(self.place))
+
     def unmount(self) -> None:
         """Unmount it if it is mounted, even if it is in use."""
         if self.seen.is_mount():

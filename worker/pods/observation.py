@@ -146,6 +146,8 @@ class OnPool:
     """Incarnation to UUID of what was made for the pod and has not got its name."""
     problem: str | None = None
     """Why the pool could not be looked at: then nothing is known of what it has."""
+    free_bytes: int | None = None
+    """What all of its pods together may still write; None if nobody asked."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -44,8 +44,12 @@ def most_bytes(free: int, used: int) -> int:
 
     It is less than that: btrfs needs room for what it notes itself, and has to note all that is removed.
     """
-    room = free + used
-    return room - min(int(room * _RESERVED), _MOST_RESERVED)
+    return free + used - reserve(free + used)
+
+
+def reserve(room: int) -> int:
+    """Return how many of so many bytes pods and templates leave free."""
+    return min(int(room * _RESERVED), _MOST_RESERVED)
 
 
 def parse_groups(printed: str) -> Mapping[str, Group]:

@@ -6,7 +6,7 @@ from typing import Final
 
 from worker.errors import ForeignObjectError, UpdateRefusedError
 from worker.pool.errors import PoolCommandError, PoolMissingError
-from worker.pool.groups import EVERYTHING, SHOW_GROUPS, Group, limit_word, own_group, parse_groups
+from worker.pool.groups import EVERYTHING, SHOW_GROUPS, Group, limit_word, own_group, parse_groups, reserve
 from worker.pool.pool import PODS, Pool
 from worker.pool.subvolumes import UUID_OF, parse_listed
 
@@ -46,6 +46,7 @@ btrfs subvolume list -o -u /pool
 """
 _LOOK: Final = f"""
 cd {PODS}
+stat -f -c '%a %b %S' .
 {UUID_OF}
 for each in "$1" ".$1."*; do
     if [ -e "$each" ] || [ -L "$each" ]; then echo "$each $(uuid_of "$each")"; fi
@@ -112,6 +113,16 @@ class Listed:
     """By name; also what attempts have left."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Looked:
+    """What a pool has for one pod."""
+
+    free_bytes: int
+    """What pods may still write, all together."""
+    uuids: Mapping[str, str]
+    """By name; what is no subvolume has an empty one."""
+
+
 class PodSubvolumes:
     """Makes, finds, limits and removes the subvolumes of pods. Each method is one command on the pool.
 
@@ -156,13 +167,15 @@ class PodSubvolumes:
         groups, _, listed = printed.lstrip("\n").partition("\n")
         return listing(parse_groups(groups), parse_listed(listed))
 
-    async def look(self, pod_id: str) -> dict[str, str]:
-        """Return the UUID of what has a pod's name, and of what was begun for it, by name.
-
-        What is no subvolume has an empty one.
-        """
+    async def look(self, pod_id: str) -> Looked:
+        """Return what has a pod's name, what was begun for it, and how much room there is."""
         printed = await self._pool.run("pod: look", _LOOK, pod_id)
-        return {name: uuid for name, _, uuid in (line.partition(" ") for line in printed.splitlines())}
+        room, *found = printed.splitlines()
+        free, every, size = map(int, room.split())
+        return Looked(
+            free_bytes=max(0, free * size - reserve(every * size)),
+            uuids={name: uuid for name, _, uuid in (line.partition(" ") for line in found)},
+        )
 
     async def add_directory(self, pod_id: str, uuid: str, name: str) -> None:
         """Make a directory right in a pod's subvolume, where its owner sees none, unless it is there.

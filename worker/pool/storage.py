@@ -64,7 +64,7 @@ class PoolStorage:
             found = await self._pods.look(pod_id)
         except PermanentError as error:
             return OnPool(problem=str(error))
-        return self._by_pod(found).get(pod_id, OnPool())
+        return replace(self._by_pod(found.uuids).get(pod_id, OnPool()), free_bytes=found.free_bytes)
 
     async def confirm(self) -> str | None:
         if not self._pool.is_open and self._unseen is not None:

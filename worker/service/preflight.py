@@ -134,9 +134,9 @@ class Preflight:
     async def first_look(self, candidate: Record) -> Observation:
         """Observe the place of a new pod.
 
-        Raises ForeignObjectError if somebody else's container or volume has one of its names, and
-        StorageMissingError if the host's storage is missing. What a deletion still has to remove does not
-        matter.
+        Raises ForeignObjectError if somebody else's container or volume has one of its names,
+        StorageMissingError if the host's storage is missing, and HostFullError if it would be on a pool that
+        has no room. What a deletion still has to remove does not matter.
         """
         names = full_names(candidate.pod_id, candidate.state)
         sure_of = candidate.state.container_id
@@ -148,6 +148,7 @@ class Preflight:
             raise ForeignObjectError(decided.reason)
         if decided.phase is Phase.STORAGE_MISSING and decided.reason is not None:
             raise StorageMissingError(decided.reason)
+        self._check_pool_space(seen)
         return seen
 
     async def rehearse(self, candidate: Record) -> Observation:
@@ -299,9 +300,16 @@ class Preflight:
             ) from error
         if free_mb is None:
             return
+        self._check_free(free_mb, str(root))
+
+    def _check_pool_space(self, seen: Observation) -> None:
+        if seen.pool is not None and seen.pool.free_bytes is not None:
+            self._check_free(seen.pool.free_bytes // _MB, "its pool")
+
+    def _check_free(self, free_mb: int, place: str) -> None:
         if free_mb < self._min_free_mb:
             raise HostFullError(
-                f"host {self._host} has {free_mb} MB free on {root}, and creates no pod below "
+                f"host {self._host} has {free_mb} MB free on {place}, and creates no pod below "
                 f"{self._min_free_mb} MB (PINACLE_MIN_FREE_MB): free some space, or create it on another host"
             )
 
