@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.pool_life import Life, living
 from tests.support.pool_rig import Rig
 from tests.support.pools import Parts
 from tests.support.stack import HELPER, Stack, own_stack
@@ -59,3 +60,11 @@ def pool(stack: Stack) -> Iterator[PoolFile]:
     yield stack.pool
     for pod_id in stack.phases():
         assert stack.client.call("delete", pod_id)["phase"] == "deleted"
+
+
+@pytest.fixture
+async def life(
+    make: Callable[..., Parts], engine: PrivateEngine, pool_file: PoolFile, redis_url: str
+) -> AsyncIterator[Life]:
+    async with living(make(), engine, pool_file, redis_url) as life:
+        yield life

@@ -20,10 +20,10 @@ class PoolFile:
         folder = engine.root / "pools" / name
         folder.mkdir(parents=True)
         self._engine = engine
-        self._file = folder / "pool.img"
+        self.image = folder / "pool.img"
         self.place = folder / "pool"
         self.place.mkdir()
-        with self._file.open("wb") as file:
+        with self.image.open("wb") as file:
             os.truncate(file.fileno(), size_bytes)
         make = ("mkfs.btrfs", "--quiet", "--force", "/folder/pool.img")
         engine.docker("run", "--rm", "--network", "none", "-v", f"{folder}:/folder", image, *make)
@@ -35,7 +35,7 @@ class PoolFile:
 
     def mount(self, place: Path | None = None) -> None:
         """Mount it, perhaps where another one belongs."""
-        self._run("mount", "-o", "loop,nodiscard", str(self._file), str(place or self.place))
+        self._run("mount", "-o", "loop,nodiscard", str(self.image), str(place or self.place))
 
     def make_read_only(self) -> None:
         """Do what the kernel does when a disk fails."""
