@@ -17,7 +17,7 @@ from worker.local.private_engine import PrivateEngine
 from worker.pods.naming import LABEL_HELPER, LABEL_INSTALLATION
 from worker.pool import findings
 from worker.pool.errors import PoolFullError, PoolMissingError, PoolReadOnlyError, PoolUnfitError
-from worker.pool.findings import Quotas
+from worker.pool.findings import Encrypted, Quotas
 
 Make = Callable[..., Parts]
 NAME = f"pinacle-helper-{INSTALLATION}"
@@ -28,6 +28,7 @@ async def test_a_pool_is_found_prepared_and_counted(make: Make, pool_file: PoolF
     found = await make().pool.open(None)
     assert found.quotas is Quotas.SIMPLE
     assert found.writable
+    assert (found.encrypted, found.compression) == (Encrypted.UNKNOWN, None)
     assert 0 < found.free_bytes <= found.size_bytes == 2**30
     assert {path.name for path in pool_file.seen.iterdir()} == {"pods", "templates"}
     assert await make().pool.open(found.uuid) == found

@@ -10,7 +10,21 @@ PLACE: Final = "/pool"
 """Where the helper sees the pool."""
 _SUBVOLUME_INODE: Final = 256
 """The inode number of the root of each btrfs subvolume; no other directory on btrfs has it."""
+_COMPRESSED: Final = ("compress=", "compress-force=")
+ENCRYPTED: Final = """
+encrypted() {
+    device=/sys/class/block/$1
+    case $(cat "$device/dm/uuid" 2>/dev/null) in CRYPT-*) echo yes; return ;; esac
+    [ -e "$device" ] && [ ! -e "$device/loop" ] || { echo unknown; return; }
+    below=$(ls "$device/slaves" 2>/dev/null) || below=
+    [ -n "$below" ] || { echo no; return; }
+    for each in $below; do encrypted "$each"; done
+}
+"""
+"""A shell function: says of a block device whether it is encrypted, as dm-crypt names what it makes; of one
+that lies on others, it says that of each."""
 LOOK: Final = f"""
+{ENCRYPTED}
 command -v btrfs > /dev/null || {{ echo "btrfs: not found" >&2; exit 127; }}
 echo "type $(stat -f -c %T {PLACE})"
 echo "inode $(stat -c %i {PLACE})"
@@ -22,11 +36,21 @@ done < /proc/self/mountinfo
 uuid=$(btrfs filesystem show --raw {PLACE} 2>/dev/null | sed -n '1s/.*uuid: //p')
 echo "uuid $uuid"
 echo "quotas $(cat /sys/fs/btrfs/$uuid/qgroups/mode 2>/dev/null || echo none)"
+echo encrypted $(for each in $(ls /sys/fs/btrfs/$uuid/devices); do encrypted "$each"; done)
 [ -e /sys/fs/btrfs/features/simple_quota ] && echo "simple yes"
 btrfs subvolume list {PLACE} > /dev/null 2>&1 && echo "rights yes"
 exit 0
 """
 """Prints a word and a value on each line."""
+
+
+class Encrypted(StrEnum):
+    """Whether what is written can be read from the disk without a key, as far as the host's kernel knows."""
+
+    YES = "yes"
+    NO = "no"
+    UNKNOWN = "unknown"
+    """Of a file nobody here knows what it lies on."""
 
 
 class Quotas(StrEnum):
@@ -55,6 +79,9 @@ class Found:
     """Whether the kernel has simple quotas, which it has since 6.7."""
     has_rights: bool
     """Whether the helper may use what needs SYS_ADMIN."""
+    encrypted: Encrypted = Encrypted.UNKNOWN
+    compression: str | None = None
+    """As its mount option has it, such as `zstd:1`; None if what is written is not compressed."""
 
 
 def parse(printed: str) -> Found:
@@ -62,19 +89,34 @@ def parse(printed: str) -> Found:
     said = dict(line.partition(" ")[::2] for line in printed.splitlines())
     try:
         block, total, free = (int(number) for number in said["blocks"].split())
+        options = said["options"].split(",")
         return Found(
             filesystem=said["type"],
             is_subvolume=int(said["inode"]) == _SUBVOLUME_INODE,
-            writable="ro" not in said["options"].split(","),
+            writable="ro" not in options,
             uuid=said.get("uuid", ""),
             size_bytes=block * total,
             free_bytes=block * free,
             quotas=Quotas(said.get("quotas", Quotas.NONE)),
             can_count="simple" in said,
             has_rights="rights" in said,
+            encrypted=_encrypted(set(said.get("encrypted", "").split())),
+            compression=_compression(options),
         )
     except (KeyError, ValueError) as error:
         raise PoolUnfitError(f"pool: the helper's image prints what cannot be read: {printed!r}") from error
+
+
+def _encrypted(devices: set[str]) -> Encrypted:
+    """Return what holds for all of a filesystem's devices: one that is not encrypted is enough."""
+    if Encrypted.NO in devices:
+        return Encrypted.NO
+    return Encrypted.YES if devices == {Encrypted.YES} else Encrypted.UNKNOWN
+
+
+def _compression(options: list[str]) -> str | None:
+    given = [each.partition("=")[2] for each in options if each.startswith(_COMPRESSED)]
+    return next((each for each in given if each != "none"), None)
 
 
 def check(found: Found, path: str, uuid: str | None) -> None:

@@ -54,6 +54,8 @@ class PoolStorage:
             filesystem=found.uuid,
             free_bytes=found.free_bytes,
             size_bytes=found.size_bytes,
+            encrypted=found.encrypted.value,
+            compression=found.compression,
         )
         return found.uuid
 

@@ -6,6 +6,7 @@ from tests.unit.pool.test_findings import GOOD
 from worker.cli.doctor.checks import Status
 from worker.cli.doctor.pool_checks import pool
 from worker.pool.errors import PoolUnfitError
+from worker.pool.findings import Encrypted
 
 
 def test_a_host_without_a_pool_is_well() -> None:
@@ -17,7 +18,9 @@ def test_a_host_without_a_pool_is_well() -> None:
 def test_what_is_there_is_told() -> None:
     found = pool("/srv/pool", GOOD)
     assert found.status is Status.OK
-    assert found.detail == f"1.1 of 2.1 GB free at /srv/pool, {GOOD.uuid}"
+    assert found.detail == f"1.1 of 2.1 GB free at /srv/pool, {GOOD.uuid}, encrypted: yes, compression: none"
+    packed = replace(GOOD, encrypted=Encrypted.UNKNOWN, compression="zstd:1")
+    assert pool("/srv/pool", packed).detail.endswith("encrypted: unknown, compression: zstd:1")
 
 
 def test_little_room_is_a_warning() -> None:

@@ -17,7 +17,10 @@ def pool(path: str | None, found: Found | PodError | None) -> Check:
         return ok(name, "none: new pods have Docker's own volumes")
     if isinstance(found, PodError):
         return fail(name, str(found), "docs/pool.md says how a pool is made, and what it needs")
-    detail = f"{found.free_bytes / _GB:.1f} of {found.size_bytes / _GB:.1f} GB free at {path}, {found.uuid}"
+    detail = (
+        f"{found.free_bytes / _GB:.1f} of {found.size_bytes / _GB:.1f} GB free at {path}, {found.uuid}, "
+        f"encrypted: {found.encrypted}, compression: {found.compression or 'none'}"
+    )
     if found.free_bytes < _LEAST_FREE * found.size_bytes:
         return warn(name, detail, "delete pods, or make the filesystem larger: btrfs filesystem resize")
     return ok(name, detail)
