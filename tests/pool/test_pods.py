@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.pool_rig import LIMIT, MB, VOLUMES, Rig, fill
 from worker.errors import ForeignObjectError, UpdateRefusedError
-from worker.pool.errors import PoolCommandError, PoolMissingError
+from worker.pool.errors import PoolMissingError
 from worker.pool.pods import PodSubvolume, begun_name
 
 
@@ -142,13 +142,24 @@ async def test_all_pods_together_end_before_the_filesystem_does(rig: Rig) -> Non
     assert await asyncio.to_thread(fill, rig.at("b") / "home/more", 20 * MB) == 20 * MB
 
 
-async def test_a_pod_without_a_group_is_told_from_one_without_a_limit(rig: Rig) -> None:
+@pytest.mark.parametrize("destroyed", [False, True])
+async def test_a_pod_that_lost_its_group_gets_one_again(rig: Rig, destroyed: bool) -> None:
+    """Until then nothing limits it, but what it uses is known; then what it had counts too."""
     made = await rig.make("a")
-    await rig.run('btrfs qgroup remove --no-rescan "$1" "$2" /pool', f"0/{made.number}", str(made.group))
+    own = f"0/{made.number}"
+    await asyncio.to_thread(fill, rig.at("a") / "home/big", 15 * MB)
+    await rig.run('btrfs qgroup remove --no-rescan "$1" "$2" /pool', own, str(made.group))
+    if destroyed:
+        await rig.run('btrfs qgroup destroy "$1" /pool', str(made.group))
     found = await rig.of("a")
-    assert found.group is None
-    with pytest.raises(PoolCommandError, match="no group"):
-        await rig.pods.set_limit("a", found, LIMIT)
+    assert (found.group, found.limit) == (None, None)
+    assert found.used >= 15 * MB
+    await rig.pods.set_limit("a", found, LIMIT)
+    again = await rig.of("a")
+    assert (again.group, again.limit) == (made.group, LIMIT)
+    assert again.used >= 15 * MB
+    assert await asyncio.to_thread(fill, rig.at("a") / "home/more") <= LIMIT - 15 * MB
+    assert await rig.pods.sweep(await rig.pods.list()) == frozenset()
 
 
 async def test_a_name_of_a_subvolume_in_a_pod_cannot_forge_the_list(rig: Rig) -> None:

@@ -64,6 +64,13 @@ cd /pool
 rm -rf -- "./$1"
 """
 _SYNC: Final = "btrfs filesystem sync /pool"
+_GROUP: Final = f"""
+btrfs qgroup destroy "$1" /pool 2> /dev/null || true
+btrfs qgroup create "$1" /pool
+btrfs qgroup assign --no-rescan "$2" "$1" /pool
+btrfs qgroup assign --no-rescan "$1" {EVERYTHING} /pool
+"""
+"""One of that name that is empty goes first, as it may be in the group of all already; another one stays."""
 _LIMIT: Final = """
 btrfs qgroup limit "$2" "$1" /pool
 btrfs filesystem sync /pool
@@ -199,7 +206,7 @@ class PodSubvolumes:
         await self._pool.run("pool: sync", _SYNC)
 
     async def set_limit(self, pod_id: str, pod: PodSubvolume, limit: int | None) -> None:
-        """Change how much a pod may use, in bytes, while it runs.
+        """Change how much a pod may use, in bytes, while it runs; one that lost its group gets another.
 
         `pod` is as `list` has just found it. Raises UpdateRefusedError if it uses more already.
         """
@@ -208,9 +215,11 @@ class PodSubvolumes:
                 f"pod {pod_id} uses {pod.used} bytes, more than the {limit} bytes of its new tier; allowed: "
                 "a larger one, or this one once its owner has removed something"
             )
-        if pod.group is None:
-            raise PoolCommandError(f"pod {pod_id}: its subvolume has no group, so it can have no limit")
-        await self._pool.run("pod: limit", _LIMIT, pod.group, limit_word(limit))
+        group = pod.group
+        if group is None:
+            group = f"1/{pod.number}"
+            await self._pool.run("pod: group", _GROUP, group, own_group(pod.number))
+        await self._pool.run("pod: limit", _LIMIT, group, limit_word(limit))
 
     async def remove(self, pod_id: str, pod: PodSubvolume) -> None:
         """Remove a pod's subvolume for good, if it is there; what it had is free a little later.
@@ -278,5 +287,5 @@ def _pod(groups: Mapping[str, Group], number: int, uuid: str) -> PodSubvolume:
     name = next((parent for parent in own.parents if parent.startswith("1/")), None) if own else None
     group = groups.get(name) if name is not None else None
     if group is None:
-        return PodSubvolume(uuid=uuid, number=number, group=None)
+        return PodSubvolume(uuid=uuid, number=number, group=None, used=0 if own is None else own.used)
     return PodSubvolume(uuid=uuid, number=number, group=name, used=group.used, limit=group.limit)
