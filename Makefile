@@ -43,7 +43,7 @@ test-fast: $(STAMP) ## Run the tests that need no Engine, in less than three min
 test-pool: $(STAMP) ## Try a pool on a real btrfs (needs root, loop devices, Linux 6.7)
 	$(BIN)/python -m worker.local.packages
 	$(BIN)/pytest tests/pool $(if $(SUITE),--engine-suite $(SUITE))
-	$(BIN)/pytest --backend pool $(PROMISES) $(ON_POOL) $(if $(SUITE),--engine-suite $(SUITE))
+	$(BIN)/pytest --backend pool $(PROMISES) $(ON_POOL) tests/images tests/chaos $(if $(SUITE),--engine-suite $(SUITE))
 
 test-vm: $(STAMP) ## Cut the power of a virtual machine that runs pods (needs root)
 	$(BIN)/pytest -s tests/vm
