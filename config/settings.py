@@ -147,6 +147,17 @@ class Settings(BaseSettings):
         description="GB that a pod of each tier may keep, from the smallest tier to the largest; fractions "
         "such as 0.5 too.",
     )
+    soft_quota: Literal["tell", "stop"] = Field(
+        default="tell",
+        description="What happens to a pod without a pool that keeps more than its tier has: `tell` says so "
+        "in answers and in the log, `stop` stops it too.",
+    )
+    soft_quota_grace_s: float = Field(
+        default=3600.0,
+        ge=0,
+        description="Seconds after a pod was last asked to run for which it is not stopped for that, so that "
+        "its owner can make room.",
+    )
     helper_image: str = Field(
         default="pinacle-worker",
         min_length=1,

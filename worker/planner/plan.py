@@ -137,7 +137,7 @@ def _plan_stopped(record: Record, seen: Observation, now: float, installation: I
     problem = storage_problem(record, seen, filled)
     if problem is not None:
         return plan_unkept(seen, problem)
-    return plan_keeping(record, seen, now, installation, rest(Phase.STOPPED))
+    return plan_keeping(record, seen, now, installation, rest(Phase.STOPPED, record.intent.reason))
 
 
 def _plan_leftovers(record: Record, seen: Observation, installation: Installation) -> Plan:

@@ -176,6 +176,8 @@ class Intent(_Recorded):
     """Generation of the last accepted deletion; what is older is removed before anything new is made."""
     unknown: bool = False
     """Whether this is the deletion of an id of which there was no record."""
+    reason: str | None = None
+    """Why the worker itself had the pod stopped; None if somebody asked for it."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,7 +23,8 @@ class Start:
 
 @dataclass(frozen=True, kw_only=True)
 class Stop:
-    pass
+    reason: str | None = None
+    """Why the worker itself asks for it; None if somebody else does."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,16 +165,16 @@ def intent_for(  # noqa: PLR0911 - a table, one case for each request
     after = before.evolve(generation=before.generation + 1, force=False, unknown=False)
     match request:
         case Create(spec=spec, adopt=adopt) if not _same(before, spec):
-            return _with_spec(after, spec, resolved).evolve(kind=IntentKind.RUNNING, adopt=adopt)
+            return _with_spec(after, spec, resolved).evolve(kind=IntentKind.RUNNING, adopt=adopt, reason=None)
         case Create(adopt=adopt):
-            return after.evolve(kind=IntentKind.RUNNING, adopt=adopt, unsure=())
+            return after.evolve(kind=IntentKind.RUNNING, adopt=adopt, unsure=(), reason=None)
         case Start():
-            return after.evolve(kind=IntentKind.RUNNING)
-        case Stop():
-            return after.evolve(kind=IntentKind.STOPPED)
+            return after.evolve(kind=IntentKind.RUNNING, reason=None)
+        case Stop(reason=reason):
+            return after.evolve(kind=IntentKind.STOPPED, reason=reason)
         case Restart(force=force, recreate=recreate):
             asked = after.generation if recreate else after.recreate_generation
-            return after.evolve(kind=IntentKind.RUNNING, force=force, recreate_generation=asked)
+            return after.evolve(kind=IntentKind.RUNNING, force=force, recreate_generation=asked, reason=None)
         case Update(spec=spec, discard=discard, uncertain=uncertain):
             if _same(before, spec):
                 wanted = _pinned_again(after, resolved)
@@ -189,6 +190,7 @@ def intent_for(  # noqa: PLR0911 - a table, one case for each request
         case Delete():
             return after.evolve(
                 kind=IntentKind.DELETED,
+                reason=None,
                 purge_generation=after.generation,
                 unknown=record is None or not record.existed,
             )

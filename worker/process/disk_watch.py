@@ -9,6 +9,7 @@ import structlog
 
 from worker.errors import PodError
 from worker.interfaces import DiskUse, Store
+from worker.planner.host.over_quota import over_quota
 from worker.planner.volumes.pointers import is_pointer
 from worker.planner.volumes.pooled.subvolume import is_pooled
 from worker.pods.model import Installation, Record
@@ -27,6 +28,8 @@ Measure = Callable[[Collection[str]], Awaitable[Mapping[str, int | None] | None]
 """Returns bytes by volumes' full names, None for one that is not known; None if they cannot be seen."""
 
 
+Stop = Callable[[str, str], Awaitable[object]]
+"""Has a pod stopped, by its id, and says why."""
 Sizes = Callable[[], Awaitable[Mapping[str, ObservedSize]]]
 """Returns what pods on a pool keep and may keep, by pod."""
 
@@ -43,12 +46,15 @@ class DiskWatch:
         installation: Installation,
         every_s: float,
         on_pool: Sizes | None = None,
+        stop: Stop | None = None,
+        grace_s: float = 0.0,
         clock: Callable[[], float] = monotonic,
         wall: Callable[[], float] = time,
     ) -> None:
         """`every_s` is the shortest time from the beginning of one to that of the next.
 
-        `on_pool` is None on a host without a pool.
+        `on_pool` is None on a host without a pool. With `stop`, pods that keep more than they may are
+        stopped, as `over_quota` has it.
         """
         self._host = host
         self._store = store
@@ -56,6 +62,7 @@ class DiskWatch:
         self._installation = installation
         self._every_s = every_s
         self._on_pool = on_pool
+        self._stop, self._grace_s = stop, grace_s
         self._clock = clock
         self._wall = wall
         self._found: Mapping[str, DiskUse] | None = None
@@ -91,6 +98,21 @@ class DiskWatch:
         self._warn(found)
         self._found = found
         await self._store.note_uses(self._host, found, self._keep_s(took))
+        await self._stop_those_over(there, found, now)
+
+    async def _stop_those_over(
+        self, records: Mapping[str, Record], found: Mapping[str, DiskUse], now: float
+    ) -> None:
+        if self._stop is None:
+            return
+        sizes = {pod_id: ObservedSize(used=use.used, limit=use.limit) for pod_id, use in found.items()}
+        for pod_id, reason in over_quota(records, sizes, now, self._grace_s).items():
+            _log.warning("pod_over_its_limit_stopped", pod_id=pod_id, reason=reason)
+            try:
+                await self._stop(pod_id, reason)
+            except PodError as error:
+                # The next measurement finds it again, and others are to be stopped too.
+                _log.warning("pod_not_stopped", pod_id=pod_id, reason=str(error))
 
     def _keep_s(self, took: float) -> float:
         """Return for how long a measurement is told if no other comes: the last one is better than none."""

@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass
 from time import time
 from typing import TypedDict
+from uuid import uuid4
 
 from config.settings import Settings, listed
 from config.tiers import storage_by_tier
@@ -22,6 +23,7 @@ from worker.interfaces import UNOBSERVED, Observer
 from worker.planner.host.egress import CLOSED
 from worker.pods.model import Installation, SystemMode
 from worker.pods.policy import Policy
+from worker.pods.requests import Stop
 from worker.process.disk_watch import DiskWatch
 from worker.process.pooling import make_pool_storage
 from worker.process.repeating import patiently
@@ -140,7 +142,10 @@ def make_parts(
     passes = _make_passes(given, dispatcher=dispatcher, guard=guard, pool_guard=pool_guard, rebuild=rebuild)
     patience = Patience(dispatcher=dispatcher, task_wait_s=settings.task_wait_s)
     inside = _make_inside(given, patience)
-    disk_watch = _make_disk_watch(given)
+    intents = _make_intents(
+        given, dispatcher=dispatcher, guard=guard, examination=examination, patience=patience
+    )
+    disk_watch = _make_disk_watch(given, intents)
     return Parts(
         host=host,
         engine=engine,
@@ -151,9 +156,7 @@ def make_parts(
         pool_guard=pool_guard,
         passes=passes,
         watcher=_make_watcher(given, claiming, dispatcher=dispatcher, passes=passes),
-        intents=_make_intents(
-            given, dispatcher=dispatcher, guard=guard, examination=examination, patience=patience
-        ),
+        intents=intents,
         previews=Previews(**given.owned, examination=examination, patience=patience, clock=time),
         queries=Queries(
             **given.owned,
@@ -215,7 +218,10 @@ def _make_inside(given: _Given, patience: Patience) -> Inside:
     )
 
 
-def _make_disk_watch(given: _Given) -> DiskWatch:
+def _make_disk_watch(given: _Given, intents: Intents) -> DiskWatch:
+    async def stop(pod_id: str, reason: str) -> None:
+        await intents.submit(pod_id, Stop(reason=reason), task_id=f"over-quota-{uuid4().hex}", wait=False)
+
     return DiskWatch(
         host=given.host,
         store=given.store,
@@ -223,6 +229,8 @@ def _make_disk_watch(given: _Given) -> DiskWatch:
         every_s=given.settings.disk_interval_s,
         installation=given.installation,
         on_pool=None if given.engine.pool is None else given.engine.pool.sizes,
+        stop=stop if given.settings.soft_quota == "stop" else None,
+        grace_s=given.settings.soft_quota_grace_s,
     )
 
 

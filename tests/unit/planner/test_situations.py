@@ -874,6 +874,13 @@ KEEPING: Final = [
         because="/opt leads to /",
         retry_at=NOW + FAILED_DELAY_S,
     ),
+    case(
+        "stopped by the worker itself: it says why",
+        stopped_pod(intent={"reason": "it kept too much"}),
+        sees(exited()),
+        phase=STOPPED,
+        because="it kept too much",
+    ),
     # A stopped pod without a container: what no container holds on to, a prune removes
     case(
         "stopped, and its container was pruned: one is made, which keeps its volumes",

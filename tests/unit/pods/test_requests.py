@@ -101,6 +101,10 @@ def test_a_container_is_examined_if_it_may_be_replaced(request_: Request, *, exp
     assert replaces(pod(), request_) is expected
 
 
+FULL: Final = stopping_pod(intent={"reason": "full"})
+"""A pod that the worker itself has stopped."""
+
+
 @pytest.mark.parametrize(
     ("record", "request_", "expected"),
     [
@@ -112,6 +116,12 @@ def test_a_container_is_examined_if_it_may_be_replaced(request_: Request, *, exp
         (tombstone(), Create(spec=SAME), {"purge_generation": 2}),
         (stopping_pod(), Start(), {"kind": RUNNING, "spec": SAME, "generation": 3}),
         (pod(), Stop(), {"kind": STOPPED, "spec": SAME, "generation": 2}),
+        (pod(), Stop(reason="full"), {"kind": STOPPED, "reason": "full"}),
+        (FULL, Update(spec=OTHER), {"kind": STOPPED, "reason": "full"}),
+        *(
+            (FULL, request, {"reason": None})
+            for request in (Start(), Stop(), Restart(), Create(spec=SAME), Delete())
+        ),
         (stopping_pod(), Restart(), {"kind": RUNNING, "force": False}),
         (pod(), Restart(force=True), {"kind": RUNNING, "force": True}),
         (pod(), Restart(recreate=True), {"kind": RUNNING, "force": False, "recreate_generation": 2}),

@@ -185,3 +185,26 @@ async def test_each_pod_is_told_once_when_it_comes_near_its_limit(host: Host) ->
             await host.watch.measure()
     told = [each["percent"] for each in logs if each["event"] == "pod_near_its_limit"]
     assert told == [81, 96, 96]
+
+
+async def test_pods_over_their_limit_are_stopped_if_that_is_asked_for(host: Host) -> None:
+    """One that cannot be stopped keeps no other from it."""
+    limit = TIER_STORAGE["dev.small"]
+    host.store.records = {pod_id: pod().evolve(pod_id=pod_id) for pod_id in ("a", "b", "c")}
+    host.sizes = {}
+    for pod_id, used in (("a", limit + 1), ("b", limit + 1), ("c", limit)):
+        names = volumes_on_disk(host.store.records[pod_id])
+        host.sizes = {**host.sizes, **dict.fromkeys(names, 0), names[0]: used}
+    await host.watch.measure()
+    stopped = []
+
+    async def stop(pod_id: str, reason: str) -> None:
+        if pod_id == "a":
+            raise OutcomeUnknownError("no answer")
+        stopped.append((pod_id, reason))
+
+    host.watch._stop = stop
+    await host.watch.measure()
+    ((pod_id, reason),) = stopped
+    assert pod_id == "b"
+    assert "PINACLE_SOFT_QUOTA" in reason
