@@ -107,9 +107,12 @@ class DiskWatch:
             return
         sizes = {pod_id: ObservedSize(used=use.used, limit=use.limit) for pod_id, use in found.items()}
         for pod_id, reason in over_quota(records, sizes, now, self._grace_s).items():
-            _log.warning("pod_over_its_limit_stopped", pod_id=pod_id, reason=reason)
             try:
-                await self._stop(pod_id, reason)
+                fresh = await self._store.load(pod_id)
+                # It took a while: whoever has asked for something since may have another tier, or made room.
+                if fresh is not None and fresh.intent.generation == records[pod_id].intent.generation:
+                    _log.warning("pod_over_its_limit_stopped", pod_id=pod_id, reason=reason)
+                    await self._stop(pod_id, reason)
             except PodError as error:
                 # The next measurement finds it again, and others are to be stopped too.
                 _log.warning("pod_not_stopped", pod_id=pod_id, reason=str(error))

@@ -3,6 +3,7 @@
 from typing import Any
 
 from worker.interfaces import DiskUse
+from worker.planner.volumes.pooled.subvolume import is_pooled
 from worker.pods.model import Installation, Record
 from worker.service.moments import moment
 
@@ -10,9 +11,11 @@ from worker.service.moments import moment
 def disk_use(record: Record, found: DiskUse | None, own: Installation) -> dict[str, Any]:
     """Return what a pod has on the disk and may have there, None for what is not known.
 
-    Without a pool nothing ends a pod at its limit, which is what its tier has.
+    On a pool the limit is the one that it really has. Elsewhere nothing ends a pod at what its tier has,
+    which changes with that at once, and not only with the next measurement.
     """
-    limit = _limit(record, own) if found is None or found.limit is None else found.limit
+    on_pool = found is not None and is_pooled(record.state.system)
+    limit = found.limit if found is not None and on_pool else _limit(record, own)
     return {
         "disk_bytes": None if found is None else found.used,
         "disk_limit_bytes": limit,

@@ -188,11 +188,11 @@ async def test_each_pod_is_told_once_when_it_comes_near_its_limit(host: Host) ->
 
 
 async def test_pods_over_their_limit_are_stopped_if_that_is_asked_for(host: Host) -> None:
-    """One that cannot be stopped keeps no other from it."""
+    """One that cannot be stopped keeps no other from it; one that was changed since is measured first."""
     limit = TIER_STORAGE["dev.small"]
-    host.store.records = {pod_id: pod().evolve(pod_id=pod_id) for pod_id in ("a", "b", "c")}
+    host.store.records = {pod_id: pod().evolve(pod_id=pod_id) for pod_id in ("a", "b", "c", "d")}
     host.sizes = {}
-    for pod_id, used in (("a", limit + 1), ("b", limit + 1), ("c", limit)):
+    for pod_id, used in (("a", limit + 1), ("b", limit + 1), ("c", limit), ("d", limit + 1)):
         names = volumes_on_disk(host.store.records[pod_id])
         host.sizes = {**host.sizes, **dict.fromkeys(names, 0), names[0]: used}
     await host.watch.measure()
@@ -203,7 +203,13 @@ async def test_pods_over_their_limit_are_stopped_if_that_is_asked_for(host: Host
             raise OutcomeUnknownError("no answer")
         stopped.append((pod_id, reason))
 
-    host.watch._stop = stop
+    async def measure(names: Collection[str]) -> Mapping[str, int | None] | None:
+        changed = host.store.records["d"]
+        generation = changed.intent.generation + 1
+        host.store.records["d"] = changed.evolve(intent=changed.intent.evolve(generation=generation))
+        return await host.measure(names)
+
+    host.watch._stop, host.watch._measure = stop, measure
     await host.watch.measure()
     ((pod_id, reason),) = stopped
     assert pod_id == "b"

@@ -5,7 +5,7 @@ from typing import Any, Final
 import pytest
 
 from tests.support.fake_store import FakeStore
-from tests.support.situations import OWN, deleting_pod, pod, tombstone
+from tests.support.situations import ON_POOL, OWN, deleting_pod, pod, tombstone
 from worker.errors import InvalidInputError
 from worker.interfaces import DiskUse
 from worker.pods.model import Record
@@ -93,7 +93,9 @@ async def test_without_a_limit_the_answer_is_what_it_was() -> None:
 
 async def test_what_pods_have_on_the_disk_is_listed() -> None:
     """As their hosts have noted it, with the limit of a pool where there is one."""
-    own = queries(*RECORDS, uses={"a": DiskUse(used=7, measured_at=60.0, limit=5)})
+    first, *others = sorted(RECORDS, key=lambda record: record.pod_id != "a")
+    on_pool = first.evolve(state=first.state.evolve(system=ON_POOL))
+    own = queries(on_pool, *others, uses={"a": DiskUse(used=7, measured_at=60.0, limit=5)})
     pods = {pod["pod_id"]: pod for pod in (await own.list())["pods"]}
     keys = ("disk_bytes", "disk_limit_bytes", "disk_measured_at", "over_quota")
     assert [pods["a"][key] for key in keys] == [7, 5, "1970-01-01T00:01:00+00:00", True]
@@ -160,3 +162,10 @@ def test_what_is_refused(given: dict[str, Any], words: str) -> None:
     with pytest.raises(InvalidInputError) as refused:
         asked(**given)
     assert words in str(refused.value)
+
+
+@pytest.mark.parametrize(("record", "limit"), [(pod(), 20 * 10**9), (pod(system=ON_POOL), 7)])
+def test_a_pool_says_itself_what_a_pod_may_have(record: Record, limit: int) -> None:
+    """Elsewhere it is what its tier has now, whatever it had when it was measured."""
+    found = disk_use(record, DiskUse(used=8, limit=7, measured_at=0.0), OWN)
+    assert (found["disk_limit_bytes"], found["over_quota"]) == (limit, limit < 8)
