@@ -1,12 +1,14 @@
 """Pods on a real btrfs: whole, limited, and gone when they are removed; never another's."""
 
 import asyncio
+import os
 
 import pytest
 
 from tests.support.pool_rig import LIMIT, MB, VOLUMES, Rig, fill
 from worker.errors import ForeignObjectError, UpdateRefusedError
 from worker.pool.errors import PoolMissingError
+from worker.pool.groups import reserve
 from worker.pool.pods import PodSubvolume, begun_name
 
 
@@ -183,3 +185,12 @@ async def test_without_its_images_template_nothing_is_begun(rig: Rig) -> None:
     assert await rig.pods.begin("a", "1", "strange", limit=LIMIT) is None
     listed = await rig.pods.list()
     assert (listed.pods, listed.begun) == ({}, {})
+
+
+async def test_what_pods_leave_free_is_not_told_as_room(rig: Rig) -> None:
+    looked = await rig.pods.look("a")
+    seen = os.statvfs(rig.file.seen)
+    free, size = seen.f_bavail * seen.f_frsize, seen.f_blocks * seen.f_frsize
+    assert reserve(size) > 50 * MB
+    assert abs(looked.free_bytes - (free - reserve(size))) < 10 * MB
+    assert looked.uuids == {}

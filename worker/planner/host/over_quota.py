@@ -19,7 +19,6 @@ def over_quota(
         pod_id: _reason(record, sizes[pod_id])
         for pod_id, record in sorted(records.items())
         if pod_id in sizes
-        and record.exists
         and record.intent.kind is IntentKind.RUNNING
         and not is_pooled(record.state.system)
         and _is_over(sizes[pod_id])
