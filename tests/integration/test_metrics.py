@@ -158,9 +158,9 @@ def test_messages_that_nobody_reads_are_counted(
     pod_worker: WorkerProcess, redis_server: RedisServer, port: int
 ) -> None:
     """Those sent without a queue, also with a priority, and those for a host that has no worker any more."""
-    app = Celery(broker=redis_server.url)
-    app.send_task("pods.get", args=["nobody"])
-    app.send_task("pods.get", args=["nobody"], priority=9)
+    with Celery(broker=redis_server.url) as app:
+        app.send_task("pods.get", args=["nobody"])
+        app.send_task("pods.get", args=["nobody"], priority=9)
     with Redis.from_url(redis_server.url) as redis:
         assert redis.llen("celery") == 1
         redis.hset("pinacle:storages", "given-up", "x")
