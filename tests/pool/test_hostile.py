@@ -1,6 +1,7 @@
 """An owner who is root in a pod on a pool reads, writes, charges and holds up nothing of a neighbour's."""
 
 import os
+import re
 from collections.abc import Iterator
 from fcntl import ioctl
 from pathlib import Path
@@ -24,22 +25,21 @@ _LINE: Final = "a neighbour's line"
 TRIES: Final = (
     "btrfs subvolume create /home/one",
     "btrfs subvolume create -i 2/0 /home/one",
-    "btrfs subvolume snapshot /home /home/one",
     "btrfs subvolume list /home",
-    "btrfs subvolume delete /home",
     "btrfs subvolume set-default 5 /home",
     "btrfs property set -t subvol /home ro true",
     "btrfs qgroup show /home",
     "btrfs qgroup create 1/4000 /home",
     "btrfs qgroup assign 0/256 1/4000 /home",
     "btrfs qgroup limit none 2/0 /home",
-    "btrfs qgroup limit 1M 1/{neighbour} /home",
-    "btrfs qgroup destroy 1/{neighbour} /home",
+    "btrfs qgroup limit 1M 1/257 /home",
+    "btrfs qgroup destroy 1/257 /home",
     "btrfs quota disable /home",
-    "btrfs inspect-internal subvolid-resolve {neighbour} /home",
+    "btrfs inspect-internal subvolid-resolve 257 /home",
     "btrfs inspect-internal logical-resolve 13631488 /home",
     "btrfs filesystem resize 1:-100M /home",
-    "btrfs filesystem sync /home && btrfs balance start --full-balance /home",
+    "btrfs filesystem sync /home",
+    "btrfs balance start --full-balance /home",
     "btrfs device remove 1 /home",
     "btrfs send /home > /dev/null",
     "mount -t btrfs -o subvolid=5 /dev/loop0 /mnt",
@@ -71,19 +71,20 @@ def hostile(stack: Stack, pool: PoolFile) -> tuple[Pod, Pod]:
     return pods
 
 
-def is_refused(pod: Pod, command: str) -> bool:
+def refusal(pod: Pod, command: str) -> str:
+    """Return what a command says that fails, nothing if it does not."""
     try:
         pod.sh(command)
-    except EngineFailedError:
-        return True
-    return False
+    except EngineFailedError as error:
+        return str(error).lower()
+    return ""
 
 
 def test_btrfs_own_words_are_refused_to_root_in_a_pod(pool: PoolFile, hostile: tuple[Pod, Pod]) -> None:
     pod, beside = hostile
     before = beside.call("get")["disk_limit_bytes"]
     for command in TRIES:
-        assert is_refused(pod, command.format(neighbour=257)), command
+        assert re.search("not permitted|permission denied", refusal(pod, command)), command
     assert pod.sh("ls /home") == ""
     assert beside.sh("cat /home/secret; touch /home/more; ls /home") == f"{_LINE}\nmore\nsecret"
     assert beside.call("get")["disk_limit_bytes"] == before
@@ -129,7 +130,7 @@ def test_whatever_is_in_a_pod_it_lives_and_goes_and_its_neighbour_never_notices(
     odd_files(pool.seen / "pods" / "hostile" / "home")
     count = pod.sh(_COUNT)
     for link in ("/home/up", "/home/host", "/own/secret", "/own/beside/home/secret", "/srv/beside/secret"):
-        assert is_refused(pod, f"cat {link}"), link
+        assert "no such file" in refusal(pod, f"cat {link}"), link
     pod.call("stop")
     assert pod.call("start")["phase"] == "running"
     assert pod.call("update", {"command": [*SPEC["command"], "again"]})["phase"] == "running"
